@@ -1,0 +1,69 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+let strictC: [CSetting] = [.enableWarning("all"), .treatAllWarnings(as: .error)]
+
+/// The rooms of smd. Imports point downward only; targets named `C…` are C, nothing else is.
+let package = Package(
+    name: "smd",
+    products: [.executable(name: "smd", targets: ["smd"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "3.12.3"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // Libraries of the system, found with pkg-config.
+        .systemLibrary(name: "SystemMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+        .systemLibrary(name: "SystemHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+        .systemLibrary(name: "SystemPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "SystemJPEG", pkgConfig: "libjpeg", providers: [.apt(["libjpeg62-turbo-dev"])]),
+
+        // C shims, one function per need, every one returning a status; and the fused kernels.
+        .target(name: "CMPI", dependencies: ["SystemMPI"], cSettings: strictC),
+        .target(name: "CHDF5", dependencies: ["SystemHDF5"], cSettings: strictC),
+        .target(name: "COneDNN", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
+        .target(name: "CCodecs", dependencies: ["SystemPNG", "SystemJPEG"], cSettings: strictC,
+                linkerSettings: [.linkedLibrary("z")]),
+        // The inner loops are compiled for speed in every configuration: a debug build trains at full speed too.
+        .target(name: "CKernels", cSettings: strictC + [
+            .unsafeFlags(["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"])
+        ], linkerSettings: [.linkedLibrary("m")]),
+
+        // Numbers.
+        .target(name: "Philox", swiftSettings: strict),
+        .target(name: "TensorGraph", swiftSettings: strict),
+        .target(name: "CPUBackend", dependencies: ["TensorGraph", "COneDNN", "CKernels"], swiftSettings: strict),
+        .target(name: "NeuralNetwork", dependencies: ["TensorGraph", "Philox"], swiftSettings: strict),
+        .target(name: "Diffusion", dependencies: ["NeuralNetwork", "TensorGraph", "Philox"], swiftSettings: strict),
+
+        // Files and ranks.
+        .target(name: "HDF5", dependencies: ["CHDF5"], swiftSettings: strict),
+        .target(name: "Communication", dependencies: ["CMPI"], swiftSettings: strict),
+        .target(name: "ImageData", dependencies: [
+            "HDF5", "CCodecs", "Philox", .product(name: "Crypto", package: "swift-crypto"),
+        ], swiftSettings: strict),
+        .target(name: "Storage", dependencies: ["HDF5", .product(name: "Crypto", package: "swift-crypto")],
+                swiftSettings: strict),
+
+        // The product.
+        .target(name: "Configuration", dependencies: [
+            "Diffusion", "NeuralNetwork", .product(name: "Yams", package: "Yams"),
+        ], swiftSettings: strict),
+        .target(name: "Training", dependencies: [
+            "Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "Philox",
+            "ImageData", "Storage", "Communication", .product(name: "Logging", package: "swift-log"),
+        ], swiftSettings: strict),
+        .target(name: "Conformance", dependencies: [
+            "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "HDF5",
+        ], swiftSettings: strict),
+        .executableTarget(name: "smd", dependencies: [
+            "Training", "Conformance", "Configuration", "ImageData", "Storage", "Communication",
+            .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            .product(name: "Logging", package: "swift-log"),
+        ], swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,1 @@
+#include "CMPI.h"

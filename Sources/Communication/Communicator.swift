@@ -1,0 +1,41 @@
+/// A group of ranks that work on one job. One process is a group of one: the same interface, no MPI.
+///
+/// Every method but the properties is collective: all ranks call it, in the same order. Errors are thrown on the rank
+/// that saw them and name the MPI call, the rank and the host.
+public protocol Communicator: AnyObject {
+    /// This process's number in the group, 0 ..< `size`.
+    var rank: Int { get }
+    /// The world size: number of ranks.
+    var size: Int { get }
+    /// Name of the host this rank runs on.
+    var host: String { get }
+
+    /// Waits until every rank has called it.
+    func barrier() throws
+    /// Element-wise sum over ranks, in place. `count` may exceed Int32.max (chunked).
+    func sum(_ values: UnsafeMutableBufferPointer<Float>) throws
+    /// Element-wise sum over ranks of a few doubles.
+    func sum(_ values: [Double]) throws -> [Double]
+    /// Element-wise maximum over ranks of a few doubles.
+    func maximum(_ values: [Double]) throws -> [Double]
+    /// Starts an in-place sum that goes on while this rank computes. At most `count` elements are in flight until `wait`.
+    func beginSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> any PendingSum
+    /// Gives the MPI library a chance to move pending sums forward. Cheap; called between operations.
+    func progress() throws
+    /// Sends `bytes` of rank `root` to all; other ranks' argument is ignored.
+    func broadcast(_ bytes: [UInt8], from root: Int) throws -> [UInt8]
+    /// Every rank's bytes, by rank, on every rank.
+    func gather(_ bytes: [UInt8]) throws -> [[UInt8]]
+    /// Ends the whole job at once with `code`, from any rank, without waiting for the others.
+    func abort(code: Int32) -> Never
+    /// Leaves the group in good order. Nothing may be called afterwards.
+    func finalize() throws
+}
+
+/// An all-reduce that is under way.
+public protocol PendingSum: AnyObject {
+    /// True once the sum is complete; never blocks.
+    func test() throws -> Bool
+    /// Blocks until the sum is complete.
+    func wait() throws
+}

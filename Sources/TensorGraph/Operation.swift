@@ -1,0 +1,136 @@
+/// How a convolution walks over its input. Axes: N images, H rows, W columns, C or I input channels, O output channels.
+public struct ConvolutionGeometry: Hashable, Sendable {
+    public var kernelHeight: Int
+    public var kernelWidth: Int
+    public var stride: Int
+    public var padding: Int
+
+    public init(kernel: Int, stride: Int = 1, padding: Int = 0) {
+        self.kernelHeight = kernel
+        self.kernelWidth = kernel
+        self.stride = stride
+        self.padding = padding
+    }
+
+    /// Rows or columns of the output for `size` rows or columns of the input.
+    public func outputSize(_ size: Int) -> Int { (size + 2 * padding - kernelHeight) / stride + 1 }
+}
+
+/// One operation of a graph: the unit that a backend implements.
+///
+/// Activations are `[N, H, W, C]` (channels last) or `[N, C]`, float32, contiguous. Parameters keep the shapes of the
+/// published PyTorch network (`O, I, H, W`; linear `O, I`). Operands are listed as `inputs → outputs`; a trailing `?`
+/// is present exactly when the attribute of that name says so. `d…` is the gradient of the loss with respect to `…`.
+/// Activation gradients are assigned; parameter gradients (marked `+=`) accumulate into the gradient arena.
+public enum Operation: Hashable, Sendable {
+    // MARK: Products
+    /// `x [N,H,W,C], w [O,I,kh,kw], bias? [O], addend? [N,H',W',O] → y [N,H',W',O]`.
+    /// `y = conv(x, w[:, weightChannels]) (+ bias) (+ addend)`; C is the length of `weightChannels`, I that of the
+    /// whole parameter: a convolution of concatenated tensors is a sum of convolutions of the parts.
+    /// `y` may share memory with `addend`.
+    case convolution(ConvolutionGeometry, weightChannels: Range<Int>, bias: Bool, addend: Bool)
+    /// `dy [N,H',W',O], w, addend? [N,H,W,C] → dx [N,H,W,C]`. `dx` may share memory with `addend`.
+    case convolutionInputGradient(ConvolutionGeometry, weightChannels: Range<Int>, addend: Bool)
+    /// `x, dy → dw +=, dbias? +=`.
+    case convolutionParameterGradient(ConvolutionGeometry, weightChannels: Range<Int>, bias: Bool)
+    /// `x [...,K], w [O,I], bias? [O], addend? [...,O] → y [...,O]`, `y = x · w[:, weightChannels]ᵀ (+ bias) (+ addend)`.
+    /// w may have the shape `[O,I,1,1]`. `y` may share memory with `addend`.
+    case linear(weightChannels: Range<Int>, bias: Bool, addend: Bool)
+    /// `dy [...,O], w, addend? [...,K] → dx [...,K]`. `dx` may share memory with `addend`.
+    case linearInputGradient(weightChannels: Range<Int>, addend: Bool)
+    /// `x, dy → dw +=, dbias? +=`.
+    case linearParameterGradient(weightChannels: Range<Int>, bias: Bool)
+
+    // MARK: Normalisation and activation
+    /// `x [N,H,W,C], gamma [C], beta [C] → y, statistics [N,G,2]` (mean, 1/√(variance + ε)), biased variance.
+    case groupNorm(groups: Int, epsilon: Float)
+    /// `dy, x, gamma, statistics → dx, dgamma +=, dbeta +=`.
+    case groupNormGradient(groups: Int)
+    /// `x [N,H,W,C], scaleShift [N,2C] → y = x·(scale + 1) + shift`; scale is the first half of `scaleShift`.
+    case modulate
+    /// `dy, x, scaleShift → dx, dscaleShift [N,2C]`.
+    case modulateGradient
+    /// `x → y = x · sigmoid(x)`.
+    case silu
+    /// `dy, x → dx`.
+    case siluGradient
+    /// `x → y = x/2 · (1 + erf(x/√2))`.
+    case gelu
+    /// `dy, x → dx`.
+    case geluGradient
+    /// GroupNorm, modulation, SiLU and a residual in one: `x, gamma, beta, scaleShift?, residual? → y, statistics [N,G,2]`.
+    /// `y = silu(modulate(groupNorm(x))) (+ residual)`. `y` may share memory with `x` or with `residual`.
+    case groupNormSiLU(groups: Int, epsilon: Float, modulated: Bool, residual: Bool)
+    /// `dy, x, gamma, beta, scaleShift?, statistics → dx, dgamma +=, dbeta +=, dscaleShift?`. `dx` may share memory
+    /// with `dy`. (The gradient of the residual is `dy` itself.)
+    case groupNormSiLUGradient(groups: Int, modulated: Bool)
+    /// `x [N,H,W,C], g [1,C,1,1], residual? → y = x / max(‖x‖₂ over C, 1e-12) · g · √C (+ residual)`.
+    /// `y` may share memory with `x` or `residual`.
+    case rmsNorm(residual: Bool)
+    /// `dy, x, g → dx, dg +=`. `dx` may share memory with `dy`.
+    case rmsNormGradient
+
+    // MARK: Attention. qkv is [N,H,W,3·heads·headDim]: q, k, v in turn, each head by head. n runs over the H·W positions.
+    /// `qkv → out [N,H,W,heads·headDim], softened [N,H,W,3·heads·headDim], context [N,heads,headDim,headDim]`.
+    /// q' = softmax of q over headDim · headDim^-½; k' = softmax of k over positions;
+    /// `context[d,e] = Σ_n k'[n,d] v[n,e]`; `out[n,e] = Σ_d q'[n,d] context[d,e]`. softened is q', k', v;
+    /// `softened` may share memory with `qkv`.
+    case linearAttention(heads: Int, headDim: Int)
+    /// `dout, softened, context → dqkv`.
+    case linearAttentionGradient(heads: Int, headDim: Int)
+    /// `qkv → out [N,H,W,heads·headDim], logSumExp [N,heads,H·W]`: softmax over m of `q_n·k_m·headDim^-½`, times v.
+    case fullAttention(heads: Int, headDim: Int)
+    /// `dout, qkv, out, logSumExp → dqkv`.
+    case fullAttentionGradient(heads: Int, headDim: Int)
+
+    // MARK: The hypernetwork's layer, W = p pᵀ + softplus(scales[layer])·I per pixel, never built (SMD, section 4)
+    /// `r [...,L], p [...,L], scales [layers] → y = p (p·r) + softplus(scales[layer]) r`. `y` may share memory with `r`.
+    case rankOneUpdate(layer: Int)
+    /// `dy, r, p, scales → dr, dp, dscales[layer] +=`. `dr` may share memory with `dy`.
+    case rankOneUpdateGradient(layer: Int)
+
+    // MARK: Moving and combining
+    /// `a, b → a + b`. The output may share memory with either.
+    case add
+    /// `a [...,A], b [...,B] → [...,A+B]`.
+    case concatenateChannels
+    /// `x [...,C] → x[..., channels]`.
+    case sliceChannels(Range<Int>)
+    /// `x [N,H,W,C] → [N,2H,2W,C]`, each value to a 2×2 square.
+    case upsampleNearest
+    /// `dy [N,2H,2W,C] → dx [N,H,W,C]`, sums of 2×2 squares.
+    case upsampleNearestGradient
+    /// `timestep [N] → [N,dimension]`: sines, then cosines, of `t · exp(-k ln(10000)/(dimension/2 − 1))`.
+    case sinusoidalEmbedding(dimension: Int)
+
+    // MARK: Loss
+    /// `prediction [N,...], target [N,...], weight [N] → loss [N]`, `weight · mean of (prediction − target)²` per sample.
+    case weightedSquaredError
+    /// `prediction, target, weight → dprediction`, the gradient of `scale · Σ_n loss[n]`.
+    case weightedSquaredErrorGradient(scale: Float)
+}
+
+extension Operation {
+    /// Pairs (input, output) whose memory may be one, when the input is not used afterwards.
+    public var sharablePairs: [(input: Int, output: Int)] {
+        switch self {
+        case .convolution(_, _, let bias, addend: true), .linear(_, let bias, addend: true):
+            return [(bias ? 3 : 2, 0)]
+        case .convolutionInputGradient(_, _, addend: true), .linearInputGradient(_, addend: true):
+            return [(2, 0)]
+        case .silu, .gelu, .siluGradient, .geluGradient, .groupNormSiLUGradient, .rmsNormGradient,
+            .rankOneUpdate, .rankOneUpdateGradient:
+            return [(0, 0)]
+        case .groupNormSiLU(_, _, let modulated, let residual):
+            return residual ? [(modulated ? 4 : 3, 0), (0, 0)] : [(0, 0)]
+        case .rmsNorm(let residual):
+            return residual ? [(2, 0), (0, 0)] : [(0, 0)]
+        case .linearAttention:
+            return [(0, 1)]
+        case .add:
+            return [(0, 0), (1, 0)]
+        default:
+            return []
+        }
+    }
+}
