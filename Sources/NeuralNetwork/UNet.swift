@@ -1,0 +1,100 @@
+import TensorGraph
+
+/// The U-Net of DDPM (Ho et al. 2020) in the form of the published SMD code: `[N, H, W, I] → [N, H, W, O]`.
+///
+/// Stage i works on `dims[i]` channels at H/2ⁱ and hands `dims[i+1]` down, `dims = [dim] + dim·dimMults`. With a latent
+/// map z, hypernetworks add to the first and the last activations at full resolution.
+struct UNet {
+    struct Sizes {
+        var inputs: Int
+        var outputs: Int
+        var dim: Int
+        var dimMults: [Int]
+        var fullAttention: [Bool]
+        var groups: Int
+        var heads: Int
+        var headDim: Int
+        /// Latent channels and layers of the hypernetworks; nil for a U-Net without.
+        var hypernet: (latent: Int, layers: Int)?
+    }
+
+    let sizes: Sizes
+    let scope: Scope
+
+    init(_ scope: Scope, _ sizes: Sizes) {
+        self.scope = scope
+        self.sizes = sizes
+    }
+
+    /// - Parameters:
+    ///   - x: `[N, H, W, I]`, H and W divisible by 2^(stages − 1).
+    ///   - timestep: `[N]`.
+    ///   - z: the latent map `[N, H, W, latent]`, when the U-Net has hypernetworks.
+    func callAsFunction(_ x: Tensor, timestep: Tensor, z: Tensor? = nil) -> Tensor {
+        let dims = [sizes.dim] + sizes.dimMults.map { sizes.dim * $0 }
+        let stages = sizes.dimMults.count
+        let time = timeEmbedding(timestep).silu()
+
+        var x = Convolution(scope / "init_conv", sizes.inputs, sizes.dim, kernel: 7)(x)
+        if let z { x = x + hypernet("in_hypernet", z)(x, z: z) }
+        let r = x
+
+        var skips: [Tensor] = []
+        for i in 0..<stages {
+            let stage = scope / "downs" / i
+            x = resnet(stage / 0, dims[i], dims[i])(x, time: time)
+            skips.append(x)
+            x = resnet(stage / 1, dims[i], dims[i])(x, time: time)
+            x = attention(stage / 2, dims[i], full: sizes.fullAttention[i])(x) + x
+            skips.append(x)
+            x =
+                i < stages - 1
+                ? Downsample(stage / 3 / 1, dims[i], dims[i + 1])(x)
+                : Convolution(stage / 3, dims[i], dims[i + 1], kernel: 3)(x)
+        }
+
+        let middle = dims[stages]
+        x = resnet(scope / "mid_block1", middle, middle)(x, time: time)
+        x = attention(scope / "mid_attn", middle, full: true)(x) + x
+        x = resnet(scope / "mid_block2", middle, middle)(x, time: time)
+
+        for (position, i) in (0..<stages).reversed().enumerated() {
+            let stage = scope / "ups" / position
+            for block in 0..<2 {
+                x = x.concatenated(with: skips.removeLast())
+                x = resnet(stage / block, dims[i + 1] + dims[i], dims[i + 1])(x, time: time)
+            }
+            x = attention(stage / 2, dims[i + 1], full: sizes.fullAttention[i])(x) + x
+            x =
+                i > 0
+                ? Convolution(stage / 3 / 1, dims[i + 1], dims[i], kernel: 3)(x.upsampledNearest())
+                : Convolution(stage / 3, dims[i + 1], dims[i], kernel: 3)(x)
+        }
+
+        x = resnet(scope / "final_res_block", 2 * sizes.dim, sizes.dim)(x.concatenated(with: r), time: time)
+        if let z { x = x + hypernet("out_hypernet", z)(x, z: z) }
+        return Convolution(scope / "final_conv", sizes.dim, sizes.outputs, kernel: 1)(x)
+    }
+
+    /// Sinusoidal embedding (Vaswani et al. 2017) and two linear layers with a GELU: `[N] → [N, 4·dim]`.
+    private func timeEmbedding(_ timestep: Tensor) -> Tensor {
+        let embedding = timestep.sinusoidalEmbedding(dimension: sizes.dim)
+        let hidden = Linear(scope / "time_mlp.1", sizes.dim, 4 * sizes.dim)(embedding).gelu()
+        return Linear(scope / "time_mlp.3", 4 * sizes.dim, 4 * sizes.dim)(hidden)
+    }
+
+    private func resnet(_ scope: Scope, _ inputs: Int, _ outputs: Int) -> ResnetBlock {
+        ResnetBlock(scope, inputs, outputs, timeDim: 4 * sizes.dim, groups: sizes.groups)
+    }
+
+    private func attention(_ scope: Scope, _ channels: Int, full: Bool) -> Attention {
+        Attention(
+            scope, channels: channels, heads: sizes.heads, headDim: sizes.headDim, kind: full ? .full : .linear)
+    }
+
+    private func hypernet(_ name: String, _ z: Tensor) -> HyperNetwork {
+        guard let hypernet = sizes.hypernet else { preconditionFailure("this U-Net takes no latent map") }
+        precondition(z.channels == hypernet.latent, "z has \(z.channels) channels, not \(hypernet.latent)")
+        return HyperNetwork(scope / name, channels: sizes.dim, latent: hypernet.latent, layers: hypernet.layers)
+    }
+}

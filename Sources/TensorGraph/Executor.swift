@@ -1,0 +1,93 @@
+/// A plan prepared on a backend: runs any number of times, without allocating.
+public final class Executor {
+    /// What is run.
+    public let plan: ExecutionPlan
+    /// Values of inputs and intermediates.
+    public let activations: any Memory
+    private let operations: [PreparedOperation]
+    private let inputs: [String: Int]
+
+    /// Prepares every operation of `plan`.
+    ///
+    /// - Parameters:
+    ///   - parameters: the parameter arena, laid out as `plan.layout` says.
+    ///   - gradients: the gradient arena of the same layout; needed when the plan has a backward pass.
+    ///   - activations: memory to use for inputs and intermediates, shared by plans that never run at the same time;
+    ///     nil allocates it.
+    /// - Throws: when memory cannot be had or the backend cannot prepare an operation.
+    public init(
+        _ plan: ExecutionPlan, on backend: any Backend, parameters: any Memory, gradients: (any Memory)? = nil,
+        activations shared: (any Memory)? = nil
+    ) throws {
+        precondition(parameters.count >= plan.layout.count, "\(parameters.count) < \(plan.layout.count)")
+        self.plan = plan
+        let activations = try shared ?? backend.allocate(count: plan.activationCount)
+        precondition(activations.count >= plan.activationCount, "\(activations.count) < \(plan.activationCount)")
+        self.activations = activations
+        func operand(_ id: Int) -> Operand {
+            let value = plan.values[id]
+            switch value.role {
+            case .parameter(let index):
+                return Operand(
+                    memory: parameters, offset: plan.layout.offsets[plan.layoutIndex[index]], shape: value.shape)
+            case .parameterGradient(let index):
+                guard let gradients else { preconditionFailure("a plan with a backward pass needs gradients") }
+                return Operand(
+                    memory: gradients, offset: plan.layout.offsets[plan.layoutIndex[index]], shape: value.shape)
+            case .input, .intermediate:
+                guard let offset = plan.activationOffsets[id] else { preconditionFailure("value \(id) has no place") }
+                return Operand(memory: activations, offset: offset, shape: value.shape)
+            }
+        }
+        operations = try plan.nodes.map {
+            try backend.prepare($0.operation, inputs: $0.inputs.map(operand), outputs: $0.outputs.map(operand))
+        }
+        var inputs: [String: Int] = [:]
+        for (id, value) in plan.values.enumerated() {
+            if case .input(let name) = value.role { inputs[name] = id }
+        }
+        self.inputs = inputs
+    }
+
+    /// Elements in ``activations`` of the input called `name`; nil when the plan has no such input.
+    public func inputRange(_ name: String) -> Range<Int>? { inputs[name].flatMap(range) }
+
+    /// Elements in ``activations`` of the result called `name`.
+    public func resultRange(_ name: String) -> Range<Int>? { plan.results[name].flatMap(range) }
+
+    private func range(_ id: Int) -> Range<Int>? {
+        plan.activationOffsets[id].map { $0..<($0 + plan.values[id].count) }
+    }
+
+    /// Writes the input called `name`; ignored when the plan has no such input.
+    public func write(_ name: String, _ values: [Float]) {
+        guard let range = inputRange(name) else { return }
+        precondition(values.count == range.count, "\(name) has \(range.count) elements, not \(values.count)")
+        activations.write(values, at: range.lowerBound)
+    }
+
+    /// Reads the result called `name`.
+    public func read(_ name: String) -> [Float] {
+        guard let range = resultRange(name) else { preconditionFailure("the plan keeps no result called \(name)") }
+        return activations.read(range)
+    }
+
+    /// To be called after parameters changed, before the next run: rebuilds the weights' working layout once for all
+    /// runs until the next change.
+    public func parametersChanged() throws {
+        for operation in operations { try operation.parametersChanged?() }
+    }
+
+    /// Runs all operations in order.
+    public func run() throws {
+        for operation in operations { try operation.run() }
+    }
+
+    /// Runs all operations in order; `after` is called with the index of each as it finishes.
+    public func run(after: (Int) throws -> Void) throws {
+        for (index, operation) in operations.enumerated() {
+            try operation.run()
+            try after(index)
+        }
+    }
+}

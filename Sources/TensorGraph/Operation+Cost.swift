@@ -1,0 +1,38 @@
+extension ExecutionPlan {
+    /// Floating-point operations of one run: those of convolutions, matrix products and attention, a multiply-add
+    /// counted as two. Element-wise work is not counted, as is usual.
+    public var floatingPointOperations: Int { nodes.reduce(0) { $0 + floatingPointOperations(of: $1) } }
+
+    /// Floating-point operations of one node.
+    public func floatingPointOperations(of node: Node) -> Int {
+        func count(_ id: Int) -> Int { values[id].count }
+        func shape(_ id: Int) -> [Int] { values[id].shape }
+        switch node.operation {
+        case .convolution(let geometry, let channels, _, _):
+            return 2 * count(node.outputs[0]) * channels.count * geometry.kernelHeight * geometry.kernelWidth
+        case .convolutionInputGradient(let geometry, let channels, _):
+            return 2 * count(node.inputs[0]) * channels.count * geometry.kernelHeight * geometry.kernelWidth
+        case .convolutionParameterGradient(let geometry, let channels, _):
+            return 2 * count(node.inputs[1]) * channels.count * geometry.kernelHeight * geometry.kernelWidth
+        case .linear(let channels, _, _):
+            return 2 * count(node.outputs[0]) * channels.count
+        case .linearInputGradient(let channels, _):
+            return 2 * count(node.inputs[0]) * channels.count
+        case .linearParameterGradient(let channels, _):
+            return 2 * count(node.inputs[1]) * channels.count
+        case .linearAttention(_, let headDim):
+            return 2 * 2 * count(node.outputs[0]) * headDim
+        case .linearAttentionGradient(_, let headDim):
+            return 4 * 2 * count(node.inputs[0]) * headDim
+        case .fullAttention:
+            return 2 * 2 * count(node.outputs[0]) * shape(node.outputs[1])[2]
+        case .fullAttentionGradient:
+            return 5 * 2 * count(node.inputs[0]) * shape(node.inputs[3])[2]
+        case .groupNorm, .groupNormGradient, .modulate, .modulateGradient, .silu, .siluGradient, .gelu, .geluGradient,
+            .groupNormSiLU, .groupNormSiLUGradient, .rmsNorm, .rmsNormGradient, .rankOneUpdate, .rankOneUpdateGradient,
+            .add, .concatenateChannels, .sliceChannels, .upsampleNearest, .upsampleNearestGradient,
+            .sinusoidalEmbedding, .weightedSquaredError, .weightedSquaredErrorGradient:
+            return 0
+        }
+    }
+}

@@ -1,0 +1,117 @@
+/// A symbolic value of a graph. Layers combine tensors; nothing is computed until the graph runs.
+public struct Tensor {
+    /// The graph it belongs to.
+    public unowned let graph: Graph
+    let id: Int
+
+    /// `[N, H, W, C]`, `[N, C]` or a parameter's shape.
+    public var shape: [Int] { graph.values[id].shape }
+    /// Length of the last axis.
+    public var channels: Int { shape[shape.count - 1] }
+
+    private func one(_ operation: Operation, _ inputs: [Tensor], _ shape: [Int]) -> Tensor {
+        graph.tensor(graph.append(operation, inputs.map(\.id), [shape])[0])
+    }
+
+    /// Convolution with `weight [O, I, kh, kw]` and an optional bias `[O]`; see ``Operation/convolution(_:weightChannels:bias:addend:)``.
+    ///
+    /// A 1×1 convolution is a linear map of every pixel. `weight` may have any shape of `O·I·kh·kw` elements: the 1×1
+    /// convolution after a space-to-depth (channel order C, row, column) *is* a 2×2 convolution with stride 2.
+    public func convolution(_ weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry) -> Tensor {
+        precondition(shape.count == 4, "a convolution needs [N, H, W, C], not \(shape)")
+        let output = weight.shape[0]
+        let taps = geometry.kernelHeight * geometry.kernelWidth
+        precondition(
+            weight.shape.reduce(1, *) == output * channels * taps,
+            "weight \(weight.shape) does not fit \(shape) with a \(geometry.kernelHeight)×\(geometry.kernelWidth) kernel")
+        if taps == 1, geometry.stride == 1, geometry.padding == 0 { return linear(weight, bias: bias) }
+        return one(
+            .convolution(geometry, weightChannels: 0..<channels, bias: bias != nil, addend: false),
+            [self, weight] + (bias.map { [$0] } ?? []),
+            [shape[0], geometry.outputSize(shape[1]), geometry.outputSize(shape[2]), output])
+    }
+
+    /// `x · weightᵀ + bias` over the last axis; `weight` is `[O, I]` or `[O, I, 1, 1]`.
+    public func linear(_ weight: Tensor, bias: Tensor?) -> Tensor {
+        precondition(weight.shape[1] == channels, "weight \(weight.shape) does not fit \(shape)")
+        return one(
+            .linear(weightChannels: 0..<channels, bias: bias != nil, addend: false),
+            [self, weight] + (bias.map { [$0] } ?? []), shape.dropLast() + [weight.shape[0]])
+    }
+
+    /// Group normalisation with per-channel `scale` and `shift` (both `[C]`).
+    public func groupNorm(groups: Int, epsilon: Float, scale: Tensor, shift: Tensor) -> Tensor {
+        precondition(channels % groups == 0, "\(channels) channels do not divide into \(groups) groups")
+        return graph.tensor(
+            graph.append(
+                .groupNorm(groups: groups, epsilon: epsilon), [id, scale.id, shift.id], [shape, [shape[0], groups, 2]])[0])
+    }
+
+    /// `x · (scale + 1) + shift` with `scaleShift [N, 2C]`, scale first.
+    public func modulated(by scaleShift: Tensor) -> Tensor {
+        precondition(scaleShift.shape == [shape[0], 2 * channels], "\(scaleShift.shape) does not modulate \(shape)")
+        return one(.modulate, [self, scaleShift], shape)
+    }
+
+    /// `x · sigmoid(x)`.
+    public func silu() -> Tensor { one(.silu, [self], shape) }
+
+    /// `x/2 · (1 + erf(x/√2))`.
+    public func gelu() -> Tensor { one(.gelu, [self], shape) }
+
+    /// `x / max(‖x‖₂ over C, 1e-12) · g · √C`.
+    public func rmsNorm(scale g: Tensor) -> Tensor { one(.rmsNorm(residual: false), [self, g], shape) }
+
+    /// Linear attention over positions; self is qkv `[N, H, W, 3·heads·headDim]`.
+    public func linearAttention(heads: Int, headDim: Int) -> Tensor {
+        precondition(channels == 3 * heads * headDim, "\(channels) channels are not 3·\(heads)·\(headDim)")
+        return graph.tensor(
+            graph.append(
+                .linearAttention(heads: heads, headDim: headDim), [id],
+                [shape.dropLast() + [heads * headDim], shape, [shape[0], heads, headDim, headDim]])[0])
+    }
+
+    /// Softmax attention over positions; self is qkv `[N, H, W, 3·heads·headDim]`.
+    public func fullAttention(heads: Int, headDim: Int) -> Tensor {
+        precondition(channels == 3 * heads * headDim, "\(channels) channels are not 3·\(heads)·\(headDim)")
+        return graph.tensor(
+            graph.append(
+                .fullAttention(heads: heads, headDim: headDim), [id],
+                [shape.dropLast() + [heads * headDim], [shape[0], heads, shape[1] * shape[2]]])[0])
+    }
+
+    /// `p (p·self) + softplus(scales[layer]) · self`: one layer of a hypernetwork.
+    public func rankOneUpdate(_ p: Tensor, scales: Tensor, layer: Int) -> Tensor {
+        precondition(p.shape == shape, "\(p.shape) against \(shape)")
+        return one(.rankOneUpdate(layer: layer), [self, p, scales], shape)
+    }
+
+    /// Both tensors' channels, this one's first.
+    public func concatenated(with other: Tensor) -> Tensor {
+        precondition(shape.dropLast() == other.shape.dropLast(), "\(shape) and \(other.shape) differ before the channels")
+        return one(.concatenateChannels, [self, other], shape.dropLast() + [channels + other.channels])
+    }
+
+    /// Each value copied to a 2×2 square.
+    public func upsampledNearest() -> Tensor {
+        one(.upsampleNearest, [self], [shape[0], 2 * shape[1], 2 * shape[2], channels])
+    }
+
+    /// Sines and cosines of a timestep `[N]`, as `[N, dimension]`.
+    public func sinusoidalEmbedding(dimension: Int) -> Tensor {
+        precondition(dimension >= 4 && dimension % 2 == 0, "the dimension must be even and at least 4, not \(dimension)")
+        return one(.sinusoidalEmbedding(dimension: dimension), [self], [shape[0], dimension])
+    }
+
+    /// Per sample, `weight · mean((self − target)²)`: `[N]`.
+    public func weightedSquaredError(target: Tensor, weight: Tensor) -> Tensor {
+        precondition(target.shape == shape && weight.shape == [shape[0]], "\(shape), \(target.shape), \(weight.shape)")
+        return one(.weightedSquaredError, [self, target, weight], [shape[0]])
+    }
+
+    /// Element-wise sum.
+    public static func + (a: Tensor, b: Tensor) -> Tensor {
+        precondition(a.shape == b.shape, "\(a.shape) + \(b.shape)")
+        return a.one(.add, [a, b], a.shape)
+    }
+}
