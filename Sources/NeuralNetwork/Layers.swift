@@ -88,7 +88,9 @@ struct GroupNorm {
         bias = scope.parameter("bias", [channels], .constant(0))
     }
 
-    func callAsFunction(_ x: Tensor) -> Tensor { x.groupNorm(groups: groups, epsilon: 1e-5, scale: weight, shift: bias) }
+    func callAsFunction(_ x: Tensor) -> Tensor {
+        x.groupNorm(groups: groups, epsilon: 1e-5, scale: weight, shift: bias)
+    }
 }
 
 /// Every pixel's channels to norm √C, then per channel `· g`. `g [1, C, 1, 1]` starts at 1.

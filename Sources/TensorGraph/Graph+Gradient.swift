@@ -70,8 +70,9 @@ private struct ReverseMode {
     ) {
         guard needed.contains(value) else { return }
         let previous = gradients[value]
-        gradients[value] = graph.append(
-            operation(previous != nil), inputs + (previous.map { [$0] } ?? []), [shape(value)])[0]
+        gradients[value] =
+            graph.append(
+                operation(previous != nil), inputs + (previous.map { [$0] } ?? []), [shape(value)])[0]
     }
 
     private func accumulate(_ operation: Operation, _ inputs: [Int], into parameters: [Int]) {

@@ -33,7 +33,8 @@ public enum Operation: Hashable, Sendable {
     case convolutionInputGradient(ConvolutionGeometry, weightChannels: Range<Int>, addend: Bool)
     /// `x, dy → dw +=, dbias? +=`.
     case convolutionParameterGradient(ConvolutionGeometry, weightChannels: Range<Int>, bias: Bool)
-    /// `x [...,K], w [O,I], bias? [O], addend? [...,O] → y [...,O]`, `y = x · w[:, weightChannels]ᵀ (+ bias) (+ addend)`.
+    /// `x [...,K], w [O,I], bias? [O], addend? [...,O] → y [...,O]`,
+    /// `y = x · w[:, weightChannels]ᵀ (+ bias) (+ addend)`.
     /// w may have the shape `[O,I,1,1]`. `y` may share memory with `addend`.
     case linear(weightChannels: Range<Int>, bias: Bool, addend: Bool)
     /// `dy [...,O], w, addend? [...,K] → dx [...,K]`. `dx` may share memory with `addend`.
@@ -58,7 +59,8 @@ public enum Operation: Hashable, Sendable {
     case gelu
     /// `dy, x → dx`.
     case geluGradient
-    /// GroupNorm, modulation, SiLU and a residual in one: `x, gamma, beta, scaleShift?, residual? → y, statistics [N,G,2]`.
+    /// GroupNorm, modulation, SiLU and a residual in one:
+    /// `x, gamma, beta, scaleShift?, residual? → y, statistics [N,G,2]`.
     /// `y = silu(modulate(groupNorm(x))) (+ residual)`. `y` may share memory with `x` or with `residual`.
     case groupNormSiLU(groups: Int, epsilon: Float, modulated: Bool, residual: Bool)
     /// `dy, x, gamma, beta, scaleShift?, statistics → dx, dgamma +=, dbeta +=, dscaleShift?`. `dx` may share memory

@@ -13,7 +13,7 @@ public struct Tensor {
         graph.tensor(graph.append(operation, inputs.map(\.id), [shape])[0])
     }
 
-    /// Convolution with `weight [O, I, kh, kw]` and an optional bias `[O]`; see ``Operation/convolution(_:weightChannels:bias:addend:)``.
+    /// Convolution with `weight [O, I, kh, kw]` and an optional bias `[O]`.
     ///
     /// A 1×1 convolution is a linear map of every pixel. `weight` may have any shape of `O·I·kh·kw` elements: the 1×1
     /// convolution after a space-to-depth (channel order C, row, column) *is* a 2×2 convolution with stride 2.
@@ -23,7 +23,8 @@ public struct Tensor {
         let taps = geometry.kernelHeight * geometry.kernelWidth
         precondition(
             weight.shape.reduce(1, *) == output * channels * taps,
-            "weight \(weight.shape) does not fit \(shape) with a \(geometry.kernelHeight)×\(geometry.kernelWidth) kernel")
+            "weight \(weight.shape) does not fit \(shape) with a \(geometry.kernelHeight)×\(geometry.kernelWidth) kernel"
+        )
         if taps == 1, geometry.stride == 1, geometry.padding == 0 { return linear(weight, bias: bias) }
         return one(
             .convolution(geometry, weightChannels: 0..<channels, bias: bias != nil, addend: false),
@@ -44,7 +45,8 @@ public struct Tensor {
         precondition(channels % groups == 0, "\(channels) channels do not divide into \(groups) groups")
         return graph.tensor(
             graph.append(
-                .groupNorm(groups: groups, epsilon: epsilon), [id, scale.id, shift.id], [shape, [shape[0], groups, 2]])[0])
+                .groupNorm(groups: groups, epsilon: epsilon), [id, scale.id, shift.id], [shape, [shape[0], groups, 2]])[
+                    0])
     }
 
     /// `x · (scale + 1) + shift` with `scaleShift [N, 2C]`, scale first.
@@ -88,7 +90,8 @@ public struct Tensor {
 
     /// Both tensors' channels, this one's first.
     public func concatenated(with other: Tensor) -> Tensor {
-        precondition(shape.dropLast() == other.shape.dropLast(), "\(shape) and \(other.shape) differ before the channels")
+        precondition(
+            shape.dropLast() == other.shape.dropLast(), "\(shape) and \(other.shape) differ before the channels")
         return one(.concatenateChannels, [self, other], shape.dropLast() + [channels + other.channels])
     }
 
@@ -99,7 +102,8 @@ public struct Tensor {
 
     /// Sines and cosines of a timestep `[N]`, as `[N, dimension]`.
     public func sinusoidalEmbedding(dimension: Int) -> Tensor {
-        precondition(dimension >= 4 && dimension % 2 == 0, "the dimension must be even and at least 4, not \(dimension)")
+        precondition(
+            dimension >= 4 && dimension % 2 == 0, "the dimension must be even and at least 4, not \(dimension)")
         return one(.sinusoidalEmbedding(dimension: dimension), [self], [shape[0], dimension])
     }
 
