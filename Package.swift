@@ -64,6 +64,10 @@ let package = Package(
             .product(name: "ArgumentParser", package: "swift-argument-parser"),
             .product(name: "Logging", package: "swift-log"),
         ], swiftSettings: strict),
+
+        // Tests, and what they stand on.
+        .target(name: "ReferenceBackend", dependencies: ["TensorGraph"], path: "Tests/ReferenceBackend",
+                swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

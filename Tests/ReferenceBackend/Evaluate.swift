@@ -1,0 +1,145 @@
+import TensorGraph
+
+/// Takes the operands of an operation in the order in which ``Operation`` lists them.
+private struct OperandReader {
+    private let operands: [ReferenceTensor]
+    private var position = 0
+
+    init(_ operands: [ReferenceTensor]) { self.operands = operands }
+
+    mutating func next() -> ReferenceTensor {
+        precondition(position < operands.count, "only \(operands.count) operands")
+        position += 1
+        return operands[position - 1]
+    }
+
+    mutating func next(if present: Bool) -> ReferenceTensor? { present ? next() : nil }
+
+    func finish(_ operation: Operation) {
+        precondition(position == operands.count, "\(operands.count) operands for \(operation), which takes \(position)")
+    }
+}
+
+/// The results of `operation`, in the order of its outputs; for an output that accumulates, what is to be added.
+///
+/// - Parameter outputShapes: the shapes of the outputs; the inputs alone do not tell those of parameters.
+public func evaluate(
+    _ operation: Operation, _ inputs: [ReferenceTensor], outputShapes: [[Int]]
+) -> [ReferenceTensor] {
+    var operand = OperandReader(inputs)
+    let results: [ReferenceTensor]
+    switch operation {
+    case .convolution(let geometry, let channels, let bias, let addend):
+        results = [
+            convolution(
+                x: operand.next(), w: operand.next(), bias: operand.next(if: bias), addend: operand.next(if: addend),
+                geometry, weightChannels: channels)
+        ]
+    case .convolutionInputGradient(let geometry, let channels, let addend):
+        results = [
+            convolutionInputGradient(
+                dy: operand.next(), w: operand.next(), addend: operand.next(if: addend), geometry,
+                weightChannels: channels, shape: outputShapes[0])
+        ]
+    case .convolutionParameterGradient(let geometry, let channels, let bias):
+        let (x, dy) = (operand.next(), operand.next())
+        let dw = convolutionWeightGradient(x: x, dy: dy, geometry, weightChannels: channels, shape: outputShapes[0])
+        results = bias ? [dw, biasGradient(dy: dy)] : [dw]
+    case .linear(let channels, let bias, let addend):
+        results = [
+            linear(
+                x: operand.next(), w: operand.next(), bias: operand.next(if: bias), addend: operand.next(if: addend),
+                weightChannels: channels)
+        ]
+    case .linearInputGradient(let channels, let addend):
+        results = [
+            linearInputGradient(
+                dy: operand.next(), w: operand.next(), addend: operand.next(if: addend), weightChannels: channels)
+        ]
+    case .linearParameterGradient(let channels, let bias):
+        let (x, dy) = (operand.next(), operand.next())
+        let dw = linearWeightGradient(x: x, dy: dy, weightChannels: channels, shape: outputShapes[0])
+        results = bias ? [dw, biasGradient(dy: dy)] : [dw]
+
+    case .groupNorm(let groups, let epsilon):
+        results = groupNorm(
+            x: operand.next(), gamma: operand.next(), beta: operand.next(), groups: groups, epsilon: Double(epsilon))
+    case .groupNormGradient(let groups):
+        results = groupNormGradient(
+            dy: operand.next(), x: operand.next(), gamma: operand.next(), statistics: operand.next(), groups: groups)
+    case .modulate:
+        results = [modulate(x: operand.next(), scaleShift: operand.next())]
+    case .modulateGradient:
+        results = modulateGradient(dy: operand.next(), x: operand.next(), scaleShift: operand.next())
+    case .silu:
+        results = [silu(x: operand.next())]
+    case .siluGradient:
+        results = [siluGradient(dy: operand.next(), x: operand.next())]
+    case .gelu:
+        results = [gelu(x: operand.next())]
+    case .geluGradient:
+        results = [geluGradient(dy: operand.next(), x: operand.next())]
+    case .groupNormSiLU(let groups, let epsilon, let modulated, let residual):
+        results = groupNormSiLU(
+            x: operand.next(), gamma: operand.next(), beta: operand.next(), scaleShift: operand.next(if: modulated),
+            residual: operand.next(if: residual), groups: groups, epsilon: Double(epsilon))
+    case .groupNormSiLUGradient(let groups, let modulated):
+        results = groupNormSiLUGradient(
+            dy: operand.next(), x: operand.next(), gamma: operand.next(), beta: operand.next(),
+            scaleShift: operand.next(if: modulated), statistics: operand.next(), groups: groups)
+    case .rmsNorm(let residual):
+        results = [rmsNorm(x: operand.next(), g: operand.next(), residual: operand.next(if: residual))]
+    case .rmsNormGradient:
+        results = rmsNormGradient(dy: operand.next(), x: operand.next(), g: operand.next())
+
+    case .linearAttention(let heads, let headDim):
+        results = linearAttention(qkv: operand.next(), heads: heads, headDim: headDim)
+    case .linearAttentionGradient(let heads, let headDim):
+        results = [
+            linearAttentionGradient(
+                dout: operand.next(), softened: operand.next(), context: operand.next(), heads: heads,
+                headDim: headDim)
+        ]
+    case .fullAttention(let heads, let headDim):
+        results = fullAttention(qkv: operand.next(), heads: heads, headDim: headDim)
+    case .fullAttentionGradient(let heads, let headDim):
+        results = [
+            fullAttentionGradient(
+                dout: operand.next(), qkv: operand.next(), out: operand.next(), logSumExp: operand.next(),
+                heads: heads, headDim: headDim)
+        ]
+
+    case .rankOneUpdate(let layer):
+        results = [rankOneUpdate(r: operand.next(), p: operand.next(), scales: operand.next(), layer: layer)]
+    case .rankOneUpdateGradient(let layer):
+        results = rankOneUpdateGradient(
+            dy: operand.next(), r: operand.next(), p: operand.next(), scales: operand.next(), layer: layer)
+
+    case .add:
+        results = [operand.next().zip(operand.next()) { $0 + $1 }]
+    case .concatenateChannels:
+        results = [concatenateChannels(a: operand.next(), b: operand.next())]
+    case .sliceChannels(let channels):
+        results = [sliceChannels(x: operand.next(), channels)]
+    case .upsampleNearest:
+        results = [upsampleNearest(x: operand.next())]
+    case .upsampleNearestGradient:
+        results = [upsampleNearestGradient(dy: operand.next())]
+    case .sinusoidalEmbedding(let dimension):
+        results = [sinusoidalEmbedding(timestep: operand.next(), dimension: dimension)]
+
+    case .weightedSquaredError:
+        results = [weightedSquaredError(prediction: operand.next(), target: operand.next(), weight: operand.next())]
+    case .weightedSquaredErrorGradient(let scale):
+        results = [
+            weightedSquaredErrorGradient(
+                prediction: operand.next(), target: operand.next(), weight: operand.next(), scale: Double(scale))
+        ]
+    }
+    operand.finish(operation)
+    for (result, shape) in zip(results, outputShapes) {
+        precondition(result.shape == shape, "\(operation) gives \(result.shape), not \(shape)")
+    }
+    precondition(results.count == outputShapes.count, "\(operation) has \(results.count) outputs, not \(outputShapes)")
+    return results
+}
