@@ -68,6 +68,11 @@ let package = Package(
         // Tests, and what they stand on.
         .target(name: "ReferenceBackend", dependencies: ["TensorGraph"], path: "Tests/ReferenceBackend",
                 swiftSettings: strict),
+        .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
+        .executableTarget(name: "rank-program", dependencies: ["Communication"], path: "Tests/RankProgram",
+                          swiftSettings: strict),
+        .testTarget(name: "CommunicationTests", dependencies: ["Communication", "TestSupport", "rank-program"],
+                    swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,1 +1,144 @@
 #include "CMPI.h"
+
+#include <mpi.h>
+#include <string.h>
+
+// A request travels through Swift as an opaque word: true of every MPI whose handles are pointers or ints.
+_Static_assert(sizeof(MPI_Request) <= sizeof(void *), "an MPI_Request does not fit cmpi_request");
+
+static MPI_Request unwrap(cmpi_request request) {
+    MPI_Request inner;
+    memcpy(&inner, &request.handle, sizeof inner);
+    return inner;
+}
+
+static cmpi_request wrap(MPI_Request inner) {
+    cmpi_request request = {0};
+    memcpy(&request.handle, &inner, sizeof inner);
+    return request;
+}
+
+static void copy_text(char *out, size_t capacity, const char *text) {
+    if (capacity == 0) return;
+    size_t length = strnlen(text, capacity - 1);
+    memcpy(out, text, length);
+    out[length] = 0;
+    // Library texts may hold line breaks; a message is one line.
+    for (char *c = out; *c; c++) {
+        if (*c == '\n' || *c == '\r') *c = ' ';
+    }
+}
+
+cmpi_request cmpi_request_null(void) { return wrap(MPI_REQUEST_NULL); }
+
+int cmpi_request_is_null(cmpi_request request) { return unwrap(request) == MPI_REQUEST_NULL; }
+
+int cmpi_initialize(int *out_thread_level) {
+    int provided = MPI_THREAD_SINGLE;
+    // MULTIPLE so that a watchdog thread may call MPI_Abort; with less, MPI belongs to the main thread.
+    int status = MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided);
+    if (status != MPI_SUCCESS) return status;
+    status = MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    if (status != MPI_SUCCESS) return status;
+    *out_thread_level = provided == MPI_THREAD_MULTIPLE     ? 3
+                        : provided == MPI_THREAD_SERIALIZED ? 2
+                        : provided == MPI_THREAD_FUNNELED   ? 1
+                                                            : 0;
+    return MPI_SUCCESS;
+}
+
+int cmpi_initialized(int *out_flag) { return MPI_Initialized(out_flag); }
+
+int cmpi_finalized(int *out_flag) { return MPI_Finalized(out_flag); }
+
+int cmpi_finalize(void) { return MPI_Finalize(); }
+
+int cmpi_abort(int code) { return MPI_Abort(MPI_COMM_WORLD, code); }
+
+int cmpi_error_message(int error, char *out, size_t capacity) {
+    char text[MPI_MAX_ERROR_STRING + 1] = {0};
+    int length = 0;
+    int status = MPI_Error_string(error, text, &length);
+    if (status == MPI_SUCCESS) copy_text(out, capacity, text);
+    return status;
+}
+
+int cmpi_library_version(char *out, size_t capacity) {
+    char text[MPI_MAX_LIBRARY_VERSION_STRING + 1] = {0};
+    int length = 0;
+    int status = MPI_Get_library_version(text, &length);
+    if (status == MPI_SUCCESS) copy_text(out, capacity, text);
+    return status;
+}
+
+int cmpi_rank(int *out_rank) { return MPI_Comm_rank(MPI_COMM_WORLD, out_rank); }
+
+int cmpi_size(int *out_size) { return MPI_Comm_size(MPI_COMM_WORLD, out_size); }
+
+int cmpi_processor_name(char *out, size_t capacity) {
+    char text[MPI_MAX_PROCESSOR_NAME + 1] = {0};
+    int length = 0;
+    int status = MPI_Get_processor_name(text, &length);
+    if (status == MPI_SUCCESS) copy_text(out, capacity, text);
+    return status;
+}
+
+int cmpi_barrier(void) { return MPI_Barrier(MPI_COMM_WORLD); }
+
+int cmpi_sum_float(float *data, int count) {
+    return MPI_Allreduce(MPI_IN_PLACE, data, count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);
+}
+
+int cmpi_sum_double(double *data, int count) {
+    return MPI_Allreduce(MPI_IN_PLACE, data, count, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
+}
+
+int cmpi_maximum_double(double *data, int count) {
+    return MPI_Allreduce(MPI_IN_PLACE, data, count, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+}
+
+int cmpi_begin_sum_float(float *data, int count, cmpi_request *out_request) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    int status = MPI_Iallreduce(MPI_IN_PLACE, data, count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD, &request);
+    if (status == MPI_SUCCESS) *out_request = wrap(request);
+    return status;
+}
+
+int cmpi_test_some(cmpi_request *requests, int count, int *out_completed) {
+    // Tested in blocks that fit the stack. One block is one turn of MPI's progress engine, so the common case (a few
+    // buckets) costs a single call.
+    enum { block = 64 };
+    MPI_Request inner[block];
+    int indices[block];
+    int total = 0;
+    for (int start = 0; start < count; start += block) {
+        int length = count - start < block ? count - start : block;
+        for (int i = 0; i < length; i++) inner[i] = unwrap(requests[start + i]);
+        int completed = 0;
+        int status = MPI_Testsome(length, inner, &completed, indices, MPI_STATUSES_IGNORE);
+        for (int i = 0; i < length; i++) requests[start + i] = wrap(inner[i]);
+        if (status != MPI_SUCCESS) return status;
+        if (completed != MPI_UNDEFINED) total += completed;
+    }
+    *out_completed = total;
+    return MPI_SUCCESS;
+}
+
+int cmpi_wait(cmpi_request *request) {
+    MPI_Request inner = unwrap(*request);
+    int status = MPI_Wait(&inner, MPI_STATUS_IGNORE);
+    *request = wrap(inner);
+    return status;
+}
+
+int cmpi_broadcast(void *data, int count, int root) {
+    return MPI_Bcast(data, count, MPI_BYTE, root, MPI_COMM_WORLD);
+}
+
+int cmpi_gather_sizes(int64_t value, int64_t *out_values) {
+    return MPI_Allgather(&value, 1, MPI_INT64_T, out_values, 1, MPI_INT64_T, MPI_COMM_WORLD);
+}
+
+int cmpi_gather_bytes(const void *data, int count, void *out_data, const int *counts, const int *offsets) {
+    return MPI_Allgatherv(data, count, MPI_BYTE, out_data, counts, offsets, MPI_BYTE, MPI_COMM_WORLD);
+}

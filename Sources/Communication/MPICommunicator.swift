@@ -1,0 +1,256 @@
+import CMPI
+import Foundation
+
+/// All ranks of an MPI job (`MPI_COMM_WORLD`).
+///
+/// MPI counts are C ints, and libraries are least tested near their end: every call here moves at most
+/// `maximumCount` elements, and longer buffers go in several calls.
+public final class MPICommunicator: Communicator {
+    /// This process's number in the job, 0 ..< `size`.
+    public let rank: Int
+    /// Number of ranks in the job.
+    public let size: Int
+    /// Name of this rank's host, as MPI gives it.
+    public let host: String
+    /// Most elements (bytes for `broadcast` and `gather`) in one MPI call.
+    public let maximumCount: Int
+
+    /// Requests of the sums under way. A slot is null when its sum is complete, and in `freeSlots` when nobody waits.
+    private var requests: [cmpi_request] = []
+    private var freeSlots: [Int] = []
+
+    /// Starts MPI and joins the job. Once a process: MPI can be started once only.
+    ///
+    /// - Parameter maximumCount: most elements in one MPI call; tests use a small one.
+    /// - Throws: `CommunicationError` when MPI is already started or does not start.
+    public init(maximumCount: Int = 1 << 28) throws {
+        precondition(
+            (1...Int(Int32.max)).contains(maximumCount), "maximumCount is \(maximumCount), must be 1...\(Int32.max)")
+        func check(_ call: String, _ status: Int32) throws {
+            guard status == 0 else {
+                throw CommunicationError(
+                    call: call, message: errorMessage(status), rank: nil, host: localHostName())
+            }
+        }
+        var started: Int32 = 0
+        try check("MPI_Initialized", cmpi_initialized(&started))
+        guard started == 0 else {
+            throw CommunicationError(
+                call: "MPI_Init_thread", message: "MPI was started before in this process", rank: nil,
+                host: localHostName())
+        }
+        var threadLevel: Int32 = 0
+        try check("MPI_Init_thread", cmpi_initialize(&threadLevel))
+        guard threadLevel >= 1 else {
+            throw CommunicationError(
+                call: "MPI_Init_thread",
+                message: "this MPI library does not allow threads beside MPI; use one built with MPI_THREAD_FUNNELED",
+                rank: nil, host: localHostName())
+        }
+        var rank: Int32 = 0
+        var size: Int32 = 0
+        try check("MPI_Comm_rank", cmpi_rank(&rank))
+        try check("MPI_Comm_size", cmpi_size(&size))
+        self.rank = Int(rank)
+        self.size = Int(size)
+        self.maximumCount = maximumCount
+        host = text { cmpi_processor_name($0, $1) } ?? localHostName()
+    }
+
+    /// Name and version of the MPI library, one line. Needs no running MPI.
+    public static var libraryVersion: String {
+        text { cmpi_library_version($0, $1) } ?? "unknown MPI"
+    }
+
+    /// Waits until every rank has called it.
+    public func barrier() throws {
+        try check("MPI_Barrier", cmpi_barrier())
+    }
+
+    /// Element-wise sum over ranks, in place. All ranks bring the same count.
+    public func sum(_ values: UnsafeMutableBufferPointer<Float>) throws {
+        try forEachChunk(of: values) { try check("MPI_Allreduce", cmpi_sum_float($0, $1)) }
+    }
+
+    /// Element-wise sum over ranks. All ranks bring the same count.
+    public func sum(_ values: [Double]) throws -> [Double] {
+        var values = values
+        try values.withUnsafeMutableBufferPointer { buffer in
+            try forEachChunk(of: buffer) { try check("MPI_Allreduce", cmpi_sum_double($0, $1)) }
+        }
+        return values
+    }
+
+    /// Element-wise maximum over ranks. All ranks bring the same count.
+    public func maximum(_ values: [Double]) throws -> [Double] {
+        var values = values
+        try values.withUnsafeMutableBufferPointer { buffer in
+            try forEachChunk(of: buffer) { try check("MPI_Allreduce", cmpi_maximum_double($0, $1)) }
+        }
+        return values
+    }
+
+    /// Starts an in-place sum over ranks. The memory of `values` belongs to MPI, and must stay where it is, until the
+    /// sum is complete. All ranks begin their sums in the same order, with the same counts.
+    public func beginSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> any PendingSum {
+        var slots: [Int] = []
+        try forEachChunk(of: values) { pointer, count in
+            var request = cmpi_request_null()
+            try check("MPI_Iallreduce", cmpi_begin_sum_float(pointer, count, &request))
+            if let slot = freeSlots.popLast() {
+                requests[slot] = request
+                slots.append(slot)
+            } else {
+                requests.append(request)
+                slots.append(requests.count - 1)
+            }
+        }
+        return MPIPendingSum(communicator: self, slots: slots)
+    }
+
+    /// Lets MPI move the sums under way forward.
+    public func progress() throws {
+        guard requests.count > freeSlots.count else { return }
+        var completed: Int32 = 0
+        let status = requests.withUnsafeMutableBufferPointer { buffer in
+            cmpi_test_some(buffer.baseAddress, Int32(buffer.count), &completed)
+        }
+        try check("MPI_Testsome", status)
+    }
+
+    /// Sends `bytes` of rank `root` to all; other ranks' argument is ignored, and may have any length.
+    public func broadcast(_ bytes: [UInt8], from root: Int) throws -> [UInt8] {
+        precondition((0..<size).contains(root), "broadcast from rank \(root) of \(size)")
+        var count = Int64(bytes.count)
+        let status = withUnsafeMutableBytes(of: &count) {
+            cmpi_broadcast($0.baseAddress, Int32($0.count), Int32(root))
+        }
+        try check("MPI_Bcast", status)
+        var data = rank == root ? bytes : [UInt8](repeating: 0, count: Int(count))
+        try data.withUnsafeMutableBufferPointer { buffer in
+            try forEachChunk(of: buffer) { try check("MPI_Bcast", cmpi_broadcast($0, $1, Int32(root))) }
+        }
+        return data
+    }
+
+    /// Every rank's bytes, by rank, on every rank. Ranks may bring different lengths.
+    public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] {
+        var sizes = [Int64](repeating: 0, count: size)
+        try check("MPI_Allgather", cmpi_gather_sizes(Int64(bytes.count), &sizes))
+        var gathered = sizes.map { size in
+            var part: [UInt8] = []
+            part.reserveCapacity(Int(size))
+            return part
+        }
+        // In rounds: offsets are ints too, so all ranks' parts of one round together stay within the limit.
+        let roundCount = max(1, maximumCount / size)
+        let longest = Int(sizes.max() ?? 0)
+        for start in stride(from: 0, to: longest, by: roundCount) {
+            let counts = sizes.map { Int32(min(max(Int($0) - start, 0), roundCount)) }
+            var offsets = [Int32](repeating: 0, count: size)
+            for other in 1..<max(size, 1) { offsets[other] = offsets[other - 1] + counts[other - 1] }
+            let total = Int(offsets[size - 1] + counts[size - 1])
+            var round = [UInt8](repeating: 0, count: total)
+            let mine = bytes[min(start, bytes.count)..<min(start + roundCount, bytes.count)]
+            let status = mine.withUnsafeBufferPointer { part in
+                round.withUnsafeMutableBufferPointer {
+                    cmpi_gather_bytes(part.baseAddress, Int32(part.count), $0.baseAddress, counts, offsets)
+                }
+            }
+            try check("MPI_Allgatherv", status)
+            for other in 0..<size {
+                let offset = Int(offsets[other])
+                gathered[other].append(contentsOf: round[offset..<offset + Int(counts[other])])
+            }
+        }
+        return gathered
+    }
+
+    /// Ends the whole job at once with `code`: the launcher ends the other ranks and exits with `code`. Output still
+    /// buffered is lost, so say why on standard error first.
+    public func abort(code: Int32) -> Never {
+        _ = cmpi_abort(code)
+        _exit(code)
+    }
+
+    /// Waits for what is under way and leaves MPI. Collective. Nothing may be called afterwards.
+    public func finalize() throws {
+        for slot in requests.indices { try complete(slot) }
+        try check("MPI_Finalize", cmpi_finalize())
+    }
+
+    // MARK: - Sums under way
+
+    /// Whether the sum of `slot` is complete.
+    fileprivate func isComplete(_ slot: Int) -> Bool { cmpi_request_is_null(requests[slot]) != 0 }
+
+    /// Blocks until the sum of `slot` is complete.
+    fileprivate func complete(_ slot: Int) throws {
+        try check("MPI_Wait", cmpi_wait(&requests[slot]))
+    }
+
+    /// Gives slots back whose sums are complete and waited for.
+    fileprivate func release(_ slots: [Int]) { freeSlots.append(contentsOf: slots) }
+
+    // MARK: - Helpers
+
+    /// The one funnel from statuses to errors.
+    private func check(_ call: String, _ status: Int32) throws {
+        guard status == 0 else {
+            throw CommunicationError(call: call, message: errorMessage(status), rank: rank, host: host)
+        }
+    }
+
+    /// Calls `body` for each stretch of at most `maximumCount` elements. All ranks see the same stretches.
+    private func forEachChunk<T>(
+        of buffer: UnsafeMutableBufferPointer<T>, _ body: (UnsafeMutablePointer<T>, Int32) throws -> Void
+    ) rethrows {
+        guard let base = buffer.baseAddress else { return }
+        for start in stride(from: 0, to: buffer.count, by: maximumCount) {
+            try body(base + start, Int32(min(maximumCount, buffer.count - start)))
+        }
+    }
+}
+
+/// A sum that was begun with `MPICommunicator.beginSum`: one request for each chunk of the buffer.
+private final class MPIPendingSum: PendingSum {
+    private let communicator: MPICommunicator
+    /// Slots of the chunks' requests; empty once complete.
+    private var slots: [Int]
+
+    init(communicator: MPICommunicator, slots: [Int]) {
+        self.communicator = communicator
+        self.slots = slots
+    }
+
+    func test() throws -> Bool {
+        if slots.isEmpty { return true }
+        try communicator.progress()
+        guard slots.allSatisfy({ communicator.isComplete($0) }) else { return false }
+        finish()
+        return true
+    }
+
+    func wait() throws {
+        for slot in slots { try communicator.complete(slot) }
+        finish()
+    }
+
+    private func finish() {
+        communicator.release(slots)
+        slots = []
+    }
+}
+
+/// MPI's text for `status`.
+private func errorMessage(_ status: Int32) -> String {
+    text { cmpi_error_message(status, $0, $1) } ?? "MPI error \(status)"
+}
+
+/// The text that a shim function writes into a buffer; nil when it fails.
+private func text(_ fill: (UnsafeMutablePointer<CChar>, Int) -> Int32) -> String? {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1024) { buffer in
+        guard let base = buffer.baseAddress, fill(base, buffer.count) == 0 else { return nil }
+        return String(cString: base)
+    }
+}

@@ -1,0 +1,58 @@
+import Communication
+import Testing
+
+@Suite struct SingleProcessTests {
+    @Test func collectivesAreTheIdentity() throws {
+        let group = SingleProcess()
+        #expect(group.rank == 0)
+        #expect(group.size == 1)
+        #expect(!group.host.isEmpty)
+        var values: [Float] = [1, -2, 0.5]
+        try values.withUnsafeMutableBufferPointer { try group.sum($0) }
+        #expect(values == [1, -2, 0.5])
+        #expect(try group.sum([0.25, 3]) == [0.25, 3])
+        #expect(try group.maximum([-1]) == [-1])
+        #expect(try group.broadcast([1, 2], from: 0) == [1, 2])
+        #expect(try group.gather([7]) == [[7]])
+        try group.finalize()
+    }
+
+    @Test func failureOfTheOnlyRankNamesNoRank() throws {
+        let group = SingleProcess()
+        try group.agree(nil, phase: "start")
+        let failure = #expect(throws: AgreedFailure.self) {
+            try group.agree("no such file:\n  a.h5", phase: "opening the data set")
+        }
+        #expect(failure?.description == "opening the data set: no such file:   a.h5")
+    }
+
+    @Test func togetherPassesTheResultOn() throws {
+        let group = SingleProcess()
+        #expect(try group.together("adding") { 2 + 2 } == 4)
+        struct Broken: Error, CustomStringConvertible { let description = "broken" }
+        let failure = #expect(throws: AgreedFailure.self) { try group.together("adding") { throw Broken() } }
+        #expect(failure?.text == "broken")
+    }
+
+    @Test func oneRankAlwaysAgreesWithItself() throws {
+        try SingleProcess().requireEqual([("version", "1"), ("version", "2")])
+    }
+
+    @Test func errorsAreOneLine() {
+        let known = CommunicationError(call: "MPI_Bcast", message: "lost\nconnection", rank: 3, host: "node7")
+        #expect(known.description == "MPI_Bcast failed, rank 3 on host node7: lost connection")
+        let early = CommunicationError(call: "MPI_Init_thread", message: "no", rank: nil, host: "a")
+        #expect(early.description == "MPI_Init_thread failed, host a: no")
+    }
+}
+
+@Suite struct PlacementTests {
+    @Test func countsRanksHostByHost() {
+        let names = ["b", "a", "b", "b", "a"]
+        let places = names.indices.map { Placement(rank: $0, hostNames: names) }
+        #expect(places.map(\.localRank) == [0, 0, 1, 2, 1])
+        #expect(places.map(\.ranksOnHost) == [3, 2, 3, 3, 2])
+        #expect(places[4].summary == "5 ranks on 2 hosts: b ×3, a ×2")
+        #expect(Placement(rank: 0, hostNames: ["x"]).summary == "1 rank on 1 host: x ×1")
+    }
+}
