@@ -73,6 +73,7 @@ let package = Package(
                           swiftSettings: strict),
         .testTarget(name: "CommunicationTests", dependencies: ["Communication", "TestSupport", "rank-program"],
                     swiftSettings: strict),
+        .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
