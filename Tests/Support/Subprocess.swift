@@ -24,7 +24,8 @@ public func run(
         let errorsPath = folder + "/errors"
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["--"] + command
+        // Test code runs on threads that block signals, and a child would inherit that.
+        process.arguments = ["--default-signal", "--"] + command
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         let output = try emptyFile(outputPath)
