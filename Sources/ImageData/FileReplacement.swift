@@ -1,0 +1,119 @@
+import Foundation
+
+/// A file that appears under its name whole or not at all: bytes go to a hidden file beside it, which is synced to the
+/// disk and renamed at the end.
+struct FileReplacement {
+    /// Where the file will appear.
+    let path: String
+    /// Where its bytes go until then. The name tells the host and the process, so that leftovers of dead processes
+    /// can be told from files in progress.
+    let temporary: String
+
+    init(path: String) {
+        self.path = path
+        let name = (path as NSString).lastPathComponent
+        temporary = Self.join(
+            Self.folder(of: path), ".\(name).\(Self.host)-\(ProcessInfo.processInfo.processIdentifier).partial")
+    }
+
+    /// The folder of `path`; `.` for a bare name.
+    static func folder(of path: String) -> String {
+        let folder = (path as NSString).deletingLastPathComponent
+        return folder.isEmpty ? "." : folder
+    }
+
+    /// `name` in `folder`.
+    static func join(_ folder: String, _ name: String) -> String { (folder as NSString).appendingPathComponent(name) }
+
+    private static var host: String {
+        var name = [CChar](repeating: 0, count: 256)
+        guard gethostname(&name, name.count - 1) == 0 else { return "host" }
+        let bytes = name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Refuses what cannot end well, before any work is done: an existing file, a missing or unwritable folder.
+    func check(overwrite: Bool) throws {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
+            if isFolder.boolValue { throw ImageDataError("\(path): is a folder; give the name of a file") }
+            if !overwrite { throw ImageDataError("\(path): exists already; give another name or --overwrite") }
+        }
+        let folder = Self.folder(of: path)
+        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
+            throw ImageDataError("\(path): there is no folder \(folder); make it first")
+        }
+        guard access(folder, W_OK | X_OK) == 0 else {
+            throw ImageDataError("\(path): cannot write into \(folder): \(String(cString: strerror(errno)))")
+        }
+    }
+
+    /// Removes temporaries of this file that processes of this host left when they died.
+    func removeStaleTemporaries() {
+        let folder = Self.folder(of: path)
+        let prefix = ".\((path as NSString).lastPathComponent).\(Self.host)-"
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        for name in names where name.hasPrefix(prefix) && name.hasSuffix(".partial") {
+            guard let process = Int32(name.dropFirst(prefix.count).dropLast(".partial".count)) else { continue }
+            if kill(process, 0) != 0 && errno == ESRCH { discard(Self.join(folder, name)) }
+        }
+    }
+
+    /// Writes the whole content and publishes it.
+    func write(_ bytes: [UInt8]) throws {
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw failure("create") }
+        do {
+            try bytes.withUnsafeBytes { buffer in
+                var written = 0
+                while written < buffer.count {
+                    let rest = UnsafeRawBufferPointer(rebasing: buffer[written...])
+                    let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
+                    if count < 0 && errno == EINTR { continue }
+                    guard count > 0 else { throw failure("write") }
+                    written += count
+                }
+            }
+        } catch {
+            close(descriptor)
+            discard(temporary)
+            throw error
+        }
+        guard close(descriptor) == 0 else {
+            let error = failure("close")
+            discard(temporary)
+            throw error
+        }
+        try publish()
+    }
+
+    /// Syncs the temporary file, gives it its name and syncs the folder.
+    func publish() throws {
+        do {
+            try sync(temporary, flags: O_RDONLY)
+            guard rename(temporary, path) == 0 else { throw failure("rename to") }
+        } catch {
+            discard(temporary)
+            throw error
+        }
+        try sync(Self.folder(of: path), flags: O_RDONLY | O_DIRECTORY)
+    }
+
+    /// Drops the temporary file after a failure.
+    func abandon() { discard(temporary) }
+
+    private func sync(_ name: String, flags: Int32) throws {
+        let descriptor = open(name, flags | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure("sync") }
+        defer { close(descriptor) }
+        // Some network file systems cannot sync a folder and say EINVAL: then the rename is as safe as it gets.
+        guard fsync(descriptor) == 0 || errno == EINVAL else { throw failure("sync") }
+    }
+
+    private func discard(_ name: String) { unlink(name) }
+
+    private func failure(_ what: String) -> ImageDataError {
+        let reason = errno == ENOSPC ? "the disk is full" : String(cString: strerror(errno))
+        return ImageDataError("\(path): cannot \(what) the file: \(reason)")
+    }
+}
