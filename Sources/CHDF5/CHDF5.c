@@ -1,1 +1,295 @@
-#include "CHDF5.h"
+// Errors, files and types. Everything else is in CHDF5Object.c, CHDF5Dataset.c and CHDF5Attribute.c.
+
+#include "Internal.h"
+
+#include <hdf5.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Errors
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local char last_error[1024];
+
+void chdf5_enter(void) {
+    pthread_mutex_lock(&gate);
+    // The switch belongs to a thread's error stack, so one call at start would not silence other threads.
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    last_error[0] = 0;
+}
+
+int chdf5_leave(int status) {
+    pthread_mutex_unlock(&gate);
+    return status;
+}
+
+static herr_t keep_message(unsigned depth, const H5E_error2_t *error, void *context) {
+    (void)context;
+    if (depth >= 2) return 1;
+    size_t used = strlen(last_error);
+    if (error->desc && error->desc[0])
+        snprintf(last_error + used, sizeof last_error - used, "%s%s", used ? "; " : "", error->desc);
+    return 0;
+}
+
+int chdf5_capture(void) {
+    if (!last_error[0]) H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_message, NULL);
+    if (!last_error[0]) snprintf(last_error, sizeof last_error, "libhdf5 failed without a message");
+    return 1;
+}
+
+int chdf5_fail(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(last_error, sizeof last_error, format, arguments);
+    va_end(arguments);
+    return 1;
+}
+
+void chdf5_error_text(char *buffer, size_t capacity) {
+    if (capacity) snprintf(buffer, capacity, "%s", last_error);
+}
+
+void chdf5_free(void *memory) { free(memory); }
+
+int chdf5_strings_append(chdf5_strings *strings, const char *text) {
+    size_t length = strlen(text) + 1;
+    if (strings->used + length > strings->capacity) {
+        size_t capacity = 2 * strings->capacity + length + 256;
+        char *bytes = realloc(strings->bytes, capacity);
+        if (!bytes) return chdf5_fail("no memory for %zu bytes of names", capacity);
+        strings->bytes = bytes;
+        strings->capacity = capacity;
+    }
+    memcpy(strings->bytes + strings->used, text, length);
+    strings->used += length;
+    return 0;
+}
+
+// Files
+
+/// Access properties that all files share; `latest` asks for the 1.10 format.
+static hid_t access_properties(int latest) {
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    if (access < 0) return access;
+    H5F_libver_t low = latest ? H5F_LIBVER_V110 : H5F_LIBVER_EARLIEST;
+    if (H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) < 0 || H5Pset_libver_bounds(access, low, H5F_LIBVER_V110) < 0) {
+        H5Pclose(access);
+        return -1;
+    }
+    return access;
+}
+
+int chdf5_file_open(const char *path, int swmr, chdf5_id *out) {
+    chdf5_enter();
+    int status = 1;
+    hid_t access = access_properties(swmr);
+    // A reader that meets half-written metadata tries again, nested inside further attempts: the default of 100 can
+    // take minutes on a file that its writer left behind.
+    int ready = access >= 0 && (!swmr || H5Pset_metadata_read_attempts(access, 8) >= 0);
+    hid_t file = ready ? H5Fopen(path, swmr ? H5F_ACC_RDONLY | H5F_ACC_SWMR_READ : H5F_ACC_RDONLY, access) : -1;
+    if (file < 0) status = chdf5_capture();
+    else status = 0, *out = file;
+    if (access >= 0) H5Pclose(access);
+    return chdf5_leave(status);
+}
+
+/// A new name: libhdf5 takes two files in memory for the same file where their names agree. The lock is held.
+static const char *name_in_memory(void) {
+    static char name[64];
+    static unsigned long long number = 0;
+    snprintf(name, sizeof name, "memory-%llu", ++number);
+    return name;
+}
+
+int chdf5_file_open_image(const void *image, size_t bytes, chdf5_id *out) {
+    chdf5_enter();
+    int status = 1;
+    hid_t access = access_properties(0);
+    // libhdf5 takes the image through a pointer to non-const, and only copies from it.
+    int ready = access >= 0 && H5Pset_fapl_core(access, 1 << 16, 0) >= 0 &&
+                H5Pset_file_image(access, (void *)(uintptr_t)image, bytes) >= 0;
+    hid_t file = ready ? H5Fopen(name_in_memory(), H5F_ACC_RDONLY, access) : -1;
+    if (file < 0) status = chdf5_capture();
+    else status = 0, *out = file;
+    if (access >= 0) H5Pclose(access);
+    return chdf5_leave(status);
+}
+
+/// Creates a file with its root group's times not stored.
+static hid_t create_file(const char *path, unsigned flags, size_t user_block, hid_t access) {
+    hid_t creation = H5Pcreate(H5P_FILE_CREATE);
+    int ready = creation >= 0 && H5Pset_obj_track_times(creation, 0) >= 0 &&
+                (user_block == 0 || H5Pset_userblock(creation, user_block) >= 0);
+    hid_t file = ready ? H5Fcreate(path, flags, creation, access) : -1;
+    if (file < 0) chdf5_capture();
+    if (creation >= 0) H5Pclose(creation);
+    return file;
+}
+
+static int create_with(const char *path, unsigned flags, size_t user_block, hid_t access, int ready, chdf5_id *out) {
+    hid_t file = ready ? create_file(path, flags, user_block, access) : -1;
+    int status = file < 0 ? chdf5_capture() : 0;
+    if (status == 0) *out = file;
+    if (access >= 0) H5Pclose(access);
+    return status;
+}
+
+int chdf5_file_create(const char *path, int overwrite, chdf5_id *out) {
+    chdf5_enter();
+    hid_t access = access_properties(0);
+    return chdf5_leave(create_with(path, overwrite ? H5F_ACC_TRUNC : H5F_ACC_EXCL, 0, access, access >= 0, out));
+}
+
+int chdf5_file_create_swmr(const char *path, chdf5_id *out) {
+    chdf5_enter();
+    hid_t access = access_properties(1);
+    return chdf5_leave(create_with(path, H5F_ACC_EXCL, 0, access, access >= 0, out));
+}
+
+int chdf5_file_create_core(size_t user_block, chdf5_id *out) {
+    chdf5_enter();
+    hid_t access = access_properties(0);
+    int ready = access >= 0 && H5Pset_fapl_core(access, 1 << 20, 0) >= 0;
+    return chdf5_leave(create_with(name_in_memory(), H5F_ACC_TRUNC, user_block, access, ready, out));
+}
+
+int chdf5_file_start_swmr_write(chdf5_id file) {
+    chdf5_enter();
+    return chdf5_leave(H5Fstart_swmr_write(file) < 0 ? chdf5_capture() : 0);
+}
+
+int chdf5_file_image_size(chdf5_id file, size_t *out) {
+    chdf5_enter();
+    if (H5Fflush(file, H5F_SCOPE_LOCAL) < 0) return chdf5_leave(chdf5_capture());
+    ssize_t bytes = H5Fget_file_image(file, NULL, 0);
+    if (bytes < 0) return chdf5_leave(chdf5_capture());
+    *out = (size_t)bytes;
+    return chdf5_leave(0);
+}
+
+int chdf5_file_image(chdf5_id file, void *buffer, size_t bytes) {
+    chdf5_enter();
+    ssize_t written = H5Fget_file_image(file, buffer, bytes);
+    if (written < 0) return chdf5_leave(chdf5_capture());
+    if ((size_t)written != bytes) return chdf5_leave(chdf5_fail("the image has %zd bytes, not %zu", written, bytes));
+    return chdf5_leave(0);
+}
+
+int chdf5_file_flush(chdf5_id file) {
+    chdf5_enter();
+    return chdf5_leave(H5Fflush(file, H5F_SCOPE_LOCAL) < 0 ? chdf5_capture() : 0);
+}
+
+int chdf5_file_close(chdf5_id file) {
+    chdf5_enter();
+    return chdf5_leave(H5Fclose(file) < 0 ? chdf5_capture() : 0);
+}
+
+// Types
+
+chdf5_id chdf5_type_id(int type, int in_file) {
+    switch (type) {
+    case CHDF5_UINT8: return in_file ? H5T_STD_U8LE : H5T_NATIVE_UINT8;
+    case CHDF5_INT32: return in_file ? H5T_STD_I32LE : H5T_NATIVE_INT32;
+    case CHDF5_INT64: return in_file ? H5T_STD_I64LE : H5T_NATIVE_INT64;
+    case CHDF5_FLOAT32: return in_file ? H5T_IEEE_F32LE : H5T_NATIVE_FLOAT;
+    case CHDF5_FLOAT64: return in_file ? H5T_IEEE_F64LE : H5T_NATIVE_DOUBLE;
+    default: return -1;
+    }
+}
+
+chdf5_id chdf5_text_type(void) {
+    hid_t type = H5Tcopy(H5T_C_S1);
+    if (type >= 0 && (H5Tset_size(type, H5T_VARIABLE) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0)) {
+        H5Tclose(type);
+        return -1;
+    }
+    return type;
+}
+
+/// Whether an enumeration is what h5py writes for numpy's bool.
+static int is_boolean(hid_t type) {
+    int8_t zero[16] = {0}, one[16] = {0};
+    if (H5Tget_nmembers(type) != 2 || H5Tget_size(type) > sizeof zero) return 0;
+    return H5Tenum_valueof(type, "FALSE", zero) >= 0 && H5Tenum_valueof(type, "TRUE", one) >= 0 && zero[0] == 0;
+}
+
+void chdf5_classify(chdf5_id type, int *code, int *numeric, char *name, size_t capacity) {
+    size_t bits = 8 * H5Tget_size(type);
+    int is_signed = 0;
+    const char *word = "unknown";
+    *code = CHDF5_OTHER;
+    *numeric = 0;
+    switch (H5Tget_class(type)) {
+    case H5T_INTEGER:
+        is_signed = H5Tget_sign(type) != H5T_SGN_NONE;
+        *numeric = 1;
+        if (!is_signed && bits == 8) *code = CHDF5_UINT8;
+        if (is_signed && bits == 32) *code = CHDF5_INT32;
+        if (is_signed && bits == 64) *code = CHDF5_INT64;
+        snprintf(name, capacity, "%s%zu", is_signed ? "int" : "uint", bits);
+        return;
+    case H5T_FLOAT:
+        *numeric = 1;
+        if (bits == 32) *code = CHDF5_FLOAT32;
+        if (bits == 64) *code = CHDF5_FLOAT64;
+        snprintf(name, capacity, "float%zu", bits);
+        return;
+    case H5T_ENUM:
+        *numeric = 1;
+        word = is_boolean(type) ? "boolean" : "enumeration";
+        break;
+    case H5T_STRING:
+        *code = CHDF5_STRING;
+        word = "string";
+        break;
+    case H5T_COMPOUND: word = "compound"; break;
+    case H5T_ARRAY: word = "array"; break;
+    case H5T_VLEN: word = "variable-length list"; break;
+    case H5T_REFERENCE: word = "reference"; break;
+    case H5T_BITFIELD: word = "bit field"; break;
+    case H5T_OPAQUE: word = "opaque"; break;
+    case H5T_TIME: word = "time"; break;
+    default: break;
+    }
+    snprintf(name, capacity, "%s", word);
+}
+
+int chdf5_unpack_strings(chdf5_id type, chdf5_id space, size_t count, int (*read)(void *, chdf5_id, void *),
+                         void *context, chdf5_strings *out) {
+    int variable = H5Tis_variable_str(type) > 0;
+    size_t width = variable ? sizeof(char *) : H5Tget_size(type);
+    hid_t memory = H5Tcopy(H5T_C_S1);
+    int status = 0;
+    char *buffer = calloc(count ? count : 1, width);
+    char *one = calloc(1, width + 1);
+    if (!buffer || !one) status = chdf5_fail("no memory for %zu strings of %zu bytes", count, width);
+    // Character set and padding must be the file's, or libhdf5 finds no conversion.
+    if (!status && (memory < 0 || H5Tset_size(memory, variable ? H5T_VARIABLE : width) < 0 ||
+                    H5Tset_cset(memory, H5Tget_cset(type)) < 0 || H5Tset_strpad(memory, H5Tget_strpad(type)) < 0))
+        status = chdf5_capture();
+    if (!status) status = read(context, memory, buffer);
+    int filled = !status;
+    for (size_t i = 0; i < count && !status; i++) {
+        if (variable) {
+            const char *text = NULL;
+            memcpy(&text, buffer + i * width, sizeof text);
+            status = chdf5_strings_append(out, text ? text : "");
+            continue;
+        }
+        memcpy(one, buffer + i * width, width);
+        size_t length = strlen(one);
+        if (H5Tget_strpad(type) == H5T_STR_SPACEPAD)
+            while (length && one[length - 1] == ' ') one[--length] = 0;
+        status = chdf5_strings_append(out, one);
+    }
+    if (filled && variable) H5Dvlen_reclaim(memory, space, H5P_DEFAULT, buffer);
+    if (memory >= 0) H5Tclose(memory);
+    free(buffer);
+    free(one);
+    return status;
+}

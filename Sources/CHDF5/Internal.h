@@ -1,0 +1,36 @@
+#pragma once
+// Shared by the files of this shim only. No libhdf5 header here: the `.c` files include it themselves.
+
+#include "CHDF5.h"
+
+/// Takes the lock, silences libhdf5's own printing and forgets this thread's last failure.
+void chdf5_enter(void);
+/// Gives the lock back and passes `status` through.
+int chdf5_leave(int status);
+/// Keeps libhdf5's innermost messages for `chdf5_error_text`, unless a sentence is already kept. Returns 1.
+int chdf5_capture(void);
+/// Keeps the shim's own sentence for `chdf5_error_text`. Returns 1.
+int chdf5_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/// A growing list of NUL-terminated strings in one block.
+typedef struct {
+    char *bytes;
+    size_t used, capacity;
+} chdf5_strings;
+
+/// Appends; returns 0, or 1 where memory is short (the list is then still valid).
+int chdf5_strings_append(chdf5_strings *strings, const char *text);
+
+/// libhdf5's type for a CHDF5_ code; `in_file` chooses the little-endian form, else the machine's. -1 for others.
+chdf5_id chdf5_type_id(int type, int in_file);
+/// A new type, variable-length UTF-8: what h5py writes and reads as text. Negative on failure.
+chdf5_id chdf5_text_type(void);
+/// Adds to access properties (of a group, data set or link) that links into other files are refused. Passes a negative
+/// identifier through; closes the properties and returns a negative one on failure.
+chdf5_id chdf5_guarded(chdf5_id access);
+/// Reads strings (fixed or variable) of `count` elements into one packed block. `read` reads into a buffer with a
+/// memory type; `space` is the data space to reclaim variable-length strings with.
+int chdf5_unpack_strings(chdf5_id type, chdf5_id space, size_t count, int (*read)(void *, chdf5_id, void *),
+                         void *context, chdf5_strings *out);
+/// A word for a type: "float32", "boolean", "compound", … Sets `code` (CHDF5_…) and `numeric`.
+void chdf5_classify(chdf5_id type, int *code, int *numeric, char *name, size_t capacity);

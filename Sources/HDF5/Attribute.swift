@@ -1,0 +1,131 @@
+import CHDF5
+
+/// The value of an attribute. Readers accept every width of integers and floats, numpy's bool, and text of fixed or
+/// variable length; lists of any rank come flat, in row-major order.
+public enum AttributeValue: Equatable, Sendable, CustomStringConvertible {
+    case string(String)
+    case integer(Int)
+    case double(Double)
+    case boolean(Bool)
+    case integers([Int])
+    case doubles([Double])
+
+    /// The value as text, without quotes.
+    public var description: String {
+        switch self {
+        case .string(let value): value
+        case .integer(let value): "\(value)"
+        case .double(let value): "\(value)"
+        case .boolean(let value): "\(value)"
+        case .integers(let values): "\(values)"
+        case .doubles(let values): "\(values)"
+        }
+    }
+}
+
+/// Attributes of an open group or data set, for both to share.
+struct AttributeStore {
+    let handle: ObjectHandle
+
+    private func action(_ verb: String, _ name: String) -> String {
+        "cannot \(verb) the attribute '\(name)' of \(handle.place)"
+    }
+
+    func names() throws -> [String] {
+        var packed: UnsafeMutablePointer<CChar>?
+        var bytes = 0
+        try check(
+            chdf5_attribute_names(handle.id, &packed, &bytes), "cannot list the attributes of \(handle.place)")
+        return takeStrings(packed, bytes: bytes)
+    }
+
+    func exists(_ name: String) throws -> Bool {
+        var exists: Int32 = 0
+        try check(chdf5_attribute_exists(handle.id, name, &exists), action("look for", name))
+        return exists != 0
+    }
+
+    /// Runs `body` on the raw value: its kind, whether it is a list, and its bytes.
+    private func withRaw<R>(
+        _ name: String, _ body: (_ kind: Int, _ isList: Bool, _ count: Int, _ data: UnsafeRawPointer) throws -> R
+    ) throws -> R? {
+        guard try exists(name) else { return nil }
+        var kind: Int32 = 0
+        var isList: Int32 = 0
+        var count = 0
+        var data: UnsafeMutableRawPointer?
+        try check(chdf5_attribute_read(handle.id, name, &kind, &isList, &count, &data), action("read", name))
+        defer { chdf5_free(data) }
+        guard let data else { throw HDF5Error("\(action("read", name)): no data") }
+        return try body(Int(kind), isList != 0, count, UnsafeRawPointer(data))
+    }
+
+    func read(_ name: String) throws -> AttributeValue? {
+        try withRaw(name) { kind, isList, count, data in
+            func values<T>(_ type: T.Type) -> [T] {
+                Array(UnsafeBufferPointer(start: data.assumingMemoryBound(to: type), count: count))
+            }
+            switch kind {
+            case CHDF5_ATTRIBUTE_STRING:
+                return .string(String(decoding: UnsafeRawBufferPointer(start: data, count: count), as: UTF8.self))
+            case CHDF5_ATTRIBUTE_BOOLEAN:
+                return .boolean(data.load(as: Int64.self) != 0)
+            case CHDF5_ATTRIBUTE_INTEGER:
+                let list = values(Int64.self).map(Int.init)
+                return isList ? .integers(list) : .integer(list[0])
+            case CHDF5_ATTRIBUTE_DOUBLE:
+                let list = values(Double.self)
+                return isList ? .doubles(list) : .double(list[0])
+            default:
+                throw HDF5Error("\(action("read", name)): \(values(UInt64.self)) is beyond \(Int.max)")
+            }
+        }
+    }
+
+    func readUnsigned(_ name: String) throws -> UInt64? {
+        try withRaw(name) { kind, isList, _, data in
+            let isInteger = kind == CHDF5_ATTRIBUTE_INTEGER || kind == CHDF5_ATTRIBUTE_UNSIGNED
+            guard isInteger, !isList else { throw HDF5Error("\(action("read", name)): it is not a single integer") }
+            if kind == CHDF5_ATTRIBUTE_INTEGER, data.load(as: Int64.self) < 0 {
+                throw HDF5Error("\(action("read", name)): \(data.load(as: Int64.self)) is negative")
+            }
+            return data.load(as: UInt64.self)
+        }
+    }
+
+    private func write(_ name: String, kind: Int, isList: Bool, count: Int, data: UnsafeRawPointer?) throws {
+        try checkText(name, "the attribute name '\(name)'")
+        try check(
+            chdf5_attribute_write(handle.id, name, Int32(kind), isList ? 1 : 0, count, data), action("write", name))
+    }
+
+    private func write<T>(_ name: String, kind: Int, isList: Bool, _ values: [T]) throws {
+        try values.withUnsafeBytes {
+            try write(name, kind: kind, isList: isList, count: values.count, data: $0.baseAddress)
+        }
+    }
+
+    func write(_ name: String, _ value: AttributeValue) throws {
+        switch value {
+        case .string(let text):
+            try checkText(text, "the attribute '\(name)' of \(handle.place)")
+            try text.withCString {
+                try write(name, kind: CHDF5_ATTRIBUTE_STRING, isList: false, count: 1, data: UnsafeRawPointer($0))
+            }
+        case .integer(let number):
+            try write(name, kind: CHDF5_ATTRIBUTE_INTEGER, isList: false, [Int64(number)])
+        case .integers(let numbers):
+            try write(name, kind: CHDF5_ATTRIBUTE_INTEGER, isList: true, numbers.map { Int64($0) })
+        case .double(let number):
+            try write(name, kind: CHDF5_ATTRIBUTE_DOUBLE, isList: false, [number])
+        case .doubles(let numbers):
+            try write(name, kind: CHDF5_ATTRIBUTE_DOUBLE, isList: true, numbers)
+        case .boolean(let flag):
+            try write(name, kind: CHDF5_ATTRIBUTE_BOOLEAN, isList: false, [Int64(flag ? 1 : 0)])
+        }
+    }
+
+    func writeUnsigned(_ name: String, _ value: UInt64) throws {
+        try write(name, kind: CHDF5_ATTRIBUTE_UNSIGNED, isList: false, [value])
+    }
+}

@@ -1,0 +1,234 @@
+import CHDF5
+
+/// A data set: an array of elements of one type, with attributes. Values in memory are dense and row-major.
+public final class HDF5Dataset {
+    let handle: ObjectHandle
+    private var attributes: AttributeStore { AttributeStore(handle: handle) }
+
+    /// Lengths of the axes, as of opening, or the last `extend` or `refresh`; empty for a scalar.
+    public private(set) var shape: [Int]
+    /// Lengths that the axes may reach, `nil` for no limit.
+    public let maximumShape: [Int?]
+    /// Lengths of the stored pieces, `nil` where the data are one block.
+    public let chunk: [Int]?
+    /// The type of the elements.
+    public let elementType: ElementType
+    /// Whether the elements can be read as numbers.
+    public let isNumeric: Bool
+    private let elementBytes: Int
+
+    /// Path from the root of the file.
+    public var path: String { handle.path }
+    /// Number of elements.
+    public var count: Int { shape.reduce(1, *) }
+
+    init(handle: ObjectHandle) throws {
+        self.handle = handle
+        var type: Int32 = 0
+        var numeric: Int32 = 0
+        var bytes = 0
+        let name = try withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
+            guard let start = buffer.baseAddress else { return "" }
+            try check(
+                chdf5_dataset_type(handle.id, &type, &numeric, &bytes, start, buffer.count),
+                "cannot read the type of \(handle.place)")
+            return String(cString: start)
+        }
+        elementType = ElementType(code: Int(type), name: name)
+        isNumeric = numeric != 0
+        elementBytes = bytes
+        let layout = try Self.layout(handle, elementBytes: bytes)
+        shape = layout.shape
+        maximumShape = layout.maximum
+        chunk = layout.chunk
+    }
+
+    private static func layout(
+        _ handle: ObjectHandle, elementBytes: Int
+    ) throws -> (shape: [Int], maximum: [Int?], chunk: [Int]?) {
+        let room = Int(CHDF5_MAX_RANK)
+        var rank: Int32 = 0
+        var dims = [UInt64](repeating: 0, count: room)
+        var most = dims
+        var chunk = dims
+        try check(
+            chdf5_dataset_shape(handle.id, &rank, &dims, &most, &chunk), "cannot read the shape of \(handle.place)")
+        let count = Int(rank)
+        // Elements are counted in Int and held in memory as at least one byte each, at most eight.
+        var total = UInt64(max(elementBytes, 8))
+        for length in dims.prefix(count) {
+            let (product, overflow) = total.multipliedReportingOverflow(by: max(length, 1))
+            guard !overflow, product <= UInt64(Int.max) else {
+                throw HDF5Error("\(handle.place) has the impossible shape \(Array(dims.prefix(count)))")
+            }
+            total = product
+        }
+        return (
+            dims.prefix(count).map { Int($0) },
+            most.prefix(count).map { $0 > UInt64(Int.max) ? nil : Int($0) },
+            chunk[0] == 0 ? nil : chunk.prefix(count).map { Int(clamping: $0) }
+        )
+    }
+
+    // MARK: Reading
+
+    /// Reads everything. Numbers of another type are converted: out-of-range integers are clamped, as libhdf5 does.
+    ///
+    /// - Throws: `HDF5Error` where the elements are no numbers or the data are damaged.
+    public func read<T: HDF5Scalar>(as: T.Type) throws -> [T] {
+        try read(as: T.self, offset: shape.map { _ in 0 }, count: shape)
+    }
+
+    /// Reads the box `[offset, offset + count)`.
+    ///
+    /// - Throws: `HDF5Error` where the elements are no numbers or the data are damaged.
+    public func read<T: HDF5Scalar>(as: T.Type, offset: [Int], count: [Int]) throws -> [T] {
+        try checkPlausible(elements: count.reduce(1, *))
+        return try [T](unsafeUninitializedCapacity: count.reduce(1, *)) { buffer, filled in
+            let window = UnsafeMutableBufferPointer(rebasing: buffer[..<count.reduce(1, *)])
+            try read(into: window, offset: offset, count: count)
+            filled = window.count
+        }
+    }
+
+    /// Reads the box `[offset, offset + count)` into memory that holds exactly that many elements.
+    ///
+    /// - Throws: `HDF5Error` where the elements are no numbers or the data are damaged.
+    public func read<T: HDF5Scalar>(
+        into buffer: UnsafeMutableBufferPointer<T>, offset: [Int], count: [Int]
+    ) throws {
+        checkBox(offset: offset, count: count, values: buffer.count)
+        guard isNumeric else {
+            throw HDF5Error("\(handle.place) holds \(elementType) elements, which are not numbers")
+        }
+        guard buffer.count > 0, let start = buffer.baseAddress else { return }
+        try check(
+            chdf5_dataset_read(
+                handle.id, T.code, Int32(shape.count), offset.map(UInt64.init), count.map(UInt64.init), start),
+            "cannot read \(handle.place)")
+    }
+
+    /// Reads text, row-major.
+    ///
+    /// - Throws: `HDF5Error` where the elements are no text or the data are damaged.
+    public func readStrings() throws -> [String] {
+        guard elementType == .string else {
+            throw HDF5Error("\(handle.place) holds \(elementType) elements, which are not text")
+        }
+        try checkPlausible(elements: count)
+        var packed: UnsafeMutablePointer<CChar>?
+        var bytes = 0
+        try check(chdf5_dataset_read_strings(handle.id, &packed, &bytes), "cannot read \(handle.place)")
+        return takeStrings(packed, bytes: bytes)
+    }
+
+    /// A damaged header can claim any shape; memory for it is only asked for where the stored bytes could fill it.
+    /// Deflate shrinks at most 1032 to 1.
+    private func checkPlausible(elements: Int) throws {
+        guard elements > 1 << 28 else { return }
+        var stored: UInt64 = 0
+        try check(chdf5_dataset_storage(handle.id, &stored), "cannot read the size of \(handle.place)")
+        if UInt64(elements) / 1100 > stored / UInt64(max(elementBytes, 1)) {
+            throw HDF5Error("\(handle.place) claims \(elements) elements but stores only \(stored) bytes")
+        }
+    }
+
+    private func checkBox(offset: [Int], count: [Int], values: Int) {
+        precondition(
+            offset.count == shape.count && count.count == shape.count,
+            "box \(offset) + \(count) is not like \(shape) of \(handle.place)")
+        for axis in shape.indices {
+            precondition(
+                offset[axis] >= 0 && count[axis] >= 0 && offset[axis] <= shape[axis] - count[axis],
+                "box \(offset) + \(count) exceeds \(shape) of \(handle.place)")
+        }
+        precondition(
+            values == count.reduce(1, *), "\(values) values for the box \(count) of \(handle.place)")
+    }
+
+    // MARK: Writing
+
+    /// Writes everything, converting to the element type where it differs.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be written.
+    public func write<T: HDF5Scalar>(_ values: [T]) throws {
+        try write(values, offset: shape.map { _ in 0 }, count: shape)
+    }
+
+    /// Writes the box `[offset, offset + count)`.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be written.
+    public func write<T: HDF5Scalar>(_ values: [T], offset: [Int], count: [Int]) throws {
+        try values.withUnsafeBufferPointer { try write($0, offset: offset, count: count) }
+    }
+
+    /// Writes the box `[offset, offset + count)` from memory that holds exactly that many elements.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be written.
+    public func write<T: HDF5Scalar>(_ values: UnsafeBufferPointer<T>, offset: [Int], count: [Int]) throws {
+        checkBox(offset: offset, count: count, values: values.count)
+        guard let start = values.baseAddress, !values.isEmpty else { return }
+        try check(
+            chdf5_dataset_write(
+                handle.id, T.code, Int32(shape.count), offset.map(UInt64.init), count.map(UInt64.init), start),
+            "cannot write \(handle.place)")
+    }
+
+    /// Writes text to a data set of type `.string`, all of it.
+    ///
+    /// - Throws: `HDF5Error` where a text has a NUL character or the file cannot be written.
+    public func writeStrings(_ values: [String]) throws {
+        precondition(elementType == .string, "\(handle.place) holds \(elementType) elements, not text")
+        precondition(values.count == count, "\(values.count) texts for \(shape) of \(handle.place)")
+        var packed: [CChar] = []
+        for value in values {
+            try checkText(value, "a text in \(handle.place)")
+            packed.append(contentsOf: value.utf8CString)
+        }
+        try check(chdf5_dataset_write_strings(handle.id, packed, values.count), "cannot write \(handle.place)")
+    }
+
+    /// Changes the lengths of the axes, within `maximumShape`. New elements are zero.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be written.
+    public func extend(to shape: [Int]) throws {
+        precondition(shape.count == self.shape.count, "\(shape) is not like \(self.shape) of \(handle.place)")
+        for (length, most) in zip(shape, maximumShape) {
+            precondition(length >= 0 && length <= most ?? Int.max, "\(shape) exceeds \(maximumShape)")
+        }
+        try check(chdf5_dataset_extend(handle.id, shape.map(UInt64.init)), "cannot extend \(handle.place) to \(shape)")
+        self.shape = shape
+    }
+
+    /// Hands everything written so far to the operating system, where readers see it.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be written.
+    public func flush() throws {
+        try check(chdf5_dataset_flush(handle.id), "cannot write \(handle.place)")
+    }
+
+    /// Looks again at what a writer has appended, and updates `shape`.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be read.
+    public func refresh() throws {
+        try check(chdf5_dataset_refresh(handle.id), "cannot read \(handle.place) again")
+        shape = try Self.layout(handle, elementBytes: elementBytes).shape
+    }
+
+    // MARK: Attributes
+
+    /// The value of an attribute, `nil` where there is none.
+    ///
+    /// - Throws: `HDF5Error` where its type is not one of `AttributeValue`.
+    public func attribute(_ name: String) throws -> AttributeValue? { try attributes.read(name) }
+
+    /// Names of the attributes, in the order of their bytes.
+    ///
+    /// - Throws: `HDF5Error` where they cannot be read.
+    public func attributeNames() throws -> [String] { try attributes.names() }
+
+    /// Sets an attribute, replacing one of that name.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be written.
+    public func setAttribute(_ name: String, _ value: AttributeValue) throws { try attributes.write(name, value) }
+}

@@ -1,0 +1,43 @@
+import CHDF5
+
+/// What went wrong with an HDF5 file, in one line: the action, the file and object, and the cause.
+public struct HDF5Error: Error, CustomStringConvertible, Sendable {
+    /// The line to show.
+    public let description: String
+
+    /// Takes the line as it is; line breaks become spaces.
+    public init(_ description: String) {
+        self.description = description.split(whereSeparator: \.isNewline).joined(separator: " ")
+    }
+}
+
+/// libhdf5's reason for the last failure on this thread. Must be called before anything else of the shim.
+func lastReason() -> String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1024) { buffer in
+        guard let start = buffer.baseAddress else { return "" }
+        chdf5_error_text(start, buffer.count)
+        return String(cString: start)
+    }
+}
+
+/// The one funnel for the shim's return codes.
+func check(_ status: Int32, _ action: @autoclosure () -> String) throws {
+    if status != 0 {
+        let reason = lastReason()
+        throw HDF5Error("\(action()): \(reason)")
+    }
+}
+
+/// Splits "name NUL name NUL …" and releases the block.
+func takeStrings(_ packed: UnsafeMutablePointer<CChar>?, bytes: Int) -> [String] {
+    defer { chdf5_free(packed) }
+    guard let packed, bytes > 0 else { return [] }
+    let raw = UnsafeRawBufferPointer(start: packed, count: bytes)
+    let pieces = raw.dropLast().split(separator: 0, omittingEmptySubsequences: false)
+    return pieces.map { String(decoding: $0, as: UTF8.self) }
+}
+
+/// HDF5 cuts names and text at a NUL byte; refuse instead of losing the rest.
+func checkText(_ text: String, _ what: String) throws {
+    if text.utf8.contains(0) { throw HDF5Error("cannot store \(what): it contains a NUL character") }
+}

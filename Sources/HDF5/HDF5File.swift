@@ -1,0 +1,137 @@
+import CHDF5
+
+/// An open HDF5 file.
+///
+/// `close()` tells whether everything reached the file; without it the file is closed, quietly, once the file and
+/// every group and data set of it are released. After `close()` the file's groups and data sets throw when used.
+/// Not for use from several threads at once.
+public final class HDF5File {
+    private let handle: FileHandle
+    /// The root group, "/".
+    public let root: HDF5Group
+    /// The path, or the name given for one in memory.
+    public var name: String { handle.name }
+
+    private init(id: chdf5_id, name: String) throws {
+        handle = FileHandle(id: id, name: name)
+        root = try HDF5Group(parent: id, file: handle, path: "/", full: "/")
+    }
+
+    /// Opens a file for reading.
+    ///
+    /// - Throws: `HDF5Error`, one line that tells apart: missing, a folder, no permission, not HDF5, truncated, locked
+    ///   or being written, damaged.
+    public static func open(_ path: String) throws -> HDF5File {
+        if let problem = FileDiagnosis.problem(path) { throw HDF5Error(problem) }
+        var id: chdf5_id = 0
+        guard chdf5_file_open(path, 0, &id) == 0 else { throw FileDiagnosis.explain(path, reason: lastReason()) }
+        return try HDF5File(id: id, name: path)
+    }
+
+    /// Opens bytes that are already in memory, for reading.
+    ///
+    /// - Parameter name: what messages call it.
+    /// - Throws: `HDF5Error` where the bytes are no HDF5 file.
+    public static func open(image: [UInt8], name: String) throws -> HDF5File {
+        var id: chdf5_id = 0
+        let status = image.withUnsafeBytes { chdf5_file_open_image($0.baseAddress, $0.count, &id) }
+        guard status == 0 else { throw FileDiagnosis.explain(name, reason: lastReason()) }
+        return try HDF5File(id: id, name: name)
+    }
+
+    /// Creates a file for writing, in the earliest format that serves.
+    ///
+    /// - Throws: `HDF5Error` where it exists (unless `overwrite`) or cannot be created.
+    public static func create(_ path: String, overwrite: Bool = false) throws -> HDF5File {
+        var id: chdf5_id = 0
+        guard chdf5_file_create(path, overwrite ? 1 : 0, &id) == 0 else {
+            throw FileDiagnosis.explainCreation(path, reason: lastReason())
+        }
+        return try HDF5File(id: id, name: path)
+    }
+
+    /// Creates a file in memory; `image()` gives its bytes. The same calls give the same bytes.
+    ///
+    /// - Throws: `HDF5Error` where memory is short.
+    public static func createInMemory() throws -> HDF5File {
+        try createInMemory(userBlockBytes: 0)
+    }
+
+    /// Creates a file in memory whose first bytes are left to the caller.
+    ///
+    /// - Parameter userBlockBytes: 0, or a power of two from 512.
+    /// - Throws: `HDF5Error` where memory is short.
+    public static func createInMemory(userBlockBytes: Int) throws -> HDF5File {
+        precondition(
+            userBlockBytes == 0 || (userBlockBytes >= 512 && userBlockBytes & (userBlockBytes - 1) == 0),
+            "a user block of \(userBlockBytes) bytes is neither 0 nor a power of two from 512")
+        var id: chdf5_id = 0
+        try check(chdf5_file_create_core(userBlockBytes, &id), "cannot create a file in memory")
+        return try HDF5File(id: id, name: "a file in memory")
+    }
+
+    /// The bytes of a file made with `createInMemory`, as they would lie on disk.
+    ///
+    /// - Throws: `HDF5Error` where memory is short.
+    public func image() throws -> [UInt8] {
+        var bytes = 0
+        try check(chdf5_file_image_size(handle.id, &bytes), "cannot measure \(name)")
+        return try [UInt8](unsafeUninitializedCapacity: bytes) { buffer, filled in
+            try check(chdf5_file_image(handle.id, buffer.baseAddress, bytes), "cannot copy \(name)")
+            filled = bytes
+        }
+    }
+
+    /// Creates a file that one program can append to while others read it ("single writer, multiple readers"). Make
+    /// all data sets and attributes first, then call `startSWMRWriting()`, then extend, write and flush.
+    ///
+    /// - Throws: `HDF5Error` where it exists or cannot be created.
+    public static func createForSWMR(_ path: String) throws -> HDF5File {
+        var id: chdf5_id = 0
+        guard chdf5_file_create_swmr(path, &id) == 0 else {
+            throw FileDiagnosis.explainCreation(path, reason: lastReason())
+        }
+        return try HDF5File(id: id, name: path)
+    }
+
+    /// Lets readers in. From here on no data set, group or attribute can be added.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be written.
+    public func startSWMRWriting() throws {
+        try check(chdf5_file_start_swmr_write(handle.id), "cannot share \(name) with readers")
+    }
+
+    /// Opens for reading a file made with `createForSWMR`: one still being written, finished, or left behind by a
+    /// writer that was killed. Ordinary HDF5 files open too. Tries a few times, for a fraction of a second.
+    ///
+    /// - Throws: `HDF5Error` as `open`.
+    public static func openSWMR(_ path: String) throws -> HDF5File {
+        var pauses = [20, 40, 80, 160, 320][...]
+        while true {
+            var failure = FileDiagnosis.problem(path).map { HDF5Error($0) }
+            var id: chdf5_id = 0
+            if failure == nil {
+                if chdf5_file_open(path, 1, &id) == 0 { return try HDF5File(id: id, name: path) }
+                failure = FileDiagnosis.explain(path, reason: lastReason())
+            }
+            guard FileDiagnosis.exists(path), let milliseconds = pauses.popFirst() else {
+                throw failure ?? HDF5Error("cannot open \(path)")
+            }
+            pause(milliseconds: milliseconds)
+        }
+    }
+
+    /// Hands everything written so far to the operating system.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be written.
+    public func flush() throws {
+        try check(chdf5_file_flush(handle.id), "cannot write \(name)")
+    }
+
+    /// Writes what is left and closes the file with its groups and data sets. A second call does nothing.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be written.
+    public func close() throws {
+        try handle.close()
+    }
+}
