@@ -25,12 +25,15 @@ let package = Package(
         .target(name: "CMPI", dependencies: ["SystemMPI"], cSettings: strictC),
         .target(name: "CHDF5", dependencies: ["SystemHDF5"], cSettings: strictC),
         .target(name: "COneDNN", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
-        .target(name: "CCodecs", dependencies: ["SystemPNG", "SystemJPEG"], cSettings: strictC,
-                linkerSettings: [.linkedLibrary("z")]),
+        .target(
+            name: "CCodecs", dependencies: ["SystemPNG", "SystemJPEG"], cSettings: strictC,
+            linkerSettings: [.linkedLibrary("z")]),
         // The inner loops are compiled for speed in every configuration: a debug build trains at full speed too.
-        .target(name: "CKernels", cSettings: strictC + [
-            .unsafeFlags(["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"])
-        ], linkerSettings: [.linkedLibrary("m")]),
+        .target(
+            name: "CKernels",
+            cSettings: strictC + [
+                .unsafeFlags(["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"])
+            ], linkerSettings: [.linkedLibrary("m")]),
 
         // Numbers.
         .target(name: "Philox", swiftSettings: strict),
@@ -42,37 +45,51 @@ let package = Package(
         // Files and ranks.
         .target(name: "HDF5", dependencies: ["CHDF5"], swiftSettings: strict),
         .target(name: "Communication", dependencies: ["CMPI"], swiftSettings: strict),
-        .target(name: "ImageData", dependencies: [
-            "HDF5", "CCodecs", "Philox", .product(name: "Crypto", package: "swift-crypto"),
-        ], swiftSettings: strict),
-        .target(name: "Storage", dependencies: ["HDF5", .product(name: "Crypto", package: "swift-crypto")],
-                swiftSettings: strict),
+        .target(
+            name: "ImageData",
+            dependencies: [
+                "HDF5", "CCodecs", "Philox", .product(name: "Crypto", package: "swift-crypto"),
+            ], swiftSettings: strict),
+        .target(
+            name: "Storage", dependencies: ["HDF5", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: strict),
 
         // The product.
-        .target(name: "Configuration", dependencies: [
-            "Diffusion", "NeuralNetwork", .product(name: "Yams", package: "Yams"),
-        ], swiftSettings: strict),
-        .target(name: "Training", dependencies: [
-            "Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "Philox",
-            "ImageData", "Storage", "Communication", .product(name: "Logging", package: "swift-log"),
-        ], swiftSettings: strict),
-        .target(name: "Conformance", dependencies: [
-            "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "HDF5",
-        ], swiftSettings: strict),
-        .executableTarget(name: "smd", dependencies: [
-            "Training", "Conformance", "Configuration", "ImageData", "Storage", "Communication",
-            .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            .product(name: "Logging", package: "swift-log"),
-        ], swiftSettings: strict),
+        .target(
+            name: "Configuration",
+            dependencies: [
+                "Diffusion", "NeuralNetwork", .product(name: "Yams", package: "Yams"),
+            ], swiftSettings: strict),
+        .target(
+            name: "Training",
+            dependencies: [
+                "Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "Philox",
+                "ImageData", "Storage", "Communication", .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
+        .target(
+            name: "Conformance",
+            dependencies: [
+                "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "HDF5",
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "smd",
+            dependencies: [
+                "Training", "Conformance", "Configuration", "ImageData", "Storage", "Communication",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: strict),
 
         // Tests, and what they stand on.
-        .target(name: "ReferenceBackend", dependencies: ["TensorGraph"], path: "Tests/ReferenceBackend",
-                swiftSettings: strict),
+        .target(
+            name: "ReferenceBackend", dependencies: ["TensorGraph"], path: "Tests/ReferenceBackend",
+            swiftSettings: strict),
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
-        .executableTarget(name: "rank-program", dependencies: ["Communication"], path: "Tests/RankProgram",
-                          swiftSettings: strict),
-        .testTarget(name: "CommunicationTests", dependencies: ["Communication", "TestSupport", "rank-program"],
-                    swiftSettings: strict),
+        .executableTarget(
+            name: "rank-program", dependencies: ["Communication"], path: "Tests/RankProgram",
+            swiftSettings: strict),
+        .testTarget(
+            name: "CommunicationTests", dependencies: ["Communication", "TestSupport", "rank-program"],
+            swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], swiftSettings: strict),
     ],
