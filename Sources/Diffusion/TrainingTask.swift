@@ -1,0 +1,88 @@
+/// What the network is shown and asked in one training step. Axes: N samples, each of H·W·C elements, channels last.
+public struct TrainingBatch: Equatable, Sendable {
+    /// x_t, `[N, H, W, C]`.
+    public var xt: [Float]
+    /// What the output should be, `[N, H, W, C]`.
+    public var target: [Float]
+    /// Factor of each sample's mean squared error, `[N]`.
+    public var weight: [Float]
+    /// t as the network takes it, `[N]`.
+    public var timestep: [Float]
+}
+
+/// The training problem: noise a sample, estimate the target, weigh the squared error (SMD, section 4; Ho et al. 2020,
+/// algorithm 1).
+public struct TrainingTask: Sendable {
+    /// ᾱ and its relatives.
+    public let schedule: NoiseSchedule
+    /// What the output estimates.
+    public let objective: Objective
+    /// Limit of the signal-to-noise ratio in the weight, if any.
+    public let signalToNoiseLimit: Double?
+    /// Standard deviation of the noise that a channel's pixels share.
+    public let offsetNoise: Double
+
+    /// The problem that `configuration` describes.
+    public init(_ configuration: DiffusionConfiguration) {
+        schedule = NoiseSchedule(kind: configuration.schedule, timesteps: configuration.timesteps)
+        objective = configuration.objective
+        signalToNoiseLimit = configuration.minSNR ? 5 : nil
+        offsetNoise = configuration.offsetNoise
+    }
+
+    /// Weight of the squared error at timestep `t`.
+    public func weight(_ t: Int) -> Double {
+        objective.weight(signalToNoise: schedule.signalToNoise(t), clippedAt: signalToNoiseLimit)
+    }
+
+    /// Noises `x0` and says what is to be estimated.
+    ///
+    /// - Parameters:
+    ///   - x0: clean samples, `[N, H, W, C]`, images in [−1, 1].
+    ///   - noise: ε ~ N(0, I), `[N, H, W, C]`.
+    ///   - timesteps: t of each sample, `[N]`, in 0 ..< T.
+    ///   - offsets: N(0, 1) for each sample and channel, `[N, C]`; needed when ``offsetNoise`` is not 0.
+    public func batch(
+        x0: [Float], noise: [Float], timesteps: [Int], offsets: [Float]? = nil
+    ) -> TrainingBatch {
+        let n = timesteps.count
+        precondition(n > 0 && x0.count % n == 0, "\(x0.count) elements are not \(n) samples")
+        precondition(noise.count == x0.count, "\(noise.count) elements of noise for \(x0.count) of x0")
+        precondition(offsetNoise == 0 || offsets != nil, "offset noise \(offsetNoise) needs a draw for each channel")
+        let channels = (offsets?.count ?? 0) / n
+        var batch = TrainingBatch(
+            xt: x0, target: x0, weight: timesteps.map { Float(weight($0)) }, timestep: timesteps.map(Float.init))
+        let size = x0.count / n
+        for (sample, t) in timesteps.enumerated() {
+            let alphaBar = schedule.alphaBars[t]
+            let (signal, deviation) = (Float(alphaBar.squareRoot()), Float((1 - alphaBar).squareRoot()))
+            let target = objective.target(alphaBar: alphaBar)
+            let (ofX0, ofNoise) = (Float(target.x0), Float(target.noise))
+            for i in sample * size..<(sample + 1) * size {
+                var epsilon = noise[i]
+                if let offsets { epsilon += Float(offsetNoise) * offsets[sample * channels + i % channels] }
+                batch.xt[i] = signal * x0[i] + deviation * epsilon
+                batch.target[i] = ofX0 * x0[i] + ofNoise * epsilon
+            }
+        }
+        return batch
+    }
+
+    /// The estimate of x_0 in the network's `output`, not clamped: what self-conditioning feeds back in training.
+    ///
+    /// - Parameters:
+    ///   - output: of the network at `xt` and `timesteps`, `[N, H, W, C]`.
+    ///   - xt: x_t, `[N, H, W, C]`.
+    ///   - timesteps: t of each sample, `[N]`.
+    public func x0Estimate(output: [Float], xt: [Float], timesteps: [Int]) -> [Float] {
+        precondition(output.count == xt.count, "\(output.count) outputs for \(xt.count) elements of x_t")
+        let size = xt.count / timesteps.count
+        var estimate = output
+        for (sample, t) in timesteps.enumerated() {
+            let x0 = objective.x0(alphaBar: schedule.alphaBars[t])
+            let (ofXt, ofOutput) = (Float(x0.xt), Float(x0.output))
+            for i in sample * size..<(sample + 1) * size { estimate[i] = ofXt * xt[i] + ofOutput * output[i] }
+        }
+        return estimate
+    }
+}
