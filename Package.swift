@@ -83,6 +83,9 @@ let package = Package(
         .target(
             name: "ReferenceBackend", dependencies: ["TensorGraph"], path: "Tests/ReferenceBackend",
             swiftSettings: strict),
+        .testTarget(
+            name: "TensorGraphTests", dependencies: ["TensorGraph", "NeuralNetwork", "Philox", "ReferenceBackend"],
+            swiftSettings: strict),
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
         .executableTarget(
             name: "rank-program", dependencies: ["Communication"], path: "Tests/RankProgram",

@@ -71,7 +71,8 @@ struct Downsample {
     }
 
     func callAsFunction(_ x: Tensor) -> Tensor {
-        x.convolution(weight, bias: bias, ConvolutionGeometry(kernel: 2, stride: 2))
+        let kernel = weight.viewed(as: [weight.shape[0], weight.shape[1] / 4, 2, 2])
+        return x.convolution(kernel, bias: bias, ConvolutionGeometry(kernel: 2, stride: 2))
     }
 }
 

@@ -126,7 +126,7 @@ private struct Placement {
         for (index, node) in graph.nodes.enumerated() { for input in node.inputs { lastUse[input] = index } }
         for value in graph.results.values { lastUse[value] = end }
         for (value, info) in graph.values.enumerated() {
-            if case .input = info.role { add(value, first: -1, last: lastUse[value] ?? -1) }
+            if case .input = info.role { add(value, first: -1, last: end) }  // so that a run can be repeated
         }
         for (index, node) in graph.nodes.enumerated() {
             var taken: Set<Int> = []

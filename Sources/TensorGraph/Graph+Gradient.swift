@@ -22,7 +22,8 @@ extension Graph {
     }
 
     private func dependsOnParameters(_ nodes: [Node]) -> Set<Int> {
-        var dependent = Set(parameterValues)
+        var dependent: Set<Int> = []
+        for (id, value) in values.enumerated() { if case .parameter = value.role { dependent.insert(id) } }
         for node in nodes where node.inputs.contains(where: dependent.contains) { dependent.formUnion(node.outputs) }
         return dependent
     }

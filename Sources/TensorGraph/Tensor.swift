@@ -13,16 +13,22 @@ public struct Tensor {
         graph.tensor(graph.append(operation, inputs.map(\.id), [shape])[0])
     }
 
-    /// Convolution with `weight [O, I, kh, kw]` and an optional bias `[O]`.
-    ///
-    /// A 1×1 convolution is a linear map of every pixel. `weight` may have any shape of `O·I·kh·kw` elements: the 1×1
-    /// convolution after a space-to-depth (channel order C, row, column) *is* a 2×2 convolution with stride 2.
+    /// A parameter's elements under another shape, without copying; gradients go to the same parameter.
+    public func viewed(as shape: [Int]) -> Tensor {
+        let value = graph.values[id]
+        guard case .parameter = value.role else { preconditionFailure("only parameters can be viewed, not \(value)") }
+        precondition(shape.reduce(1, *) == value.count, "\(value.shape) cannot be viewed as \(shape)")
+        return graph.tensor(graph.addValue(shape, value.role))
+    }
+
+    /// Convolution with `weight [O, I, kh, kw]` and an optional bias `[O]`. A 1×1 convolution is a linear map of every
+    /// pixel.
     public func convolution(_ weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry) -> Tensor {
         precondition(shape.count == 4, "a convolution needs [N, H, W, C], not \(shape)")
         let output = weight.shape[0]
         let taps = geometry.kernelHeight * geometry.kernelWidth
         precondition(
-            weight.shape.reduce(1, *) == output * channels * taps,
+            weight.shape == [output, channels, geometry.kernelHeight, geometry.kernelWidth],
             "weight \(weight.shape) does not fit \(shape) with a \(geometry.kernelHeight)×\(geometry.kernelWidth) kernel"
         )
         if taps == 1, geometry.stride == 1, geometry.padding == 0 { return linear(weight, bias: bias) }

@@ -1,0 +1,62 @@
+import NeuralNetwork
+import ReferenceBackend
+import TensorGraph
+import Testing
+
+@Suite struct GradientTests {
+    /// The derivative of the whole network against central differences, one element of every parameter.
+    @Test(arguments: [(true, false), (true, true), (false, false)])
+    func wholeNetwork(smd: Bool, selfCondition: Bool) throws {
+        let model = smallModel(smd: smd, selfCondition: selfCondition)
+        let network = try Network(DenoiserGraph.training(model, batch: 2, lossScale: 0.5).graph)
+        _ = try network.loss()
+        let gradients = network.gradients.readDouble(0..<network.plan.layout.count)
+        let largest = gradients.map(abs).max() ?? 0
+        #expect(largest > 1e-3)
+        let h = 1e-6
+        for (index, parameter) in network.plan.layout.parameters.enumerated() {
+            let element = network.plan.layout.offsets[index] + (index * 7) % parameter.count
+            let value = network.parameters.readDouble(element..<element + 1)[0]
+            func loss(at x: Double) throws -> Double {
+                network.parameters.writeDouble([x], at: element)
+                try network.executor.parametersChanged()
+                return try network.loss()
+            }
+            let difference = 0.5 * (try loss(at: value + h) - loss(at: value - h)) / (2 * h)
+            network.parameters.writeDouble([value], at: element)
+            #expect(
+                abs(difference - gradients[element]) <= 1e-6 * largest,
+                "\(parameter.name): \(gradients[element]) against \(difference)")
+        }
+    }
+
+    /// A fused graph computes what the plain one computes.
+    @Test(arguments: [(true, false), (true, true), (false, false)])
+    func fusionChangesNothing(smd: Bool, selfCondition: Bool) throws {
+        let model = smallModel(smd: smd, selfCondition: selfCondition)
+        let plainGraph = DenoiserGraph.training(model, batch: 2, lossScale: 1, fused: false).graph
+        let fusedGraph = DenoiserGraph.training(model, batch: 2, lossScale: 1).graph
+        let operations = fusedGraph.nodes.map(\.operation)
+        #expect(fusedGraph.nodes.count < plainGraph.nodes.count)
+        #expect(!operations.contains(.silu) == false)  // only that of the time embedding stays
+        #expect(!operations.contains(.modulate) && !operations.contains(.modulateGradient))
+        let plain = try Network(plainGraph)
+        let fused = try Network(fusedGraph, layout: plain.plan.layout)
+        let (a, b) = (try plain.loss(), try fused.loss())
+        #expect(abs(a - b) <= 1e-12 * abs(a))
+        let (ga, gb) = (plain.gradients, fused.gradients)
+        let all = 0..<plain.plan.layout.count
+        let largest = ga.readDouble(all).map(abs).max() ?? 0
+        for (x, y) in zip(ga.readDouble(all), gb.readDouble(all)) { #expect(abs(x - y) <= 1e-11 * largest) }
+    }
+
+    /// Gradients of micro-batches add up.
+    @Test func gradientsAccumulate() throws {
+        let network = try Network(DenoiserGraph.training(smallModel(), batch: 1, lossScale: 1).graph)
+        let all = 0..<network.plan.layout.count
+        _ = try network.loss()
+        let once = network.gradients.readDouble(all)
+        _ = try network.loss()
+        for (two, one) in zip(network.gradients.readDouble(all), once) { #expect(abs(two - 2 * one) <= 1e-12 * abs(one)) }
+    }
+}

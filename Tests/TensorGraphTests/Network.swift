@@ -1,0 +1,64 @@
+import NeuralNetwork
+import Philox
+import ReferenceBackend
+import TensorGraph
+
+/// A network small enough for the scalar reference, with every kind of layer in it.
+func smallModel(smd: Bool = true, selfCondition: Bool = false) -> ModelConfiguration {
+    var model = ModelConfiguration()
+    model.size = 4
+    model.channels = 2
+    model.dim = 8
+    model.dimMults = [1, 2]
+    model.fullAttention = [false, true]
+    model.groups = 2
+    model.heads = 2
+    model.headDim = 4
+    model.selfCondition = selfCondition
+    model.smd = smd
+    model.latentDim = 6
+    model.identifier.dim = 4
+    model.identifier.dimMults = [1, 1]
+    model.identifier.headDim = 4
+    return model
+}
+
+/// A graph on the reference backend with random parameters and inputs, in double precision.
+struct Network {
+    let plan: ExecutionPlan
+    let executor: Executor
+    let parameters: ReferenceMemory
+    let gradients: ReferenceMemory
+
+    init(_ graph: Graph, layout: ParameterLayout? = nil) throws {
+        let backend = ReferenceBackend()
+        plan = ExecutionPlan(graph, layout: layout)
+        parameters = ReferenceMemory(count: plan.layout.count)
+        gradients = ReferenceMemory(count: plan.layout.count)
+        executor = try Executor(plan, on: backend, parameters: parameters, gradients: gradients)
+        let names = plan.layout.parameters.map(\.name).sorted()
+        for (index, name) in names.enumerated() {
+            guard let range = plan.layout.range(name) else { continue }
+            parameters.writeDouble(normals(range.count, index).map { 0.3 * $0 + 0.1 }, at: range.lowerBound)
+        }
+        for (index, name) in ["x", "eta", "self_condition", "target", "timestep", "weight"].enumerated() {
+            guard let range = executor.inputRange(name) else { continue }
+            let values = normals(range.count, 10_000 + index)
+            executor.write(name, values.map { name == "timestep" ? Float(Int(abs($0) * 400)) : Float($0) })
+        }
+        try executor.parametersChanged()
+    }
+
+    private func normals(_ count: Int, _ position: Int) -> [Double] {
+        RandomStream(seed: 7, purpose: .data).normals(count: count, epoch: 0, position: position).map(Double.init)
+    }
+
+    /// Sum over samples of the loss, in double precision.
+    func loss() throws -> Double {
+        try executor.run()
+        guard let range = executor.resultRange("loss"), let memory = executor.activations as? ReferenceMemory else {
+            preconditionFailure("a training graph on the reference backend keeps its loss")
+        }
+        return memory.readDouble(range).reduce(0, +)
+    }
+}
