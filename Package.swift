@@ -94,6 +94,7 @@ let package = Package(
             name: "CommunicationTests", dependencies: ["Communication", "TestSupport", "rank-program"],
             swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
+        .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

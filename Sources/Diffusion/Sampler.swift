@@ -76,7 +76,7 @@ public struct Sampler: Sendable {
         from xT: [Float], usesEta: Bool, selfCondition: Bool,
         predict: (_ xt: [Float], _ timestep: Int, _ eta: [Float]?, _ selfCondition: [Float]?) throws -> [Float],
         draw: (_ step: Int, _ which: SamplerDraw) throws -> [Float],
-        onStep: (_ step: Int, _ x: [Float]) throws -> Void = { _, _ in }
+        onStep: (_ step: Int, _ x: [Float]) throws -> Void
     ) rethrows -> [Float] {
         var x = xT
         var x0 = [Float](repeating: 0, count: xT.count)

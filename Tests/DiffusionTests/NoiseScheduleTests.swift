@@ -1,0 +1,64 @@
+import Diffusion
+import HDF5
+import TestSupport
+import Testing
+
+@Suite struct NoiseScheduleTests {
+    /// β of every kind and length in the reference file, to 1e-12 of the largest.
+    @Test(arguments: ScheduleKind.allCases, [10, 100, 1000])
+    func betasAreThoseOfTheReference(kind: ScheduleKind, timesteps: Int) throws {
+        let file = try HDF5File.open(goldenFolder + "/schedules.h5")
+        let expected = try file.root.dataset("\(kind.rawValue)/T\(timesteps)/betas").read(as: Double.self)
+        let betas = NoiseSchedule(kind: kind, timesteps: timesteps).betas
+        #expect(betas.count == timesteps && expected.count == timesteps)
+        let largest = expected.map(abs).max() ?? 0
+        for (a, b) in zip(betas, expected) { #expect(abs(a - b) <= 1e-12 * largest) }
+        try file.close()
+    }
+
+    /// The tables against their definitions, in other forms of the same algebra.
+    @Test(arguments: ScheduleKind.allCases) func tablesFollowTheirDefinitions(kind: ScheduleKind) {
+        let s = NoiseSchedule(kind: kind, timesteps: 200)
+        #expect(s.alphaBarsBefore[0] == 1)
+        #expect(s.posteriorVariance[0] == 0)
+        #expect(s.posteriorLogVariance[0] == -46.051701859880914)  // ln 10⁻²⁰
+        for t in 1..<200 {
+            let (alpha, beta) = (1 - s.betas[t], s.betas[t])
+            #expect(abs(s.alphaBars[t] / s.alphaBarsBefore[t] - alpha) < 1e-12)
+            #expect(s.alphaBarsBefore[t] == s.alphaBars[t - 1])
+            // Precision of q(x_{t−1} | x_t, x_0): α/β + 1/(1 − ᾱ').
+            let precision = alpha / beta + 1 / (1 - s.alphaBars[t - 1])
+            #expect(abs(s.posteriorVariance[t] * precision - 1) < 1e-10)
+            #expect(abs(s.posteriorMeanXt[t] * precision / (alpha.squareRoot() / beta) - 1) < 1e-10)
+            let x0 = s.alphaBars[t - 1].squareRoot() / (1 - s.alphaBars[t - 1])
+            #expect(abs(s.posteriorMeanX0[t] * precision / x0 - 1) < 1e-10)
+        }
+    }
+
+    @Test func allTimesGiveTheScheduleItself() {
+        let schedule = NoiseSchedule(kind: .sigmoid, timesteps: 30)
+        #expect(schedule.respaced(to: Array(0..<30)) == schedule)
+    }
+
+    @Test func respacingKeepsTheMarginals() {
+        let schedule = NoiseSchedule(kind: .cosine, timesteps: 30)
+        let times = [0, 4, 11, 29]
+        let coarse = schedule.respaced(to: times)
+        #expect(coarse.alphaBars == times.map { schedule.alphaBars[$0] })
+        var product = 1.0
+        for (i, beta) in coarse.betas.enumerated() {
+            product *= 1 - beta
+            #expect(abs(product - schedule.alphaBars[times[i]]) < 1e-14)
+        }
+    }
+
+    @Test func betasStayWithinTheirLimits() {
+        for kind in [ScheduleKind.cosine, .sigmoid] {
+            for timesteps in [1, 2, 7, 1000] {
+                let betas = NoiseSchedule(kind: kind, timesteps: timesteps).betas
+                #expect(betas.allSatisfy { 0 <= $0 && $0 <= 0.999 })
+                #expect(betas.last == 0.999)
+            }
+        }
+    }
+}

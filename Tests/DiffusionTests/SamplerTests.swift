@@ -1,0 +1,196 @@
+import Diffusion
+import Testing
+
+/// A network that knows the answer: the exact E[x_0 | x_t] of data N(mean, variance), as any objective's output.
+private struct Oracle {
+    let schedule: NoiseSchedule
+    let objective: Objective
+    var mean = 0.4
+    var variance = 0.0
+
+    func callAsFunction(_ xt: [Float], _ t: Int) -> [Float] {
+        let a = schedule.alphaBars[t]
+        let gain = a.squareRoot() * variance / (a * variance + 1 - a)
+        let ofNoise = Objective.noise(alphaBar: a)
+        let ofTarget = objective.target(alphaBar: a)
+        return xt.map {
+            let x = Double($0)
+            let x0 = mean + gain * (x - a.squareRoot() * mean)
+            return Float(ofTarget.x0 * x0 + ofTarget.noise * (ofNoise.xt * x + ofNoise.x0 * x0))
+        }
+    }
+}
+
+/// What a sampler does to an element is affine, `offset + Σ gains · (x_T, noise of step 0, of step 1, …)`: element 0
+/// of a batch sees only zeros, element k + 1 a one in the k-th place, so that the batch reads the coefficients off.
+private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) -> (offset: Double, gains: [Double]) {
+    let count = sampler.steps + 2
+    func unit(_ k: Int) -> [Float] { (0..<count).map { $0 == k + 1 ? 1 : 0 } }
+    var seen: [Float] = []
+    _ = sampler.sample(
+        from: unit(0), usesEta: false, selfCondition: false,
+        predict: { x, t, _, _ in oracle(x, t) },
+        draw: { step, _ in unit(step + 1) },
+        onStep: { if $0 == step { seen = $1 } })
+    return (Double(seen[0]), seen.dropFirst().map { Double($0 - seen[0]) })
+}
+
+@Suite struct SamplerTests {
+    static func sampler(
+        _ kind: SamplerKind, _ objective: Objective = .v, schedule: ScheduleKind = .cosine, timesteps: Int = 40,
+        steps: Int, eta: Double = 0, clip: Bool = false
+    ) -> Sampler {
+        Sampler(
+            schedule: NoiseSchedule(kind: schedule, timesteps: timesteps), objective: objective, kind: kind,
+            steps: steps, ddimEta: eta, clip: clip)
+    }
+
+    /// The lists that linspace(−1, T−1, S+1) gives in double precision, truncated.
+    @Test func visitedTimesAreThoseOfTheReference() {
+        func times(_ steps: Int, of timesteps: Int) -> [Int] {
+            Self.sampler(.ddim, timesteps: timesteps, steps: steps).times
+        }
+        #expect(times(10, of: 10) == Array(0..<10))
+        #expect(times(1, of: 10) == [9])
+        #expect(times(3, of: 10) == [2, 5, 9])
+        #expect(times(7, of: 50) == [6, 13, 20, 27, 34, 41, 49])
+        #expect(times(50, of: 1000) == (1...50).map { 20 * $0 - 1 })
+        // 24 by exact arithmetic; the reference's rounding falls just below.
+        #expect(times(22, of: 50)[10] == 23)
+    }
+
+    /// For a single point as data, the posterior is exact: after every step x has exactly the marginal law
+    /// N(√ᾱ' x_0, 1 − ᾱ'), whatever the sampler, the number of steps and the noise.
+    @Test(arguments: [
+        (SamplerKind.ancestral, 40, 0.0), (.ancestral, 7, 0), (.ancestral, 1, 0), (.ddim, 40, 0), (.ddim, 7, 0),
+        (.ddim, 7, 0.5), (.ddim, 40, 1), (.ddim, 1, 1),
+    ])
+    func marginalsAreExactForASinglePoint(kind: SamplerKind, steps: Int, eta: Double) {
+        for objective in Objective.allCases {
+            let sampler = Self.sampler(kind, objective, steps: steps, eta: eta)
+            let oracle = Oracle(schedule: sampler.schedule, objective: objective)
+            for step in 0..<steps {
+                var (offset, gains) = law(sampler, oracle, after: step)
+                let last = sampler.schedule.alphaBars[39]
+                // x_T = √ᾱ_T x_0 + √(1 − ᾱ_T) ε
+                offset += gains[0] * last.squareRoot() * oracle.mean
+                gains[0] *= (1 - last).squareRoot()
+                let time = steps - 2 - step
+                let alphaBar = time >= 0 ? sampler.schedule.alphaBars[sampler.times[time]] : 1
+                #expect(abs(offset - alphaBar.squareRoot() * oracle.mean) < 1e-4)
+                #expect(abs(gains.map { $0 * $0 }.reduce(0, +) - (1 - alphaBar)) < 1e-4)
+            }
+        }
+    }
+
+    /// T = 8: the only noise of the step from t to t − 1 has the posterior variance.
+    @Test func ancestralStepsAddThePosteriorVariance() {
+        let sampler = Self.sampler(.ancestral, timesteps: 8, steps: 8)
+        let oracle = Oracle(schedule: sampler.schedule, objective: .v)
+        for step in 0..<8 {
+            let t = 7 - step
+            let gains = law(sampler, oracle, after: step).gains
+            #expect(abs(gains[step + 1] * gains[step + 1] - sampler.schedule.posteriorVariance[t]) < 1e-6)
+            #expect(gains.dropFirst(step + 2).allSatisfy { $0 == 0 })
+        }
+    }
+
+    /// Deterministic DDIM solves a differential equation whose flow carries N(0, 1) to the data: with the exact
+    /// denoiser of N(0.4, 0.25) the samples have that mean and variance, up to the step size.
+    @Test(arguments: Objective.allCases) func ddimReproducesAGaussian(objective: Objective) {
+        func moments(steps: Int) -> (mean: Double, variance: Double) {
+            let sampler = Self.sampler(.ddim, objective, timesteps: 1000, steps: steps)
+            let oracle = Oracle(schedule: sampler.schedule, objective: objective, variance: 0.25)
+            let (offset, gains) = law(sampler, oracle, after: steps - 1)
+            return (offset, gains.map { $0 * $0 }.reduce(0, +))
+        }
+        let (fine, coarse) = (moments(steps: 500), moments(steps: 5))
+        #expect(abs(fine.mean - 0.4) < 0.004)
+        #expect(abs(fine.variance - 0.25) < 0.005)
+        // Five steps must be worse, or the test sees nothing.
+        #expect(abs(coarse.variance - 0.25) > 0.01)
+    }
+
+    /// The noise that DDIM's η adds to every step keeps the law of the samples (and is really added).
+    @Test func ancestralReproducesAGaussian() {
+        for (kind, eta) in [(SamplerKind.ancestral, 0.0), (.ddim, 1.0)] {
+            let sampler = Self.sampler(kind, timesteps: 400, steps: 400, eta: eta)
+            let oracle = Oracle(schedule: sampler.schedule, objective: .v, variance: 0.25)
+            let (offset, gains) = law(sampler, oracle, after: 399)
+            #expect(abs(offset - 0.4) < 0.004)
+            #expect(abs(gains.map { $0 * $0 }.reduce(0, +) - 0.25) < 0.01)
+            #expect(abs(gains[0]) < 0.1)
+        }
+    }
+
+    @Test func estimatesAreClampedOnlyWhenAskedFor() {
+        for kind in SamplerKind.allCases {
+            for objective in Objective.allCases {
+                func end(clip: Bool) -> [Float] {
+                    let sampler = Self.sampler(kind, objective, steps: 3, clip: clip)
+                    var oracle = Oracle(schedule: sampler.schedule, objective: objective)
+                    oracle.mean = 1.5
+                    return sampler.sample(
+                        from: [0.5, -0.5], usesEta: false, selfCondition: false,
+                        predict: { x, t, _, _ in oracle(x, t) }, draw: { _, _ in [0, 0] }, onStep: { _, _ in })
+                }
+                #expect(end(clip: true).allSatisfy { abs($0 - 1) < 1e-6 })
+                #expect(end(clip: false).allSatisfy { abs($0 - 1.5) < 1e-3 })
+            }
+        }
+    }
+
+    /// η first at each step, then the step's noise; none at the last step.
+    @Test(arguments: SamplerKind.allCases) func drawsComeInTheOrderOfTheReference(kind: SamplerKind) {
+        var order: [String] = []
+        let sampler = Self.sampler(kind, steps: 3)
+        _ = sampler.sample(
+            from: [0], usesEta: true, selfCondition: false,
+            predict: { x, t, eta, estimate in
+                order.append("predict \(t)")
+                #expect(eta == [7] && estimate == nil)
+                return x
+            },
+            draw: { step, which in
+                order.append("\(which) \(step)")
+                return which == .eta ? [7] : [0]
+            }, onStep: { _, _ in })
+        #expect(
+            order == [
+                "eta 0", "predict 39", "noise 0", "eta 1", "predict 25", "noise 1", "eta 2", "predict 12",
+            ])
+    }
+
+    /// The network sees zeros, then the (clamped) estimate of the step before.
+    @Test(arguments: SamplerKind.allCases) func selfConditioningFeedsBackTheLastEstimate(kind: SamplerKind) {
+        var fed: [[Float]?] = []
+        let sampler = Self.sampler(kind, .x0, steps: 4, clip: true)
+        _ = sampler.sample(
+            from: [0.1, 0.2], usesEta: false, selfCondition: true,
+            predict: { _, t, eta, estimate in
+                #expect(eta == nil)
+                fed.append(estimate)
+                return [Float(t) / 100, 3]
+            },
+            draw: { _, _ in [0, 0] }, onStep: { _, _ in })
+        #expect(fed == [[0, 0], [0.39, 1], [0.29, 1], [0.19, 1]])
+    }
+
+    @Test func notANumberStaysVisible() {
+        for kind in SamplerKind.allCases {
+            let end = Self.sampler(kind, .x0, steps: 2, clip: true).sample(
+                from: [0, 0], usesEta: false, selfCondition: false, predict: { _, _, _, _ in [.nan, 0] },
+                draw: { _, _ in [0, 0] }, onStep: { _, _ in })
+            #expect(end[0].isNaN && !end[1].isNaN)
+        }
+    }
+
+    @Test func failuresOfTheNetworkReachTheCaller() {
+        struct Failure: Error {}
+        #expect(throws: Failure.self) {
+            try Self.sampler(.ddim, steps: 2).sample(
+                from: [0], usesEta: false, selfCondition: false, predict: { _, _, _, _ in throw Failure() },
+                draw: { _, _ in [0] }, onStep: { _, _ in })
+        }
+    }
+}
