@@ -59,6 +59,7 @@ let package = Package(
             name: "Configuration",
             dependencies: [
                 "Diffusion", "NeuralNetwork", .product(name: "Yams", package: "Yams"),
+                .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
         .target(
             name: "Training",

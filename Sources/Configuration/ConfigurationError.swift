@@ -1,0 +1,42 @@
+/// A configuration that cannot be used: one line that says what is wrong, where, and what would be right.
+public struct ConfigurationError: Error, CustomStringConvertible, Equatable, Sendable {
+    /// The whole message, one line without control characters.
+    public let description: String
+    /// The dotted key the message is about, when it is about one.
+    public let key: String?
+
+    /// A message about `key`, or about no key in particular.
+    public init(_ description: String, key: String? = nil) {
+        self.description = oneLine(description, limit: 1000)
+        self.key = key
+    }
+}
+
+/// Where a value was written.
+struct Origin {
+    /// The file as the user named it, or `--set`.
+    var name: String
+    /// Line in the file, from 1; nil when there is none to name.
+    var line: Int?
+
+    /// "in fashion.yaml (line 3)".
+    var phrase: String {
+        guard let line else { return "in \(name)" }
+        return "in \(name) (line \(line))"
+    }
+}
+
+/// `text` fit for one line of a terminal: control characters become spaces, and the middle of a long text is left out.
+func oneLine(_ text: String, limit: Int) -> String {
+    let clean = String(String.UnicodeScalarView(text.unicodeScalars.map { isControl($0) ? " " : $0 }))
+    guard clean.count > limit else { return clean }
+    return clean.prefix(limit - 1) + "…"
+}
+
+/// True for the characters that could move a cursor, break a line or hide text.
+func isControl(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate: true
+    default: false
+    }
+}

@@ -1,0 +1,193 @@
+import Foundation
+import Yams
+
+/// Puts a configuration together: the defaults, then a document, then the overrides of the command line.
+struct ConfigurationReader {
+    private let schema: KeySchema
+    /// Canonical value of every dotted key.
+    private var values: [String: Node] = [:]
+    /// Where a key that is not at its default was written.
+    private var origins: [String: Origin] = [:]
+
+    /// Starts with the defaults.
+    init() throws {
+        schema = try KeySchema()
+        for key in schema.kinds.keys {
+            values[key] = value(of: key, in: try tree(of: RunConfiguration()))
+        }
+    }
+
+    private func value(of key: String, in root: Node) -> Node? {
+        key.split(separator: ".").reduce(Optional(root)) { node, name in node?[String(name)] }
+    }
+
+    /// Lays the keys of a YAML (or JSON) document over what is there.
+    mutating func read(document: String, name: String) throws {
+        guard let root = try parseYAML(document, name: name), !isNothing(root) else {
+            throw ConfigurationError("\(name) is empty: it needs at least the key data")
+        }
+        guard case .mapping = root else {
+            throw ConfigurationError("\(name) holds \(phrase(root)), wanted keys such as `steps: 30000`")
+        }
+        try read(root, section: "", origin: { Origin(name: name, line: $0.mark?.line) })
+    }
+
+    /// Lays one `key=value` over what is there.
+    mutating func read(override: String) throws {
+        guard let split = override.firstIndex(of: "=") else {
+            throw ConfigurationError("--set \(oneLine(override, limit: 60)): wanted KEY=VALUE, such as model.dim=64")
+        }
+        let key = override[..<split].trimmingCharacters(in: .whitespaces)
+        let text = override[override.index(after: split)...].trimmingCharacters(in: .whitespaces)
+        let origin = Origin(name: "--set", line: nil)
+        let node: Node?
+        switch schema.kinds[key] {
+        case .text: node = Node(text, Tag(.str), .doubleQuoted)  // as it stands: a path may hold any character
+        case .list where !text.hasPrefix("["): node = try parseYAML("[\(text)]", name: "--set \(key)")
+        default: node = try parseYAML(text, name: "--set \(key)")
+        }
+        try read(node ?? Node(""), at: key, origin: { _ in origin })
+    }
+
+    private mutating func read(_ node: Node, section: String, origin: (Node) -> Origin) throws {
+        guard case .mapping(let mapping) = node else { return }
+        for (name, value) in mapping {
+            guard case .scalar(let scalar) = name else {
+                throw ConfigurationError("\(phrase(name)) stands for a key \(origin(name).phrase), wanted a name")
+            }
+            try read(value, at: joined(section, scalar.string), origin: { origin($0.mark == nil ? name : $0) })
+        }
+    }
+
+    private mutating func read(_ node: Node, at key: String, origin: (Node) -> Origin) throws {
+        if schema.sections.contains(key) {
+            if isNothing(node) { return }  // a section whose keys are all commented out
+            guard case .mapping = node else {
+                let example = schema.names(inside: key).first ?? ""
+                throw ConfigurationError(
+                    "\(key) is \(phrase(node)) \(origin(node).phrase), wanted keys such as \(joined(key, example))",
+                    key: key)
+            }
+            return try read(node, section: key, origin: origin)
+        }
+        guard let kind = schema.kinds[key] else { throw unknown(key, origin(node)) }
+        guard let canonical = canonical(node, kind) else {
+            throw ConfigurationError(
+                "\(key) is \(phrase(node)) \(origin(node).phrase), wanted \(wanted(key, kind))", key: key)
+        }
+        values[key] = canonical
+        origins[key] = origin(node)
+    }
+
+    private func unknown(_ key: String, _ origin: Origin) -> ConfigurationError {
+        let shown = oneLine(key, limit: 60)
+        if let near = schema.nearest(to: key) {
+            return ConfigurationError("unknown key \(shown) \(origin.phrase), did you mean \(near)?", key: key)
+        }
+        let section = key.split(separator: ".").dropLast().joined(separator: ".")
+        let known = schema.sections.contains(section) ? section : ""
+        let list = schema.names(inside: known).joined(separator: ", ")
+        let place = known.isEmpty ? "the keys are" : "the keys of \(known) are"
+        return ConfigurationError("unknown key \(shown) \(origin.phrase); \(place) \(list)", key: key)
+    }
+
+    private func wanted(_ key: String, _ kind: ValueKind) -> String {
+        KeySchema.choices(for: key).map { "one of \($0.joined(separator: ", "))" } ?? kind.phrase
+    }
+
+    /// Everything read so far as a configuration.
+    func configuration() throws -> RunConfiguration {
+        do {
+            return try YAMLDecoder().decode(RunConfiguration.self, from: assemble(section: ""))
+        } catch let error as DecodingError {
+            throw describe(error)
+        }
+    }
+
+    private func assemble(section: String) throws -> Node {
+        let pairs = schema.names(inside: section).map { name -> (Node, Node) in
+            let key = joined(section, name)
+            return (Node(name), (try? values[key] ?? assemble(section: key)) ?? Node(""))
+        }
+        return Node(pairs)
+    }
+
+    private func describe(_ error: DecodingError) -> ConfigurationError {
+        let context: DecodingError.Context
+        switch error {
+        case .dataCorrupted(let found), .keyNotFound(_, let found): context = found
+        case .typeMismatch(_, let found), .valueNotFound(_, let found): context = found
+        @unknown default: return ConfigurationError("the configuration cannot be read: \(error)")
+        }
+        // An entry of a list is named by the list.
+        let path = context.codingPath.map(\.stringValue)
+        let key = path.indices.reversed().lazy.map { path[...$0].joined(separator: ".") }
+            .first { values[$0] != nil } ?? path.joined(separator: ".")
+        let found = values[key].map(phrase) ?? "missing"
+        let place = origins[key].map { " \($0.phrase)" } ?? ""
+        let kind = schema.kinds[key] ?? .text
+        let range = kind == .integer || kind == .list(.integer) ? " in range" : ""
+        return ConfigurationError("\(key) is \(found)\(place), wanted \(wanted(key, kind))\(range)", key: key)
+    }
+}
+
+// MARK: - Values
+
+/// True for an empty value: nothing, `~` or `null`.
+private func isNothing(_ node: Node) -> Bool {
+    guard case .scalar(let scalar) = node, scalar.style == .plain || scalar.style == .any else { return false }
+    return ["", "~", "null", "Null", "NULL"].contains(scalar.string)
+}
+
+/// `node` in the one spelling that the decoder reads without rules of its own, or nil when it is not of `kind`.
+private func canonical(_ node: Node, _ kind: ValueKind) -> Node? {
+    if case .list(let element) = kind {
+        guard case .sequence(let list) = node else { return nil }
+        let entries = list.map { canonical($0, element) }
+        guard !entries.contains(nil) else { return nil }
+        return Node(entries.compactMap { $0 })
+    }
+    guard case .scalar(let scalar) = node, !isNothing(node) else { return nil }
+    if kind == .text { return Node(scalar.string, Tag(.str), .doubleQuoted) }
+    guard scalar.style == .plain || scalar.style == .any else { return nil }
+    switch kind {
+    case .boolean:
+        return ["true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"][
+            scalar.string.lowercased()
+        ].map { Node($0, Tag(.bool)) }
+    case .integer:
+        return integerText(scalar.string).map { Node($0, Tag(.int)) }
+    default:
+        return finiteNumber(scalar.string).map { Node("\($0)", Tag(.float)) }
+    }
+}
+
+/// A decimal integer, `_` allowed between digits, of any size. YAML 1.1's octal, hexadecimal and base-60 are not.
+private func integerText(_ text: String) -> String? {
+    guard text.wholeMatch(of: /[-+]?[0-9]+(_[0-9]+)*/) != nil else { return nil }
+    let sign = text.hasPrefix("-") ? "-" : ""
+    let digits = text.filter { $0.isNumber }.drop { $0 == "0" }
+    return digits.isEmpty ? "0" : sign + digits
+}
+
+private func finiteNumber(_ text: String) -> Double? {
+    guard text.wholeMatch(of: /[-+]?([0-9][0-9_]*(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?/) != nil,
+        let number = Double(text.filter { $0 != "_" }), number.isFinite
+    else { return nil }
+    return number
+}
+
+/// What was found, for messages: `text "abc"`, `3`, `a list`.
+private func phrase(_ node: Node) -> String {
+    switch node {
+    case .mapping: return "a group of keys"
+    case .sequence(let list):
+        let first = list.first { $0.scalar == nil } ?? list.first
+        return first.map { "a list with \(phrase($0))" } ?? "an empty list"
+    case .alias: return "an alias"
+    case .scalar(let scalar):
+        if isNothing(node) { return "left empty" }
+        let shown = oneLine(scalar.string, limit: 40)
+        return node.tag.description == Tag.Name.str.rawValue ? "the text \"\(shown)\"" : shown
+    }
+}

@@ -1,0 +1,64 @@
+extension RunConfiguration {
+    /// Images that one rank computes at a time by choice of the program: at most this many.
+    public static let automaticMicroBatchLimit = 32
+
+    /// Images that one rank computes at a time: the value of the configuration, or where that is 0 the largest divisor
+    /// of a rank's share of the batch that is at most 32.
+    ///
+    /// - Throws: `ConfigurationError` when the batch does not divide evenly, with the numbers nearby that would.
+    public func microBatchSize(ranks: Int) throws -> Int {
+        precondition(ranks > 0, "ranks is \(ranks)")
+        try requireBatchFits(ranks: ranks)
+        guard microBatchSize == 0 else { return microBatchSize }
+        let share = batchSize / ranks
+        return (1...min(share, Self.automaticMicroBatchLimit)).last { share.isMultiple(of: $0) } ?? 1
+    }
+
+    /// Micro-batches that one rank computes in one step.
+    ///
+    /// - Throws: As `microBatchSize(ranks:)`.
+    public func microBatchesPerRank(ranks: Int) throws -> Int {
+        try batchSize / (ranks * microBatchSize(ranks: ranks))
+    }
+
+    private func requireBatchFits(ranks: Int) throws {
+        let micro = max(1, microBatchSize)
+        let (unit, overflow) = ranks.multipliedReportingOverflow(by: micro)
+        if !overflow && batchSize > 0 && batchSize.isMultiple(of: unit) { return }
+        let divisor = microBatchSize == 0 ? "\(ranks) ranks" : "\(ranks) ranks × micro_batch_size \(microBatchSize)"
+        var fits: [String] = []
+        if !overflow {
+            let below = batchSize / unit * unit
+            fits.append("batch_size " + either([below, below + unit].filter { $0 > 0 }))
+        }
+        if microBatchSize > 0, batchSize.isMultiple(of: ranks) {
+            fits.append("micro_batch_size " + either(nearestDivisors(of: batchSize / ranks, to: micro)))
+        }
+        if batchSize.isMultiple(of: micro) {
+            let counts = nearestDivisors(of: batchSize / micro, to: ranks)
+            fits.append(either(counts) + (counts == [1] ? " rank" : " ranks"))
+        }
+        throw ConfigurationError(
+            "batch_size \(batchSize) is not divisible by \(divisor); what would fit: \(fits.joined(separator: "; or "))",
+            key: "batch_size")
+    }
+}
+
+/// The largest divisor of `number` below `target` and the smallest above it.
+private func nearestDivisors(of number: Int, to target: Int) -> [Int] {
+    var below: Int?
+    var above: Int?
+    var candidate = 1
+    while candidate <= number / candidate {
+        for divisor in [candidate, number / candidate] where number.isMultiple(of: candidate) {
+            if divisor <= target { below = max(below ?? divisor, divisor) }
+            if divisor >= target { above = min(above ?? divisor, divisor) }
+        }
+        candidate += 1
+    }
+    return Set([below, above].compactMap { $0 }).sorted()
+}
+
+private func either(_ numbers: [Int]) -> String {
+    numbers.map(String.init).joined(separator: " or ")
+}

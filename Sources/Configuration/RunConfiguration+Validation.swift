@@ -1,0 +1,103 @@
+import Diffusion
+
+extension RunConfiguration {
+    /// Refuses values that no run can use, on any number of ranks.
+    ///
+    /// - Throws: `ConfigurationError`: the key, its value and what is wanted.
+    public func validate() throws {
+        try require(!data.isEmpty, "data", "is not set, wanted the path of a data set: data: fashion-mnist.h5")
+        try require(!data.unicodeScalars.contains(where: isControl), "data", "holds a control character")
+        try requireInteger("steps", steps, in: 1...1_000_000_000)
+        try requireInteger("batch_size", batchSize, in: 1...(1 << 20))
+        try requireInteger("micro_batch_size", microBatchSize, in: 0...(1 << 20))
+        try require(
+            microBatchSize == 0 || batchSize.isMultiple(of: microBatchSize), "batch_size",
+            "is \(batchSize), not divisible by micro_batch_size \(microBatchSize)")
+        try requireNumber("learning_rate", learningRate, above: 0, upTo: 10)
+        for (key, value) in [
+            ("checkpoint_every", checkpointEvery), ("preview_every", previewEvery), ("log_every", logEvery),
+            ("eta_variance_every", etaVarianceEvery),
+        ] {
+            try requireInteger(key, value, in: 0...1_000_000_000)
+        }
+        try requireInteger("keep_checkpoints", keepCheckpoints, in: 1...1_000_000)
+        try requireInteger("preview_count", previewCount, in: 1...1024)
+        try optimizer.validate()
+        try ema.validate()
+        try diffusion.validateValues()
+        try model.validate()
+        try requireMemoryInReach()
+    }
+
+    /// Refuses what no run on this many ranks can use: `validate()`, and a batch that does not divide.
+    ///
+    /// - Throws: `ConfigurationError`; for the batch it names the nearest sizes and rank counts that fit.
+    public func validate(ranks: Int) throws {
+        try validate()
+        _ = try microBatchSize(ranks: ranks)
+    }
+
+    /// One feature map of the widest stage at full resolution, the micro-batch included, is under 2^36 numbers.
+    /// Far above any real run; it keeps later products of sizes within 64 bits.
+    private func requireMemoryInReach() throws {
+        let images = microBatchSize == 0 ? min(batchSize, Self.automaticMicroBatchLimit) : microBatchSize
+        let widest = model.channelCounts.max() ?? model.dim
+        var product = 1
+        for factor in [images, model.size, model.size, widest] {
+            let (next, overflow) = product.multipliedReportingOverflow(by: factor)
+            product = overflow ? Int.max : next
+        }
+        try require(
+            product < 1 << 36, "micro_batch_size",
+            "\(images) × model.size \(model.size)² × \(widest) channels is \(product) numbers in one feature map, "
+                + "wanted under \(1 << 36): make one of them smaller")
+    }
+}
+
+extension OptimizerConfiguration {
+    func validate() throws {
+        for (key, value) in [("optimizer.beta1", beta1), ("optimizer.beta2", beta2)] {
+            try require(value >= 0 && value < 1, key, "is \(value), wanted 0 or more and below 1")
+        }
+        try requireNumber("optimizer.epsilon", epsilon, above: 0, upTo: 1)
+        try require(
+            clipNorm >= 0 && clipNorm.isFinite, "optimizer.clip_norm", "is \(clipNorm), wanted 0 (no clip) or more")
+    }
+}
+
+extension EMAConfiguration {
+    func validate() throws {
+        try require(decay >= 0 && decay < 1, "ema.decay", "is \(decay), wanted 0 or more and below 1")
+        try requireInteger("ema.every", every, in: 1...1_000_000_000)
+        try requireInteger("ema.start", start, in: 0...1_000_000_000)
+    }
+}
+
+extension DiffusionConfiguration {
+    func validateValues() throws {
+        try requireInteger("diffusion.timesteps", timesteps, in: 1...100_000)
+        try requireInteger("diffusion.sampling_steps", samplingSteps, in: 1...100_000)
+        try require(
+            samplingSteps <= timesteps, "diffusion.sampling_steps",
+            "is \(samplingSteps), more than diffusion.timesteps \(timesteps)")
+        try require(
+            ddimEta >= 0 && ddimEta <= 1, "diffusion.ddim_eta", "is \(ddimEta), wanted 0 (deterministic) to 1")
+        try require(offsetNoise >= 0 && offsetNoise <= 10, "diffusion.offset_noise", "is \(offsetNoise), wanted 0 to 10")
+    }
+}
+
+/// Throws unless `condition` holds: "key problem".
+func require(_ condition: Bool, _ key: String, _ problem: @autoclosure () -> String) throws {
+    guard condition else { throw ConfigurationError("\(key) \(problem())", key: key) }
+}
+
+/// Throws unless `value` lies in `range`.
+func requireInteger(_ key: String, _ value: Int, in range: ClosedRange<Int>) throws {
+    try require(
+        range.contains(value), key, "is \(value), wanted an integer from \(range.lowerBound) to \(range.upperBound)")
+}
+
+/// Throws unless `value` is finite and in (lower, upper].
+func requireNumber(_ key: String, _ value: Double, above lower: Double, upTo upper: Double) throws {
+    try require(value > lower && value <= upper, key, "is \(value), wanted a number above \(lower), at most \(upper)")
+}

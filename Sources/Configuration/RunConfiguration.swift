@@ -1,0 +1,98 @@
+import Diffusion
+import NeuralNetwork
+
+/// Number format of the forward and the backward pass.
+public enum Precision: String, Codable, CaseIterable, Sendable {
+    /// 32-bit floating point.
+    case fp32
+}
+
+/// Adam (Kingma and Ba, 2015) with a clip of the global gradient norm. The defaults are the published settings.
+public struct OptimizerConfiguration: Codable, Equatable, Sendable {
+    /// Decay of the first moment, a step; in [0, 1).
+    public var beta1 = 0.9
+    /// Decay of the second moment, a step; in [0, 1).
+    public var beta2 = 0.99
+    /// Added to the root of the second moment; above 0.
+    public var epsilon = 1e-8
+    /// The gradient is scaled down to this L2 norm over all parameters; 0 switches the clip off.
+    public var clipNorm = 1.0
+
+    /// The published settings.
+    public init() {}
+
+    enum CodingKeys: String, CodingKey {
+        case beta1, beta2, epsilon
+        case clipNorm = "clip_norm"
+    }
+}
+
+/// The exponential moving average of the parameters, which samples are drawn from.
+public struct EMAConfiguration: Codable, Equatable, Sendable {
+    /// Weight of the old average in one update once warmed up; in [0, 1).
+    public var decay = 0.995
+    /// Training steps between two updates.
+    public var every = 10
+    /// Training steps before the average starts; until then it equals the parameters.
+    public var start = 100
+
+    /// The published settings.
+    public init() {}
+}
+
+/// Everything that decides what a training run computes and what it leaves behind.
+///
+/// The defaults live here and nowhere else. Keys of files and of `--set` are the snake_case names below, sections
+/// joined by dots: `model.dim`. `docs/configuration.md` lists them all.
+public struct RunConfiguration: Codable, Equatable, Sendable {
+    /// Path of the HDF5 data set, absolute or from the current directory.
+    public var data = ""
+    /// Training steps (parameter updates) of the whole run.
+    public var steps = 100_000
+    /// Images in one step, over all ranks.
+    public var batchSize = 128
+    /// Images one rank computes at a time; 0 chooses by `microBatchSize(ranks:)`.
+    public var microBatchSize = 0
+    /// Seed of every random number of the run.
+    public var seed: UInt64 = 0
+    /// Number format of the forward and the backward pass.
+    public var precision = Precision.fp32
+    /// Adam's step size, constant over the run.
+    public var learningRate = 1e-4
+    /// Steps between two checkpoints; the last step always writes one. 0: only the last.
+    public var checkpointEvery = 1000
+    /// Newest checkpoints that are kept.
+    public var keepCheckpoints = 3
+    /// Steps between two sample grids; 0: none.
+    public var previewEvery = 1000
+    /// Images in one sample grid.
+    public var previewCount = 16
+    /// Steps between two plain progress lines where the output is no terminal; 0: about one every ten seconds.
+    public var logEvery = 0
+    /// Steps between two measurements of the variance of the prediction over η; 0: never.
+    public var etaVarianceEvery = 100
+    /// The network.
+    public var model = ModelConfiguration()
+    /// The diffusion process, its loss and its sampler.
+    public var diffusion = DiffusionConfiguration()
+    /// The optimiser.
+    public var optimizer = OptimizerConfiguration()
+    /// The moving average of the parameters.
+    public var ema = EMAConfiguration()
+
+    /// The defaults: the published CIFAR-10 settings, without a data set.
+    public init() {}
+
+    enum CodingKeys: String, CodingKey {
+        case data, steps, seed, precision, model, diffusion, optimizer, ema
+        case batchSize = "batch_size"
+        case microBatchSize = "micro_batch_size"
+        case learningRate = "learning_rate"
+        case checkpointEvery = "checkpoint_every"
+        case keepCheckpoints = "keep_checkpoints"
+        case previewEvery = "preview_every"
+        case previewCount = "preview_count"
+        case logEvery = "log_every"
+        case etaVarianceEvery = "eta_variance_every"
+    }
+}
