@@ -12,13 +12,8 @@ struct ConfigurationReader {
     /// Starts with the defaults.
     init() throws {
         schema = try KeySchema()
-        for key in schema.kinds.keys {
-            values[key] = value(of: key, in: try tree(of: RunConfiguration()))
-        }
-    }
-
-    private func value(of key: String, in root: Node) -> Node? {
-        key.split(separator: ".").reduce(Optional(root)) { node, name in node?[String(name)] }
+        let defaults = try tree(of: RunConfiguration())
+        for key in schema.kinds.keys { values[key] = value(of: key, in: defaults) }
     }
 
     /// Lays the keys of a YAML (or JSON) document over what is there.
@@ -73,7 +68,7 @@ struct ConfigurationReader {
         guard let kind = schema.kinds[key] else { throw unknown(key, origin(node)) }
         guard let canonical = canonical(node, kind) else {
             throw ConfigurationError(
-                "\(key) is \(phrase(node)) \(origin(node).phrase), wanted \(wanted(key, kind))", key: key)
+                "\(key) is \(phrase(node, kind)) \(origin(node).phrase), wanted \(wanted(key, kind))", key: key)
         }
         values[key] = canonical
         origins[key] = origin(node)
@@ -121,9 +116,10 @@ struct ConfigurationReader {
         }
         // An entry of a list is named by the list.
         let path = context.codingPath.map(\.stringValue)
-        let key = path.indices.reversed().lazy.map { path[...$0].joined(separator: ".") }
+        let key =
+            path.indices.reversed().lazy.map { path[...$0].joined(separator: ".") }
             .first { values[$0] != nil } ?? path.joined(separator: ".")
-        let found = values[key].map(phrase) ?? "missing"
+        let found = values[key].map { phrase($0) } ?? "missing"
         let place = origins[key].map { " \($0.phrase)" } ?? ""
         let kind = schema.kinds[key] ?? .text
         let range = kind == .integer || kind == .list(.integer) ? " in range" : ""
@@ -177,14 +173,15 @@ private func finiteNumber(_ text: String) -> Double? {
     return number
 }
 
-/// What was found, for messages: `text "abc"`, `3`, `a list`.
-private func phrase(_ node: Node) -> String {
+/// What was found, for messages: `the text "abc"`, `3`, `a list with 2.5`. Of a list that should hold `kind`, the first
+/// entry that does not is named.
+private func phrase(_ node: Node, _ kind: ValueKind? = nil) -> String {
     switch node {
     case .mapping: return "a group of keys"
-    case .sequence(let list):
-        let first = list.first { $0.scalar == nil } ?? list.first
-        return first.map { "a list with \(phrase($0))" } ?? "an empty list"
     case .alias: return "an alias"
+    case .sequence(let list):
+        guard case .list(let element) = kind else { return "a list" }
+        return list.first { canonical($0, element) == nil }.map { "a list with \(phrase($0))" } ?? "a list"
     case .scalar(let scalar):
         if isNothing(node) { return "left empty" }
         let shown = oneLine(scalar.string, limit: 40)

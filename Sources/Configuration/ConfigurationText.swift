@@ -44,7 +44,7 @@ func parseYAML(_ text: String, name: String) throws -> Node? {
     guard text.utf8.count <= maximumConfigurationBytes else {
         throw ConfigurationError("\(name) is larger than 1 MiB, which no configuration is")
     }
-    try refuseHostileYAML(text, name: name)
+    try refuseAliases(text, name: name)
     do {
         return try Yams.compose(yaml: text)
     } catch let error as YamlError {
@@ -52,34 +52,22 @@ func parseYAML(_ text: String, name: String) throws -> Node? {
     }
 }
 
-/// Refuses what makes a YAML parser recurse or expand without bound, before the parser sees it.
-///
-/// Nesting needs openers (`[`, `{`, `- `, `? `), so few openers bound the depth. Aliases inside a mapping's key are
-/// hashed by the parser, which takes exponential time for nested ones; no configuration needs them.
-private func refuseHostileYAML(_ text: String, name: String) throws {
-    let maximumOpeners = 1000
-    var openers = 0
+/// Refuses aliases to anchors before the parser sees them. Inside a mapping's key the parser hashes what they stand
+/// for, which takes exponential time for nested ones, and no configuration needs them. (The parser itself bounds the
+/// depth of nesting.)
+private func refuseAliases(_ text: String, name: String) throws {
     var hasAnchor = false
     var hasAlias = false
     for line in text.utf8.split(separator: UInt8(ascii: "\n")) {
         if line.first(where: { $0 != UInt8(ascii: " ") }) == UInt8(ascii: "#") { continue }
-        var previous = UInt8(ascii: " ")
-        for (index, byte) in zip(line.indices, line) {
-            let next = line.index(after: index) < line.endIndex ? line[line.index(after: index)] : UInt8(ascii: " ")
-            let endsWord = next <= UInt8(ascii: " ")
-            let startsToken = previous <= UInt8(ascii: " ") || "[{,".utf8.contains(previous)
-            switch byte {
-            case UInt8(ascii: "["), UInt8(ascii: "{"): openers += 1
-            case UInt8(ascii: "-") where endsWord, UInt8(ascii: "?") where endsWord: openers += 1
-            case UInt8(ascii: "&") where startsToken && !endsWord: hasAnchor = true
-            case UInt8(ascii: "*") where startsToken && !endsWord: hasAlias = true
-            default: break
+        var startsToken = true
+        for (byte, next) in zip(line, line.dropFirst()) {
+            if startsToken && next > UInt8(ascii: " ") {
+                hasAnchor = hasAnchor || byte == UInt8(ascii: "&")
+                hasAlias = hasAlias || byte == UInt8(ascii: "*")
             }
-            previous = byte
+            startsToken = byte <= UInt8(ascii: " ") || "[{,".utf8.contains(byte)
         }
-    }
-    guard openers <= maximumOpeners else {
-        throw ConfigurationError("\(name) nests or lists too much for a configuration (\(openers) openers)")
     }
     guard !(hasAnchor && hasAlias) else {
         throw ConfigurationError("\(name) uses YAML anchors and aliases (&name, *name): write the values out")
@@ -90,6 +78,7 @@ private func refuseHostileYAML(_ text: String, name: String) throws {
 private func describe(_ error: YamlError, name: String) -> String {
     switch error {
     case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _):
+        if problem.hasPrefix("Maximum nesting level") { return "\(name) is nested too deeply (line \(mark.line))" }
         return "\(name) is not valid YAML: \(problem) (line \(mark.line), column \(mark.column))"
     case .composer(_, let problem, let mark, _):
         return problem.contains("another document")

@@ -103,6 +103,11 @@ func tree(of configuration: RunConfiguration) throws -> Node {
     return node
 }
 
+/// The value of a dotted key in a configuration's tree.
+func value(of key: String, in root: Node) -> Node? {
+    key.split(separator: ".").reduce(Optional(root)) { node, name in node?[String(name)] }
+}
+
 /// `section.name`, or `name` at the top level.
 func joined(_ section: String, _ name: String) -> String {
     section.isEmpty ? name : section + "." + name

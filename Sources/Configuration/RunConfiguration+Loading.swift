@@ -72,13 +72,14 @@ extension RunConfiguration {
             normal.model.fullAttention = Array(repeating: false, count: model.dimMults.count)
         }
         let root = try tree(of: normal)
-        let unused = ["model.smd", "model.latent_dim", "model.hypernet_layers"]
         var result: [String: String] = [:]
         for key in try KeySchema().kinds.keys where key.hasPrefix("model.") && key != "model.eta" {
-            let isPartOfSMD = key.hasPrefix("model.identifier.") || unused.dropFirst().contains(key)
+            let isPartOfSMD =
+                key.hasPrefix("model.identifier.") || ["model.latent_dim", "model.hypernet_layers"].contains(key)
             if isPartOfSMD && !model.smd { continue }
-            guard let node = key.split(separator: ".").reduce(Optional(root), { $0?[String($1)] }) else { continue }
-            result[key] = node.scalar?.string ?? "[" + node.array().compactMap(\.scalar?.string).joined(separator: ", ") + "]"
+            guard let node = value(of: key, in: root) else { continue }
+            let entries = node.array().compactMap(\.scalar?.string).joined(separator: ", ")
+            result[key] = node.scalar?.string ?? "[\(entries)]"
         }
         return result
     }

@@ -24,7 +24,12 @@ extension RunConfiguration {
         try requireInteger("preview_count", previewCount, in: 1...1024)
         try optimizer.validate()
         try ema.validate()
-        try diffusion.validateValues()
+        try requireInteger("diffusion.timesteps", diffusion.timesteps, in: 1...100_000)
+        do {
+            try diffusion.validate()
+        } catch {
+            throw ConfigurationError("\(error)")
+        }
         try model.validate()
         try requireMemoryInReach()
     }
@@ -70,19 +75,6 @@ extension EMAConfiguration {
         try require(decay >= 0 && decay < 1, "ema.decay", "is \(decay), wanted 0 or more and below 1")
         try requireInteger("ema.every", every, in: 1...1_000_000_000)
         try requireInteger("ema.start", start, in: 0...1_000_000_000)
-    }
-}
-
-extension DiffusionConfiguration {
-    func validateValues() throws {
-        try requireInteger("diffusion.timesteps", timesteps, in: 1...100_000)
-        try requireInteger("diffusion.sampling_steps", samplingSteps, in: 1...100_000)
-        try require(
-            samplingSteps <= timesteps, "diffusion.sampling_steps",
-            "is \(samplingSteps), more than diffusion.timesteps \(timesteps)")
-        try require(
-            ddimEta >= 0 && ddimEta <= 1, "diffusion.ddim_eta", "is \(ddimEta), wanted 0 (deterministic) to 1")
-        try require(offsetNoise >= 0 && offsetNoise <= 10, "diffusion.offset_noise", "is \(offsetNoise), wanted 0 to 10")
     }
 }
 

@@ -1,0 +1,144 @@
+import Configuration
+import Foundation
+import NeuralNetwork
+import TestSupport
+import Testing
+
+/// The configuration as it is stored, compared and documented.
+@Suite struct StoredTests {
+    private var unusual: RunConfiguration {
+        var result = RunConfiguration()
+        result.data = "a \"quoted\" folder/with\\ünïcode and \u{1F600}.h5"
+        result.seed = .max
+        result.learningRate = 0.1 + 0.2
+        result.optimizer.epsilon = 1e-300
+        result.model.fullAttention = [false, true, false, true]
+        result.model.eta = .zero
+        result.model.identifier.dimMults = [3]
+        return result
+    }
+
+    @Test func jsonRoundTrip() throws {
+        for configuration in [RunConfiguration(), unusual] {
+            let json = try configuration.resolvedJSON()
+            #expect(!json.contains("\n"))
+            #expect(try RunConfiguration(json: json) == configuration)
+            #expect(try RunConfiguration(json: json).resolvedJSON() == json)
+        }
+    }
+
+    @Test func jsonIsSortedAndComplete() throws {
+        let json = try RunConfiguration().resolvedJSON()
+        #expect(json.hasPrefix("{\"batch_size\":128,\"checkpoint_every\":1000,\"data\":\"\",\"diffusion\":{"))
+        #expect(json.contains("\"learning_rate\":0.0001"))
+        #expect(json.contains("\"dim_mults\":[1,2,2,2]"))
+    }
+
+    /// An older checkpoint lacks the keys that came later.
+    @Test func missingKeysKeepTheirDefaults() throws {
+        let found = try RunConfiguration(json: #"{"model":{"dim":64}}"#)
+        #expect(found.model.dim == 64)
+        #expect(found.model.headDim == 32)
+        let error = #expect(throws: ConfigurationError.self) {
+            try RunConfiguration(json: #"{"colour":3}"#, name: "step-00001000.h5")
+        }
+        #expect(error?.description.hasPrefix("unknown key colour in step-00001000.h5 (line 1)") == true)
+    }
+
+    @Test func digest() throws {
+        let first = try RunConfiguration().digest()
+        #expect(first.count == 64)
+        #expect(try RunConfiguration().digest() == first)
+        var other = RunConfiguration()
+        other.seed = 1
+        #expect(try other.digest() != first)
+    }
+
+    @Test func architectureDifferences() throws {
+        let here = RunConfiguration()
+        var there = here
+        there.steps = 3
+        there.model.eta = .zero
+        there.model.fullAttention = [false, false, false, false]
+        #expect(try here.architectureDifferences(from: there) == [])
+        there.model.dim = 64
+        there.model.dimMults = [1, 2]
+        there.model.identifier.headDim = 4
+        there.model.fullAttention = []
+        #expect(
+            try here.architectureDifferences(from: there) == [
+                "model.dim (128 here, 64 there)", "model.dim_mults ([1, 2, 2, 2] here, [1, 2] there)",
+                "model.full_attention ([false, false, false, false] here, [false, false] there)",
+                "model.identifier.head_dim (8 here, 4 there)",
+            ])
+        var vanilla = here
+        vanilla.model.smd = false
+        var otherVanilla = vanilla
+        otherVanilla.model.latentDim = 3
+        #expect(try vanilla.architectureDifferences(from: otherVanilla) == [])
+        #expect(try here.architectureDifferences(from: vanilla).first == "model.hypernet_layers (2 here, unused there)")
+        #expect(try here.architectureDifferences(from: vanilla).contains("model.smd (true here, false there)"))
+    }
+
+    @Test(arguments: ["cifar", "fashion", "grid", "quickstart"])
+    func everyPresetIsRight(name: String) throws {
+        let path = repositoryFolder + "/launch/presets/\(name).yaml"
+        let preset = try RunConfiguration.load(path: path)
+        for ranks in [1, 2] { try preset.validate(ranks: ranks) }
+        #expect(try Preset.path(path) == path)
+    }
+
+    @Test func thePresetsAreThoseTested() throws {
+        let files = try FileManager.default.contentsOfDirectory(atPath: repositoryFolder + "/launch/presets")
+        #expect(files.sorted() == ["cifar.yaml", "fashion.yaml", "grid.yaml", "quickstart.yaml"])
+    }
+
+    /// The names and sizes that other documents promise.
+    @Test func presetSizes() throws {
+        let fashion = try RunConfiguration.load(path: repositoryFolder + "/launch/presets/fashion.yaml")
+        #expect(fashion.model.dim == 32 && fashion.model.dimMults == [1, 2, 2, 2] && fashion.model.latentDim == 32)
+        #expect(fashion.batchSize == 128 && fashion.model.channels == 1 && fashion.model.identifier.dim == 8)
+        let cifar = try RunConfiguration.load(path: repositoryFolder + "/launch/presets/cifar.yaml")
+        #expect(cifar.model == ModelConfiguration())
+        #expect(cifar.batchSize == 128 && cifar.microBatchSize == 8)
+    }
+
+    @Test func presetsByName() throws {
+        // The build lies inside the checkout, so the presets are found from any current directory.
+        #expect(try Preset.path("fashion").hasSuffix("launch/presets/fashion.yaml"))
+        let error = #expect(throws: ConfigurationError.self) { try Preset.path("no-such-preset") }
+        #expect(
+            error?.description == "there is no configuration no-such-preset; the presets are cifar, fashion, grid, "
+                + "quickstart")
+    }
+
+    /// Every key stands in the documentation, with its default.
+    @Test func documentation() throws {
+        let text = try String(contentsOfFile: repositoryFolder + "/docs/configuration.md", encoding: .utf8)
+        let rows = text.split(separator: "\n").filter { $0.hasPrefix("| `") }.map {
+            $0.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+        }
+        var documented: [String: String] = [:]
+        for row in rows {
+            let key = row[0].trimmingCharacters(in: ["`"])
+            #expect(documented[key] == nil, "\(key) stands there twice")
+            documented[key] = row[1]
+        }
+        var defaults: [String: Any] = [:]
+        func walk(_ value: Any, _ path: String) {
+            guard let section = value as? [String: Any] else {
+                defaults[path] = value
+                return
+            }
+            for (key, value) in section { walk(value, path.isEmpty ? key : path + "." + key) }
+        }
+        walk(try JSONSerialization.jsonObject(with: Data(RunConfiguration().resolvedJSON().utf8)), "")
+        #expect(defaults.count > 40)
+        #expect(Set(documented.keys) == Set(defaults.keys))
+        for (key, written) in documented where key != "data" {
+            // Read the documented default as a setting: nothing may change.
+            let found = try RunConfiguration.load(text: "{}", name: "documentation", overrides: ["\(key)=\(written)"])
+            #expect(found == RunConfiguration(), "the default of \(key) is not \(written)")
+        }
+    }
+}

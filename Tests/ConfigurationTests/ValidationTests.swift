@@ -1,0 +1,203 @@
+import Configuration
+import NeuralNetwork
+import Testing
+
+/// Every absurdity is refused with its key and what is wanted.
+@Suite struct ValidationTests {
+    @Test func theDefaultsAreRight() {
+        #expect(complaint { _ in } == "(accepted)")
+        #expect(complaint { $0.data = "" } == "data is not set, wanted the path of a data set: data: fashion-mnist.h5")
+    }
+
+    @Test(arguments: [
+        ("steps=0", "steps is 0, wanted an integer from 1 to 1000000000"),
+        ("batch_size=-1", "batch_size is -1, wanted an integer from 1 to 1048576"),
+        ("micro_batch_size=-1", "micro_batch_size is -1, wanted an integer from 0 to 1048576"),
+        ("learning_rate=0", "learning_rate is 0.0, wanted a number above 0.0, at most 10.0"),
+        ("checkpoint_every=-5", "checkpoint_every is -5, wanted an integer from 0 to 1000000000"),
+        ("keep_checkpoints=0", "keep_checkpoints is 0, wanted an integer from 1 to 1000000"),
+        ("preview_every=-1", "preview_every is -1, wanted an integer from 0 to 1000000000"),
+        ("preview_count=0", "preview_count is 0, wanted an integer from 1 to 1024"),
+        ("log_every=-1", "log_every is -1, wanted an integer from 0 to 1000000000"),
+        ("eta_variance_every=-1", "eta_variance_every is -1, wanted an integer from 0 to 1000000000"),
+        ("optimizer.beta1=1", "optimizer.beta1 is 1.0, wanted 0 or more and below 1"),
+        ("optimizer.beta2=-0.1", "optimizer.beta2 is -0.1, wanted 0 or more and below 1"),
+        ("optimizer.epsilon=0", "optimizer.epsilon is 0.0, wanted a number above 0.0, at most 1.0"),
+        ("optimizer.clip_norm=-1", "optimizer.clip_norm is -1.0, wanted 0 (no clip) or more"),
+        ("ema.decay=1", "ema.decay is 1.0, wanted 0 or more and below 1"),
+        ("ema.every=0", "ema.every is 0, wanted an integer from 1 to 1000000000"),
+        ("ema.start=-1", "ema.start is -1, wanted an integer from 0 to 1000000000"),
+        ("diffusion.timesteps=0", "diffusion.timesteps is 0"),
+        ("diffusion.sampling_steps=0", "diffusion.sampling_steps is 0"),
+        ("diffusion.sampling_steps=1001", "diffusion.sampling_steps is 1001; it must be in 1 ... 1000"),
+        ("diffusion.ddim_eta=-1", "diffusion.ddim_eta is -1.0"),
+        ("diffusion.offset_noise=-1", "diffusion.offset_noise is -1.0"),
+        ("model.size=0", "model.size is 0, wanted an integer from 1 to 4096"),
+        (
+            "model.size=36",
+            "model.size is 36, not divisible by 8: the 4 stages of model.dim_mults halve it 3 times; 32 or 40 would fit, "
+                + "or fewer stages"
+        ),
+        ("model.size=4", "model.size is 4, not divisible by 8"),
+        ("model.channels=0", "model.channels is 0, wanted an integer from 1 to 1024"),
+        ("model.dim=0", "model.dim is 0, wanted an integer from 4 to 8192"),
+        ("model.dim=2", "model.dim is 2, wanted an integer from 4 to 8192"),
+        ("model.dim=33", "model.dim is 33, wanted an even number (sines and cosines)"),
+        (
+            "model.dim=30",
+            "model.groups is 4, which does not divide the 30 channels of the first stage and the final block; "
+                + "groups that fit: 1, 2, 3, 5, 6, 10, 15, 30"
+        ),
+        ("model.dim_mults=[]", "model.dim_mults has 0 entries, wanted 1 to 12: one a stage"),
+        ("model.dim_mults=[1,0]", "model.dim_mults is 0, wanted an integer from 1 to 256"),
+        ("model.full_attention=[true]", "model.full_attention has 1 entries for the 4 stages of model.dim_mults"),
+        ("model.groups=0", "model.groups is 0, wanted an integer from 1 to 8192"),
+        ("model.heads=0", "model.heads is 0, wanted an integer from 1 to 1024"),
+        ("model.head_dim=0", "model.head_dim is 0, wanted an integer from 1 to 1024"),
+        ("model.latent_dim=0", "model.latent_dim is 0, wanted an integer from 1 to 8192"),
+        ("model.hypernet_layers=0", "model.hypernet_layers is 0, wanted an integer from 1 to 64"),
+        ("model.identifier.dim=7", "model.identifier.dim is 7, wanted an even number (sines and cosines)"),
+        (
+            "model.identifier.dim_mults=1,2,2,2,2,2,2",
+            "model.size is 32, not divisible by 64: the 7 stages of "
+                + "model.identifier.dim_mults halve it 6 times; 64 would fit, or fewer stages"
+        ),
+        ("model.identifier.groups=5", "model.identifier.groups is 5, which does not divide the 32 channels"),
+        ("model.identifier.heads=0", "model.identifier.heads is 0"),
+        ("model.identifier.head_dim=0", "model.identifier.head_dim is 0"),
+    ])
+    func refused(override: String, message: String) throws {
+        let found = try RunConfiguration.load(text: "data: x.h5", name: "run.yaml", overrides: [override])
+        let error = #expect(throws: ConfigurationError.self) { try found.validate() }
+        #expect(error?.description.hasPrefix(message) == true, "\(error?.description ?? "accepted")")
+    }
+
+    /// Values that a file cannot hold but code can.
+    @Test func notFinite() {
+        #expect(complaint { $0.learningRate = .nan }.hasPrefix("learning_rate is nan"))
+        #expect(complaint { $0.learningRate = .infinity }.hasPrefix("learning_rate is inf"))
+        #expect(complaint { $0.optimizer.clipNorm = .nan }.hasPrefix("optimizer.clip_norm is nan"))
+        #expect(complaint { $0.optimizer.beta1 = .nan }.hasPrefix("optimizer.beta1 is nan"))
+        #expect(complaint { $0.optimizer.epsilon = .nan }.hasPrefix("optimizer.epsilon is nan"))
+        #expect(complaint { $0.ema.decay = .nan }.hasPrefix("ema.decay is nan"))
+        var configuration = RunConfiguration()
+        configuration.learningRate = .nan
+        #expect(throws: ConfigurationError.self) { try configuration.resolvedJSON() }
+    }
+
+    @Test func productsBeyondMemoryAreRefused() {
+        let message = complaint {
+            $0.batchSize = 1 << 20
+            $0.microBatchSize = 1 << 20
+            $0.model.size = 4096
+            $0.model.dim = 8192
+            $0.model.dimMults = [1, 256]
+        }
+        #expect(message.hasPrefix("micro_batch_size 1048576 × model.size 4096² × 2097152 channels is"))
+    }
+
+    /// The identifier's sizes mean nothing to a vanilla network.
+    @Test func unusedSizesDoNotCount() {
+        #expect(
+            complaint {
+                $0.model.smd = false
+                $0.model.latentDim = 0
+                $0.model.identifier.dim = 7
+            } == "(accepted)")
+    }
+
+    @Test func points() {
+        #expect(
+            complaint {
+                $0.model.size = 1
+                $0.model.channels = 2
+                $0.model.dimMults = [1]
+                $0.model.identifier.dimMults = [1]
+            } == "(accepted)")
+        #expect(complaint { $0.model.size = 1 }.contains("; 8 would fit, or fewer stages"))
+    }
+}
+
+/// The batch, the micro-batch and the ranks.
+@Suite struct BatchTests {
+    private func configuration(_ batch: Int, _ micro: Int) -> RunConfiguration {
+        var result = RunConfiguration()
+        result.data = "x.h5"
+        result.batchSize = batch
+        result.microBatchSize = micro
+        return result
+    }
+
+    @Test(arguments: [
+        (128, 0, 1, 32), (128, 0, 4, 32), (128, 0, 8, 16), (96, 0, 2, 24), (128, 8, 2, 8), (20, 0, 1, 20),
+        (37, 0, 1, 1), (1, 0, 1, 1), (66, 0, 1, 22),
+    ])
+    func microBatch(batch: Int, micro: Int, ranks: Int, wanted: Int) throws {
+        let found = configuration(batch, micro)
+        #expect(try found.microBatchSize(ranks: ranks) == wanted)
+        #expect(try found.microBatchesPerRank(ranks: ranks) * ranks * wanted == batch)
+    }
+
+    @Test(arguments: [
+        (
+            128, 0, 3,
+            "batch_size 128 is not divisible by 3 ranks; what would fit: batch_size 126 or 129; or 2 or 4 ranks"
+        ),
+        (
+            128, 32, 3,
+            "batch_size 128 is not divisible by 3 ranks × micro_batch_size 32; what would fit: batch_size 96 or 192; "
+                + "or 2 or 4 ranks"
+        ),
+        (
+            128, 32, 8,
+            "batch_size 128 is not divisible by 8 ranks × micro_batch_size 32; what would fit: batch_size 256; "
+                + "or micro_batch_size 16; or 4 ranks"
+        ),
+        (
+            96, 32, 2,
+            "batch_size 96 is not divisible by 2 ranks × micro_batch_size 32; what would fit: batch_size 64 or 128; "
+                + "or micro_batch_size 24 or 48; or 1 or 3 ranks"
+        ),
+        (4, 0, 8, "batch_size 4 is not divisible by 8 ranks; what would fit: batch_size 8; or 4 ranks"),
+    ])
+    func whatWouldFit(batch: Int, micro: Int, ranks: Int, message: String) {
+        #expect(
+            complaint(ranks: ranks) {
+                $0.batchSize = batch
+                $0.microBatchSize = micro
+            } == message)
+    }
+
+    @Test func eachSuggestionFits() throws {
+        for ranks in 1...12 {
+            for batch in 1...40 {
+                for micro in 1...6 where !batch.isMultiple(of: ranks * micro) && batch.isMultiple(of: micro) {
+                    let message = complaint(ranks: ranks) {
+                        $0.batchSize = batch
+                        $0.microBatchSize = micro
+                    }
+                    let parts = message.components(separatedBy: "what would fit: ").last ?? ""
+                    #expect(parts != message)
+                    for part in parts.components(separatedBy: "; or ") {
+                        for number in part.matches(of: /[0-9]+/).compactMap({ Int($0.output) }) {
+                            let isBatch = part.hasPrefix("batch_size")
+                            let isMicro = part.hasPrefix("micro_batch_size")
+                            let found = configuration(isBatch ? number : batch, isMicro ? number : micro)
+                            #expect(throws: Never.self, "\(message)") {
+                                try found.validate(ranks: isBatch || isMicro ? ranks : number)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func aBatchThatNoRankCountFits() {
+        let message = complaint {
+            $0.batchSize = 100
+            $0.microBatchSize = 32
+        }
+        #expect(message == "batch_size is 100, not divisible by micro_batch_size 32")
+    }
+}
