@@ -87,6 +87,9 @@ let package = Package(
         .testTarget(
             name: "TensorGraphTests", dependencies: ["TensorGraph", "NeuralNetwork", "Philox", "ReferenceBackend"],
             swiftSettings: strict),
+        .testTarget(
+            name: "OperationTests", dependencies: ["ReferenceBackend", "CPUBackend", "TensorGraph"],
+            swiftSettings: strict),
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
         .executableTarget(
             name: "rank-program", dependencies: ["Communication"], path: "Tests/RankProgram",

@@ -1,0 +1,228 @@
+import TensorGraph
+
+/// Cases of every operation in which a fast backend is compared with the reference.
+let fastCases: [OperationCase] =
+    convolutionCases + linearCases + normCases + activationCases + attentionCases + hypernetworkCases + movementCases
+    + lossCases
+
+// MARK: Products
+
+/// A convolution's sizes.
+private struct ConvolutionSizes {
+    let geometry: ConvolutionGeometry
+    let images: Int
+    let positions: [Int]
+    let channels: Range<Int>
+    let weightInputs: Int
+    let outputs: Int
+
+    init(
+        _ geometry: ConvolutionGeometry, _ images: Int, _ positions: [Int], _ channels: Range<Int>,
+        of weightInputs: Int,
+        to outputs: Int
+    ) {
+        self.geometry = geometry
+        self.images = images
+        self.positions = positions
+        self.channels = channels
+        self.weightInputs = weightInputs
+        self.outputs = outputs
+    }
+}
+
+private let convolutionCases: [OperationCase] = {
+    let three = ConvolutionGeometry(kernel: 3, padding: 1)
+    let one = ConvolutionGeometry(kernel: 1)
+    let seven = ConvolutionGeometry(kernel: 7, padding: 3)
+    let two = ConvolutionGeometry(kernel: 2, stride: 2)
+    let sizes = [
+        ConvolutionSizes(three, 2, [8, 8], 0..<32, of: 32, to: 32),
+        ConvolutionSizes(three, 1, [16, 16], 0..<8, of: 8, to: 12),
+        ConvolutionSizes(three, 3, [4, 4], 0..<12, of: 12, to: 4),
+        ConvolutionSizes(three, 1, [1, 1], 0..<4, of: 4, to: 8),
+        ConvolutionSizes(three, 2, [5, 7], 0..<8, of: 8, to: 12),
+        ConvolutionSizes(three, 3, [2, 1], 0..<8, of: 8, to: 8),
+        ConvolutionSizes(three, 1, [4, 4], 0..<100, of: 100, to: 32),
+        ConvolutionSizes(three, 1, [4, 4], 0..<32, of: 32, to: 100),
+        ConvolutionSizes(three, 2, [4, 4], 32..<64, of: 64, to: 32),
+        ConvolutionSizes(three, 2, [4, 4], 0..<12, of: 20, to: 8),
+        ConvolutionSizes(three, 1, [8, 8], 4..<12, of: 20, to: 4),
+        ConvolutionSizes(ConvolutionGeometry(kernel: 3, stride: 2, padding: 1), 2, [7, 8], 0..<8, of: 8, to: 4),
+        ConvolutionSizes(ConvolutionGeometry(kernel: 3), 1, [5, 6], 1..<5, of: 8, to: 8),
+        ConvolutionSizes(one, 2, [8, 8], 0..<32, of: 32, to: 96),
+        ConvolutionSizes(one, 3, [1, 1], 0..<12, of: 12, to: 100),
+        ConvolutionSizes(one, 1, [4, 4], 8..<16, of: 24, to: 8),
+        ConvolutionSizes(one, 2, [3, 5], 0..<4, of: 4, to: 1),
+        ConvolutionSizes(two, 2, [8, 8], 0..<8, of: 8, to: 16),
+        ConvolutionSizes(two, 1, [16, 16], 0..<4, of: 4, to: 12),
+        ConvolutionSizes(two, 3, [4, 4], 0..<32, of: 32, to: 32),
+        ConvolutionSizes(two, 2, [5, 7], 0..<12, of: 12, to: 4),
+        ConvolutionSizes(seven, 2, [8, 8], 0..<1, of: 1, to: 32),
+        ConvolutionSizes(seven, 1, [16, 16], 0..<2, of: 2, to: 8),
+        ConvolutionSizes(seven, 3, [4, 4], 0..<3, of: 3, to: 8),
+        ConvolutionSizes(seven, 2, [1, 1], 0..<4, of: 4, to: 8),
+        ConvolutionSizes(seven, 2, [5, 3], 0..<5, of: 5, to: 12),
+        ConvolutionSizes(seven, 1, [8, 8], 0..<6, of: 6, to: 32),
+        ConvolutionSizes(seven, 2, [8, 8], 3..<6, of: 6, to: 8),
+        ConvolutionSizes(seven, 2, [2, 1], 1..<2, of: 2, to: 4),
+    ]
+    return sizes.enumerated().flatMap { index, size -> [OperationCase] in
+        let flags = [index % 4, 3 - index % 4].map { (bias: $0 % 2 == 1, addend: $0 / 2 == 1) }
+        let operations = flags.flatMap { bias, addend -> [Operation] in
+            [
+                .convolution(size.geometry, weightChannels: size.channels, bias: bias, addend: addend),
+                .convolutionInputGradient(size.geometry, weightChannels: size.channels, addend: addend),
+                .convolutionParameterGradient(size.geometry, weightChannels: size.channels, bias: bias),
+            ]
+        }
+        return operations.map { operation in
+            OperationCase(
+                operation: operation, images: size.images, positions: size.positions, channels: size.channels.count,
+                outputChannels: size.outputs, weightInputs: size.weightInputs)
+        }
+    }
+}()
+
+private let linearCases: [OperationCase] = {
+    let sizes: [(images: Int, positions: [Int], channels: Range<Int>, weightInputs: Int, outputs: Int)] = [
+        (1, [], 0..<32, 32, 128), (2, [], 0..<128, 128, 64), (3, [], 0..<8, 8, 4), (3, [], 4..<12, 12, 100),
+        (1, [1, 1], 0..<12, 12, 12), (2, [8, 8], 0..<32, 32, 96), (1, [16, 16], 0..<4, 4, 8),
+        (2, [3, 5], 0..<100, 100, 32), (3, [4, 4], 0..<32, 32, 100), (2, [4, 4], 32..<64, 64, 32),
+        (2, [4, 4], 0..<12, 20, 8), (1, [8, 8], 4..<8, 12, 3), (2, [2, 1], 0..<1, 1, 1),
+    ]
+    return sizes.enumerated().flatMap { index, size -> [OperationCase] in
+        let flags = [index % 4, 3 - index % 4].map { (bias: $0 % 2 == 1, addend: $0 / 2 == 1) }
+        let operations = flags.flatMap { bias, addend -> [Operation] in
+            [
+                .linear(weightChannels: size.channels, bias: bias, addend: addend),
+                .linearInputGradient(weightChannels: size.channels, addend: addend),
+                .linearParameterGradient(weightChannels: size.channels, bias: bias),
+            ]
+        }
+        return operations.map { operation in
+            OperationCase(
+                operation: operation, images: size.images, positions: size.positions, channels: size.channels.count,
+                outputChannels: size.outputs, weightInputs: size.weightInputs, pointwise: index % 2 == 1)
+        }
+    }
+}()
+
+// MARK: Normalisation and activation
+
+private let normCases: [OperationCase] = {
+    let sizes: [(images: Int, positions: [Int], channels: Int, groups: Int)] = [
+        (2, [4, 4], 4, 1), (1, [8, 8], 4, 2), (3, [4, 4], 4, 4), (2, [16, 16], 8, 1), (2, [5, 7], 8, 2),
+        (1, [3, 1], 8, 4), (2, [2, 1], 12, 2), (3, [8, 8], 12, 4), (1, [1, 1], 12, 1), (2, [1, 1], 32, 4),
+        (2, [8, 8], 32, 1), (1, [4, 4], 32, 4), (1, [16, 16], 32, 2), (2, [4, 4], 100, 4), (1, [3, 5], 100, 1),
+        (2, [8, 8], 100, 2),
+    ]
+    let ordinary = sizes.enumerated().flatMap { index, size -> [OperationCase] in
+        normOperations(groups: size.groups, index: index).map { operation in
+            OperationCase(
+                operation: operation, images: size.images, positions: size.positions, channels: size.channels)
+        }
+    }
+    let offset = [(8, 1), (12, 4), (32, 2)].enumerated().flatMap { index, size -> [OperationCase] in
+        normOperations(groups: size.1, index: index).map { operation in
+            OperationCase(operation: operation, positions: [8, 8], channels: size.0, values: .offset)
+        }
+    }
+    let saturated = (0..<4).flatMap { index -> [OperationCase] in
+        normOperations(groups: 4, index: index).map { OperationCase(operation: $0, channels: 12, values: .saturated) }
+    }
+    let zeros: [OperationCase] = [.rmsNorm(residual: false), .rmsNorm(residual: true), .rmsNormGradient].map {
+        OperationCase(operation: $0, channels: 12, values: .zeroPositions)
+    }
+    return ordinary + offset + saturated + zeros
+}()
+
+/// The operations of norms; modulation and residual alternate with `index`.
+private func normOperations(groups: Int, index: Int) -> [Operation] {
+    let (modulated, residual) = (index % 2 == 1, index / 2 % 2 == 1)
+    return [
+        .groupNorm(groups: groups, epsilon: 1e-5), .groupNormGradient(groups: groups),
+        .groupNormSiLU(groups: groups, epsilon: 1e-5, modulated: modulated, residual: residual),
+        .groupNormSiLU(groups: groups, epsilon: 1e-5, modulated: !modulated, residual: residual),
+        .groupNormSiLUGradient(groups: groups, modulated: modulated),
+        .groupNormSiLUGradient(groups: groups, modulated: !modulated),
+        .rmsNorm(residual: residual), .rmsNormGradient,
+    ]
+}
+
+private let activationCases: [OperationCase] = {
+    let sizes: [(images: Int, positions: [Int], channels: Int)] = [
+        (1, [1, 1], 1), (1, [], 128), (3, [], 100), (2, [16, 16], 4), (3, [5, 7], 12), (2, [8, 8], 32),
+    ]
+    let operations: [Operation] = [.silu, .siluGradient, .gelu, .geluGradient]
+    let ordinary = sizes.flatMap { size in
+        (operations + [.modulate, .modulateGradient]).map {
+            OperationCase(operation: $0, images: size.images, positions: size.positions, channels: size.channels)
+        }
+    }
+    return ordinary + operations.map { OperationCase(operation: $0, channels: 33, values: .saturated) }
+}()
+
+// MARK: Attention and hypernetwork
+
+private let attentionCases: [OperationCase] = [(1, 8), (2, 4), (4, 32), (2, 2)].flatMap { heads, headDim in
+    let operations: [Operation] = [
+        .linearAttention(heads: heads, headDim: headDim), .linearAttentionGradient(heads: heads, headDim: headDim),
+        .fullAttention(heads: heads, headDim: headDim), .fullAttentionGradient(heads: heads, headDim: headDim),
+    ]
+    let sizes = [
+        (1, [1, 1]), (3, [2, 1]), (2, [4, 4]), (1, [3, 5]), (1, heads == 4 ? [7, 3] : [16, 16]), (2, [8, 8]),
+    ]
+    let ordinary = sizes.flatMap { images, positions in
+        operations.map { OperationCase(operation: $0, images: images, positions: positions) }
+    }
+    return ordinary + operations.map { OperationCase(operation: $0, positions: [4, 5], values: .saturated) }
+}
+
+private let hypernetworkCases: [OperationCase] = [
+    (1, [1, 1], 12, 1, 0), (2, [8, 8], 12, 2, 1), (3, [4, 4], 32, 2, 0), (1, [16, 16], 32, 3, 1),
+    (2, [5, 7], 100, 2, 1), (2, [2, 1], 4, 3, 2), (1, [3, 3], 5, 1, 0),
+].flatMap { images, positions, latent, layers, layer -> [OperationCase] in
+    let operations: [Operation] = [.rankOneUpdate(layer: layer), .rankOneUpdateGradient(layer: layer)]
+    return [.ordinary, .saturated].flatMap { values in
+        operations.map {
+            OperationCase(
+                operation: $0, images: images, positions: positions, channels: latent, layers: layers, values: values)
+        }
+    }
+}
+
+// MARK: Moving, combining, loss
+
+private let movementCases: [OperationCase] = {
+    let sizes: [(images: Int, positions: [Int], channels: Int, others: Int)] = [
+        (1, [1, 1], 1, 3), (2, [4, 4], 4, 8), (3, [5, 7], 12, 4), (2, [8, 8], 32, 100), (1, [16, 16], 3, 3),
+        (2, [2, 1], 100, 12),
+    ]
+    let spatial = sizes.flatMap { size -> [OperationCase] in
+        let operations: [Operation] = [
+            .add, .concatenateChannels, .sliceChannels(0..<size.channels),
+            .sliceChannels(size.channels / 2..<size.channels),
+            .sliceChannels(size.channels / 4..<(size.channels + 1) / 2),
+            .upsampleNearest, .upsampleNearestGradient,
+        ]
+        return operations.map {
+            OperationCase(
+                operation: $0, images: size.images, positions: size.positions, channels: size.channels,
+                outputChannels: size.others)
+        }
+    }
+    let flat: [OperationCase] = [.add, .concatenateChannels, .sliceChannels(5..<17)].map {
+        OperationCase(operation: $0, images: 3, positions: [], channels: 33, outputChannels: 7)
+    }
+    let embeddings = [(1, 4), (2, 8), (3, 32), (6, 128)].map { images, dimension in
+        OperationCase(operation: .sinusoidalEmbedding(dimension: dimension), images: images)
+    }
+    return spatial + flat + embeddings
+}()
+
+private let lossCases: [OperationCase] = [(1, [1, 1], 1), (2, [2, 1], 1), (3, [5, 7], 3), (2, [16, 16], 3)].flatMap {
+    images, positions, channels in
+    [.weightedSquaredError, .weightedSquaredErrorGradient(scale: lossScale)].map {
+        OperationCase(operation: $0, images: images, positions: positions, channels: channels)
+    }
+}

@@ -1,0 +1,61 @@
+import TensorGraph
+
+extension OperationCase {
+    /// Largest allowed error of a float32 backend, relative to the largest element of an output (or of a part of it).
+    ///
+    /// A few units of float32 rounding, 6e-8, times what the operation adds up; not to be widened so that a test passes.
+    var tolerance: Double {
+        switch operation {
+        case .convolution, .convolutionInputGradient, .linear, .linearInputGradient:
+            return 2e-6
+        case .convolutionParameterGradient, .linearParameterGradient:
+            return 3e-6
+        case .groupNorm, .groupNormSiLU:
+            // The mean is rounded to float32 once, at 1000 by 3e-5, against results of about 4.
+            return values == .offset ? 1e-5 : 2e-6
+        case .groupNormGradient, .groupNormSiLUGradient:
+            return 3e-6
+        case .rmsNorm, .rmsNormGradient, .rankOneUpdate:
+            return 2e-6
+        case .rankOneUpdateGradient:
+            return 3e-6
+        case .modulate, .weightedSquaredErrorGradient, .sinusoidalEmbedding:
+            return 5e-7
+        case .silu, .siluGradient, .gelu, .geluGradient:
+            return 1e-6
+        case .modulateGradient, .weightedSquaredError:
+            return 2e-6
+        case .linearAttention, .linearAttentionGradient:
+            return 3e-6
+        case .fullAttention, .fullAttentionGradient:
+            // A logit of 80 is rounded by 4e-6, and its exponential is off by as much.
+            return values == .saturated ? 1e-5 : 3e-6
+        case .add:
+            return 1e-7
+        case .upsampleNearestGradient:
+            return 3e-7
+        case .concatenateChannels, .sliceChannels, .upsampleNearest:
+            return 0
+        }
+    }
+}
+
+/// The largest |a − b| relative to the largest |b|, part by part of the last axis; the worst part counts.
+///
+/// A part of zeros (rounding left aside) is measured against the whole. Infinite when `a` is not finite.
+func relativeError(_ a: [Double], _ b: [Double], shape: [Int], parts: Int) -> Double {
+    let columns = shape[shape.count - 1]
+    let largest = b.map(abs).max() ?? 0
+    var worst = 0.0
+    for part in 0..<parts {
+        let indices = b.indices.filter { $0 % columns / (columns / parts) == part }
+        let largestOfPart = indices.map { abs(b[$0]) }.max() ?? 0
+        let scale = largestOfPart > 1e-6 * largest ? largestOfPart : largest
+        for index in indices {
+            let difference = abs(a[index] - b[index])
+            guard difference != 0 else { continue }
+            worst = difference.isFinite && scale > 0 ? max(worst, difference / scale) : .infinity
+        }
+    }
+    return worst
+}
