@@ -31,7 +31,7 @@ public struct GaussianGrid: Equatable, Sendable {
     public var weights: [Double] { [Double](repeating: 1 / Double(components), count: components) }
 
     /// The means μ_k: [K²][2]; the first axis varies fastest.
-    public var means: [Double] { (0..<components).flatMap { mean($0) } }
+    public var means: [Double] { (0..<components).flatMap { [mean($0).x, mean($0).y] } }
 
     /// The covariances Σ_k: [K²][2][2].
     public var covariances: [Double] {
@@ -39,28 +39,28 @@ public struct GaussianGrid: Equatable, Sendable {
         return (0..<components).flatMap { _ in [variance, 0, 0, variance] }
     }
 
-    private func mean(_ component: Int) -> [Double] {
-        let middle = Double(side - 1) / 2
-        return [(Double(component % side) - middle) * spacing, (Double(component / side) - middle) * spacing]
+    private func mean(_ component: Int) -> SIMD2<Double> {
+        let place = SIMD2(Double(component % side), Double(component / side))
+        return (place - Double(side - 1) / 2) * spacing
     }
 
-    /// Draws `count` points. Point i is a function of (seed, i) alone: a shorter draw is the beginning of a longer one.
+    /// Draws the points numbered `range`. Point i is a function of (seed, i) alone, so that pieces drawn apart join up.
     ///
-    /// - Returns: Points, count × 2, and the Gaussian each was drawn from.
-    public func draw(count: Int) -> (points: [Float], labels: [Int32]) {
-        precondition(count >= 0, "cannot draw \(count) points")
+    /// - Returns: Points, range.count × 2, and the Gaussian each was drawn from.
+    public func draw(_ range: Range<Int>) -> (points: [Float], labels: [Int32]) {
+        precondition(range.lowerBound >= 0, "cannot draw the points \(range)")
         let stream = RandomStream(seed: seed, purpose: .data)
         var points: [Float] = []
         var labels: [Int32] = []
-        points.reserveCapacity(2 * count)
-        labels.reserveCapacity(count)
-        for i in 0..<count {
+        points.reserveCapacity(2 * range.count)
+        labels.reserveCapacity(range.count)
+        for i in range {
             // Two epochs, because the same place of a stream gives the same bits to every kind of draw.
             let component = stream.integer(below: components, epoch: 0, position: i)
             let normals = stream.normals(count: 2, epoch: 1, position: i)
             let mean = mean(component)
-            points.append(Float(mean[0] + deviation * Double(normals[0])))
-            points.append(Float(mean[1] + deviation * Double(normals[1])))
+            points.append(Float(mean.x + deviation * Double(normals[0])))
+            points.append(Float(mean.y + deviation * Double(normals[1])))
             labels.append(Int32(component))
         }
         return (points, labels)

@@ -1,0 +1,35 @@
+import Crypto
+import Foundation
+
+/// SHA-256 in lower-case hexadecimal.
+func hexDigest(_ digest: SHA256.Digest) -> String {
+    digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+}
+
+/// SHA-256 of bytes.
+func sha256(_ bytes: [UInt8]) -> String { hexDigest(SHA256.hash(data: bytes)) }
+
+/// SHA-256 of a file, read in pieces; `progress` gets the bytes read so far.
+func sha256(file path: String, progress: (Int) -> Void = { _ in }) throws -> String {
+    guard let file = FileHandle(forReadingAtPath: path) else { throw ImageDataError("\(path): cannot be read") }
+    defer { try? file.close() }
+    var hash = SHA256()
+    var count = 0
+    do {
+        while let piece = try file.read(upToCount: 4 << 20), !piece.isEmpty {
+            hash.update(data: piece)
+            count += piece.count
+            progress(count)
+        }
+    } catch {
+        throw ImageDataError("\(path): reading failed after \(count) bytes")
+    }
+    return hexDigest(hash.finalize())
+}
+
+extension SHA256 {
+    /// Adds the bytes of `values` as they lie in memory; this product runs on little-endian machines only.
+    mutating func update<T: BitwiseCopyable>(values: [T]) {
+        values.withUnsafeBytes { update(bufferPointer: $0) }
+    }
+}

@@ -1,0 +1,154 @@
+import Crypto
+import Foundation
+import HDF5
+
+/// The files behind a data set: one, or the shards of a manifest, as one row of samples.
+final class SampleSource {
+    /// A file and the samples it holds.
+    struct Part {
+        let path: String
+        let range: Range<Int>
+        let storedDigest: String?
+        /// SHA-256 of the whole file, from the manifest.
+        let fileDigest: String?
+        let hasLabels: Bool
+    }
+
+    let path: String
+    let manifest: DataSetManifest?
+    let parts: [Part]
+    let sample: SampleShape
+    /// Samples in all parts.
+    let count: Int
+    /// Bytes of all samples, as they are kept in memory.
+    let totalBytes: Int
+
+    /// Open files by part, the most recently used last. A set may have more shards than a process may open files.
+    private var open: [(part: Int, file: SampleFile)] = []
+    private static let maximumOpen = 32
+
+    /// Opens and checks every file.
+    init(path: String) throws {
+        self.path = path
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            throw ImageDataError("\(path): no such data set; \"smd dataset prepare --help\" tells how to make one")
+        }
+        if isFolder.boolValue {
+            throw ImageDataError(
+                "\(path): is a folder; make a data set of its images with: smd dataset prepare images \(path)")
+        }
+        let manifest = try DataSetManifest.isManifest(path) ? DataSetManifest.read(path) : nil
+        self.manifest = manifest
+        let first: SampleFile
+        if let manifest {
+            (parts, first) = try Self.openShards(manifest, path)
+        } else {
+            first = try SampleFile(path: path)
+            parts = [
+                Part(
+                    path: path, range: 0..<first.count, storedDigest: first.storedDigest, fileDigest: nil,
+                    hasLabels: first.labels != nil)
+            ]
+        }
+        open = [(0, first)]
+        sample = first.sample
+        count = parts.last?.range.upperBound ?? 0
+        // The factors are at most 2³¹ and 2³⁰ (checked by SampleFile): no overflow.
+        totalBytes = count * first.bytesPerSample
+    }
+
+    private static func openShards(_ manifest: DataSetManifest, _ path: String) throws -> ([Part], SampleFile) {
+        var parts: [Part] = []
+        var first: SampleFile?
+        guard manifest.count <= Int(Int32.max) else {
+            throw ImageDataError("\(path): \(manifest.count) samples; at most \(Int32.max) are read")
+        }
+        for shard in manifest.shards {
+            let shardPath = DataSetManifest.path(of: shard, manifest: path)
+            guard let size = try? FileManager.default.attributesOfItem(atPath: shardPath)[.size] as? Int else {
+                throw ImageDataError("\(path): its shard \(shard.file) is missing")
+            }
+            guard size == shard.bytes else {
+                throw ImageDataError("\(path): its shard \(shard.file) has \(size) bytes, not \(shard.bytes)")
+            }
+            let file = try SampleFile(path: shardPath)
+            guard file.sample.kind == manifest.kind, file.sample.axes == manifest.sampleShape else {
+                throw ImageDataError(
+                    "\(path): its shard \(shard.file) holds \(file.sample.words), not "
+                        + "\(shapeText(manifest.sampleShape)) \(manifest.kind)")
+            }
+            guard file.count == shard.count else {
+                throw ImageDataError("\(path): its shard \(shard.file) has \(file.count) samples, not \(shard.count)")
+            }
+            let start = parts.last?.range.upperBound ?? 0
+            parts.append(
+                Part(
+                    path: shardPath, range: start..<start + file.count, storedDigest: file.storedDigest,
+                    fileDigest: shard.sha256, hasLabels: file.labels != nil))
+            if first == nil { first = file } else { try file.file.close() }
+        }
+        guard let first else { throw ImageDataError("\(path): lists no shards") }
+        return (parts, first)
+    }
+
+    /// The open file of a part.
+    func file(_ part: Int) throws -> SampleFile {
+        if let place = open.lastIndex(where: { $0.part == part }) {
+            if place != open.count - 1 { open.append(open.remove(at: place)) }
+            return open[open.count - 1].file
+        }
+        if open.count >= Self.maximumOpen { try open.removeFirst().file.file.close() }
+        let file = try SampleFile(path: parts[part].path)
+        guard file.count == parts[part].range.count, file.sample == sample else {
+            throw ImageDataError("\(parts[part].path): was replaced while in use")
+        }
+        open.append((part, file))
+        return file
+    }
+
+    /// Closes the files; they open again when needed.
+    func close() throws {
+        defer { open = [] }
+        for entry in open { try entry.file.file.close() }
+    }
+
+    /// Reads one sample.
+    func read<T: HDF5Scalar>(_ index: Int, into out: UnsafeMutableBufferPointer<T>) throws {
+        // The last part that begins at or before the index.
+        var (low, high) = (0, parts.count)
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if parts[middle].range.lowerBound <= index { low = middle } else { high = middle }
+        }
+        let start = index - parts[low].range.lowerBound
+        try file(low).read(start..<start + 1, into: out)
+    }
+
+    /// Calls `body` with all samples of a part, some MiB at a time, in order.
+    func stream<T: HDF5Scalar>(_ part: Int, as: T.Type, _ body: (UnsafeBufferPointer<T>) throws -> Void) throws {
+        let file = try file(part)
+        let chunk = file.samples.chunk?.first ?? 1
+        let some = max(1, (8 << 20) / file.bytesPerSample)
+        let step = min(file.count, some < chunk ? some : some / chunk * chunk)
+        let buffer = UnsafeMutableBufferPointer<T>.allocate(capacity: step * sample.elements)
+        defer { buffer.deallocate() }
+        for start in stride(from: 0, to: file.count, by: step) {
+            let end = min(file.count, start + step)
+            let piece = UnsafeMutableBufferPointer(rebasing: buffer[..<((end - start) * sample.elements)])
+            try file.read(start..<end, into: piece)
+            try body(UnsafeBufferPointer(piece))
+        }
+    }
+
+    /// Every sample, in order.
+    func readAll<T: HDF5Scalar>() throws -> [T] {
+        try [T](unsafeUninitializedCapacity: count * sample.elements) { buffer, filled in
+            for (index, part) in parts.enumerated() {
+                let range = part.range.lowerBound * sample.elements..<part.range.upperBound * sample.elements
+                try file(index).read(0..<part.range.count, into: UnsafeMutableBufferPointer(rebasing: buffer[range]))
+            }
+            filled = count * sample.elements
+        }
+    }
+}
