@@ -1,1 +1,163 @@
-// placeholder
+import TensorGraph
+
+/// The CPU: oneDNN for convolutions and matrix products, fused C loops for the rest; float32, one thread.
+///
+/// Results do not depend on anything but the operands' values: the same run gives the same bits. Not thread-safe: a
+/// backend and what it prepares belong to one thread at a time.
+public final class CPUBackend: Backend {
+    let engine: OneDNNEngine
+    let scratch = Scratch()
+
+    /// - Throws: ``OneDNNError`` when oneDNN cannot start.
+    public init() throws {
+        engine = try OneDNNEngine()
+    }
+
+    /// Room for `count` float32 elements, zeroed and aligned to 64 bytes.
+    ///
+    /// - Throws: ``CPUMemoryError`` when the system has not so much memory.
+    public func allocate(count: Int) throws -> any Memory { try CPUMemory(count: count) }
+
+    /// Makes `operation` ready to run on operands at fixed places, in the order listed in ``Operation``.
+    ///
+    /// - Throws: ``OneDNNError`` naming the primitive and its dimensions, or ``CPUMemoryError``.
+    public func prepare(
+        _ operation: Operation, inputs: [Operand], outputs: [Operand]
+    ) throws -> PreparedOperation {
+        let operands = Operands(operation, inputs: inputs, outputs: outputs)
+        let prepared = try dispatch(operation, operands)
+        // The closures hold addresses only; the memories have to live as long as they do.
+        let memories = (inputs + outputs).map(\.memory)
+        return PreparedOperation(
+            run: { try withExtendedLifetime(memories) { try prepared.run() } },
+            parametersChanged: prepared.parametersChanged)
+    }
+
+    private func dispatch(_ operation: Operation, _ o: Operands) throws -> PreparedOperation {
+        switch operation {
+        case .convolution(let geometry, let channels, let bias, let addend):
+            return try convolution(o, geometry, channels, bias: bias, addend: addend)
+        case .convolutionInputGradient(let geometry, let channels, let addend):
+            return try convolutionInputGradient(o, geometry, channels, addend: addend)
+        case .convolutionParameterGradient(let geometry, let channels, let bias):
+            return try convolutionParameterGradient(o, geometry, channels, bias: bias)
+        case .linear(let channels, let bias, let addend):
+            return try linear(o, channels, bias: bias, addend: addend)
+        case .linearInputGradient(let channels, let addend):
+            return try linearInputGradient(o, channels, addend: addend)
+        case .linearParameterGradient(let channels, let bias):
+            return try linearParameterGradient(o, channels, bias: bias)
+
+        case .groupNorm(let groups, let epsilon):
+            return try groupNorm(o, groups, epsilon, silu: false, modulated: false, residual: false)
+        case .groupNormSiLU(let groups, let epsilon, let modulated, let residual):
+            return try groupNorm(o, groups, epsilon, silu: true, modulated: modulated, residual: residual)
+        case .groupNormGradient(let groups):
+            return try groupNormGradient(o, groups)
+        case .groupNormSiLUGradient(let groups, let modulated):
+            return try groupNormSiLUGradient(o, groups, modulated: modulated)
+        case .rmsNorm(let residual):
+            return rmsNorm(o, residual: residual)
+        case .rmsNormGradient:
+            return try rmsNormGradient(o)
+        case .modulate:
+            return modulate(o)
+        case .modulateGradient:
+            return try modulateGradient(o)
+        case .silu, .gelu:
+            return activation(operation, o)
+        case .siluGradient, .geluGradient:
+            return activationGradient(operation, o)
+
+        case .linearAttention(let heads, let headDim):
+            return try linearAttention(o, heads, headDim)
+        case .linearAttentionGradient(let heads, let headDim):
+            return try linearAttentionGradient(o, heads, headDim)
+        case .fullAttention(let heads, let headDim):
+            return try fullAttention(o, heads, headDim)
+        case .fullAttentionGradient(let heads, let headDim):
+            return try fullAttentionGradient(o, heads, headDim)
+
+        case .rankOneUpdate(let layer):
+            return rankOneUpdate(o, layer)
+        case .rankOneUpdateGradient(let layer):
+            return rankOneUpdateGradient(o, layer)
+
+        case .add:
+            return add(o)
+        case .concatenateChannels:
+            return concatenateChannels(o)
+        case .sliceChannels(let channels):
+            return sliceChannels(o, channels)
+        case .upsampleNearest:
+            return upsampleNearest(o)
+        case .upsampleNearestGradient:
+            return upsampleNearestGradient(o)
+        case .sinusoidalEmbedding(let dimension):
+            return sinusoidalEmbedding(o, dimension)
+        case .weightedSquaredError:
+            return weightedSquaredError(o)
+        case .weightedSquaredErrorGradient(let scale):
+            return weightedSquaredErrorGradient(o, scale)
+        }
+    }
+}
+
+/// The operands of one operation, with their addresses and with checks that print what is wrong.
+struct Operands {
+    private let operation: Operation
+    private let inputs: [Operand]
+    private let outputs: [Operand]
+
+    init(_ operation: Operation, inputs: [Operand], outputs: [Operand]) {
+        self.operation = operation
+        self.inputs = inputs
+        self.outputs = outputs
+    }
+
+    func shape(input index: Int) -> [Int] { operand(inputs, index, "input").shape }
+    func shape(output index: Int) -> [Int] { operand(outputs, index, "output").shape }
+
+    func count(input index: Int) -> Int { operand(inputs, index, "input").count }
+    func count(output index: Int) -> Int { operand(outputs, index, "output").count }
+
+    func input(_ index: Int) -> UnsafePointer<Float> { UnsafePointer(address(operand(inputs, index, "input"))) }
+    func output(_ index: Int) -> UnsafeMutablePointer<Float> { address(operand(outputs, index, "output")) }
+
+    /// Stops with the operation and `shapes` unless `condition`.
+    func require(_ condition: Bool, _ what: @autoclosure () -> String) {
+        precondition(
+            condition,
+            "\(operation): \(what()); inputs \(inputs.map(\.shape)), outputs \(outputs.map(\.shape))")
+    }
+
+    private func operand(_ list: [Operand], _ index: Int, _ kind: String) -> Operand {
+        require(index < list.count, "\(kind) \(index) is missing")
+        return list[index]
+    }
+
+    private func address(_ operand: Operand) -> UnsafeMutablePointer<Float> {
+        guard let memory = operand.memory as? CPUMemory else {
+            preconditionFailure("\(operation): an operand lies in the memory of another backend")
+        }
+        return memory.pointer(operand.offset..<operand.offset + operand.count)
+    }
+}
+
+/// Axes of activations `[N,H,W,C]` or `[N,C]`.
+struct Axes: Equatable {
+    let images: Int
+    let height: Int
+    let width: Int
+    let channels: Int
+
+    init(_ shape: [Int]) {
+        precondition(shape.count == 4 || shape.count == 2, "activations are [N,H,W,C] or [N,C], not \(shape)")
+        images = shape[0]
+        height = shape.count == 4 ? shape[1] : 1
+        width = shape.count == 4 ? shape[2] : 1
+        channels = shape[shape.count - 1]
+    }
+
+    var pixels: Int { height * width }
+}

@@ -1,1 +1,136 @@
+// Fused loops of smd's CPU backend, one thread, float32, channels last.
+//
+// Axis letters: N images, P pixels of an image (H·W), C channels, G groups of channels, R rows (N·P), L latent numbers.
+// Contracts common to all: pointers need the alignment of float only (64 bytes is faster); memory of two operands is
+// distinct unless a function says that it may be one; sizes are positive; results depend on nothing but the operands'
+// values (no threads, no addresses). `+=` accumulates, everything else is assigned. Scratch belongs to the caller, need
+// not be initialised, and is distinct from every operand.
 #pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// MARK: Normalisation (norm.c, norm_gradient.c)
+
+typedef struct {
+    int64_t images, pixels, channels, groups;  // x is [N, P, C]; G divides C
+    float epsilon;                             // added to the variance (forward only)
+} ck_group_norm_shape;
+
+/// Floats of scratch (64-byte aligned) that the group-norm functions need.
+size_t ck_group_norm_scratch(const ck_group_norm_shape *shape);
+
+/// y = act(modulate(norm(x))) (+ residual), act is SiLU if `silu` else the identity.
+/// x, y, residual [N,P,C]; gamma, beta [C]; scaleShift [N,2C] or NULL; residual or NULL; statistics [N,G,2] receives
+/// mean and 1/√(biased variance + ε). y may be x or residual.
+void ck_group_norm(const ck_group_norm_shape *shape, int silu, const float *x, const float *gamma, const float *beta,
+                   const float *scaleShift, const float *residual, float *y, float *statistics, float *scratch);
+
+/// The gradient: dy, x, dx [N,P,C]; dgamma, dbeta [C] +=; dscaleShift [N,2C], NULL exactly when scaleShift is.
+/// beta is needed only when `silu` or scaleShift. dx may be dy.
+void ck_group_norm_gradient(const ck_group_norm_shape *shape, int silu, const float *dy, const float *x,
+                            const float *gamma, const float *beta, const float *scaleShift, const float *statistics,
+                            float *dx, float *dgamma, float *dbeta, float *dscaleShift, float *scratch);
+
+/// y = x / max(‖x‖₂ over C, 1e-12) · g · √C (+ residual). x, y, residual [R,C]; g [C]; residual or NULL.
+/// y may be x or residual.
+void ck_rms_norm(int64_t rows, int64_t channels, const float *x, const float *g, const float *residual, float *y);
+
+/// dy, x, dx [R,C]; dg [C] +=; scratch [3C]. dx may be dy.
+void ck_rms_norm_gradient(int64_t rows, int64_t channels, const float *dy, const float *x, const float *g, float *dx,
+                          float *dg, float *scratch);
+
+// MARK: Activation (activation.c). Relative errors of sigmoid and Φ: see Vector.h.
+
+/// y = x · sigmoid(x). y may be x.
+void ck_silu(size_t count, const float *x, float *y);
+/// dx = dy · sigmoid(x) (1 + x (1 − sigmoid(x))). dx may be dy or x.
+void ck_silu_gradient(size_t count, const float *dy, const float *x, float *dx);
+/// y = x Φ(x), Φ the normal cumulative distribution. y may be x.
+void ck_gelu(size_t count, const float *x, float *y);
+/// dx = dy (Φ(x) + x φ(x)). dx may be dy or x.
+void ck_gelu_gradient(size_t count, const float *dy, const float *x, float *dx);
+/// y = x (scale + 1) + shift. x, y [N,P,C]; scaleShift [N,2C], scale first. y may be x.
+void ck_modulate(int64_t images, int64_t pixels, int64_t channels, const float *x, const float *scaleShift, float *y);
+/// dx = dy (scale + 1); dscaleShift [N,2C]. scratch [2C]. dx may be dy.
+void ck_modulate_gradient(int64_t images, int64_t pixels, int64_t channels, const float *dy, const float *x,
+                          const float *scaleShift, float *dx, float *dscaleShift, float *scratch);
+
+// MARK: Moving and combining (elementwise.c)
+
+/// y = a + b. y may be a or b.
+void ck_add(size_t count, const float *a, const float *b, float *y);
+/// sums [O] += Σ over rows of x [R,O]. scratch [O].
+void ck_add_column_sums(int64_t rows, int64_t columns, const float *x, float *sums, float *scratch);
+/// Copies columns: y [r, yFirst + c] = x [r, xFirst + c] for c < columns; xStride, yStride are the lengths of rows.
+void ck_copy_columns(int64_t rows, int64_t columns, const float *x, int64_t xStride, int64_t xFirst, float *y,
+                     int64_t yStride, int64_t yFirst);
+/// y [N,2H,2W,C] from x [N,H,W,C], each pixel to a 2×2 square.
+void ck_upsample_nearest(int64_t images, int64_t height, int64_t width, int64_t channels, const float *x, float *y);
+/// dx [N,H,W,C] = sums of the 2×2 squares of dy [N,2H,2W,C].
+void ck_upsample_nearest_gradient(int64_t images, int64_t height, int64_t width, int64_t channels, const float *dy,
+                                  float *dx);
+/// y [N,D]: sines, then cosines, of t_n · exp(−k ln(10000) / (D/2 − 1)), k < D/2; float64 inside. D even.
+void ck_sinusoidal_embedding(int64_t images, int64_t dimension, const float *timestep, float *y);
+/// loss_n = weight_n · mean of (prediction − target)² over E elements. prediction, target [N,E]; weight, loss [N].
+void ck_weighted_squared_error(int64_t images, int64_t elements, const float *prediction, const float *target,
+                               const float *weight, float *loss);
+/// dprediction = scale · weight_n · 2 (prediction − target) / E.
+void ck_weighted_squared_error_gradient(int64_t images, int64_t elements, float scale, const float *prediction,
+                                        const float *target, const float *weight, float *dprediction);
+
+// MARK: Attention (attention.c). qkv, softened, dqkv [N, P, 3·heads·d]: q, k, v in turn, each head by head; d numbers a
+// head; out, dout [N, P, heads·d]. i, j run over the P positions.
+
+typedef struct {
+    int64_t images, positions, heads, headDim;
+} ck_attention_shape;
+
+/// softened: q' = softmax of q over d · d^-½, k' = softmax of k over positions, v; context [N, heads, d, d] = Σ k'_i v_i;
+/// out_i = q'_i · context. softened may be qkv.
+void ck_linear_attention(const ck_attention_shape *shape, const float *qkv, float *out, float *softened,
+                         float *context);
+/// The gradient; scratch [2·d·d].
+void ck_linear_attention_gradient(const ck_attention_shape *shape, const float *dout, const float *softened,
+                                  const float *context, float *dqkv, float *scratch);
+
+/// Floats of scratch (64-byte aligned) that the two functions below need.
+size_t ck_full_attention_scratch(const ck_attention_shape *shape);
+/// out_i = Σ_j softmax_j(q_i · k_j · d^-½) v_j; logSumExp [N, heads, P] of the scaled scores.
+void ck_full_attention(const ck_attention_shape *shape, const float *qkv, float *out, float *logSumExp,
+                       float *scratch);
+/// The gradient; the scores are computed again.
+void ck_full_attention_gradient(const ck_attention_shape *shape, const float *dout, const float *qkv,
+                                const float *out, const float *logSumExp, float *dqkv, float *scratch);
+
+// MARK: Hypernetwork (hypernet.c)
+
+/// y = p (p·r) + softplus(scale) r. r, p, y [R,L]; scale [1]. y may be r.
+void ck_rank_one_update(int64_t rows, int64_t length, const float *r, const float *p, const float *scale, float *y);
+/// dr = p (p·dy) + softplus(scale) dy; dp = dy (p·r) + r (p·dy); dscale [1] += sigmoid(scale) Σ dy·r. dr may be dy.
+void ck_rank_one_update_gradient(int64_t rows, int64_t length, const float *dy, const float *r, const float *p,
+                                 const float *scale, float *dr, float *dp, float *dscale);
+
+// MARK: Optimiser (optimizer.c), over flat arenas
+
+/// Σ x², in float64.
+double ck_sum_of_squares(size_t count, const float *x);
+/// 1 when an infinity or a NaN is among the values, else 0.
+int ck_contains_non_finite(size_t count, const float *x);
+
+typedef struct {
+    double learningRate, beta1, beta2, epsilon;
+    int64_t step;          // 1 for the first
+    double gradientScale;  // factor on the gradients, 1 when they are not clipped
+} ck_adam_settings;
+
+/// One step of Adam (Kingma & Ba 2015, algorithm 1, in PyTorch's order of operations), everything in one pass:
+/// m += (1 − β1)(g − m); v = β2 v + (1 − β2) g²; parameter −= lr/(1 − β1^t) · m / (√v/√(1 − β2^t) + ε).
+void ck_adam_step(size_t count, const ck_adam_settings *settings, const float *gradients, float *parameters,
+                  float *firstMoment, float *secondMoment);
+/// ema += (1 − decay) (parameters − ema).
+void ck_ema_update(size_t count, double decay, const float *parameters, float *ema);
+
+// MARK: The machine (peak.c)
+
+/// Multiply-adds of float32 for about `milliseconds`; the best rate of its parts in GFLOP/s (a multiply-add is two).
+double ck_measure_peak(double milliseconds);

@@ -1,0 +1,116 @@
+// Moving, combining, embedding and the loss. Axis letters: R rows, C channels, N images.
+#include "CKernels.h"
+#include "Vector.h"
+#include <math.h>
+
+KERNEL void ck_add(size_t count, const float *a, const float *b, float *y) {
+    int64_t i = 0, n = (int64_t)count;
+#define BODY(W) AT(W, y + i) = READ(W, a + i) + READ(W, b + i);
+    FOR_LANES(i, n, BODY)
+#undef BODY
+}
+
+KERNEL void ck_add_column_sums(int64_t rows, int64_t columns, const float *x, float *sums, float *scratch) {
+    // Sums of sums: rows in blocks of 64, blocks in 64s, so that float32 errors grow with 64 and not with the rows.
+    // A column's 64 blocks are added to `sums` directly at the end of each; `sums` itself is the third level.
+    for (int64_t r0 = 0; r0 < rows; r0 += 4096) {
+        int64_t r1 = r0 + 4096 < rows ? r0 + 4096 : rows, c = 0;
+#define BODY(W)                                                                                                        \
+    {                                                                                                                  \
+        f##W outer = {0};                                                                                              \
+        for (int64_t b = r0; b < r1; b += 64) {                                                                        \
+            int64_t end = b + 64 < r1 ? b + 64 : r1, r = b;                                                            \
+            f##W s0 = {0}, s1 = {0};                                                                                   \
+            for (; r + 2 <= end; r += 2) {                                                                             \
+                s0 += READ(W, x + r * columns + c);                                                                    \
+                s1 += READ(W, x + (r + 1) * columns + c);                                                              \
+            }                                                                                                          \
+            if (r < end) s0 += READ(W, x + r * columns + c);                                                           \
+            outer += s0 + s1;                                                                                          \
+        }                                                                                                              \
+        AT(W, scratch + c) = outer;                                                                                    \
+    }
+        FOR_LANES(c, columns, BODY)
+#undef BODY
+        for (c = 0; c < columns; c++) sums[c] += scratch[c];
+    }
+}
+
+void ck_copy_columns(int64_t rows, int64_t columns, const float *x, int64_t xStride, int64_t xFirst, float *y,
+                     int64_t yStride, int64_t yFirst) {
+    for (int64_t r = 0; r < rows; r++) {
+        memcpy(y + r * yStride + yFirst, x + r * xStride + xFirst, (size_t)columns * sizeof(float));
+    }
+}
+
+void ck_upsample_nearest(int64_t images, int64_t height, int64_t width, int64_t channels, const float *x, float *y) {
+    size_t pixel = (size_t)channels * sizeof(float);
+    for (int64_t row = 0; row < images * height; row++) {
+        const float *from = x + row * width * channels;
+        float *to = y + row * 4 * width * channels;
+        for (int64_t w = 0; w < width; w++) {
+            memcpy(to + 2 * w * channels, from + w * channels, pixel);
+            memcpy(to + (2 * w + 1) * channels, from + w * channels, pixel);
+        }
+        memcpy(to + 2 * width * channels, to, (size_t)(2 * width) * pixel);
+    }
+}
+
+KERNEL void ck_upsample_nearest_gradient(int64_t images, int64_t height, int64_t width, int64_t channels,
+                                         const float *dy, float *dx) {
+    for (int64_t row = 0; row < images * height; row++) {
+        const float *upper = dy + row * 4 * width * channels, *lower = upper + 2 * width * channels;
+        for (int64_t w = 0; w < width; w++) {
+            const float *a = upper + 2 * w * channels, *b = lower + 2 * w * channels;
+            float *to = dx + (row * width + w) * channels;
+            int64_t c = 0;
+#define BODY(W)                                                                                                        \
+    AT(W, to + c) = (READ(W, a + c) + READ(W, a + channels + c)) + (READ(W, b + c) + READ(W, b + channels + c));
+            FOR_LANES(c, channels, BODY)
+#undef BODY
+        }
+    }
+}
+
+void ck_sinusoidal_embedding(int64_t images, int64_t dimension, const float *timestep, float *y) {
+    int64_t half = dimension / 2;
+    double step = half > 1 ? -log(10000.0) / (double)(half - 1) : 0;
+    for (int64_t k = 0; k < half; k++) {
+        double frequency = exp((double)k * step);
+        for (int64_t n = 0; n < images; n++) {
+            double angle = (double)timestep[n] * frequency;
+            y[n * dimension + k] = (float)sin(angle);
+            y[n * dimension + half + k] = (float)cos(angle);
+        }
+    }
+}
+
+KERNEL void ck_weighted_squared_error(int64_t images, int64_t elements, const float *prediction, const float *target,
+                                      const float *weight, float *loss) {
+    for (int64_t n = 0; n < images; n++) {
+        double total = 0;
+        for (int64_t e0 = 0; e0 < elements; e0 += 1024) {  // float32 within a block, float64 across blocks
+            int64_t e = n * elements + e0, end = n * elements + (e0 + 1024 < elements ? e0 + 1024 : elements);
+            f16 sum = {0};
+            float rest = 0;
+            for (; e + 16 <= end; e += 16) {
+                f16 d = READ(16, prediction + e) - READ(16, target + e);
+                sum += d * d;
+            }
+            for (; e < end; e++) rest += (prediction[e] - target[e]) * (prediction[e] - target[e]);
+            total += (double)(sum16(&sum) + rest);
+        }
+        loss[n] = (float)((double)weight[n] * total / (double)elements);
+    }
+}
+
+KERNEL void ck_weighted_squared_error_gradient(int64_t images, int64_t elements, float scale, const float *prediction,
+                                               const float *target, const float *weight, float *dprediction) {
+    for (int64_t n = 0; n < images; n++) {
+        float factor = (float)(2.0 * (double)scale * (double)weight[n] / (double)elements);
+        int64_t e = n * elements, end = e + elements;
+#define BODY(W) AT(W, dprediction + e) = factor * (READ(W, prediction + e) - READ(W, target + e));
+        FOR_LANES(e, end, BODY)
+#undef BODY
+    }
+}

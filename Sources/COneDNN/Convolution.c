@@ -1,0 +1,193 @@
+// Convolutions: activations stay channels last, weights go to whatever layout the primitive wishes.
+#include "Internal.h"
+
+// Descriptions of the operands of one convolution, in oneDNN's logical order (N, C, H, W).
+typedef struct {
+    dnnl_memory_desc_t x, y, bias;
+    dnnl_memory_desc_t weights;  // layout left to the primitive
+    dnnl_memory_desc_t slice;    // the slice of the parameter [O, I, kh, kw], where it lies
+    dnnl_dims_t strides, before, after;
+} layouts;
+
+static int describe(const odnn_convolution_shape *s, layouts *out) {
+    const dnnl_data_type_t f32 = dnnl_f32;
+    dnnl_dims_t x = {s->images, s->inputChannels, s->height, s->width};
+    dnnl_dims_t y = {s->images, s->outputChannels, s->outputHeight, s->outputWidth};
+    dnnl_dims_t w = {s->outputChannels, s->inputChannels, s->kernelHeight, s->kernelWidth};
+    dnnl_dims_t o = {s->outputChannels};
+    int64_t kernel = s->kernelHeight * s->kernelWidth;
+    dnnl_dims_t strides = {s->weightInputChannels * kernel, kernel, s->kernelWidth, 1};
+    int status;
+    ODNN_TRY(dnnl_memory_desc_init_by_tag(&out->x, 4, x, f32, dnnl_nhwc), done);
+    ODNN_TRY(dnnl_memory_desc_init_by_tag(&out->y, 4, y, f32, dnnl_nhwc), done);
+    ODNN_TRY(dnnl_memory_desc_init_by_tag(&out->bias, 1, o, f32, dnnl_x), done);
+    ODNN_TRY(dnnl_memory_desc_init_by_tag(&out->weights, 4, w, f32, dnnl_format_tag_any), done);
+    ODNN_TRY(dnnl_memory_desc_init_by_strides(&out->slice, 4, w, f32, strides), done);
+    out->strides[0] = out->strides[1] = s->stride;
+    out->before[0] = out->before[1] = s->padding;
+    // What is missing at the end so that the last window fits; negative where the last rows are not used.
+    out->after[0] = (s->outputHeight - 1) * s->stride + s->kernelHeight - s->height - s->padding;
+    out->after[1] = (s->outputWidth - 1) * s->stride + s->kernelWidth - s->width - s->padding;
+done:
+    return status;
+}
+
+static const float *sliceOf(const float *w, const odnn_convolution_shape *s) {
+    return w + s->firstWeightChannel * s->kernelHeight * s->kernelWidth;
+}
+
+static int describeForward(const layouts *l, int bias, const_dnnl_primitive_attr_t attributes, dnnl_engine_t engine,
+                           dnnl_primitive_desc_t *out) {
+    dnnl_convolution_desc_t description;
+    int status = (int)dnnl_convolution_forward_desc_init(&description, dnnl_forward_training, dnnl_convolution_direct,
+                                                         &l->x, &l->weights, bias ? &l->bias : NULL, &l->y, l->strides,
+                                                         l->before, l->after);
+    return status ? status : (int)dnnl_primitive_desc_create(out, &description, attributes, engine, NULL);
+}
+
+int odnn_convolution_forward(odnn_engine *engine, const odnn_convolution_shape *shape, int accumulate, const float *x,
+                             const float *w, const float *bias, float *y, odnn_operation **out) {
+    odnn_operation *operation = NULL;
+    dnnl_primitive_attr_t attributes = NULL;
+    dnnl_primitive_desc_t forward = NULL;
+    dnnl_memory_t slice, weights, input, output, offset;
+    layouts l;
+    int status;
+    ODNN_TRY(odnn_operation_new(engine, &operation), failed);
+    ODNN_TRY(describe(shape, &l), failed);
+    ODNN_TRY(odnn_attributes(accumulate, &attributes), failed);
+    ODNN_TRY(describeForward(&l, bias != NULL, attributes, engine->engine, &forward), failed);
+
+    const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(forward, dnnl_query_weights_md, 0);
+    ODNN_TRY(odnn_memory_at(operation, &l.slice, sliceOf(w, shape), &slice), failed);
+    ODNN_TRY(odnn_memory_private(operation, chosen, &weights), failed);
+    ODNN_TRY(odnn_step_reorder(operation, &operation->reload, slice, weights, 0), failed);
+
+    odnn_step *step = &operation->runs[0];
+    operation->runCount = 1;
+    ODNN_TRY(odnn_step_make(operation, step, forward), failed);
+    ODNN_TRY(odnn_memory_at(operation, &l.x, x, &input), failed);
+    ODNN_TRY(odnn_memory_at(operation, &l.y, y, &output), failed);
+    odnn_step_argument(step, DNNL_ARG_SRC, input);
+    odnn_step_argument(step, DNNL_ARG_WEIGHTS, weights);
+    odnn_step_argument(step, DNNL_ARG_DST, output);
+    if (bias) {
+        ODNN_TRY(odnn_memory_at(operation, &l.bias, bias, &offset), failed);
+        odnn_step_argument(step, DNNL_ARG_BIAS, offset);
+    }
+    ODNN_TRY(dnnl_primitive_desc_query(forward, dnnl_query_impl_info_str, 0, (void *)&operation->implementation),
+             failed);
+    ODNN_TRY(odnn_operation_finish(operation), failed);
+    *out = operation;
+    operation = NULL;
+failed:
+    if (forward) dnnl_primitive_desc_destroy(forward);
+    if (attributes) dnnl_primitive_attr_destroy(attributes);
+    odnn_operation_destroy(operation);
+    return status;
+}
+
+int odnn_convolution_input_gradient(odnn_engine *engine, const odnn_convolution_shape *shape, const float *dy,
+                                    const float *w, const float *addend, float *dx, odnn_operation **out) {
+    odnn_operation *operation = NULL;
+    dnnl_primitive_attr_t attributes = NULL;
+    dnnl_primitive_desc_t hint = NULL, backward = NULL;
+    dnnl_convolution_desc_t description;
+    dnnl_memory_t slice, weights, dInput, dOutput;
+    layouts l;
+    int status;
+    ODNN_TRY(odnn_operation_new(engine, &operation), failed);
+    ODNN_TRY(describe(shape, &l), failed);
+    ODNN_TRY(odnn_attributes(0, &attributes), failed);
+    ODNN_TRY(describeForward(&l, 0, NULL, engine->engine, &hint), failed);
+    ODNN_TRY(dnnl_convolution_backward_data_desc_init(&description, dnnl_convolution_direct, &l.x, &l.weights, &l.y,
+                                                      l.strides, l.before, l.after),
+             failed);
+    ODNN_TRY(dnnl_primitive_desc_create(&backward, &description, attributes, engine->engine, hint), failed);
+
+    const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(backward, dnnl_query_weights_md, 0);
+    ODNN_TRY(odnn_memory_at(operation, &l.slice, sliceOf(w, shape), &slice), failed);
+    ODNN_TRY(odnn_memory_private(operation, chosen, &weights), failed);
+    ODNN_TRY(odnn_step_reorder(operation, &operation->reload, slice, weights, 0), failed);
+
+    odnn_step *step = &operation->runs[0];
+    operation->runCount = 1;
+    ODNN_TRY(odnn_step_make(operation, step, backward), failed);
+    ODNN_TRY(odnn_memory_at(operation, &l.y, dy, &dOutput), failed);
+    if (addend) {
+        // oneDNN 2.6 has no sum after a backward convolution: the gradient goes to the pool, then both are added.
+        ODNN_TRY(odnn_memory_pooled(operation, &l.x, &dInput), failed);
+        operation->addTarget = dx;
+        operation->addSource = addend;
+        operation->addOffset = operation->pooled[operation->pooledCount - 1].offset;
+        operation->addCount = (size_t)(shape->images * shape->height * shape->width * shape->inputChannels);
+    } else {
+        ODNN_TRY(odnn_memory_at(operation, &l.x, dx, &dInput), failed);
+    }
+    odnn_step_argument(step, DNNL_ARG_DIFF_DST, dOutput);
+    odnn_step_argument(step, DNNL_ARG_WEIGHTS, weights);
+    odnn_step_argument(step, DNNL_ARG_DIFF_SRC, dInput);
+    ODNN_TRY(dnnl_primitive_desc_query(backward, dnnl_query_impl_info_str, 0, (void *)&operation->implementation),
+             failed);
+    ODNN_TRY(odnn_operation_finish(operation), failed);
+    *out = operation;
+    operation = NULL;
+failed:
+    if (backward) dnnl_primitive_desc_destroy(backward);
+    if (hint) dnnl_primitive_desc_destroy(hint);
+    if (attributes) dnnl_primitive_attr_destroy(attributes);
+    odnn_operation_destroy(operation);
+    return status;
+}
+
+int odnn_convolution_parameter_gradient(odnn_engine *engine, const odnn_convolution_shape *shape, const float *x,
+                                        const float *dy, float *dw, float *dbias, odnn_operation **out) {
+    odnn_operation *operation = NULL;
+    dnnl_primitive_attr_t attributes = NULL;
+    dnnl_primitive_desc_t hint = NULL, backward = NULL;
+    dnnl_convolution_desc_t description;
+    dnnl_memory_t slice, dWeights, input, dOutput, dOffset;
+    layouts l;
+    int status;
+    ODNN_TRY(odnn_operation_new(engine, &operation), failed);
+    ODNN_TRY(describe(shape, &l), failed);
+    ODNN_TRY(odnn_attributes(0, &attributes), failed);
+    ODNN_TRY(describeForward(&l, dbias != NULL, NULL, engine->engine, &hint), failed);
+    ODNN_TRY(dnnl_convolution_backward_weights_desc_init(&description, dnnl_convolution_direct, &l.x, &l.weights,
+                                                         dbias ? &l.bias : NULL, &l.y, l.strides, l.before, l.after),
+             failed);
+    ODNN_TRY(dnnl_primitive_desc_create(&backward, &description, attributes, engine->engine, hint), failed);
+
+    odnn_step *step = &operation->runs[0];
+    operation->runCount = 2;
+    ODNN_TRY(odnn_step_make(operation, step, backward), failed);
+    const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(backward, dnnl_query_diff_weights_md, 0);
+    ODNN_TRY(odnn_memory_at(operation, &l.x, x, &input), failed);
+    ODNN_TRY(odnn_memory_at(operation, &l.y, dy, &dOutput), failed);
+    ODNN_TRY(odnn_memory_pooled(operation, chosen, &dWeights), failed);
+    odnn_step_argument(step, DNNL_ARG_SRC, input);
+    odnn_step_argument(step, DNNL_ARG_DIFF_DST, dOutput);
+    odnn_step_argument(step, DNNL_ARG_DIFF_WEIGHTS, dWeights);
+    if (dbias) {
+        ODNN_TRY(odnn_memory_pooled(operation, &l.bias, &dOffset), failed);
+        odnn_step_argument(step, DNNL_ARG_DIFF_BIAS, dOffset);
+        operation->addTarget = dbias;
+        operation->addSource = dbias;
+        operation->addOffset = operation->pooled[operation->pooledCount - 1].offset;
+        operation->addCount = (size_t)shape->outputChannels;
+    }
+    // The primitive assigns in its own layout; the parameter's gradient accumulates in O, I, H, W.
+    ODNN_TRY(odnn_memory_at(operation, &l.slice, sliceOf(dw, shape), &slice), failed);
+    ODNN_TRY(odnn_step_reorder(operation, &operation->runs[1], dWeights, slice, 1), failed);
+    ODNN_TRY(dnnl_primitive_desc_query(backward, dnnl_query_impl_info_str, 0, (void *)&operation->implementation),
+             failed);
+    ODNN_TRY(odnn_operation_finish(operation), failed);
+    *out = operation;
+    operation = NULL;
+failed:
+    if (backward) dnnl_primitive_desc_destroy(backward);
+    if (hint) dnnl_primitive_desc_destroy(hint);
+    if (attributes) dnnl_primitive_attr_destroy(attributes);
+    odnn_operation_destroy(operation);
+    return status;
+}

@@ -1,0 +1,72 @@
+import CKernels
+import TensorGraph
+
+extension CPUBackend {
+    func linearAttention(_ o: Operands, _ heads: Int, _ headDim: Int) throws -> PreparedOperation {
+        let shape = attentionShape(o, o.shape(input: 0), heads, headDim)
+        let (qkv, out, softened, context) = (o.input(0), o.output(0), o.output(1), o.output(2))
+        return PreparedOperation(run: {
+            withUnsafePointer(to: shape) { ck_linear_attention($0, qkv, out, softened, context) }
+        })
+    }
+
+    func linearAttentionGradient(_ o: Operands, _ heads: Int, _ headDim: Int) throws -> PreparedOperation {
+        let shape = attentionShape(o, o.shape(input: 1), heads, headDim)
+        let (dout, softened, context, dqkv) = (o.input(0), o.input(1), o.input(2), o.output(0))
+        try scratch.reserve(2 * headDim * headDim)
+        return PreparedOperation(run: { [scratch] in
+            withUnsafePointer(to: shape) {
+                ck_linear_attention_gradient($0, dout, softened, context, dqkv, scratch.pointer)
+            }
+        })
+    }
+
+    func fullAttention(_ o: Operands, _ heads: Int, _ headDim: Int) throws -> PreparedOperation {
+        var shape = attentionShape(o, o.shape(input: 0), heads, headDim)
+        let (qkv, out, logSumExp) = (o.input(0), o.output(0), o.output(1))
+        try scratch.reserve(ck_full_attention_scratch(&shape))
+        return PreparedOperation(run: { [scratch, shape] in
+            withUnsafePointer(to: shape) { ck_full_attention($0, qkv, out, logSumExp, scratch.pointer) }
+        })
+    }
+
+    func fullAttentionGradient(_ o: Operands, _ heads: Int, _ headDim: Int) throws -> PreparedOperation {
+        var shape = attentionShape(o, o.shape(input: 1), heads, headDim)
+        let (dout, qkv, out, logSumExp) = (o.input(0), o.input(1), o.input(2), o.input(3))
+        let dqkv = o.output(0)
+        try scratch.reserve(ck_full_attention_scratch(&shape))
+        return PreparedOperation(run: { [scratch, shape] in
+            withUnsafePointer(to: shape) {
+                ck_full_attention_gradient($0, dout, qkv, out, logSumExp, dqkv, scratch.pointer)
+            }
+        })
+    }
+
+    func rankOneUpdate(_ o: Operands, _ layer: Int) -> PreparedOperation {
+        let (rows, length) = o.rows(input: 0)
+        let (r, p, y) = (o.input(0), o.input(1), o.output(0))
+        o.require(o.count(input: 1) == o.count(input: 0) && layer < o.count(input: 2), "shapes do not fit")
+        let scale = o.input(2) + layer
+        return PreparedOperation(run: { ck_rank_one_update(rows, length, r, p, scale, y) })
+    }
+
+    func rankOneUpdateGradient(_ o: Operands, _ layer: Int) -> PreparedOperation {
+        let (rows, length) = o.rows(input: 0)
+        let (dy, r, p) = (o.input(0), o.input(1), o.input(2))
+        o.require(
+            o.count(input: 1) == o.count(input: 0) && o.count(input: 2) == o.count(input: 0)
+                && layer < o.count(input: 3) && layer < o.count(output: 2), "shapes do not fit")
+        let scale = o.input(3) + layer
+        let (dr, dp, dscale) = (o.output(0), o.output(1), o.output(2) + layer)
+        return PreparedOperation(run: { ck_rank_one_update_gradient(rows, length, dy, r, p, scale, dr, dp, dscale) })
+    }
+
+    private func attentionShape(_ o: Operands, _ qkv: [Int], _ heads: Int, _ headDim: Int) -> ck_attention_shape {
+        let axes = Axes(qkv)
+        o.require(
+            heads > 0 && headDim > 0 && axes.channels == 3 * heads * headDim,
+            "qkv has \(axes.channels) channels, not 3 x \(heads) x \(headDim)")
+        return ck_attention_shape(
+            images: Int64(axes.images), positions: Int64(axes.pixels), heads: Int64(heads), headDim: Int64(headDim))
+    }
+}

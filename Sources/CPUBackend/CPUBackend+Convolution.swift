@@ -1,0 +1,94 @@
+import CKernels
+import COneDNN
+import TensorGraph
+
+extension CPUBackend {
+    func convolution(
+        _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, bias: Bool, addend: Bool
+    ) throws -> PreparedOperation {
+        if geometry.isPointwise { return try linear(o, channels, bias: bias, addend: addend) }
+        let shape = convolutionShape(
+            o, geometry, channels, x: o.shape(input: 0), y: o.shape(output: 0), w: o.shape(input: 1))
+        let operation = try OneDNNOperation(engine, name: "convolution \(describe(shape))") { engine, out in
+            odnn_convolution_forward(
+                engine, [shape], addend ? 1 : 0, o.input(0), o.input(1), bias ? o.input(2) : nil, o.output(0), &out)
+        }
+        return withAddend(addend ? o.input(bias ? 3 : 2) : nil, operation, o)
+    }
+
+    func convolutionInputGradient(
+        _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, addend: Bool
+    ) throws -> PreparedOperation {
+        if geometry.isPointwise { return try linearInputGradient(o, channels, addend: addend) }
+        let shape = convolutionShape(
+            o, geometry, channels, x: o.shape(output: 0), y: o.shape(input: 0), w: o.shape(input: 1))
+        let operation = try OneDNNOperation(engine, name: "convolution input gradient \(describe(shape))") {
+            odnn_convolution_input_gradient(
+                $0, [shape], o.input(0), o.input(1), addend ? o.input(2) : nil, o.output(0), &$1)
+        }
+        return PreparedOperation(run: operation.run, parametersChanged: operation.reload)
+    }
+
+    func convolutionParameterGradient(
+        _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, bias: Bool
+    ) throws -> PreparedOperation {
+        if geometry.isPointwise { return try linearParameterGradient(o, channels, bias: bias) }
+        let shape = convolutionShape(
+            o, geometry, channels, x: o.shape(input: 0), y: o.shape(input: 1), w: o.shape(output: 0))
+        let operation = try OneDNNOperation(engine, name: "convolution parameter gradient \(describe(shape))") {
+            odnn_convolution_parameter_gradient(
+                $0, [shape], o.input(0), o.input(1), o.output(0), bias ? o.output(1) : nil, &$1)
+        }
+        return PreparedOperation(run: operation.run)
+    }
+
+    /// A product that adds to its output: brings the addend there first, unless it is there already.
+    func withAddend(
+        _ addend: UnsafePointer<Float>?, _ operation: OneDNNOperation, _ o: Operands
+    ) -> PreparedOperation {
+        let output = o.output(0)
+        let count = o.count(output: 0)
+        guard let addend, addend != UnsafePointer(output) else {
+            return PreparedOperation(run: operation.run, parametersChanged: operation.reload)
+        }
+        return PreparedOperation(
+            run: {
+                output.update(from: addend, count: count)
+                try operation.run()
+            },
+            parametersChanged: operation.reload)
+    }
+
+    private func convolutionShape(
+        _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, x: [Int], y: [Int], w: [Int]
+    ) -> odnn_convolution_shape {
+        let input = Axes(x)
+        let output = Axes(y)
+        let kernel = geometry.kernelHeight * geometry.kernelWidth
+        // A space-to-depth weight [O, C·kh·kw, 1, 1] is the same memory as [O, C, kh, kw].
+        let weightInputs = w.dropFirst().reduce(1, *) / kernel
+        o.require(
+            input.channels == channels.count && output.channels == w.first && channels.upperBound <= weightInputs
+                && weightInputs * kernel == w.dropFirst().reduce(1, *) && input.images == output.images
+                && output.height == geometry.outputSize(input.height)
+                && output.width == (input.width + 2 * geometry.padding - geometry.kernelWidth) / geometry.stride + 1,
+            "shapes do not fit")
+        return odnn_convolution_shape(
+            images: Int64(input.images), height: Int64(input.height), width: Int64(input.width),
+            inputChannels: Int64(input.channels), outputHeight: Int64(output.height),
+            outputWidth: Int64(output.width), outputChannels: Int64(output.channels),
+            kernelHeight: Int64(geometry.kernelHeight), kernelWidth: Int64(geometry.kernelWidth),
+            stride: Int64(geometry.stride), padding: Int64(geometry.padding),
+            weightInputChannels: Int64(weightInputs), firstWeightChannel: Int64(channels.lowerBound))
+    }
+
+    private func describe(_ s: odnn_convolution_shape) -> String {
+        "[\(s.images), \(s.height), \(s.width), \(s.inputChannels)] to [\(s.outputHeight), \(s.outputWidth), "
+            + "\(s.outputChannels)], kernel \(s.kernelHeight)x\(s.kernelWidth), stride \(s.stride), padding \(s.padding)"
+    }
+}
+
+extension ConvolutionGeometry {
+    /// Each pixel for itself: a matrix product.
+    var isPointwise: Bool { kernelHeight == 1 && kernelWidth == 1 && stride == 1 && padding == 0 }
+}

@@ -1,0 +1,82 @@
+import CKernels
+import TensorGraph
+
+extension CPUBackend {
+    func add(_ o: Operands) -> PreparedOperation {
+        let (a, b, y, count) = (o.input(0), o.input(1), o.output(0), o.count(input: 0))
+        o.require(o.count(input: 1) == count && o.count(output: 0) == count, "counts differ")
+        return PreparedOperation(run: { ck_add(count, a, b, y) })
+    }
+
+    func concatenateChannels(_ o: Operands) -> PreparedOperation {
+        let (rows, first) = o.rows(input: 0)
+        let (rowsB, second) = o.rows(input: 1)
+        let (a, b, y) = (o.input(0), o.input(1), o.output(0))
+        o.require(rows == rowsB && o.count(output: 0) == Int(rows * (first + second)), "shapes do not fit")
+        return PreparedOperation(run: {
+            ck_copy_columns(rows, first, a, first, 0, y, first + second, 0)
+            ck_copy_columns(rows, second, b, second, 0, y, first + second, first)
+        })
+    }
+
+    func sliceChannels(_ o: Operands, _ channels: Range<Int>) -> PreparedOperation {
+        let (rows, all) = o.rows(input: 0)
+        let (x, y, length) = (o.input(0), o.output(0), Int64(channels.count))
+        o.require(
+            channels.lowerBound >= 0 && channels.upperBound <= all && o.count(output: 0) == Int(rows * length),
+            "shapes do not fit")
+        return PreparedOperation(run: {
+            ck_copy_columns(rows, length, x, all, Int64(channels.lowerBound), y, length, 0)
+        })
+    }
+
+    func upsampleNearest(_ o: Operands) -> PreparedOperation {
+        let axes = Axes(o.shape(input: 0))
+        let (x, y) = (o.input(0), o.output(0))
+        o.require(o.count(output: 0) == 4 * o.count(input: 0), "the output is not 2x2 as large")
+        return PreparedOperation(run: {
+            ck_upsample_nearest(
+                Int64(axes.images), Int64(axes.height), Int64(axes.width), Int64(axes.channels), x, y)
+        })
+    }
+
+    func upsampleNearestGradient(_ o: Operands) -> PreparedOperation {
+        let axes = Axes(o.shape(output: 0))
+        let (dy, dx) = (o.input(0), o.output(0))
+        o.require(o.count(input: 0) == 4 * o.count(output: 0), "the input is not 2x2 as large")
+        return PreparedOperation(run: {
+            ck_upsample_nearest_gradient(
+                Int64(axes.images), Int64(axes.height), Int64(axes.width), Int64(axes.channels), dy, dx)
+        })
+    }
+
+    func sinusoidalEmbedding(_ o: Operands, _ dimension: Int) -> PreparedOperation {
+        let (t, y, images) = (o.input(0), o.output(0), o.count(input: 0))
+        o.require(
+            dimension > 0 && dimension % 2 == 0 && o.count(output: 0) == images * dimension, "shapes do not fit")
+        return PreparedOperation(run: { ck_sinusoidal_embedding(Int64(images), Int64(dimension), t, y) })
+    }
+
+    func weightedSquaredError(_ o: Operands) -> PreparedOperation {
+        let (images, elements) = errorShape(o)
+        let (prediction, target, weight, loss) = (o.input(0), o.input(1), o.input(2), o.output(0))
+        return PreparedOperation(run: {
+            ck_weighted_squared_error(images, elements, prediction, target, weight, loss)
+        })
+    }
+
+    func weightedSquaredErrorGradient(_ o: Operands, _ scale: Float) -> PreparedOperation {
+        let (images, elements) = errorShape(o)
+        let (prediction, target, weight, gradient) = (o.input(0), o.input(1), o.input(2), o.output(0))
+        return PreparedOperation(run: {
+            ck_weighted_squared_error_gradient(images, elements, scale, prediction, target, weight, gradient)
+        })
+    }
+
+    private func errorShape(_ o: Operands) -> (images: Int64, elements: Int64) {
+        let images = o.count(input: 2)
+        let count = o.count(input: 0)
+        o.require(images > 0 && count % images == 0 && o.count(input: 1) == count, "shapes do not fit")
+        return (Int64(images), Int64(count / images))
+    }
+}

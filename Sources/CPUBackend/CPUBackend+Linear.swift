@@ -1,0 +1,67 @@
+import CKernels
+import COneDNN
+import TensorGraph
+
+// Rows M = all axes but the last; K inputs, O outputs of this product, I inputs of the whole weight [O,I] or [O,I,1,1].
+extension CPUBackend {
+    func linear(_ o: Operands, _ channels: Range<Int>, bias: Bool, addend: Bool) throws -> PreparedOperation {
+        let d = linearDimensions(
+            o, channels, x: o.shape(input: 0), y: o.shape(output: 0), w: o.shape(input: 1))
+        let operation = try OneDNNOperation(engine, name: "linear \(d)") {
+            odnn_matmul(
+                $0, d.rows, d.inputs, d.outputs, addend ? 1 : 0, o.input(0), o.input(1) + channels.lowerBound, 1,
+                d.weightInputs, bias ? o.input(2) : nil, o.output(0), &$1)
+        }
+        return withAddend(addend ? o.input(bias ? 3 : 2) : nil, operation, o)
+    }
+
+    func linearInputGradient(_ o: Operands, _ channels: Range<Int>, addend: Bool) throws -> PreparedOperation {
+        let d = linearDimensions(
+            o, channels, x: o.shape(output: 0), y: o.shape(input: 0), w: o.shape(input: 1))
+        let operation = try OneDNNOperation(engine, name: "linear input gradient \(d)") {
+            odnn_matmul(
+                $0, d.rows, d.outputs, d.inputs, addend ? 1 : 0, o.input(0), o.input(1) + channels.lowerBound,
+                d.weightInputs, 1, nil, o.output(0), &$1)
+        }
+        return withAddend(addend ? o.input(2) : nil, operation, o)
+    }
+
+    func linearParameterGradient(_ o: Operands, _ channels: Range<Int>, bias: Bool) throws -> PreparedOperation {
+        let d = linearDimensions(
+            o, channels, x: o.shape(input: 0), y: o.shape(input: 1), w: o.shape(output: 0))
+        let x = o.input(0)
+        let dy = o.input(1)
+        let dw = o.output(0) + channels.lowerBound
+        let dbias = bias ? o.output(1) : nil
+        if bias { try scratch.reserve(Int(d.outputs)) }
+        return PreparedOperation(run: { [scratch] in
+            // dw [O,K] += dyᵀ [O,M] · x [M,K], in place between the rows of the whole weight.
+            try checkOneDNN(
+                odnn_sgemm(1, 0, d.outputs, d.inputs, d.rows, 1, dy, d.outputs, x, d.inputs, 1, dw, d.weightInputs),
+                "linear parameter gradient \(d)")
+            if let dbias { ck_add_column_sums(d.rows, d.outputs, dy, dbias, scratch.pointer) }
+        })
+    }
+
+    private func linearDimensions(
+        _ o: Operands, _ channels: Range<Int>, x: [Int], y: [Int], w: [Int]
+    ) -> LinearDimensions {
+        let inputs = x.last ?? 0
+        let outputs = y.last ?? 0
+        let weightInputs = w.dropFirst().reduce(1, *)
+        let rows = x.dropLast().reduce(1, *)
+        o.require(
+            inputs == channels.count && outputs == w.first && channels.upperBound <= weightInputs
+                && rows == y.dropLast().reduce(1, *), "shapes do not fit")
+        return LinearDimensions(
+            rows: Int64(rows), inputs: Int64(inputs), outputs: Int64(outputs), weightInputs: Int64(weightInputs))
+    }
+}
+
+private struct LinearDimensions: CustomStringConvertible {
+    let rows: Int64
+    let inputs: Int64
+    let outputs: Int64
+    let weightInputs: Int64
+    var description: String { "[\(rows), \(inputs)] to [\(rows), \(outputs)]" }
+}
