@@ -1,11 +1,11 @@
 import TensorGraph
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// The system did not give the memory that was asked for.
@@ -43,7 +43,7 @@ public final class CPUMemory: Memory {
         var memory: UnsafeMutableRawPointer?
         guard posix_memalign(&memory, alignment, bytes) == 0, let memory else { throw CPUMemoryError(bytes: bytes) }
         #if os(Linux)
-        if large { madvise(memory, bytes, Int32(MADV_HUGEPAGE)) }
+            if large { madvise(memory, bytes, Int32(MADV_HUGEPAGE)) }
         #endif
         memset(memory, 0, bytes)
         elements = UnsafeMutableBufferPointer(
