@@ -12,7 +12,10 @@ public final class HDF5File {
     /// The path, or the name given for one in memory.
     public var name: String { handle.name }
 
-    private init(id: chdf5_id, name: String) throws {
+    private let userBlockBytes: Int
+
+    private init(id: chdf5_id, name: String, userBlockBytes: Int = 0) throws {
+        self.userBlockBytes = userBlockBytes
         handle = FileHandle(id: id, name: name)
         root = try HDF5Group(parent: id, file: handle, path: "/", full: "/")
     }
@@ -67,18 +70,20 @@ public final class HDF5File {
             "a user block of \(userBlockBytes) bytes is neither 0 nor a power of two from 512")
         var id: chdf5_id = 0
         try check(chdf5_file_create_core(userBlockBytes, &id), "cannot create a file in memory")
-        return try HDF5File(id: id, name: "a file in memory")
+        return try HDF5File(id: id, name: "a file in memory", userBlockBytes: userBlockBytes)
     }
 
-    /// The bytes of a file made with `createInMemory`, as they would lie on disk.
+    /// The bytes of a file made with `createInMemory`, as they would lie on disk; a user block is zero.
     ///
     /// - Throws: `HDF5Error` where memory is short.
     public func image() throws -> [UInt8] {
         var bytes = 0
         try check(chdf5_file_image_size(handle.id, &bytes), "cannot measure \(name)")
-        return try [UInt8](unsafeUninitializedCapacity: bytes) { buffer, filled in
-            try check(chdf5_file_image(handle.id, buffer.baseAddress, bytes), "cannot copy \(name)")
-            filled = bytes
+        return try [UInt8](unsafeUninitializedCapacity: userBlockBytes + bytes) { buffer, filled in
+            buffer[..<userBlockBytes].initialize(repeating: 0)
+            let rest = UnsafeMutableBufferPointer(rebasing: buffer[userBlockBytes...])
+            try check(chdf5_file_image(handle.id, rest.baseAddress, bytes), "cannot copy \(name)")
+            filled = userBlockBytes + bytes
         }
     }
 

@@ -1,11 +1,18 @@
 import HDF5
+import TestSupport
 import Testing
 
 /// What is written comes back, through a file on disk and through memory.
 @Suite struct RoundTripTests {
     @Test func everyTypeComesBackExactly() throws {
-        let folder = try TemporaryFolder()
-        let file = try HDF5File.create(folder.file("types.h5"))
+        try withTemporaryDirectory { folder in
+            try writeEveryType(folder + "/types.h5")
+            try expectEveryType(folder + "/types.h5")
+        }
+    }
+
+    private func writeEveryType(_ path: String) throws {
+        let file = try HDF5File.create(path)
         try file.root.write([0, 1, 255] as [UInt8], shape: [3], to: "uint8")
         try file.root.write([.min, 0, .max] as [Int32], shape: [1, 3], to: "a/b/int32")
         try file.root.write([.min, 0, .max] as [Int64], shape: [3, 1], to: "int64")
@@ -15,8 +22,10 @@ import Testing
         try file.root.write([] as [Float], shape: [0, 5], to: "empty")
         try file.root.writeStrings(["grüße", "", "two words"], to: "text")
         try file.close()
+    }
 
-        let root = try HDF5File.open(folder.file("types.h5")).root
+    private func expectEveryType(_ path: String) throws {
+        let root = try HDF5File.open(path).root
         #expect(try root.names() == ["a", "empty", "float32", "float64", "int64", "scalar", "text", "uint8"])
         #expect(try root.dataset("uint8").read(as: UInt8.self) == [0, 1, 255])
         let nested = try root.group("a").dataset("b/int32")
@@ -80,13 +89,13 @@ import Testing
     }
 
     @Test func readsWhatPythonWrote() throws {
-        let root = try HDF5File.open(golden("sampler-ancestral-smd-T10.h5")).root
+        let root = try HDF5File.open(goldenFolder + "/sampler-ancestral-smd-T10.h5").root
         #expect(try root.attribute("kind") == .string("sampler"))
         #expect(try root.attribute("clip_denoised") == .boolean(true))
         #expect(try root.dataset("draws").shape == [19, 2, 3, 8, 8])
         #expect(root.contains("parameters/initial") && root.isGroup("parameters"))
         #expect(!root.contains("parameters/none/deeper") && !root.contains("draws/below"))
-        let betas = try HDF5File.open(golden("schedules.h5")).root.dataset("linear/T1000/betas")
+        let betas = try HDF5File.open(goldenFolder + "/schedules.h5").root.dataset("linear/T1000/betas")
         #expect(betas.elementType == .float64)
         let values = try betas.read(as: Double.self)
         #expect(abs(values[0] - 1e-4) < 1e-15 && abs(values[999] - 0.02) < 1e-15)

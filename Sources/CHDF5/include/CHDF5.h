@@ -64,7 +64,7 @@ int chdf5_file_create_swmr(const char *path, chdf5_id *out);
 /// free for the caller.
 int chdf5_file_create_core(size_t user_block, chdf5_id *out);
 int chdf5_file_start_swmr_write(chdf5_id file);
-/// The bytes of the file as they would lie on disk, user block included.
+/// The bytes of the file as they would lie on disk after the user block.
 int chdf5_file_image_size(chdf5_id file, size_t *out);
 int chdf5_file_image(chdf5_id file, void *buffer, size_t bytes);
 int chdf5_file_flush(chdf5_id file);

@@ -1,0 +1,199 @@
+import Foundation
+import HDF5
+import Storage
+import TestSupport
+import Testing
+
+/// A small state with awkward values: zeros of both signs, a scalar, an empty tensor, the largest seed.
+func smallCheckpoint(step: Int = 1000) -> Checkpoint {
+    let parameters = [
+        NamedTensor(name: "model.final_conv.weight", shape: [1, 2, 1, 1], values: [-0.0, .leastNonzeroMagnitude]),
+        NamedTensor(name: "model.final_conv.bias", shape: [1], values: [Float(step)]),
+    ]
+    return Checkpoint(
+        step: step, seed: .max, config: "{\"model\": {\"dim\": 8}}", dataFingerprint: "ab12", version: "0.1.0",
+        attributes: ["ema_updates": .integer(90), "note": .string("grüße"), "flag": .boolean(true)],
+        parameters: parameters, ema: parameters, firstMoment: parameters, secondMoment: parameters)
+}
+
+private func bytes(_ path: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: path))) }
+private func write(_ bytes: [UInt8], _ path: String) throws { try Data(bytes).write(to: URL(fileURLWithPath: path)) }
+
+@Suite struct CheckpointTests {
+    @Test func stateComesBackBitForBit() throws {
+        try withTemporaryDirectory { folder in
+            let path = folder + "/a.h5"
+            let state = smallCheckpoint()
+            try state.write(to: path)
+            var read = try Checkpoint.read(path)
+            #expect(read.parameters.map(\.name) == ["model.final_conv.bias", "model.final_conv.weight"])
+            #expect(read.parameters[1].values.map(\.bitPattern) == [0x8000_0000, 1])
+            read.parameters.reverse()
+            read.ema.reverse()
+            read.firstMoment.reverse()
+            read.secondMoment.reverse()
+            #expect(read == state)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["a.h5"])
+        }
+    }
+
+    @Test func sameStateGivesSameBytesInAnyOrder() throws {
+        try withTemporaryDirectory { folder in
+            var state = smallCheckpoint()
+            try state.write(to: folder + "/a.h5")
+            state.parameters.reverse()
+            try state.write(to: folder + "/b.h5")
+            #expect(try bytes(folder + "/a.h5") == bytes(folder + "/b.h5"))
+        }
+    }
+
+    @Test func manyTensorsAndLongConfiguration() throws {
+        try withTemporaryDirectory { folder in
+            var state = smallCheckpoint()
+            state.config = "\"" + String(repeating: "x", count: 300_000) + "\""
+            state.parameters = (0..<900).map { index in
+                let values = (0..<index % 50).map { Float($0 * index) }
+                return NamedTensor(name: "layer.\(index).weight", shape: [1, values.count], values: values)
+            }.sorted { $0.name < $1.name }
+            (state.ema, state.firstMoment, state.secondMoment) = (state.parameters, [], state.parameters)
+            try state.write(to: folder + "/a.h5")
+            #expect(try Checkpoint.read(folder + "/a.h5") == state)
+        }
+    }
+
+    @Test func everyFlippedByteIsFound() throws {
+        try withTemporaryDirectory { folder in
+            let path = folder + "/a.h5"
+            var state = smallCheckpoint()
+            (state.ema, state.firstMoment, state.secondMoment) = ([], [], [])
+            try state.write(to: path)
+            var damaged = try bytes(path)
+            var missed: [Int] = []
+            for position in damaged.indices {
+                damaged[position] ^= UInt8(1 << (position % 8))
+                try write(damaged, path)
+                if (try? Checkpoint.verify(path)) != nil { missed.append(position) }
+                damaged[position] ^= UInt8(1 << (position % 8))
+            }
+            #expect(missed.isEmpty)
+            try write(damaged, path)
+            try Checkpoint.verify(path)
+        }
+    }
+
+    @Test func everyTruncationAndExtensionIsFound() throws {
+        try withTemporaryDirectory { folder in
+            let path = folder + "/a.h5"
+            try smallCheckpoint().write(to: path)
+            let whole = try bytes(path)
+            let lengths = Array(0...600) + Array(stride(from: 601, to: whole.count, by: 97)) + [whole.count - 1]
+            for length in lengths {
+                try write(Array(whole[..<length]), path)
+                #expect(throws: StorageError.self, "\(length) bytes") { try Checkpoint.verify(path) }
+            }
+            try write(whole + [0x0A], path)
+            #expect(throws: StorageError.self) { try Checkpoint.verify(path) }
+        }
+    }
+
+    @Test func reasonsAreClear() throws {
+        try withTemporaryDirectory { folder in
+            let path = folder + "/a.h5"
+            func reason() -> String {
+                do {
+                    _ = try Checkpoint.read(path)
+                    return "no error"
+                } catch { return "\(error)" }
+            }
+            #expect(reason() == "\(path) does not exist")
+            try write([], path)
+            #expect(reason() == "\(path) is empty, not a checkpoint")
+            try write(Array("hello".utf8), path)
+            #expect(reason().contains("is not an smd checkpoint"))
+            try smallCheckpoint().write(to: path)
+            var whole = try bytes(path)
+            try write(whole.dropLast(10), path)
+            #expect(reason().contains("truncated: \(whole.count - 522) of \(whole.count - 512) payload bytes"))
+            whole[whole.count / 2] ^= 1
+            try write(whole, path)
+            #expect(reason().contains("damaged: its SHA-256 does not match"))
+            whole.replaceSubrange(15..<16, with: Array("9".utf8))
+            try write(whole, path)
+            #expect(reason().contains("checkpoint format 9; this smd reads 1"))
+        }
+    }
+
+    @Test func failedWriteLeavesTheOldFileAndNoTemporary() throws {
+        try withTemporaryDirectory { folder in
+            let path = folder + "/a.h5"
+            try smallCheckpoint(step: 1).write(to: path)
+            // The program's largest file is limited to 4 KiB: its write ends half-way, as on a full disk.
+            let result = try run([product("storage-program"), "checkpoint-limited", path], timeout: 60)
+            #expect(result.status == 1 && result.errors.contains("cannot write \(path)"))
+            #expect(try Checkpoint.read(path).step == 1)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["a.h5"])
+            #expect(throws: HDF5Error.self) { try smallCheckpoint().write(to: folder + "/absent/a.h5") }
+            #expect(throws: HDF5Error.self) { try smallCheckpoint().write(to: path + "/a.h5") }
+        }
+    }
+}
+
+@Suite struct CheckpointFolderTests {
+    @Test func keepsTheLastAndFindsTheNewest() throws {
+        try withTemporaryDirectory { folder in
+            let checkpoints = CheckpointFolder(path: folder + "/run/checkpoints")
+            #expect(try checkpoints.newestVerified { _ in } == nil)
+            for step in [100, 200, 300, 400] {
+                let path = try checkpoints.save(smallCheckpoint(step: step), keepLast: 2)
+                #expect(path == folder + "/run/checkpoints/step-00000\(step).h5")
+            }
+            #expect(try checkpoints.steps() == [300, 400])
+            _ = try checkpoints.save(smallCheckpoint(step: 500), keepLast: 0)
+            #expect(try checkpoints.steps() == [300, 400, 500])
+            #expect(try checkpoints.newestVerified { Issue.record("\($0)") }?.checkpoint.step == 500)
+        }
+    }
+
+    @Test func damagedOnesAreReportedAndSkipped() throws {
+        try withTemporaryDirectory { folder in
+            let checkpoints = CheckpointFolder(path: folder)
+            for step in [1, 2, 3] { _ = try checkpoints.save(smallCheckpoint(step: step), keepLast: 0) }
+            var damaged = try bytes(checkpoints.path(step: 3))
+            damaged[damaged.count - 1] ^= 0x80
+            try write(damaged, checkpoints.path(step: 3))
+            try write(try bytes(checkpoints.path(step: 1)), checkpoints.path(step: 4))
+            var reports: [String] = []
+            let newest = try checkpoints.newestVerified { reports.append($0) }
+            #expect(newest?.checkpoint.step == 2 && newest?.path == checkpoints.path(step: 2))
+            #expect(reports.count == 2)
+            #expect(reports[0].contains("step-00000004.h5 holds step 1"))
+            #expect(reports[1].contains("step-00000003.h5 is damaged"))
+        }
+    }
+
+    @Test func aRunThatWasSetBackKeepsWhatItJustSaved() throws {
+        try withTemporaryDirectory { folder in
+            let checkpoints = CheckpointFolder(path: folder)
+            for step in [10, 20, 30, 15] {
+                _ = try checkpoints.save(smallCheckpoint(step: step), keepLast: step == 15 ? 1 : 0)
+            }
+            #expect(try checkpoints.steps() == [15, 20, 30])
+        }
+    }
+
+    @Test func temporariesOfDeadWritersGo() throws {
+        try withTemporaryDirectory { folder in
+            let checkpoints = CheckpointFolder(path: folder)
+            try write([1, 2], folder + "/step-00000001.h5.tmp-abc")
+            try write([1, 2], folder + "/notes.tmp-abc")
+            let alive = folder + "/step-00000002.h5.tmp-def"
+            let descriptor = open(alive, O_RDWR | O_CREAT, 0o600)
+            defer { close(descriptor) }
+            #expect(flock(descriptor, LOCK_EX) == 0)
+            _ = try checkpoints.save(smallCheckpoint(step: 5), keepLast: 1)
+            #expect(
+                try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+                    == ["notes.tmp-abc", "step-00000002.h5.tmp-def", "step-00000005.h5"])
+        }
+    }
+}
