@@ -75,7 +75,7 @@ let package = Package(
         .executableTarget(
             name: "smd",
             dependencies: [
-                "Training", "Conformance", "Configuration", "ImageData", "Storage", "Communication",
+                "Training", "Conformance", "Configuration", "ImageData", "Storage", "HDF5", "Communication",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),

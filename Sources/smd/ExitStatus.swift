@@ -1,0 +1,101 @@
+import ArgumentParser
+import Configuration
+import Foundation
+import HDF5
+import ImageData
+import Storage
+
+/// What the process's exit status tells a script; the numbers are those of sysexits.h.
+public enum ExitStatus: Int32, CaseIterable, Sendable {
+    /// All went well.
+    case success = 0
+    /// Something else went wrong.
+    case failure = 1
+    /// The command line is wrong.
+    case usage = 64
+    /// A configuration or a file that was read cannot be used.
+    case badInput = 65
+    /// A file or folder cannot be written.
+    case cannotCreateOutput = 73
+    /// The job was ended from outside or lost a rank; started again with `--resume auto` it goes on.
+    case tryAgain = 75
+
+    /// The table for help texts.
+    public static let help = """
+        Exit status: 0 success, 1 failure, 64 wrong command line, 65 unusable configuration or input file, \
+        73 output cannot be written, 75 interrupted: start again to continue.
+        """
+
+    /// The status that tells of `error`.
+    public init(_ error: any Error) {
+        switch error {
+        case let failure as CommandFailure: self = failure.status
+        case _ where SMD.exitCode(for: error) == .validationFailure: self = .usage
+        case is ConfigurationError, is ImageDataError, is StorageError, is HDF5Error: self = .badInput
+        case let error as CocoaError where error.isWriteError: self = .cannotCreateOutput
+        default: self = .failure
+        }
+    }
+}
+
+/// An error that knows its exit status.
+public struct CommandFailure: Error, CustomStringConvertible {
+    /// What the process ends with.
+    public let status: ExitStatus
+    /// One line: what, where, and what to do.
+    public let description: String
+
+    /// A failure described by `description`.
+    public init(_ status: ExitStatus, _ description: String) {
+        self.status = status
+        self.description = description
+    }
+}
+
+extension CocoaError {
+    fileprivate var isWriteError: Bool {
+        [.fileWriteNoPermission, .fileWriteOutOfSpace, .fileWriteVolumeReadOnly, .fileWriteFileExists].contains(code)
+            || code == .fileWriteUnknown
+    }
+}
+
+/// Runs `body`, which writes a command's output: whatever it throws becomes a failure to create output.
+public func creatingOutput<T>(_ body: () throws -> T) throws -> T {
+    do {
+        return try body()
+    } catch {
+        throw CommandFailure(.cannotCreateOutput, describeOnOneLine(error))
+    }
+}
+
+/// Runs a command's work and returns when it went well; else ends the process as `endReporting` does.
+public func runReporting(_ body: () throws -> Void) {
+    do {
+        try body()
+    } catch {
+        endReporting(error)
+    }
+}
+
+/// Ends the process with exactly one line on standard error, `smd: error: …`, and the error's status. An `ExitCode`
+/// ends it without a line: whoever throws it has said all there is to say.
+public func endReporting(_ error: any Error) -> Never {
+    if let code = error as? ExitCode { exit(code.rawValue) }
+    if SMD.exitCode(for: error) == .success { SMD.exit(withError: error) }  // help, version: text on standard output
+    // One write, so that lines of several ranks do not mix.
+    FileHandle.standardError.write(Data("smd: error: \(describeOnOneLine(error))\n".utf8))
+    exit(ExitStatus(error).rawValue)
+}
+
+/// The error's description without line breaks and other control characters, which a file's name may hold.
+public func describeOnOneLine(_ error: any Error) -> String {
+    let isFoundation = type(of: error) is NSError.Type || error is CocoaError || error is POSIXError
+    let text = isFoundation ? error.localizedDescription : "\(error)"
+    return String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.isControl ? " " : $0 }))
+}
+
+extension Unicode.Scalar.Properties {
+    fileprivate var isControl: Bool {
+        [.control, .lineSeparator, .paragraphSeparator].contains(generalCategory)
+    }
+}
