@@ -102,10 +102,12 @@ let package = Package(
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"], swiftSettings: strict),
-        .executableTarget(name: "storage-program", dependencies: ["Storage"], path: "Tests/StorageProgram",
-                          swiftSettings: strict),
-        .testTarget(name: "StorageTests", dependencies: ["Storage", "HDF5", "TestSupport", "storage-program"],
-                    swiftSettings: strict),
+        .executableTarget(
+            name: "storage-program", dependencies: ["Storage"], path: "Tests/StorageProgram",
+            swiftSettings: strict),
+        .testTarget(
+            name: "StorageTests", dependencies: ["Storage", "HDF5", "TestSupport", "storage-program"],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
