@@ -59,12 +59,25 @@ public struct ImageFolder: Sendable {
     private func load(_ file: String, size: Int, channels: Int) -> Item {
         var digest = ""
         do {
-            let bytes = try readFile(FileReplacement.join(path, file))
+            let bytes = try Self.readImageFile(FileReplacement.join(path, file))
             digest = sha256(bytes)
             let image = try RasterImage.decode(bytes).converted(toChannels: channels).fitted(to: size)
             return Item(pixels: .success(image.pixels), digest: digest)
         } catch {
             return Item(pixels: .failure(error as? ImageDataError ?? ImageDataError("\(error)")), digest: digest)
         }
+    }
+
+    /// The content of a file that begins like an image and has a size that an image may have.
+    private static func readImageFile(_ path: String) throws -> [UInt8] {
+        guard let file = FileHandle(forReadingAtPath: path) else { throw ImageDataError("cannot be read") }
+        defer { try? file.close() }
+        let head = [UInt8]((try? file.read(upToCount: 8)) ?? Data())
+        try RasterImage.checkSignature(head)
+        let size = (try? file.seekToEnd()) ?? 0
+        guard size <= RasterImage.maximumFileBytes else {
+            throw ImageDataError("\(sizeText(Int(clamping: size))) is too large for an image file")
+        }
+        return try readFile(path)
     }
 }

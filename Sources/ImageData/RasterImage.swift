@@ -26,6 +26,8 @@ public struct RasterImage: Equatable, Sendable {
     public static let maximumSide = 65_500
     /// The most pixels of an image that is read: 2²⁸, as in a square of 16,384 a side.
     public static let maximumPixels = 1 << 28
+    /// The largest image file that is read, in bytes.
+    static let maximumFileBytes = 1 << 30
 
     /// Decodes a PNG or JPEG file, told apart by its first bytes, in the orientation that its Exif data ask for.
     ///
@@ -34,14 +36,20 @@ public struct RasterImage: Equatable, Sendable {
     /// Throws ``ImageDataError`` for other formats, for damaged files, and beyond ``maximumSide`` or
     /// ``maximumPixels``.
     public static func decode(_ bytes: [UInt8]) throws -> RasterImage {
-        if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47]) {
-            return try decode(bytes, with: codecs_png_decode)
+        try checkSignature(bytes)
+        if bytes.starts(with: pngSignature) { return try decode(bytes, with: codecs_png_decode) }
+        let image = try decode(bytes, with: codecs_jpeg_decode)
+        return image.oriented(exifOrientation(ofJPEG: bytes))
+    }
+
+    private static let pngSignature: [UInt8] = [0x89, 0x50, 0x4E, 0x47]
+    private static let jpegSignature: [UInt8] = [0xFF, 0xD8, 0xFF]
+
+    /// Throws unless a file that begins with `bytes` says it is PNG or JPEG.
+    static func checkSignature(_ bytes: [UInt8]) throws {
+        guard bytes.starts(with: pngSignature) || bytes.starts(with: jpegSignature) else {
+            throw ImageDataError(bytes.isEmpty ? "an empty file" : "neither a PNG nor a JPEG file")
         }
-        if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
-            let image = try decode(bytes, with: codecs_jpeg_decode)
-            return image.oriented(exifOrientation(ofJPEG: bytes))
-        }
-        throw ImageDataError(bytes.isEmpty ? "an empty file" : "neither a PNG nor a JPEG file")
     }
 
     private typealias Decoder = (

@@ -1,0 +1,248 @@
+import ArgumentParser
+import Foundation
+import ImageData
+
+/// `smd dataset prepare`
+struct DatasetPrepareCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "prepare",
+        abstract: "Make a data set from images, points or a known distribution.",
+        discussion: """
+            The same input gives the same file, byte for byte. An existing file is never touched without --overwrite, \
+            and a file appears under its name only when it is whole.
+            """,
+        subcommands: [
+            PrepareFashionMNIST.self, PrepareImages.self, PreparePoints.self, PrepareGaussianGrid.self,
+        ])
+}
+
+/// What all `prepare` commands share.
+struct DatasetOutputOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp("The data set to write: FILE.h5, or FILE.json with --shard-size.", valueName: "file"),
+        completion: .file(extensions: ["h5", "json"]))
+    var output: String
+
+    @Option(help: ArgumentHelp("Most samples of a file; more files are made, and a manifest that lists them."))
+    var shardSize: Int?
+
+    @Flag(help: "Replace files that exist.")
+    var overwrite = false
+
+    func validate() throws {
+        if let shardSize, shardSize < 1 {
+            throw ValidationError("--shard-size must be at least 1, not \(shardSize)")
+        }
+        if (shardSize != nil) != output.hasSuffix(".json") {
+            throw ValidationError(
+                shardSize != nil
+                    ? "with --shard-size the output is a manifest: give it a name that ends in .json"
+                    : "a name that ends in .json is for a manifest: give --shard-size too, or a name that ends in .h5")
+        }
+    }
+
+    /// `arguments` make the same data set again; they are stored in it.
+    func preparation(
+        _ arguments: [String], source: String, progress: DatasetProgress
+    ) -> Preparation {
+        let sharding = shardSize.map { ["--shard-size", "\($0)"] } ?? []
+        let command = (["smd", "dataset", "prepare"] + arguments + sharding).map(Self.quoted).joined(separator: " ")
+        let provenance = Provenance(source: source, command: command, tool: DatasetCommand.tool)
+        return Preparation(
+            output: output, provenance: provenance, shardSize: shardSize, overwrite: overwrite,
+            progress: progress.update)
+    }
+
+    /// A word as a shell takes it.
+    private static func quoted(_ word: String) -> String {
+        let plain = word.allSatisfy { $0.isLetter || $0.isNumber || "-_./=+,:@%".contains($0) }
+        return plain && !word.isEmpty ? word : "'\(word.replacingOccurrences(of: "'", with: "'\\''"))'"
+    }
+}
+
+/// `smd dataset prepare fashion-mnist`
+struct PrepareFashionMNIST: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fashion-mnist",
+        abstract: "Photographs of garments, 28×28 grey padded to 32×32: 60,000 to train with, 10,000 to test.",
+        discussion: """
+            Reads the files of Debian's package dataset-fashion-mnist (apt-get install dataset-fashion-mnist), or the \
+            same files in another folder.
+
+            EXAMPLES
+              smd dataset prepare fashion-mnist --output fashion-mnist.h5
+              smd dataset prepare fashion-mnist --split test --output fashion-mnist-test.h5
+            """)
+
+    /// Which of the two sets.
+    enum Split: String, ExpressibleByArgument, CaseIterable {
+        case train, test
+    }
+
+    @Option(help: "Folder of the four files.", completion: .directory)
+    var source = "/usr/share/datasets/fashion-mnist"
+
+    @Option(help: "Which of the two sets: train or test.")
+    var split = Split.train
+
+    @OptionGroup var output: DatasetOutputOptions
+
+    private static let classes = [
+        "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
+    ]
+
+    func run() throws {
+        let progress = DatasetProgress("writing", unit: "images")
+        let name = split == .train ? "train" : "t10k"
+        let images = try file("\(name)-images-idx3-ubyte")
+        let labels = try file("\(name)-labels-idx1-ubyte")
+        let arguments = ["fashion-mnist", "--source", source, "--split", split.rawValue]
+        let count = try output.preparation(arguments, source: "Fashion-MNIST, \(split.rawValue)", progress: progress)
+            .idx(images: images, labels: labels, labelNames: Self.classes, size: 32)
+        progress.finish()
+        print("\(output.output): \(count) images of 32×32×1, 10 classes")
+    }
+
+    /// The packed file, or the unpacked one.
+    private func file(_ name: String) throws -> String {
+        let path = (source as NSString).appendingPathComponent(name)
+        for candidate in ["\(path).gz", path] where FileManager.default.fileExists(atPath: candidate) {
+            return candidate
+        }
+        throw ImageDataError(
+            "\(path).gz: no such file; run \"apt-get install dataset-fashion-mnist\", or name another folder: --source")
+    }
+}
+
+/// `smd dataset prepare images`
+struct PrepareImages: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "images",
+        abstract: "The PNG and JPEG files in a folder and its sub-folders.",
+        discussion: """
+            Every image is scaled so that its short side is --size, and cropped to the centre. Images that all lie in \
+            sub-folders are labelled with the names of these. Files that cannot be read are named and skipped.
+
+            EXAMPLES
+              smd dataset prepare images photos/ --size 64 --channels 3 --output photos.h5
+              smd dataset prepare images scans/ --size 128 --channels 1 --strict --output scans.h5
+              smd dataset prepare images huge/ --size 256 --shard-size 20000 --output huge.json
+            """)
+
+    @Argument(help: "Folder of images.", completion: .directory)
+    var folder: String
+
+    @Option(help: "Height and width of the images in the data set, in pixels.")
+    var size: Int
+
+    @Option(help: "1 for grey, 3 for colour.")
+    var channels = 3
+
+    @Flag(help: "Stop at the first file that cannot be read.")
+    var strict = false
+
+    @OptionGroup var output: DatasetOutputOptions
+
+    func validate() throws {
+        guard (1...4096).contains(size) else { throw ValidationError("--size must be 1 to 4096, not \(size)") }
+        guard channels == 1 || channels == 3 else {
+            throw ValidationError("--channels must be 1 (grey) or 3 (colour), not \(channels)")
+        }
+    }
+
+    func run() throws {
+        let progress = DatasetProgress("reading", unit: "images")
+        let arguments =
+            ["images", folder, "--size", "\(size)", "--channels", "\(channels)"] + (strict ? ["--strict"] : [])
+        let result = try output.preparation(arguments, source: folder, progress: progress)
+            .images(folder: folder, size: size, channels: channels, strict: strict) { line in
+                progress.report("skipped \(line)")
+            }
+        progress.finish()
+        let skipped = result.skipped > 0 ? "; \(result.skipped) files skipped" : ""
+        print("\(output.output): \(result.written) images of \(size)×\(size)×\(channels)\(skipped)")
+    }
+}
+
+/// `smd dataset prepare points`
+struct PreparePoints: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "points",
+        abstract: "Points from a text file, one a line.",
+        discussion: """
+            Numbers are separated by spaces, tabs or commas; # begins a comment. Points are stored as they are: a \
+            model learns best when their coordinates lie within about −1…1.
+
+            EXAMPLES
+              smd dataset prepare points swiss-roll.txt --output swiss-roll.h5
+            """)
+
+    @Argument(help: "Text file.", completion: .file())
+    var file: String
+
+    @OptionGroup var output: DatasetOutputOptions
+
+    func run() throws {
+        let progress = DatasetProgress("writing", unit: "points")
+        let result = try output.preparation(["points", file], source: file, progress: progress).points(file: file)
+        progress.finish()
+        print("\(output.output): \(result.count) points of \(result.dimension) coordinates")
+    }
+}
+
+/// `smd dataset prepare gaussian-grid`
+struct PrepareGaussianGrid: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gaussian-grid",
+        abstract: "Points drawn from a K×K grid of Gaussians, whose true distribution is known.",
+        discussion: """
+            The mixture's weights, means and covariances are stored with the points, under /mixture.
+
+            EXAMPLES
+              smd dataset prepare gaussian-grid --count 100000 --output grid.h5
+              smd dataset prepare gaussian-grid --count 100000 --grid 5 --spacing 0.5 --deviation 0.05 --output 5x5.h5
+            """)
+
+    @Option(help: "Number of points.")
+    var count: Int
+
+    @Option(help: "Gaussians along each axis.")
+    var grid = 7
+
+    @Option(help: "Distance between neighbouring means; without it the means span −1…1.")
+    var spacing: Double?
+
+    @Option(help: "Standard deviation of a Gaussian along each axis.")
+    var deviation = 0.03
+
+    @Option(help: "Seed of the draws.")
+    var seed: UInt64 = 0
+
+    @OptionGroup var output: DatasetOutputOptions
+
+    func validate() throws {
+        guard (1...Int(Int32.max)).contains(count) else {
+            throw ValidationError("--count must be 1 to \(Int32.max), not \(count)")
+        }
+        guard (1...1000).contains(grid) else { throw ValidationError("--grid must be 1 to 1000, not \(grid)") }
+        if let spacing, !(spacing > 0 && spacing <= 1e6) {
+            throw ValidationError("--spacing must be above 0 and at most 1e6, not \(spacing)")
+        }
+        guard deviation >= 0 && deviation <= 1e6 else {
+            throw ValidationError("--deviation must be 0 to 1e6, not \(deviation)")
+        }
+    }
+
+    func run() throws {
+        let progress = DatasetProgress("drawing", unit: "points")
+        let mixture = GaussianGrid(side: grid, spacing: spacing, deviation: deviation, seed: seed)
+        let arguments = [
+            "gaussian-grid", "--count", "\(count)", "--grid", "\(grid)", "--spacing", "\(mixture.spacing)",
+            "--deviation", "\(deviation)", "--seed", "\(seed)",
+        ]
+        let words = "mixture of \(grid)×\(grid) Gaussians"
+        try output.preparation(arguments, source: words, progress: progress).gaussianGrid(mixture, count: count)
+        progress.finish()
+        print("\(output.output): \(count) points from a \(words)")
+    }
+}

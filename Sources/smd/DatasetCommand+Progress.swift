@@ -1,0 +1,54 @@
+import Foundation
+
+/// Tells on standard error how far a long work is: a line that renews itself in a terminal, else a line now and then.
+final class DatasetProgress {
+    private let what: String
+    private let unit: String
+    private let isTerminal = isatty(STDERR_FILENO) == 1
+    private let start = ContinuousClock.now
+    private var last = ContinuousClock.now
+    private var shown = false
+
+    init(_ what: String, unit: String) {
+        self.what = what
+        self.unit = unit
+    }
+
+    /// Takes note that `done` of `total` are done.
+    func update(_ done: Int, _ total: Int) {
+        let now = ContinuousClock.now
+        guard now - last >= .milliseconds(isTerminal ? 200 : 15_000), done < total else { return }
+        last = now
+        shown = true
+        let seconds = (now - start) / .seconds(1)
+        let rate = Double(done) / max(seconds, 1e-3)
+        let left = rate > 0 ? duration(Double(total - done) / rate) : "unknown"
+        let percent = total > 0 ? 100 * done / total : 0
+        write("\(what) \(done)/\(total) \(unit) (\(percent) %), \(Int(rate.rounded())) \(unit)/s, \(left) left")
+    }
+
+    /// A line of its own among the progress.
+    func report(_ line: String) {
+        clear()
+        FileHandle.standardError.write(Data((line + "\n").utf8))
+    }
+
+    /// Ends the progress; what follows begins on a clean line.
+    func finish() { clear() }
+
+    private func clear() {
+        if isTerminal && shown { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+        shown = false
+    }
+
+    private func write(_ line: String) {
+        FileHandle.standardError.write(Data((isTerminal ? "\r\u{1B}[K\(line)" : line + "\n").utf8))
+    }
+
+    private func duration(_ seconds: Double) -> String {
+        let whole = Int(min(seconds, 359_999).rounded())
+        let (minutes, rest) = (whole / 60, whole % 60)
+        if minutes == 0 { return "\(rest) s" }
+        return minutes < 60 ? "\(minutes) min \(rest) s" : "\(minutes / 60) h \(minutes % 60) min"
+    }
+}

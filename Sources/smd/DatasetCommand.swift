@@ -1,0 +1,160 @@
+import ArgumentParser
+import Foundation
+import ImageData
+
+/// `smd dataset`: makes data sets and looks at them.
+struct DatasetCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dataset",
+        abstract: "Make data sets for training, and look at them.",
+        discussion: """
+            A data set is an HDF5 file with /images (uint8, N×H×W×C) or /points (float32, N×D), or a JSON manifest \
+            that lists several such files. HDF5 files from elsewhere that hold such an array can be used as they are.
+
+            EXAMPLES
+              smd dataset prepare fashion-mnist --output fashion-mnist.h5
+              smd dataset prepare images photos/ --size 64 --channels 3 --output photos.h5
+              smd dataset info photos.h5
+              smd dataset preview photos.h5 --output photos.png
+            """,
+        subcommands: [
+            DatasetPrepareCommand.self, DatasetInfoCommand.self, DatasetVerifyCommand.self, DatasetPreviewCommand.self,
+        ])
+
+    /// The program and its version, as data sets name their maker.
+    static let tool = "smd 0.1.0"
+}
+
+/// `smd dataset info`
+struct DatasetInfoCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "info",
+        abstract: "Say what a data set holds and where it came from.",
+        discussion: """
+            EXAMPLES
+              smd dataset info fashion-mnist.h5
+            """)
+
+    @Argument(help: "A data set: an HDF5 file or a manifest.", completion: .file())
+    var file: String
+
+    func run() throws {
+        let summary = try DataSet(path: file).summary()
+        let width = summary.map(\.name.count).max() ?? 0
+        for (name, value) in summary {
+            print(name.padding(toLength: width, withPad: " ", startingAt: 0), value)
+        }
+    }
+}
+
+/// `smd dataset verify`
+struct DatasetVerifyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Read all of a data set and compare it with the SHA-256 stored with it.",
+        discussion: """
+            Exits with 0 when everything could be read and is as it was written, with 1 otherwise.
+
+            EXAMPLES
+              smd dataset verify fashion-mnist.h5
+              smd dataset verify photos.json
+            """)
+
+    @Argument(help: "A data set: an HDF5 file or a manifest.", completion: .file())
+    var file: String
+
+    func run() throws {
+        let progress = DatasetProgress("verifying", unit: "samples")
+        let report = try DataSet.verify(path: file, progress: progress.update)
+        progress.finish()
+        for line in report { print("\(file): \(line)") }
+    }
+}
+
+/// `smd dataset preview`
+struct DatasetPreviewCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "preview",
+        abstract: "Draw samples of a data set as a PNG picture.",
+        discussion: """
+            Images are taken at equal distances from the whole set and laid out as a grid; two-dimensional points are \
+            drawn as a cloud.
+
+            EXAMPLES
+              smd dataset preview fashion-mnist.h5 --output fashion-mnist.png
+              smd dataset preview fashion-mnist.h5 --output large.png --count 100 --columns 20 --scale 3
+            """)
+
+    @Argument(help: "A data set: an HDF5 file or a manifest.", completion: .file())
+    var file: String
+
+    @Option(help: ArgumentHelp("The picture to write.", valueName: "grid.png"), completion: .file(extensions: ["png"]))
+    var output: String
+
+    @Option(help: "Images or points to show at most; 64 images or 100000 points without it.")
+    var count: Int?
+
+    @Option(help: "Images in a row.")
+    var columns = 8
+
+    @Option(help: "Pixels of the picture along each side of a pixel.")
+    var scale = 1
+
+    @Flag(help: "Replace the picture if it exists.")
+    var overwrite = false
+
+    func validate() throws {
+        if let count, count < 1 { throw ValidationError("--count must be at least 1, not \(count)") }
+        guard columns >= 1 else { throw ValidationError("--columns must be at least 1, not \(columns)") }
+        guard (1...64).contains(scale) else { throw ValidationError("--scale must be 1 to 64, not \(scale)") }
+    }
+
+    func run() throws {
+        if !overwrite && FileManager.default.fileExists(atPath: output) {
+            throw ImageDataError("\(output): exists already; give another name or --overwrite")
+        }
+        // Only a few samples are read: no need to hold the set in memory.
+        let set = try DataSet(path: file, memoryLimitBytes: 0)
+        switch set.sample {
+        case .image(let height, let width, let channels):
+            let shown = min(count ?? 64, set.count)
+            let images = try Self.spread(shown, of: set.count).flatMap { index in
+                try RasterImage.visible(set.pixels(index), height: height, width: width, channels: channels)
+            }
+            let visible = channels < 3 ? 1 : 3
+            let (rows, across) = ((shown + columns - 1) / columns, min(columns, shown))
+            guard max(rows * (height * scale + 2), across * (width * scale + 2)) < RasterImage.maximumSide else {
+                throw ImageDataError("\(output): a picture of \(shown) images would be too large; lower --count")
+            }
+            let grid = imageGrid(
+                images, count: shown, height: height, width: width, channels: visible, columns: columns, scale: scale)
+            try PNG.write(grid.pixels, height: grid.height, width: grid.width, channels: visible, to: output)
+            print("\(output): \(shown) of \(set.count) images")
+        case .point(let dimension):
+            guard dimension >= 2 else {
+                throw ImageDataError("\(file): points of \(dimension) coordinate cannot be drawn; 2 or more are wanted")
+            }
+            let shown = min(count ?? 100_000, set.count)
+            var point = [Float](repeating: 0, count: dimension)
+            let points = try Self.spread(shown, of: set.count).flatMap { index in
+                try point.withUnsafeMutableBufferPointer { try set.read(index, flip: false, into: $0) }
+                return [point[0], point[1]]
+            }
+            let plot = pointPlot(points, size: min(512 * scale, 8192))
+            try PNG.write(plot.pixels, height: plot.height, width: plot.width, channels: 1, to: output)
+            print("\(output): \(shown) of \(set.count) points\(dimension > 2 ? ", their first two coordinates" : "")")
+        }
+    }
+
+    /// `shown` numbers below `count` at equal distances, from the first on.
+    private static func spread(_ shown: Int, of count: Int) -> [Int] { (0..<shown).map { $0 * count / shown } }
+}
+
+extension RasterImage {
+    /// Pixels that a PNG picture can show: the first of 2 channels, the first 3 of 4.
+    fileprivate static func visible(_ pixels: [UInt8], height: Int, width: Int, channels: Int) -> [UInt8] {
+        if channels == 1 || channels == 3 { return pixels }
+        let kept = channels < 3 ? 1 : 3
+        return (0..<height * width).flatMap { pixels[$0 * channels..<$0 * channels + kept] }
+    }
+}
