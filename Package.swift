@@ -99,6 +99,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "HDF5", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ConformanceTests", dependencies: ["Conformance", "HDF5", "ReferenceBackend", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"], swiftSettings: strict),

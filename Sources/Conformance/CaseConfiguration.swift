@@ -1,0 +1,125 @@
+import Diffusion
+import NeuralNetwork
+
+/// The `config` of a reference file: the network and the diffusion.
+struct CaseConfiguration: Decodable {
+    var model = ModelConfiguration()
+    var diffusion = DiffusionConfiguration()
+    /// Images are stored in [0, 1] and scaled to [−1, 1].
+    var normalize: Bool
+    /// DDIM's number of steps; all when it is not given.
+    var samplingTimesteps: Int?
+
+    private enum Key: String, CodingKey {
+        case dim, channels, dimMults = "dim_mults", fullAttention = "full_attention"
+        case selfCondition = "self_condition", smd, latentDim = "latent_dim", hypernetLayers = "hypernet_layers"
+        case groups, heads, headDim = "head_dim", identifier, size
+        case timesteps, objective, schedule, minSNR = "min_snr", normalize
+        case samplingTimesteps = "sampling_timesteps", ddimEta = "ddim_eta"
+    }
+
+    init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: Key.self)
+        model.dim = try values.decode(Int.self, forKey: .dim)
+        model.channels = try values.decode(Int.self, forKey: .channels)
+        model.dimMults = try values.decode([Int].self, forKey: .dimMults)
+        model.fullAttention =
+            try values.decodeIfPresent([Bool].self, forKey: .fullAttention) ?? model.dimMults.map { _ in false }
+        model.selfCondition = try values.decodeIfPresent(Bool.self, forKey: .selfCondition) ?? false
+        model.smd = try values.decode(Bool.self, forKey: .smd)
+        model.groups = try values.decode(Int.self, forKey: .groups)
+        model.heads = try values.decode(Int.self, forKey: .heads)
+        model.headDim = try values.decode(Int.self, forKey: .headDim)
+        model.size = try values.decode(Int.self, forKey: .size)
+        if model.smd {
+            model.latentDim = try values.decode(Int.self, forKey: .latentDim)
+            model.hypernetLayers = try values.decode(Int.self, forKey: .hypernetLayers)
+            model.identifier = try values.decode(IdentifierConfiguration.self, forKey: .identifier)
+        }
+        diffusion.timesteps = try values.decode(Int.self, forKey: .timesteps)
+        diffusion.objective = try values.decode(Objective.self, forKey: .objective)
+        diffusion.schedule = try values.decode(ScheduleKind.self, forKey: .schedule)
+        diffusion.minSNR = try values.decodeIfPresent(Bool.self, forKey: .minSNR) ?? false
+        diffusion.ddimEta = try values.decodeIfPresent(Double.self, forKey: .ddimEta) ?? 0
+        normalize = try values.decode(Bool.self, forKey: .normalize)
+        samplingTimesteps = try values.decodeIfPresent(Int.self, forKey: .samplingTimesteps)
+    }
+
+    /// What no network can be built from, or nil.
+    var fault: String? {
+        let steps = samplingTimesteps ?? diffusion.timesteps
+        if diffusion.timesteps < 1 { return "timesteps is \(diffusion.timesteps)" }
+        if !(1...diffusion.timesteps ~= steps) { return "sampling_timesteps is \(steps) of \(diffusion.timesteps)" }
+        if model.channels < 1 || model.size < 1 { return "an image of \(model.channels) channels, size \(model.size)" }
+        if model.fullAttention.count != model.dimMults.count {
+            return "full_attention has \(model.fullAttention.count) entries for \(model.dimMults.count) of dim_mults"
+        }
+        if model.smd && (model.latentDim < 1 || model.hypernetLayers < 0) {
+            return "latent_dim \(model.latentDim), hypernet_layers \(model.hypernetLayers)"
+        }
+        let i = model.identifier
+        return Self.fault("", model.dim, model.dimMults, model.groups, model.heads, model.headDim, model.size)
+            ?? (model.smd
+                ? Self.fault("identifier.", i.dim, i.dimMults, i.groups, i.heads, i.headDim, model.size) : nil)
+    }
+
+    private static func fault(
+        _ prefix: String, _ dim: Int, _ dimMults: [Int], _ groups: Int, _ heads: Int, _ headDim: Int, _ size: Int
+    ) -> String? {
+        if dim < 4 || dim % 2 != 0 { return "\(prefix)dim is \(dim), which is not an even number from 4 on" }
+        if dimMults.isEmpty || dimMults.count > 16 || dimMults.contains(where: { $0 < 1 }) {
+            return "\(prefix)dim_mults is \(dimMults)"
+        }
+        if groups < 1 || dim % groups != 0 { return "\(prefix)groups is \(groups) for \(prefix)dim \(dim)" }
+        if heads < 1 || headDim < 1 { return "\(prefix)heads is \(heads), \(prefix)head_dim \(headDim)" }
+        if size % (1 << (dimMults.count - 1)) != 0 {
+            return "size \(size) cannot be halved \(dimMults.count - 1) times, as \(prefix)dim_mults \(dimMults) wants"
+        }
+        return nil
+    }
+}
+
+/// The `optimizer` of a reference file: Adam (Kingma and Ba 2015), clipping, and the moving average.
+struct CaseOptimizer: Decodable {
+    /// `adam`; with `adamw` the weight decay is applied to the parameters, not to the gradient.
+    var kind: String
+    var learningRate: Double
+    var beta1: Double
+    var beta2: Double
+    var epsilon: Double
+    var weightDecay: Double
+    /// Largest global gradient norm; nil or 0 for any.
+    var clipNorm: Double?
+    var emaDecay: Double
+    /// Steps between two updates of the average.
+    var emaEvery: Int
+    /// Training steps in the file.
+    var steps: Int?
+
+    private enum Key: String, CodingKey {
+        case kind, beta1, beta2, steps
+        case learningRate = "lr", epsilon = "eps", weightDecay = "weight_decay", clipNorm = "clip_norm"
+        case emaDecay = "ema_decay", emaEvery = "ema_every"
+    }
+
+    init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: Key.self)
+        kind = try values.decodeIfPresent(String.self, forKey: .kind) ?? "adam"
+        learningRate = try values.decode(Double.self, forKey: .learningRate)
+        beta1 = try values.decode(Double.self, forKey: .beta1)
+        beta2 = try values.decode(Double.self, forKey: .beta2)
+        epsilon = try values.decode(Double.self, forKey: .epsilon)
+        weightDecay = try values.decodeIfPresent(Double.self, forKey: .weightDecay) ?? 0
+        clipNorm = try values.decodeIfPresent(Double.self, forKey: .clipNorm)
+        emaDecay = try values.decode(Double.self, forKey: .emaDecay)
+        emaEvery = try values.decodeIfPresent(Int.self, forKey: .emaEvery) ?? 1
+        steps = try values.decodeIfPresent(Int.self, forKey: .steps)
+    }
+
+    /// What cannot be run, or nil.
+    var fault: String? {
+        if !["adam", "adamw"].contains(kind) { return "kind is '\(kind)'; only adam and adamw are known" }
+        if emaEvery < 1 { return "ema_every is \(emaEvery)" }
+        return nil
+    }
+}

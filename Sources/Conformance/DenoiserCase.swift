@@ -1,0 +1,193 @@
+import Diffusion
+import NeuralNetwork
+import TensorGraph
+
+/// A reference file of `kind = denoiser`: some training steps of a network from given parameters and random numbers.
+struct DenoiserCase {
+    private let file: CaseFile
+    private let configuration: CaseConfiguration
+    private let optimizer: CaseOptimizer
+    private let steps: Int
+    /// `[N, C, H, W]`.
+    private let imageShape: [Int]
+
+    init(_ file: CaseFile) throws {
+        self.file = file
+        configuration = try file.json("config", as: CaseConfiguration.self)
+        if let fault = configuration.fault { throw file.error("the attribute 'config' cannot be used: \(fault)") }
+        optimizer = try file.json("optimizer", as: CaseOptimizer.self)
+        if let fault = optimizer.fault { throw file.error("the attribute 'optimizer' cannot be used: \(fault)") }
+        steps = (0...).first { !file.contains("step\($0)") } ?? 0
+        guard steps > 0, optimizer.steps ?? steps == steps else {
+            throw file.error(
+                "it holds \(steps) steps (step0 …)" + (optimizer.steps.map { ", its optimizer says \($0)" } ?? ""))
+        }
+        let model = configuration.model
+        imageShape = [try file.integers("step0/timestep").count, model.channels, model.size, model.size]
+        guard imageShape[0] > 0 else { throw file.error("/step0/timestep is empty") }
+    }
+
+    /// Runs the steps and compares everything that the file holds.
+    func run(_ makeOptimizers: OptimizerMaker, on backend: any Backend) throws -> CaseReport {
+        let c = configuration.model
+        let model = try DenoiserModel(c, batch: imageShape[0], trains: true, on: backend)
+        try checkNames(model)
+        let initial = try read("parameters/initial", model)
+        var optimizers = makeOptimizers(optimizer, initial)
+        var m = Measurements()
+        try model.load(initial)
+        for step in 0..<steps {
+            try run(step, model, &optimizers, &m)
+            try model.load(optimizers[0].optimizer.parameters)
+        }
+        let expected = (try read("parameters/final", model), try read("parameters/ema", model))
+        for (index, (name, optimizer)) in optimizers.enumerated() {
+            let suffix = index == 0 ? "" : " (\(name))"
+            m.add(compareParameters("final parameters" + suffix, optimizer.parameters, expected.0, model))
+            // The layout of these files does not say with which step an average every k steps begins: either will do.
+            let averages = self.optimizer.emaPhases.map {
+                compareParameters("ema" + suffix, optimizer.average(phase: $0), expected.1, model)
+            }
+            if let best = averages.min(by: { $0.error < $1.error }) { m.add(best) }
+        }
+        let size = c.size == 1 ? "points of \(c.channels)" : "images \(c.size)×\(c.size)×\(c.channels)"
+        return CaseReport(
+            path: file.path,
+            summary: "denoiser, \(steps) steps of \(imageShape[0]) \(size), \(c.smd ? "SMD" : "vanilla"), "
+                + "\(model.parameterCount) parameters",
+            measurements: m.all, notes: m.notes)
+    }
+
+    private func run(
+        _ step: Int, _ model: DenoiserModel, _ optimizers: inout [(name: String, optimizer: any ArenaOptimizer)],
+        _ m: inout Measurements
+    ) throws {
+        let (c, group) = (configuration.model, "step\(step)")
+        func images(_ name: String) throws -> [Float] { try file.images("\(group)/\(name)", shape: imageShape) }
+        let timesteps = try file.integers("\(group)/timestep")
+        guard timesteps.count == imageShape[0], timesteps.allSatisfy({ 0..<configuration.diffusion.timesteps ~= $0 })
+        else {
+            throw file.error(
+                "/\(group)/timestep is \(timesteps); \(imageShape[0]) in 0 ..< \(configuration.diffusion.timesteps) "
+                    + "were expected")
+        }
+        var x0 = try images("x0")
+        if configuration.normalize { x0 = x0.map { 2 * $0 - 1 } }
+        let batch = TrainingTask(configuration.diffusion)
+            .batch(x0: x0, noise: try images("noise"), timesteps: timesteps)
+        m.compare("x_t", tolerance: 1e-4, batch.xt, try images("x_t"), "\(group)/x_t")
+
+        let eta = c.smd ? try images("eta") : nil
+        let selfCondition = c.selfCondition ? try estimate(group) : nil
+        let (plain, z) = try model.predict(
+            batch.xt, timestep: batch.timestep, eta: eta, selfCondition: selfCondition)
+        let pass = try model.gradient(
+            batch.xt, timestep: batch.timestep, eta: eta, selfCondition: selfCondition, target: batch.target,
+            weight: batch.weight)
+        if let z {
+            let shape = [imageShape[0], c.latentDim, c.size, c.size]
+            m.compare("z", tolerance: 1e-4, z, try file.images("\(group)/z", shape: shape), "\(group)/z")
+        }
+        let output = try images("output")
+        m.compare("output", tolerance: 1e-4, pass.output, output, "\(group)/output")
+        m.compare("output", tolerance: 1e-4, plain, output, "\(group)/output (inference)")
+        let loss = pass.loss.reduce(0) { $0 + Double($1) } / Double(pass.loss.count)
+        m.compare("loss", tolerance: 1e-4, [loss], [try file.double("\(group)/loss")], "\(group)/loss")
+        let norm = pass.gradients.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
+        m.compare(
+            "gradient_norm", tolerance: 1e-4, [norm], [try file.double("\(group)/gradient_norm")],
+            "\(group)/gradient_norm")
+        if file.contains("\(group)/gradients") { try compareGradients(pass.gradients, group, model, &m) }
+        for index in optimizers.indices { try optimizers[index].optimizer.update(pass.gradients, norm: norm) }
+    }
+
+    /// The estimate of x_0 that a step is conditioned on: zeros, unless the file gives one.
+    private func estimate(_ group: String) throws -> [Float] {
+        let name = ["self_condition", "x_self_cond", "self_cond"].map { "\(group)/\($0)" }.first(where: file.contains)
+        return try name.map { try file.images($0, shape: imageShape) }
+            ?? [Float](repeating: 0, count: imageShape.reduce(1, *))
+    }
+
+    /// Tensor by tensor, each relative to its own largest magnitude.
+    ///
+    /// A gradient that is zero by symmetry (a bias in front of a normalisation over single channels) is in the file the
+    /// rounding of float64, and here that of float32: it is measured against a thousandth of the largest gradient.
+    private func compareGradients(
+        _ gradients: [Float], _ group: String, _ model: DenoiserModel, _ m: inout Measurements
+    ) throws {
+        let expected = try read("\(group)/gradients", model)
+        let largest = expected.reduce(0) { $1.isFinite ? max($0, Double(abs($1))) : $0 }
+        for (parameter, offset) in zip(model.layout.parameters, model.layout.offsets) {
+            let range = offset..<offset + parameter.count
+            let magnitude = expected[range].reduce(0) { max($0, Double(abs($1))) }
+            m.compare(
+                "gradients", tolerance: 3e-4, Array(gradients[range]), Array(expected[range]),
+                "\(group)/gradients/\(parameter.name)",
+                scale: magnitude < 1e-9 * largest ? 1e-3 * largest : nil)
+        }
+    }
+
+    private func compareParameters(
+        _ quantity: String, _ found: [Float], _ expected: [Float], _ model: DenoiserModel
+    ) -> Measurement {
+        var measurement = Measurement(quantity, tolerance: 2e-4, isRelative: false)
+        for (parameter, offset) in zip(model.layout.parameters, model.layout.offsets) {
+            let range = offset..<offset + parameter.count
+            measurement.compare(Array(found[range]), Array(expected[range]), parameter.name)
+        }
+        return measurement
+    }
+
+    private func read(_ group: String, _ model: DenoiserModel) throws -> [Float] {
+        try model.arena { try file.tensor("\(group)/\($0.name)", shape: $0.shape) }
+    }
+
+    private func checkNames(_ model: DenoiserModel) throws {
+        for group in ["initial", "final", "ema"] { try file.checkNames("parameters/\(group)", model) }
+    }
+}
+
+extension CaseFile {
+    /// Checks that a group holds exactly the network's parameters.
+    func checkNames(_ group: String, _ model: DenoiserModel) throws {
+        let (found, wanted) = (Set(try members(of: group)), Set(model.layout.parameters.map(\.name)))
+        if let name = wanted.subtracting(found).min() { throw error("/\(group) lacks \(name)") }
+        if let name = found.subtracting(wanted).min() {
+            throw error("/\(group) holds \(name), which the network of its config does not have")
+        }
+    }
+}
+
+/// Makes the optimisers of a case from its settings and first parameters; the first one drives the steps.
+typealias OptimizerMaker = (CaseOptimizer, [Float]) -> [(name: String, optimizer: any ArenaOptimizer)]
+
+/// The measurements of a case by name, in the order of their first use.
+struct Measurements {
+    private(set) var all: [Measurement] = []
+
+    /// Compares a tensor of `quantity`; see ``Measurement/compare(_:_:_:scale:)``.
+    mutating func compare(
+        _ quantity: String, tolerance: Double, _ found: [Float], _ expected: [Float], _ name: String,
+        scale: Double? = nil
+    ) {
+        compare(quantity, tolerance: tolerance, found.map(Double.init), expected.map(Double.init), name, scale: scale)
+    }
+
+    mutating func compare(
+        _ quantity: String, tolerance: Double, _ found: [Double], _ expected: [Double], _ name: String,
+        scale: Double? = nil
+    ) {
+        let index = all.firstIndex { $0.quantity == quantity } ?? all.count
+        if index == all.count { all.append(Measurement(quantity, tolerance: tolerance)) }
+        all[index].compare(found, expected, name, scale: scale)
+    }
+
+    mutating func add(_ measurement: Measurement) { all.append(measurement) }
+
+    /// What could not be compared.
+    var notes: [String] {
+        all.filter { $0.nonFinite > 0 }.map {
+            "\($0.nonFinite) reference values of \($0.quantity) are not finite: there it only counts that ours are not"
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import NeuralNetwork
+import TensorGraph
+
+/// A denoiser on a backend, for a fixed batch: the graphs that the trainer and the sampler run.
+///
+/// Axes: N samples, H = W = size, C channels, channels last.
+final class DenoiserModel {
+    let configuration: ModelConfiguration
+    let layout: ParameterLayout
+    let parameters: any Memory
+    private let gradients: (any Memory)?
+    private let inference: Executor
+    private let training: Executor?
+
+    /// Builds the network for batches of `batch`, for inference and if `trains` for training on the batch's mean loss.
+    init(_ configuration: ModelConfiguration, batch: Int, trains: Bool, on backend: any Backend) throws {
+        self.configuration = configuration
+        let inferenceGraph = DenoiserGraph.inference(configuration, batch: batch).graph
+        guard trains else {
+            let plan = ExecutionPlan(inferenceGraph)
+            layout = plan.layout
+            parameters = try backend.allocate(count: layout.count)
+            inference = try Executor(plan, on: backend, parameters: parameters)
+            (gradients, training) = (nil, nil)
+            return
+        }
+        let graph = DenoiserGraph.training(configuration, batch: batch, lossScale: 1 / Float(batch)).graph
+        let plan = ExecutionPlan(graph)
+        layout = plan.layout
+        parameters = try backend.allocate(count: layout.count)
+        let gradients = try backend.allocate(count: layout.count)
+        self.gradients = gradients
+        training = try Executor(plan, on: backend, parameters: parameters, gradients: gradients)
+        inference = try Executor(
+            ExecutionPlan(inferenceGraph, layout: layout), on: backend, parameters: parameters)
+    }
+
+    /// Number of learned scalars.
+    var parameterCount: Int { layout.parameters.reduce(0) { $0 + $1.count } }
+
+    /// Replaces the whole parameter arena.
+    func load(_ arena: [Float]) throws {
+        parameters.write(arena, at: 0)
+        try inference.parametersChanged()
+        try training?.parametersChanged()
+    }
+
+    /// An arena from named tensors, zero between them.
+    func arena(_ tensor: (Parameter) throws -> [Float]) rethrows -> [Float] {
+        var arena = [Float](repeating: 0, count: layout.count)
+        for (parameter, offset) in zip(layout.parameters, layout.offsets) {
+            arena.replaceSubrange(offset..<offset + parameter.count, with: try tensor(parameter))
+        }
+        return arena
+    }
+
+    /// A forward pass.
+    func predict(
+        _ xt: [Float], timestep: [Float], eta: [Float]?, selfCondition: [Float]?
+    ) throws -> (output: [Float], z: [Float]?) {
+        write(inference, xt, timestep, eta, selfCondition)
+        try inference.run()
+        return (inference.read("output"), configuration.smd ? inference.read("z") : nil)
+    }
+
+    /// A forward and a backward pass: the output, each sample's weighted loss, and the gradient arena of their mean.
+    func gradient(
+        _ xt: [Float], timestep: [Float], eta: [Float]?, selfCondition: [Float]?, target: [Float], weight: [Float]
+    ) throws -> (output: [Float], loss: [Float], gradients: [Float]) {
+        guard let training, let gradients else { preconditionFailure("the model was not built for training") }
+        write(training, xt, timestep, eta, selfCondition)
+        training.write("target", target)
+        training.write("weight", weight)
+        gradients.clear(0..<layout.count)
+        try training.run()
+        return (training.read("output"), training.read("loss"), gradients.read(0..<layout.count))
+    }
+
+    private func write(
+        _ executor: Executor, _ xt: [Float], _ timestep: [Float], _ eta: [Float]?, _ selfCondition: [Float]?
+    ) {
+        executor.write("x", xt)
+        executor.write("timestep", timestep)
+        if let eta { executor.write("eta", eta) }
+        if let selfCondition { executor.write("self_condition", selfCondition) }
+    }
+}
