@@ -75,7 +75,8 @@ let package = Package(
         .executableTarget(
             name: "smd",
             dependencies: [
-                "Training", "Conformance", "Configuration", "ImageData", "Storage", "HDF5", "Communication",
+                "Training", "Conformance", "CPUBackend", "Configuration", "ImageData", "Storage", "HDF5",
+                "Communication",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),

@@ -1,3 +1,4 @@
+import CPUBackend
 import TensorGraph
 
 /// Compares this build with reference files: numbers computed by the published code in double precision.
@@ -14,16 +15,19 @@ public enum Conformance {
         defer { try? file.close() }
         let kind = try file.text("kind")
         switch kind {
-        case "denoiser": return try DenoiserCase(file).run(optimizers, on: backend)
+        case "denoiser": return try DenoiserCase(file).run({ try optimizers(on: backend, $0, $1) }, on: backend)
         case "sampler": return try SamplerCase(file).run(on: backend)
         case "schedules": return try SchedulesCase(file: file).run()
         default: throw file.error("its kind is '\(kind)'; denoiser, sampler and schedules are known")
         }
     }
 
+    /// The product's optimiser on the product's backend, and always Adam in double precision. The first one drives.
     private static func optimizers(
-        _ settings: CaseOptimizer, _ parameters: [Float]
-    ) -> [(name: String, optimizer: any ArenaOptimizer)] {
-        [("Adam in float64", ReferenceOptimizer(settings, parameters: parameters))]
+        on backend: any Backend, _ settings: CaseOptimizer, _ parameters: [Float]
+    ) throws -> [(name: String, optimizer: any ArenaOptimizer)] {
+        let reference = ("Adam in float64", ReferenceOptimizer(settings, parameters: parameters) as any ArenaOptimizer)
+        guard let backend = backend as? CPUBackend, settings.weightDecay == 0 else { return [reference] }
+        return [("product", try FusedOptimizer(settings, parameters: parameters, on: backend)), reference]
     }
 }

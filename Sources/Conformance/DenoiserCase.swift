@@ -33,7 +33,7 @@ struct DenoiserCase {
         let model = try DenoiserModel(c, batch: imageShape[0], trains: true, on: backend)
         try checkNames(model)
         let initial = try read("parameters/initial", model)
-        var optimizers = makeOptimizers(optimizer, initial)
+        var optimizers = try makeOptimizers(optimizer, initial)
         var m = Measurements()
         try model.load(initial)
         for step in 0..<steps {
@@ -159,7 +159,7 @@ extension CaseFile {
 }
 
 /// Makes the optimisers of a case from its settings and first parameters; the first one drives the steps.
-typealias OptimizerMaker = (CaseOptimizer, [Float]) -> [(name: String, optimizer: any ArenaOptimizer)]
+typealias OptimizerMaker = (CaseOptimizer, [Float]) throws -> [(name: String, optimizer: any ArenaOptimizer)]
 
 /// The measurements of a case by name, in the order of their first use.
 struct Measurements {

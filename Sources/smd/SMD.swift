@@ -18,7 +18,7 @@ struct SMD: ParsableCommand {
             \(ExitStatus.help)
             """,
         version: Release.version,
-        subcommands: []
+        subcommands: [ConformanceCommand.self]
     )
 
     static func main() {

@@ -1,0 +1,51 @@
+import ArgumentParser
+import CPUBackend
+import Conformance
+import Foundation
+
+/// `smd conformance`
+struct ConformanceCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "conformance",
+        abstract: "Compare this build with reference cases.",
+        discussion: """
+            A reference case holds numbers that the published code computed in double precision: training steps of a \
+            network (outputs, losses, gradients, parameters after the steps), runs of a sampler, or noise schedules. \
+            For every file the largest error of each quantity is printed beside what is allowed, with the tensor it is in.
+
+            Exits with 0 when every file is within the tolerances, with 1 when one is not or cannot be used.
+
+            EXAMPLES
+              smd conformance Tests/Fixtures/golden/*.h5
+              smd conformance case.h5 --json
+            """)
+
+    @Argument(help: "Reference files.", completion: .file(extensions: ["h5"]))
+    var cases: [String]
+
+    @Flag(help: "Print one JSON object instead of tables.")
+    var json = false
+
+    func run() throws {
+        let backend = try CPUBackend()
+        var summary = ConformanceSummary()
+        for path in cases {
+            do {
+                let report = try Conformance.run(path, on: backend)
+                summary.add(report)
+                if !json { print(report.table, terminator: "\n\n") }
+            } catch {
+                let line = describeOnOneLine(error)
+                summary.add(path, error: line)
+                FileHandle.standardError.write(Data("smd: error: \(line)\n".utf8))
+            }
+        }
+        if json {
+            print(try summary.json())
+        } else {
+            let passed = summary.files.filter(\.passes).count
+            print("\(passed) of \(cases.count) files pass")
+        }
+        if !summary.passes { throw ExitCode.failure }
+    }
+}
