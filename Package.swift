@@ -98,6 +98,7 @@ let package = Package(
         .testTarget(
             name: "CommunicationTests", dependencies: ["Communication", "TestSupport", "rank-program"],
             swiftSettings: strict),
+        .testTarget(name: "CPUBackendTests", dependencies: ["CPUBackend", "TensorGraph"], swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(

@@ -1,0 +1,88 @@
+import CPUBackend
+import TensorGraph
+import Testing
+
+/// The same operands give the same bits: at another place in memory, after other operations have used the scratch, and
+/// in another backend.
+@Suite struct ReproducibilityTests {
+    @Test(arguments: [
+        Operation.convolution(
+            ConvolutionGeometry(kernel: 3, padding: 1), weightChannels: 0..<12, bias: true, addend: false),
+        .convolutionParameterGradient(ConvolutionGeometry(kernel: 3, padding: 1), weightChannels: 0..<12, bias: true),
+        .convolutionInputGradient(ConvolutionGeometry(kernel: 3, padding: 1), weightChannels: 0..<12, addend: true),
+        .groupNormSiLU(groups: 2, epsilon: 1e-5, modulated: false, residual: false),
+    ])
+    func placesDoNotMatter(operation: Operation) throws {
+        let first = try CPUBackend()
+        let here = try result(operation, on: first, offset: 0)
+        // A larger operation makes the shared scratch move.
+        _ = try result(
+            .convolutionParameterGradient(
+                ConvolutionGeometry(kernel: 7, padding: 3), weightChannels: 0..<64, bias: true),
+            on: first, offset: 0, channels: 64)
+        let there = try result(operation, on: first, offset: 16 * 37)
+        let elsewhere = try result(operation, on: CPUBackend(), offset: 16)
+        #expect(here == there)
+        #expect(here == elsewhere)
+        #expect(here.contains { $0 != 0 })
+    }
+
+    @Test func weightsAreReadOnlyWhenParametersChanged() throws {
+        let backend = try CPUBackend()
+        let memory = try backend.allocate(count: 48)
+        memory.write([3], at: 0)
+        memory.write([2], at: 16)
+        let prepared = try backend.prepare(
+            .linear(weightChannels: 0..<1, bias: false, addend: false),
+            inputs: [
+                Operand(memory: memory, offset: 0, shape: [1, 1]), Operand(memory: memory, offset: 16, shape: [1, 1]),
+            ], outputs: [Operand(memory: memory, offset: 32, shape: [1, 1])])
+        try prepared.parametersChanged?()
+        try prepared.run()
+        #expect(memory.read(32..<33) == [6])
+        memory.write([5], at: 16)
+        try prepared.parametersChanged?()
+        try prepared.run()
+        #expect(memory.read(32..<33) == [15])
+    }
+
+    /// All outputs of `operation` on operands of fixed values that start at `offset`.
+    private func result(
+        _ operation: Operation, on backend: CPUBackend, offset: Int, channels: Int = 12
+    ) throws -> [Float] {
+        let activation = [2, 9, 9, channels]
+        let shapes: (inputs: [[Int]], outputs: [[Int]])
+        switch operation {
+        case .convolution(let geometry, _, _, _):
+            shapes = ([activation, weight(geometry, channels), [channels]], [activation])
+        case .convolutionInputGradient(let geometry, _, _):
+            shapes = ([activation, weight(geometry, channels), activation], [activation])
+        case .convolutionParameterGradient(let geometry, _, _):
+            shapes = ([activation, activation], [weight(geometry, channels), [channels]])
+        default:
+            shapes = ([activation, [channels], [channels]], [activation, [2, 2, 2]])
+        }
+        var next = offset
+        var values: [(offset: Int, shape: [Int])] = []
+        for shape in shapes.inputs + shapes.outputs {
+            values.append((next, shape))
+            next += (shape.reduce(1, *) + 15) / 16 * 16
+        }
+        let memory = try backend.allocate(count: next)
+        for (index, value) in values.prefix(shapes.inputs.count).enumerated() {
+            let count = value.shape.reduce(1, *)
+            memory.write((0..<count).map { Float(($0 * 7919 + index * 13) % 101) / 50 - 1 }, at: value.offset)
+        }
+        let operands = values.map { Operand(memory: memory, offset: $0.offset, shape: $0.shape) }
+        let prepared = try backend.prepare(
+            operation, inputs: Array(operands.prefix(shapes.inputs.count)),
+            outputs: Array(operands.dropFirst(shapes.inputs.count)))
+        try prepared.parametersChanged?()
+        try prepared.run()
+        return operands.dropFirst(shapes.inputs.count).flatMap { memory.read($0.offset..<$0.offset + $0.count) }
+    }
+
+    private func weight(_ geometry: ConvolutionGeometry, _ channels: Int) -> [Int] {
+        [channels, channels, geometry.kernelHeight, geometry.kernelWidth]
+    }
+}
