@@ -51,7 +51,8 @@ INLINE void shiftedSums(const float *x, lane_layout l, float *shift, double *s1,
     }
 }
 
-// Mean and 1/√(variance + ε) of each group [G,2] from the lanes' shifted sums. Lanes of one group have different
+// Mean and 1/√(variance + ε) of each group [G,2] from the lanes' shifted sums; sums [2C] receives each channel's group
+// mean in float64, then squares. Lanes of one group have different
 // shifts: their sums of squares are brought to the group's mean before they are added.
 INLINE void groupStatistics(const ck_group_norm_shape *s, lane_layout l, const float *shift, const double *s1,
                             const double *s2, double *sums, float *statistics) {
@@ -123,7 +124,9 @@ KERNEL void ck_group_norm(const ck_group_norm_shape *s, int silu, const float *x
             float scale = modulation ? modulation[c] + 1.0f : 1.0f, offset = modulation ? modulation[C + c] : 0.0f;
             meanC[c] = stats[2 * (c / width)];
             aC[c] = stats[2 * (c / width) + 1] * gamma[c] * scale;
-            bC[c] = beta[c] * scale + offset;
+            // The mean is rounded to float32 for the subtraction; what the rounding took away goes into b.
+            float lost = (float)((double)meanC[c] - sums[c]);
+            bC[c] = beta[c] * scale + offset + lost * aC[c];
         }
         spread(meanC, C, mean, T);
         spread(aC, C, a, T);
