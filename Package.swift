@@ -77,6 +77,7 @@ let package = Package(
             dependencies: [
                 "Training", "Conformance", "CPUBackend", "Configuration", "ImageData", "Storage", "HDF5",
                 "Communication",
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
@@ -107,6 +108,9 @@ let package = Package(
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "CommandTests", dependencies: ["smd", "Configuration", "Storage", "TestSupport"],
+            swiftSettings: strict),
         .executableTarget(
             name: "storage-program", dependencies: ["Storage"], path: "Tests/StorageProgram",
             swiftSettings: strict),

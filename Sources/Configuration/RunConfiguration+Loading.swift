@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 import NeuralNetwork
+import Yams
 
 extension RunConfiguration {
     /// The defaults, under the keys of a YAML file, under `--set` overrides; the last word wins.
@@ -44,6 +45,16 @@ extension RunConfiguration {
         }
     }
 
+    /// Every dotted key with its value as `--set` takes it, sorted by key.
+    ///
+    /// - Throws: `ConfigurationError` when it cannot be encoded.
+    public func settings() throws -> [(key: String, value: String)] {
+        let root = try tree(of: self)
+        return try KeySchema().kinds.keys.sorted().map { key in
+            (key, value(of: key, in: root).map(settingText) ?? "")
+        }
+    }
+
     /// SHA-256 of `resolvedJSON()` in hex: ranks compare it at start.
     ///
     /// - Throws: As `resolvedJSON()`.
@@ -77,10 +88,13 @@ extension RunConfiguration {
             let isPartOfSMD =
                 key.hasPrefix("model.identifier.") || ["model.latent_dim", "model.hypernet_layers"].contains(key)
             if isPartOfSMD && !model.smd { continue }
-            guard let node = value(of: key, in: root) else { continue }
-            let entries = node.array().compactMap(\.scalar?.string).joined(separator: ", ")
-            result[key] = node.scalar?.string ?? "[\(entries)]"
+            result[key] = value(of: key, in: root).map(settingText)
         }
         return result
     }
+}
+
+/// A value as one would write it: `32`, `[1, 2, 2]`.
+private func settingText(_ node: Node) -> String {
+    node.scalar?.string ?? "[" + node.array().compactMap(\.scalar?.string).joined(separator: ", ") + "]"
 }

@@ -91,11 +91,5 @@ public func endReporting(_ error: any Error) -> Never {
 public func describeOnOneLine(_ error: any Error) -> String {
     let isFoundation = type(of: error) is NSError.Type || error is CocoaError || error is POSIXError
     let text = isFoundation ? error.localizedDescription : "\(error)"
-    return String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.isControl ? " " : $0 }))
-}
-
-extension Unicode.Scalar.Properties {
-    fileprivate var isControl: Bool {
-        [.control, .lineSeparator, .paragraphSeparator].contains(generalCategory)
-    }
+    return printable(text)
 }

@@ -8,7 +8,7 @@ struct SMD: ParsableCommand {
         commandName: "smd",
         abstract: "Train Soft Mixture Denoising diffusion models on CPU clusters: HDF5 in, HDF5 out, MPI between.",
         discussion: """
-            Examples:
+            EXAMPLES
               smd dataset prepare fashion-mnist --output fashion-mnist.h5
               mpirun -n 4 smd train launch/presets/fashion.yaml --output runs/fashion
               smd metrics show runs/fashion/metrics.h5
@@ -18,7 +18,11 @@ struct SMD: ParsableCommand {
             \(ExitStatus.help)
             """,
         version: Release.version,
-        subcommands: [ConformanceCommand.self]
+        subcommands: [
+            DatasetCommand.self,
+            CheckpointCommand.self,
+            ConformanceCommand.self,
+        ]
     )
 
     static func main() {

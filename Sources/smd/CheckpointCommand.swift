@@ -1,0 +1,197 @@
+import ArgumentParser
+import Configuration
+import Crypto
+import Foundation
+import Storage
+
+/// `smd checkpoint`: looks into the files that training leaves.
+struct CheckpointCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "checkpoint",
+        abstract: "Look into checkpoints.",
+        discussion: """
+            EXAMPLES
+              smd checkpoint inspect runs/fashion/checkpoints/step-00030000.h5
+              smd checkpoint inspect runs/fashion/checkpoints/step-00030000.h5 --json
+            """,
+        subcommands: [Inspect.self])
+
+    /// `smd checkpoint inspect`.
+    struct Inspect: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Verify a checkpoint and show what it holds.",
+            discussion: """
+                Checks every byte against the digest stored with it, then shows step, seed, data set, the number and \
+                the L2 norm of the parameters, and the configuration of the run as --set would take it.
+
+                EXAMPLES
+                  smd checkpoint inspect runs/fashion/checkpoints/step-00030000.h5
+                  smd checkpoint inspect step-00030000.h5 --tensors | sort -k3 -n
+                  smd checkpoint inspect step-00030000.h5 --json | jq .configuration.model.dim
+                """)
+
+        @Argument(help: ArgumentHelp("The checkpoint.", valueName: "file"), completion: .file(extensions: ["h5"]))
+        var path: String
+
+        @Flag(help: "Write JSON.")
+        var json = false
+
+        @Flag(help: "List every parameter tensor: name, shape, elements, L2 norm, smallest and largest value.")
+        var tensors = false
+
+        func run() throws {
+            let summary = try CheckpointSummary(path: path, includesTensors: tensors)
+            if json { try printJSON(summary) } else { try printOut(summary.text) }
+        }
+    }
+}
+
+/// What `smd checkpoint inspect` tells of a checkpoint that verified.
+struct CheckpointSummary: Encodable {
+    /// A list of tensors in numbers.
+    struct Part: Encodable {
+        let tensors: Int
+        let elements: Int
+        /// L2 norm over all elements; null when it is not finite.
+        let norm: Double?
+        let notFinite: Int
+
+        init(_ tensors: [NamedTensor]) {
+            self.tensors = tensors.count
+            elements = tensors.map(\.values.count).reduce(0, +)
+            norm = finite(tensors.map { $0.squaredNorm }.reduce(0, +).squareRoot())
+            notFinite = tensors.joinedCount { !$0.isFinite }
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case tensors, elements, norm
+            case notFinite = "not_finite"
+        }
+    }
+
+    /// One parameter tensor.
+    struct Tensor: Encodable {
+        let name: String
+        let shape: [Int]
+        let norm: Double?
+        let minimum: Double?
+        let maximum: Double?
+    }
+
+    let path: String
+    let bytes: Int
+    /// SHA-256 of the whole file in hex, as sha256sum prints it.
+    let sha256: String
+    let step: Int
+    let seed: UInt64
+    let version: String
+    let dataFingerprint: String
+    let attributes: [String: String]
+    /// Elements by the first word of the parameter's name: model, identifier.
+    let elementsByNetwork: [String: Int]
+    let parts: [String: Part]
+    let tensors: [Tensor]?
+    /// The configuration, or nil when this version cannot read it.
+    let configuration: RunConfiguration?
+    /// Why the configuration cannot be read.
+    let configurationProblem: String?
+
+    enum CodingKeys: String, CodingKey {
+        case path, bytes, sha256, step, seed, version, attributes, parts, tensors, configuration
+        case dataFingerprint = "data_fingerprint"
+        case elementsByNetwork = "elements_by_network"
+        case configurationProblem = "configuration_problem"
+    }
+
+    private static let partNames = ["parameters", "ema", "first_moment", "second_moment"]
+
+    /// Reads and verifies the checkpoint at `path`.
+    ///
+    /// - Throws: `HDF5Error` or `StorageError` with the reason why it cannot be used.
+    init(path: String, includesTensors: Bool) throws {
+        let checkpoint = try Checkpoint.read(path)
+        let file = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
+        self.path = path
+        bytes = file.count
+        sha256 = SHA256.hash(data: file).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        step = checkpoint.step
+        seed = checkpoint.seed
+        version = checkpoint.version
+        dataFingerprint = checkpoint.dataFingerprint
+        attributes = checkpoint.attributes.mapValues(\.description)
+        elementsByNetwork = Dictionary(
+            checkpoint.parameters.map { (String($0.name.prefix { $0 != "." }), $0.values.count) }, uniquingKeysWith: +)
+        let parts = [checkpoint.parameters, checkpoint.ema, checkpoint.firstMoment, checkpoint.secondMoment]
+        self.parts = Dictionary(uniqueKeysWithValues: zip(Self.partNames, parts.map(Part.init)))
+        tensors = includesTensors ? checkpoint.parameters.map(Tensor.init) : nil
+        do {
+            configuration = try RunConfiguration(json: checkpoint.config, name: path)
+            configurationProblem = nil
+        } catch {
+            configuration = nil
+            configurationProblem = describeOnOneLine(error)
+        }
+    }
+
+    /// The summary for a person.
+    var text: String {
+        var rows: [(String, String)] = [
+            ("step", "\(step)"), ("seed", "\(seed)"), ("written by", "smd \(printable(version))"),
+            ("data set", printable(dataFingerprint)),
+            ("verified", "every byte; \(grouped(bytes)) bytes, SHA-256 \(sha256)"),
+        ]
+        let networks = elementsByNetwork.sorted { $0.value > $1.value }
+            .map { "\(printable($0.key)) \(grouped($0.value))" }.joined(separator: ", ")
+        rows.append(("parameters", "\(grouped(parts["parameters"]?.elements ?? 0)): \(networks)"))
+        for name in Self.partNames {
+            guard let part = parts[name] else { continue }
+            let norm = part.norm.map { "L2 norm " + String(format: "%.6g", $0) } ?? "not finite"
+            let bad = part.notFinite > 0 ? ", \(grouped(part.notFinite)) elements not finite" : ""
+            let words = name.replacingOccurrences(of: "_", with: " ")
+            rows.append((words, part.tensors == 0 ? "none" : "\(part.tensors) tensors, \(norm)\(bad)"))
+        }
+        rows += attributes.sorted { $0.key < $1.key }.map { (printable($0.key), printable($0.value)) }
+        let width = rows.map(\.0.count).max() ?? 0
+        var lines = [printable(path)]
+        lines += rows.map { "  \($0.padding(toLength: width, withPad: " ", startingAt: 0))  \($1)" }
+        lines.append("configuration")
+        lines += configurationLines
+        if let tensors {
+            let cells = tensors.map { tensor in
+                [printable(tensor.name), "\(tensor.shape)", grouped(tensor.shape.reduce(1, *))]
+                    + [tensor.norm, tensor.minimum, tensor.maximum].map { $0.map(fourDigits) ?? "not finite" }
+            }
+            lines += ["tensors", aligned([["name", "shape", "elements", "norm", "minimum", "maximum"]] + cells)]
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private var configurationLines: [String] {
+        guard let settings = try? configuration?.settings() else {
+            return ["  not readable: \(configurationProblem ?? "it is empty")"]
+        }
+        return settings.map { "  \($0.key)=\(printable($0.value))" }
+    }
+}
+
+extension CheckpointSummary.Tensor {
+    init(_ tensor: NamedTensor) {
+        let values = tensor.values
+        self.init(
+            name: tensor.name, shape: tensor.shape, norm: finite(tensor.squaredNorm.squareRoot()),
+            minimum: values.min().flatMap { finite(Double($0)) }, maximum: values.max().flatMap { finite(Double($0)) })
+    }
+}
+
+extension NamedTensor {
+    /// Sum of the squares, in double precision.
+    fileprivate var squaredNorm: Double {
+        values.reduce(0.0) { $0 + Double($1) * Double($1) }
+    }
+}
+
+extension [NamedTensor] {
+    fileprivate func joinedCount(where matches: (Float) -> Bool) -> Int {
+        reduce(0) { $0 + $1.values.count(where: matches) }
+    }
+}
