@@ -1,0 +1,39 @@
+import Foundation
+import Storage
+
+/// The columns of `metrics.h5`, one row a step.
+struct MetricsLog {
+    static let columns: [(name: String, unit: String)] = [
+        ("loss", "weighted squared error, mean over the global batch"),
+        ("gradient_norm", "L2 norm over all parameters, before clipping"),
+        ("learning_rate", "1"),
+        ("epoch", "passes over the data set"),
+        ("images_per_second", "1/s, all ranks"),
+        ("seconds_data", "s, rank 0"),
+        ("seconds_compute", "s, rank 0"),
+        ("seconds_communication", "s, rank 0, not hidden behind the computation"),
+        ("seconds_optimizer", "s, rank 0"),
+        ("eta_variance", "variance of the output over eta, mean over elements; NaN where not measured"),
+    ]
+
+    private let writer: MetricsWriter
+
+    /// Opens the file at `path`: new, or continued after `step` with later rows dropped.
+    init(path: String, continueAfterStep step: Int?) throws {
+        writer = try MetricsWriter(
+            path: path, columns: Self.columns.map(\.name), continueAfterStep: step,
+            units: Dictionary(uniqueKeysWithValues: Self.columns.map { ($0.name, $0.unit) }))
+    }
+
+    func append(_ report: StepReport, _ clock: StepClock, etaVariance: Double?, learningRate: Double) throws {
+        try writer.append(
+            step: report.step,
+            values: [
+                report.loss, report.gradientNorm, learningRate, report.epoch, report.imagesPerSecond,
+                clock[.data], clock[.compute], clock[.communication], clock[.optimizer], etaVariance ?? .nan,
+            ])
+    }
+
+    func flush() throws { try writer.flush() }
+    func close() throws { try writer.close() }
+}

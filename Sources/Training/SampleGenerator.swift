@@ -1,0 +1,117 @@
+import CPUBackend
+import Diffusion
+import NeuralNetwork
+import Philox
+import TensorGraph
+
+/// Draws samples from a network: a forward graph for a fixed batch, with weights of its own.
+///
+/// Every random number belongs to a sample, not to a batch or a rank: sample k of a seed is the same however the work
+/// is divided.
+public final class SampleGenerator {
+    /// Sizes of the network.
+    public let model: ModelConfiguration
+    /// Samples the graph works on at a time.
+    public let batch: Int
+    /// Where the weights lie.
+    public let layout: ParameterLayout
+    private let weights: CPUMemory
+    private let executor: Executor
+
+    /// Prepares the forward pass.
+    ///
+    /// - Parameters:
+    ///   - layout: that of the arena weights will be copied from; nil makes one.
+    ///   - activations: memory of another graph of the same thread to work in, if it is large enough.
+    /// - Throws: when memory cannot be had or an operation cannot be prepared.
+    public init(
+        _ model: ModelConfiguration, batch: Int, layout: ParameterLayout? = nil, on backend: CPUBackend,
+        activations: CPUMemory? = nil
+    ) throws {
+        let plan = ExecutionPlan(DenoiserGraph.inference(model, batch: batch).graph, layout: layout)
+        self.model = model
+        self.batch = batch
+        self.layout = plan.layout
+        weights = try CPUMemory(count: plan.layout.count)
+        let shared = activations.flatMap { $0.count >= plan.activationCount ? $0 : nil }
+        executor = try Executor(plan, on: backend, parameters: weights, activations: shared)
+    }
+
+    /// Takes over the parameters, or their average, of a training state.
+    func load(_ arena: CPUMemory) throws {
+        _ = weights.elements.update(fromContentsOf: arena.elements)
+        try executor.parametersChanged()
+    }
+
+    /// Takes over tensors by name; `set` writes them into the arena it is given.
+    public func load(_ set: (ParameterLayout, CPUMemory) throws -> Void) throws {
+        try set(layout, weights)
+        try executor.parametersChanged()
+    }
+
+    /// Elements of one sample.
+    public var sampleSize: Int { model.size * model.size * model.channels }
+
+    /// The network's output for one batch: `xt`, `eta`, `selfCondition` are `[batch, H, W, C]`, `timesteps` `[batch]`.
+    public func predict(xt: [Float], timesteps: [Float], eta: [Float]?, selfCondition: [Float]?) throws -> [Float] {
+        executor.write("x", xt)
+        executor.write("timestep", timesteps)
+        if model.smd {
+            executor.write("eta", model.eta == .zero ? [Float](repeating: 0, count: xt.count) : eta ?? [])
+        }
+        if model.selfCondition {
+            executor.write("self_condition", selfCondition ?? [Float](repeating: 0, count: xt.count))
+        }
+        try executor.run()
+        return executor.read("output")
+    }
+
+    /// Samples number `positions` of `seed`, `[positions, H, W, C]`.
+    ///
+    /// - Parameter progress: called with (network evaluations done, all) after each.
+    public func samples(
+        _ positions: Range<Int>, seed: UInt64, sampler: Sampler, progress: (Int, Int) throws -> Void = { _, _ in }
+    ) throws -> [Float] {
+        let noise = RandomStream(seed: seed, purpose: .sampling)
+        let latent = RandomStream(seed: seed, purpose: .samplingEta)
+        let batches = (positions.count + batch - 1) / batch
+        var result: [Float] = []
+        result.reserveCapacity(positions.count * sampleSize)
+        for number in 0..<batches {
+            let first = positions.lowerBound + number * batch
+            /// Draw `round` of every sample of the batch; the last batch is filled up with samples that are dropped.
+            func draw(_ stream: RandomStream, round: Int) -> [Float] {
+                (first..<first + batch).flatMap { stream.normals(count: sampleSize, epoch: round, position: $0) }
+            }
+            let batchSamples = try sampler.sample(
+                from: draw(noise, round: 0), usesEta: model.smd && model.eta == .normal,
+                selfCondition: model.selfCondition,
+                predict: { xt, timestep, eta, selfCondition in
+                    let timesteps = [Float](repeating: Float(timestep), count: batch)
+                    return try predict(xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition)
+                },
+                draw: { step, which in
+                    switch which {
+                    case .eta: draw(latent, round: step)
+                    case .noise: draw(noise, round: step + 1)
+                    }
+                },
+                onStep: { step, _ in try progress(number * sampler.steps + step + 1, batches * sampler.steps) })
+            result += batchSamples.prefix(min(batch, positions.upperBound - first) * sampleSize)
+        }
+        return result
+    }
+}
+
+/// Images as bytes: [−1, 1] to 0 … 255, rounded.
+public func pixels(_ images: [Float]) -> [UInt8] {
+    images.map { value in
+        let scaled = ((value + 1) * 127.5).rounded()
+        return scaled > 0 ? UInt8(min(scaled, 255)) : 0  // not-a-number becomes black
+    }
+}
+
+/// The part of `count` pieces of work that belongs to `rank`: as even as can be, in order.
+public func share(of count: Int, rank: Int, size: Int) -> Range<Int> {
+    count * rank / size..<count * (rank + 1) / size
+}

@@ -1,0 +1,19 @@
+import Foundation
+
+/// Turns SIGINT, SIGTERM and SIGUSR1 into a flag that the loop looks at once a step; a second SIGINT ends at once.
+struct StopSignals {
+    private nonisolated(unsafe) static var received: sig_atomic_t = 0
+
+    /// Installs the handlers.
+    init() {
+        for number in [SIGINT, SIGTERM, SIGUSR1] {
+            signal(number) { number in
+                StopSignals.received = 1
+                if number == SIGINT { signal(SIGINT, SIG_DFL) }
+            }
+        }
+    }
+
+    /// Whether a signal has come.
+    var requested: Bool { Self.received != 0 }
+}

@@ -1,0 +1,69 @@
+import CPUBackend
+import Communication
+import Configuration
+import Diffusion
+import Foundation
+import ImageData
+
+extension Trainer {
+    /// Draws a sample grid with the parameters and one with their average; the ranks share the work. The seed is fixed,
+    /// so the same picture grows from step to step.
+    func drawPreviews() throws {
+        let isPoints = configuration.model.size == 1
+        let count = isPoints ? max(configuration.previewCount, 2000) : configuration.previewCount
+        guard count > 0 else { return }
+        for (kind, arena) in [("raw", state.parameters), ("ema", state.ema)] {
+            let generator = try generator()
+            try generator.load(arena)
+            let mine = share(of: count, rank: communicator.rank, size: communicator.size)
+            let samples = try generator.samples(
+                mine, seed: configuration.seed, sampler: Sampler(configuration.diffusion))
+            let all = try communicator.gather(samples.withUnsafeBytes { Array($0) }).flatMap { $0 }
+            guard communicator.rank == 0 else { continue }
+            let path = folder.preview(step: step, kind)
+            do {
+                try Picture(samples: floats(all), configuration.model.size, configuration.model.channels, count: count)
+                    .write(to: path)
+            } catch {
+                observer.warn("the preview \(path) could not be written, training goes on: \(error)")
+            }
+        }
+        if communicator.rank == 0 { observer.say("drew \(folder.preview(step: step, "{raw,ema}"))") }
+    }
+
+    private func floats(_ bytes: [UInt8]) -> [Float] {
+        bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+    }
+}
+
+/// Samples as one picture: a grid of images, or a plot of points.
+public struct Picture {
+    let pixels: [UInt8]
+    let height: Int
+    let width: Int
+    let channels: Int
+
+    /// - Parameters:
+    ///   - samples: `[count, size, size, channels]`, images in [−1, 1].
+    ///   - columns: images in a row; nil makes the grid square.
+    public init(samples: [Float], _ size: Int, _ channels: Int, count: Int, columns: Int? = nil) {
+        if size == 1 {
+            (pixels, height, width) = pointPlot(
+                channels == 2 ? samples : stride(from: 0, to: samples.count, by: channels).flatMap { first in
+                    [samples[first], channels > 1 ? samples[first + 1] : 0]
+                })
+            self.channels = 1
+        } else {
+            let bytes = Training.pixels(samples)
+            (pixels, height, width) = imageGrid(
+                bytes, count: count, height: size, width: size, channels: channels,
+                columns: columns ?? Int(Double(count).squareRoot().rounded(.up)), scale: size < 48 ? 2 : 1)
+            self.channels = channels
+        }
+    }
+
+    /// Writes it as a PNG file.
+    public func write(to path: String) throws {
+        try PNG.write(pixels, height: height, width: width, channels: channels, to: path)
+    }
+}
