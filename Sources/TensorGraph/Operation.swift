@@ -136,3 +136,11 @@ extension Operation {
         }
     }
 }
+
+extension Operation {
+    /// The case's name alone, for tables.
+    public var name: String {
+        let text = String(describing: self)
+        return String(text.prefix { $0 != "(" })
+    }
+}

@@ -65,24 +65,29 @@ final class ModelState {
     }
 
     /// Fills an arena from a checkpoint's tensors.
-    ///
-    /// - Throws: ``TrainingError`` when a tensor is missing, unknown, or of another shape.
     func load(_ tensors: [NamedTensor], into memory: CPUMemory, of what: String) throws {
-        let known = Dictionary(uniqueKeysWithValues: zip(layout.parameters, layout.offsets).map { ($0.name, ($0, $1)) })
-        var missing = Set(known.keys)
-        for tensor in tensors {
-            guard let (parameter, offset) = known[tensor.name] else {
-                throw TrainingError("\(what) holds the tensor \(tensor.name), which this architecture does not have")
-            }
-            guard parameter.shape == tensor.shape else {
-                throw TrainingError(
-                    "\(what) holds \(tensor.name) with shape \(tensor.shape), this architecture wants \(parameter.shape)")
-            }
-            memory.write(tensor.values, at: offset)
-            missing.remove(tensor.name)
+        try Training.load(tensors, layout, into: memory, of: what)
+    }
+}
+
+/// Fills an arena of `layout` from a checkpoint's tensors.
+///
+/// - Throws: ``TrainingError`` when a tensor is missing, unknown, or of another shape.
+func load(_ tensors: [NamedTensor], _ layout: ParameterLayout, into memory: CPUMemory, of what: String) throws {
+    let known = Dictionary(uniqueKeysWithValues: zip(layout.parameters, layout.offsets).map { ($0.name, ($0, $1)) })
+    var missing = Set(known.keys)
+    for tensor in tensors {
+        guard let (parameter, offset) = known[tensor.name] else {
+            throw TrainingError("\(what) holds the tensor \(tensor.name), which this architecture does not have")
         }
-        if let name = missing.min() {
-            throw TrainingError("\(what) lacks \(missing.count) tensors of this architecture, \(name) among them")
+        guard parameter.shape == tensor.shape else {
+            throw TrainingError(
+                "\(what) holds \(tensor.name) with shape \(tensor.shape), this architecture wants \(parameter.shape)")
         }
+        memory.write(tensor.values, at: offset)
+        missing.remove(tensor.name)
+    }
+    if let name = missing.min() {
+        throw TrainingError("\(what) lacks \(missing.count) tensors of this architecture, \(name) among them")
     }
 }

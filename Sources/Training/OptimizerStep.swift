@@ -12,23 +12,24 @@ extension ModelState {
     /// Clips the gradient to the global norm, moves the parameters by Adam (Kingma and Ba 2015) and updates the average.
     ///
     /// - Parameter step: number of this update, from 1.
-    /// - Throws: ``TrainingError`` when the gradient is not finite; nothing is changed then.
-    func update(step: Int, learningRate: Double, _ optimizer: OptimizerConfiguration, _ average: EMAConfiguration) throws
-        -> UpdateReport
-    {
-        let norm = sumOfSquares(of: gradients, all).squareRoot()
+    /// - Throws: ``AgreedTrainingError`` when the gradient is not finite; nothing is changed then.
+    func update(
+        step: Int, learningRate: Double, _ optimizer: OptimizerConfiguration, _ average: EMAConfiguration,
+        on backend: CPUBackend
+    ) throws -> UpdateReport {
+        let norm = backend.sumOfSquares(of: gradients, all).squareRoot()
         guard norm.isFinite else {
-            throw TrainingError(
+            throw AgreedTrainingError(
                 "the gradient of step \(step) is not finite: lower learning_rate, or look at the data set "
                     + "(smd dataset verify)")
         }
         let clip = optimizer.clipNorm > 0 ? min(1, optimizer.clipNorm / (norm + 1e-6)) : 1
-        adamStep(
+        backend.adamStep(
             parameters: parameters, gradients: gradients, firstMoment: firstMoment, secondMoment: secondMoment,
-            range: all, learningRate: learningRate, beta1: optimizer.beta1, beta2: optimizer.beta2,
+            learningRate: learningRate, beta1: optimizer.beta1, beta2: optimizer.beta2,
             epsilon: optimizer.epsilon, step: step, gradientScale: clip)
         if let decay = averageDecay(step: step, average) {
-            decay == 0 ? copy(parameters, to: ema) : emaUpdate(ema: ema, parameters: parameters, range: all, decay: decay)
+            decay == 0 ? copy(parameters, to: ema) : backend.emaUpdate(ema, parameters: parameters, decay: decay)
         }
         return UpdateReport(gradientNorm: norm)
     }

@@ -175,7 +175,8 @@ public final class Trainer {
         let sums = try communicator.sum([loss, stopRequested ? 1 : 0, probe ?? 0])
         clock.begin(.optimizer)
         let update = try state.update(
-            step: step + 1, learningRate: configuration.learningRate, configuration.optimizer, configuration.ema)
+            step: step + 1, learningRate: configuration.learningRate, configuration.optimizer, configuration.ema,
+            on: backend)
         try executor.parametersChanged()
         let seconds = clock.end()
 

@@ -1,0 +1,150 @@
+import Foundation
+import HDF5
+
+/// The rows of a metrics file, all in memory.
+public struct MetricsTable: Equatable, Sendable {
+    /// Names of the columns; `step` is the first.
+    public let columns: [String]
+    /// The columns' values: `values[c][r]` is row `r` of `columns[c]`. All have the same length; a value that was not
+    /// measured is not-a-number.
+    public let values: [[Double]]
+    /// Units of the columns that have one.
+    public let units: [String: String]
+
+    /// Puts a table together from columns of one length.
+    public init(columns: [String], values: [[Double]], units: [String: String] = [:]) {
+        precondition(columns.count == values.count, "\(values.count) columns of values for \(columns)")
+        precondition(Set(values.map(\.count)).count <= 1, "columns of the lengths \(values.map(\.count))")
+        self.columns = columns
+        self.values = values
+        self.units = units
+    }
+
+    /// Reads a metrics file: one being written, finished, or left behind by a writer that was killed. A row counts
+    /// when all its columns are there. Tries a few times where a writer is in the way, for about a second at most.
+    ///
+    /// - Throws: `HDF5Error` or `StorageError` where the file is missing, damaged, or holds no metrics.
+    public static func read(_ path: String) throws -> MetricsTable {
+        let pausesMilliseconds = [20, 50, 100, 200]
+        for pause in pausesMilliseconds {
+            let file = try HDF5File.openSWMR(path)
+            // What a writer was just changing can look damaged for a moment.
+            if let table = try? table(of: file, path: path) { return table }
+            Thread.sleep(forTimeInterval: Double(pause) / 1000)
+        }
+        return try table(of: HDF5File.openSWMR(path), path: path)
+    }
+
+    private static func table(of file: HDF5File, path: String) throws -> MetricsTable {
+        let root = file.root
+        let step = MetricsWriter.stepColumn
+        let names: [String]
+        if case .string(let list)? = try root.attribute("columns") {
+            names = list.split(separator: ",").map(String.init)
+        } else {
+            names = [step] + (try root.names().filter { $0 != step })
+        }
+        guard root.isDataset(step), names.first == step else {
+            throw StorageError("\(path) holds no metrics: it has no data set /\(step)")
+        }
+        // Steps are written last, so their number is read first: every column is then at least that long.
+        let datasets = try names.map { try root.dataset($0) }
+        for dataset in datasets where dataset.shape.count != 1 || !dataset.isNumeric {
+            throw StorageError(
+                "\(path) holds no metrics: \(dataset.path) is \(dataset.elementType) of shape \(dataset.shape)")
+        }
+        let rows = datasets.map { $0.shape[0] }.min() ?? 0
+        guard datasets[0].elementType == .int64 else {
+            throw StorageError("\(path) holds no metrics: /\(step) is \(datasets[0].elementType), not int64")
+        }
+        var units: [String: String] = [:]
+        for (name, dataset) in zip(names, datasets) {
+            if case .string(let unit)? = try dataset.attribute("units") { units[name] = unit }
+        }
+        let values = try datasets.map { try $0.read(as: Double.self, offset: [0], count: [rows]) }
+        try file.close()
+        return MetricsTable(columns: names, values: values, units: units)
+    }
+
+    // MARK: Looking at rows
+
+    /// Number of rows.
+    public var rowCount: Int { values.first?.count ?? 0 }
+
+    /// The steps of the rows.
+    public var steps: [Int] { (column(MetricsWriter.stepColumn) ?? []).map { Int(exactly: $0) ?? Int.max } }
+
+    /// The values of a column, `nil` where there is none of that name.
+    public func column(_ name: String) -> [Double]? {
+        columns.firstIndex(of: name).map { values[$0] }
+    }
+
+    /// The values of a row, one a column.
+    public func row(_ index: Int) -> [Double] {
+        precondition((0..<rowCount).contains(index), "row \(index) of \(rowCount)")
+        return values.map { $0[index] }
+    }
+
+    /// The last rows, at most `count` of them.
+    public func last(_ count: Int) -> MetricsTable {
+        MetricsTable(columns: columns, values: values.map { Array($0.suffix(max(0, count))) }, units: units)
+    }
+
+    /// The rows up to a step, that one included.
+    public func upTo(step: Int) -> MetricsTable {
+        let steps = self.steps
+        let kept = steps.indices.filter { steps[$0] <= step }
+        return MetricsTable(columns: columns, values: values.map { column in kept.map { column[$0] } }, units: units)
+    }
+
+    /// The named columns only, in that order, `step` first.
+    ///
+    /// - Throws: `StorageError` where one is missing; it says which there are.
+    public func selecting(_ names: [String]) throws -> MetricsTable {
+        let wanted = [MetricsWriter.stepColumn] + names.filter { $0 != MetricsWriter.stepColumn }
+        let selected = try wanted.map { name in
+            guard let values = column(name) else {
+                throw StorageError("no column '\(name)'; there are \(columns.joined(separator: ", "))")
+            }
+            return values
+        }
+        return MetricsTable(columns: wanted, values: selected, units: units.filter { wanted.contains($0.key) })
+    }
+
+    /// Mean, smallest and largest of a column's numbers, not-a-number left out; `nil` where nothing is left.
+    public func summary(of name: String) -> (mean: Double, minimum: Double, maximum: Double)? {
+        let numbers = (column(name) ?? []).filter { !$0.isNaN }
+        guard let minimum = numbers.min(), let maximum = numbers.max() else { return nil }
+        return (numbers.reduce(0, +) / Double(numbers.count), minimum, maximum)
+    }
+
+    // MARK: As text
+
+    private static func text(_ value: Double, digits: Int?) -> String {
+        if value.isNaN { return "nan" }
+        if let whole = Int(exactly: value) { return String(whole) }
+        return digits.map { String(format: "%.\($0)g", value) } ?? "\(value)"
+    }
+
+    /// Lines of right-aligned columns under their names and units, five significant digits.
+    public func formatted() -> String {
+        var lines = [columns]
+        if !units.isEmpty { lines.append(columns.map { units[$0] ?? "" }) }
+        lines += (0..<rowCount).map { row(at: $0, digits: 5) }
+        let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
+        let padded = lines.map { line in
+            zip(line, widths).map { String(repeating: " ", count: $1 - $0.count) + $0 }.joined(separator: "  ")
+        }
+        return padded.joined(separator: "\n") + "\n"
+    }
+
+    /// Comma-separated values with a line of names, every digit kept.
+    public func csv() -> String {
+        let lines = [columns] + (0..<rowCount).map { row(at: $0, digits: nil) }
+        return lines.map { $0.joined(separator: ",") }.joined(separator: "\n") + "\n"
+    }
+
+    private func row(at index: Int, digits: Int?) -> [String] {
+        row(index).map { Self.text($0, digits: digits) }
+    }
+}

@@ -1,0 +1,73 @@
+import CPUBackend
+import Configuration
+import Foundation
+import HDF5
+import NeuralNetwork
+import Storage
+
+/// Which weights samples are drawn with.
+public enum SampleWeights: String, CaseIterable, Sendable {
+    /// The exponential moving average.
+    case ema
+    /// The parameters as the last step left them.
+    case raw
+}
+
+/// A checkpoint that samples are to be drawn from.
+public struct SamplingJob {
+    /// The run's configuration.
+    public let configuration: RunConfiguration
+    /// The same as stored.
+    public let json: String
+    /// Step of the checkpoint.
+    public let step: Int
+    private let path: String
+    private let tensors: [NamedTensor]
+
+    /// Reads and verifies the checkpoint at `path`.
+    public init(_ path: String, _ weights: SampleWeights) throws {
+        let checkpoint = try Checkpoint.read(path)
+        configuration = try RunConfiguration(json: checkpoint.config, name: path)
+        try configuration.model.validate()
+        json = checkpoint.config
+        step = checkpoint.step
+        self.path = path
+        tensors = weights == .ema ? checkpoint.ema : checkpoint.parameters
+    }
+
+    /// The network with the checkpoint's weights, for `batch` samples at a time.
+    public func generator(batch: Int) throws -> SampleGenerator {
+        let generator = try SampleGenerator(configuration.model, batch: batch, on: try CPUBackend())
+        try generator.load { layout, weights in
+            try load(tensors, layout, into: weights, of: path)
+        }
+        return generator
+    }
+}
+
+/// Files of samples.
+public enum SampleFile {
+    /// Writes samples `[count, H, W, C]` to `path`: `/images` (uint8, from [−1, 1]) or `/points` (float32), and
+    /// `attributes` at the root. The file appears under its name only when it is whole.
+    public static func write(
+        _ samples: [Float], count: Int, model: ModelConfiguration, to path: String, attributes: [String: AttributeValue]
+    ) throws {
+        let temporary = path + ".partial-\(getpid())"
+        do {
+            let file = try HDF5File.create(temporary, overwrite: true)
+            if model.size == 1 {
+                try file.root.write(samples, shape: [count, model.channels], to: "points")
+            } else {
+                try file.root.write(pixels(samples), shape: [count, model.size, model.size, model.channels], to: "images")
+            }
+            for (name, value) in attributes.sorted(by: { $0.key < $1.key }) { try file.root.setAttribute(name, value) }
+            try file.close()
+            guard rename(temporary, path) == 0 else {
+                throw TrainingError("cannot rename \(temporary) to \(path): \(String(cString: strerror(errno)))")
+            }
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+    }
+}

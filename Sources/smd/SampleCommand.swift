@@ -1,0 +1,122 @@
+import ArgumentParser
+import Communication
+import Configuration
+import Diffusion
+import Foundation
+import Storage
+import Training
+
+/// `smd sample`: images or points from a checkpoint.
+struct SampleCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "sample",
+        abstract: "Draw samples from a checkpoint.",
+        discussion: """
+            Writes /images (uint8, N×H×W×C) or /points (float32, N×D) with the settings as attributes. Sample k of a \
+            seed is the same whatever the number of samples and ranks. Needs nothing but the checkpoint.
+
+            Examples:
+              smd sample runs/fashion/checkpoints/step-00030000.h5 --count 64 --output samples.h5 --grid samples.png
+              smd sample CHECKPOINT --count 16 --output few.h5 --sampler ddim --steps 10
+              mpirun -n 8 smd sample CHECKPOINT --count 50000 --output many.h5 --sampler ancestral
+            """)
+
+    @Argument(help: "The checkpoint.", completion: .file(extensions: ["h5"]))
+    var checkpoint: String
+
+    @Option(help: "Number of samples.")
+    var count = 64
+
+    @Option(help: ArgumentHelp("File to write.", valueName: "samples.h5"), completion: .file(extensions: ["h5"]))
+    var output: String
+
+    @Option(help: ArgumentHelp("Also draw the samples as a picture.", valueName: "grid.png"), completion: .file())
+    var grid: String?
+
+    @Option(help: "Sampler, ddim or ancestral; default: that of the checkpoint's configuration.")
+    var sampler: SamplerKind?
+
+    @Option(help: "Network evaluations a sample; default: that of the checkpoint's configuration.")
+    var steps: Int?
+
+    @Option(help: "Share of step noise of ddim, 0 to 1; default: that of the checkpoint's configuration.")
+    var ddimEta: Double?
+
+    @Option(help: "Seed; sample k of a seed is always the same.")
+    var seed: UInt64 = 0
+
+    @Option(help: "Weights: ema (the moving average) or raw.")
+    var weights = SampleWeights.ema
+
+    @Option(help: "Samples computed at a time on each rank.")
+    var batch = 32
+
+    @Flag(help: "Write over existing files.")
+    var overwrite = false
+
+    func validate() throws {
+        guard (1...100_000_000).contains(count) else { throw ValidationError("--count is \(count); it must be positive") }
+        guard (1...4096).contains(batch) else { throw ValidationError("--batch is \(batch); it must be in 1 ... 4096") }
+    }
+
+    func run() throws {
+        try onAllRanks { communicator in
+            let job = try communicator.together("reading the checkpoint") {
+                let job = try SamplingJob(checkpoint, weights)
+                return job
+            }
+            var diffusion = job.configuration.diffusion
+            if let sampler { diffusion.sampler = sampler }
+            if let steps { diffusion.samplingSteps = steps }
+            if let ddimEta { diffusion.ddimEta = ddimEta }
+            try communicator.together("checking the sampler's settings") {
+                try diffusion.validate()
+                if communicator.rank == 0 { try refuseExisting() }
+            }
+            let progress = CountProgress(unit: "network evaluations")
+            let mine = share(of: count, rank: communicator.rank, size: communicator.size)
+            let samples = try communicator.together("sampling") {
+                let generator = try job.generator(batch: max(1, min(batch, mine.count)))
+                return try generator.samples(mine, seed: seed, sampler: Sampler(diffusion)) { done, all in
+                    if communicator.rank == 0 { progress.update(done, of: all) }
+                }
+            }
+            let bytes = samples.withUnsafeBytes { Array($0) }
+            let all = try communicator.gather(bytes)
+            try communicator.together("writing the samples") {
+                guard communicator.rank == 0 else { return }
+                let values = all.flatMap { part in part.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) } }
+                try write(values, job, diffusion)
+                progress.note("wrote \(count) samples to \(output)\(grid.map { " and \($0)" } ?? "")")
+            }
+        }
+    }
+
+    private func refuseExisting() throws {
+        guard !overwrite else { return }
+        for path in [output, grid].compactMap({ $0 }) where FileManager.default.fileExists(atPath: path) {
+            throw CommandFailure(.cannotCreateOutput, "\(path) exists: choose another name, or add --overwrite")
+        }
+    }
+
+    private func write(_ values: [Float], _ job: SamplingJob, _ diffusion: DiffusionConfiguration) throws {
+        try creatingOutput {
+            try SampleFile.write(
+                values, count: count, model: job.configuration.model, to: output,
+                attributes: [
+                    "checkpoint": .string(checkpoint), "checkpoint_step": .integer(job.step), "seed": .string("\(seed)"),
+                    "weights": .string(weights.rawValue), "sampler": .string(diffusion.sampler.rawValue),
+                    "sampling_steps": .integer(diffusion.samplingSteps), "ddim_eta": .double(diffusion.ddimEta),
+                    "clip_denoised": .boolean(diffusion.clipDenoised), "config": .string(job.json),
+                    "version": .string(Release.version),
+                ])
+            if let grid {
+                let model = job.configuration.model
+                try Picture(samples: values, model.size, model.channels, count: count).write(to: grid)
+            }
+        }
+    }
+}
+
+extension SamplerKind: ExpressibleByArgument {}
+extension SampleWeights: ExpressibleByArgument {}

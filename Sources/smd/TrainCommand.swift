@@ -1,0 +1,116 @@
+import ArgumentParser
+import Communication
+import Configuration
+import Foundation
+import Training
+
+/// `smd train`: the main job.
+struct TrainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "train",
+        abstract: "Train a model; launch it with mpirun or srun for several ranks.",
+        discussion: """
+            Writes RUN/metrics.h5 (one row a step), RUN/checkpoints/step-N.h5 and RUN/previews/step-N-{raw,ema}.png. \
+            An existing run is never written over: continue it with --resume auto. On SIGINT, SIGTERM or SIGUSR1 all \
+            ranks stop after the same step, save a checkpoint and end with status 75.
+
+            Examples:
+              smd train launch/presets/fashion.yaml --set data=fashion-mnist.h5 --output runs/fashion
+              mpirun -n 16 smd train cifar --set data=cifar10.h5 --output runs/cifar --resume auto
+              smd train fashion --set model.smd=false --set steps=5000 --output runs/vanilla
+              smd train fashion --set batch_size=256 --output runs/x --dry-run
+            """)
+
+    @Argument(help: "Configuration: a YAML file, or the name of a preset.", completion: .file(extensions: ["yaml"]))
+    var config: String
+
+    @OptionGroup var overrides: ConfigurationOverrides
+
+    @Option(help: ArgumentHelp("Folder of the run; made if it is missing.", valueName: "run"), completion: .directory)
+    var output: String
+
+    @Option(help: ArgumentHelp("Where to start: none, auto (newest good checkpoint of the run), or a checkpoint.",
+        valueName: "auto|none|checkpoint"))
+    var resume = "none"
+
+    @Flag(help: "Print the resolved configuration as JSON and stop.")
+    var dryRun = false
+
+    func run() throws {
+        try onAllRanks { communicator in
+            let configuration = try communicator.together("reading the configuration") {
+                try RunConfiguration.load(fileOrPreset: config, overrides)
+            }
+            if dryRun {
+                try communicator.together("checking the configuration") {
+                    try configuration.validate(ranks: communicator.size)
+                }
+                if communicator.rank == 0 { try printOut(configuration.resolvedJSON()) }
+                return
+            }
+            let observer = TrainingProgress(configuration)
+            let trainer = try Trainer(
+                configuration, output: output, resume: startingPoint, version: Release.version,
+                communicator: communicator, observer: observer)
+            if communicator.rank == 0 { announce(trainer, configuration, communicator, observer) }
+            let outcome = try trainer.run()
+            observer.finish()
+            if outcome == .interrupted {
+                if communicator.rank == 0 {
+                    observer.say("stopped after step \(trainer.step); continue with --resume auto")
+                }
+                throw ExitCode(ExitStatus.tryAgain.rawValue)
+            }
+        }
+    }
+
+    private var startingPoint: Resume {
+        switch resume {
+        case "none": .none
+        case "auto": .auto
+        default: .checkpoint(resume)
+        }
+    }
+
+    private func announce(
+        _ trainer: Trainer, _ configuration: RunConfiguration, _ communicator: any Communicator,
+        _ observer: TrainingProgress
+    ) {
+        let micro = trainer.microBatchPlan
+        observer.say(
+            "training \(configuration.model.smd ? "SMD" : "vanilla DDPM"), \(grouped(trainer.parameterCount)) parameters, "
+                + "on \(grouped(trainer.dataCount)) samples of \(configuration.data)")
+        observer.say(
+            "\(communicator.size) \(communicator.size == 1 ? "rank" : "ranks") × \(micro.perRank) micro-batches of "
+                + "\(micro.size) = batch \(configuration.batchSize); steps \(trainer.step) to \(configuration.steps)")
+    }
+}
+
+/// Progress of a run on standard output; made on every rank, told only on rank 0.
+private final class TrainingProgress: TrainingObserver {
+    private let steps: Int
+    private var line: ProgressLine
+    private let clock = ContinuousClock()
+    private let start: ContinuousClock.Instant
+
+    init(_ configuration: RunConfiguration) {
+        steps = configuration.steps
+        line = ProgressLine(output: .standard(), logEvery: configuration.logEvery)
+        start = clock.now
+    }
+
+    func say(_ text: String) { line.note(text) }
+
+    func warn(_ text: String) {
+        line.finish()
+        FileHandle.standardError.write(Data("smd: warning: \(printable(text))\n".utf8))
+    }
+
+    func stepped(_ report: StepReport) {
+        line.update(
+            Progress(step: report.step, steps: steps, loss: report.loss, imagesPerSecond: report.imagesPerSecond),
+            now: (clock.now - start).seconds)
+    }
+
+    func finish() { line.finish() }
+}
