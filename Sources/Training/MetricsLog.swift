@@ -21,8 +21,8 @@ struct MetricsLog {
     /// Opens the file at `path`: new, or continued after `step` with later rows dropped.
     init(path: String, continueAfterStep step: Int?) throws {
         writer = try MetricsWriter(
-            path: path, columns: Self.columns.map(\.name), continueAfterStep: step,
-            units: Dictionary(uniqueKeysWithValues: Self.columns.map { ($0.name, $0.unit) }))
+            path: path, columns: Self.columns.map(\.name),
+            units: Dictionary(uniqueKeysWithValues: Self.columns.map { ($0.name, $0.unit) }), continueAfterStep: step)
     }
 
     func append(_ report: StepReport, _ clock: StepClock, etaVariance: Double?, learningRate: Double) throws {

@@ -201,6 +201,6 @@ private func median(_ values: [Double]) -> Double {
 /// Largest resident set of this process so far.
 private func peakResidentBytes() -> Int {
     var usage = rusage()
-    getrusage(RUSAGE_SELF, &usage)
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return usage.ru_maxrss * 1024
 }

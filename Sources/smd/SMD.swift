@@ -20,7 +20,11 @@ struct SMD: ParsableCommand {
         version: Release.version,
         subcommands: [
             DatasetCommand.self,
+            TrainCommand.self,
+            SampleCommand.self,
+            PlanCommand.self,
             CheckpointCommand.self,
+            BenchCommand.self,
             ConformanceCommand.self,
         ]
     )

@@ -73,12 +73,12 @@ struct SampleCommand: ParsableCommand {
                 try diffusion.validate()
                 if communicator.rank == 0 { try refuseExisting() }
             }
-            let progress = CountProgress(unit: "network evaluations")
+            let progress = DatasetProgress("sampling", unit: "network evaluations")
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
             let samples = try communicator.together("sampling") {
                 let generator = try job.generator(batch: max(1, min(batch, mine.count)))
                 return try generator.samples(mine, seed: seed, sampler: Sampler(diffusion)) { done, all in
-                    if communicator.rank == 0 { progress.update(done, of: all) }
+                    if communicator.rank == 0 { progress.update(done, all) }
                 }
             }
             let bytes = samples.withUnsafeBytes { Array($0) }
@@ -87,7 +87,7 @@ struct SampleCommand: ParsableCommand {
                 guard communicator.rank == 0 else { return }
                 let values = all.flatMap { part in part.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) } }
                 try write(values, job, diffusion)
-                progress.note("wrote \(count) samples to \(output)\(grid.map { " and \($0)" } ?? "")")
+                progress.report("wrote \(count) samples to \(output)\(grid.map { " and \($0)" } ?? "")")
             }
         }
     }
