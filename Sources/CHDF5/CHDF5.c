@@ -15,7 +15,10 @@ static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local char last_error[1024];
 
 void chdf5_enter(void) {
+    static int prepared = 0;
     pthread_mutex_lock(&gate);
+    // At exit libhdf5 would close what is still open, and crash on a file whose writes have failed.
+    if (!prepared) prepared = 1, H5dont_atexit();
     // The switch belongs to a thread's error stack, so one call at start would not silence other threads.
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     last_error[0] = 0;

@@ -34,14 +34,14 @@ struct AttributeStore {
     func names() throws -> [String] {
         var packed: UnsafeMutablePointer<CChar>?
         var bytes = 0
-        try check(
+        try handle.file.check(
             chdf5_attribute_names(handle.id, &packed, &bytes), "cannot list the attributes of \(handle.place)")
         return takeStrings(packed, bytes: bytes)
     }
 
     func exists(_ name: String) throws -> Bool {
         var exists: Int32 = 0
-        try check(chdf5_attribute_exists(handle.id, name, &exists), action("look for", name))
+        try handle.file.check(chdf5_attribute_exists(handle.id, name, &exists), action("look for", name))
         return exists != 0
     }
 
@@ -54,7 +54,8 @@ struct AttributeStore {
         var isList: Int32 = 0
         var count = 0
         var data: UnsafeMutableRawPointer?
-        try check(chdf5_attribute_read(handle.id, name, &kind, &isList, &count, &data), action("read", name))
+        try handle.file.check(
+            chdf5_attribute_read(handle.id, name, &kind, &isList, &count, &data), action("read", name))
         defer { chdf5_free(data) }
         guard let data else { throw HDF5Error("\(action("read", name)): no data") }
         return try body(Int(kind), isList != 0, count, UnsafeRawPointer(data))
@@ -95,7 +96,7 @@ struct AttributeStore {
 
     private func write(_ name: String, kind: Int, isList: Bool, count: Int, data: UnsafeRawPointer?) throws {
         try checkText(name, "the attribute name '\(name)'")
-        try check(
+        try handle.file.check(
             chdf5_attribute_write(handle.id, name, Int32(kind), isList ? 1 : 0, count, data), action("write", name))
     }
 

@@ -29,7 +29,7 @@ public final class HDF5Dataset {
         var bytes = 0
         let name = try withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
             guard let start = buffer.baseAddress else { return "" }
-            try check(
+            try handle.file.check(
                 chdf5_dataset_type(handle.id, &type, &numeric, &bytes, start, buffer.count),
                 "cannot read the type of \(handle.place)")
             return String(cString: start)
@@ -51,7 +51,7 @@ public final class HDF5Dataset {
         var dims = [UInt64](repeating: 0, count: room)
         var most = dims
         var chunk = dims
-        try check(
+        try handle.file.check(
             chdf5_dataset_shape(handle.id, &rank, &dims, &most, &chunk), "cannot read the shape of \(handle.place)")
         let count = Int(rank)
         // Elements are counted in Int and held in memory as at least one byte each, at most eight.
@@ -102,7 +102,7 @@ public final class HDF5Dataset {
             throw HDF5Error("\(handle.place) holds \(elementType) elements, which are not numbers")
         }
         guard buffer.count > 0, let start = buffer.baseAddress else { return }
-        try check(
+        try handle.file.check(
             chdf5_dataset_read(
                 handle.id, T.code, Int32(shape.count), offset.map(UInt64.init), count.map(UInt64.init), start),
             "cannot read \(handle.place)")
@@ -118,7 +118,7 @@ public final class HDF5Dataset {
         try checkPlausible(elements: count)
         var packed: UnsafeMutablePointer<CChar>?
         var bytes = 0
-        try check(chdf5_dataset_read_strings(handle.id, &packed, &bytes), "cannot read \(handle.place)")
+        try handle.file.check(chdf5_dataset_read_strings(handle.id, &packed, &bytes), "cannot read \(handle.place)")
         return takeStrings(packed, bytes: bytes)
     }
 
@@ -127,7 +127,7 @@ public final class HDF5Dataset {
     private func checkPlausible(elements: Int) throws {
         guard elements > 1 << 28 else { return }
         var stored: UInt64 = 0
-        try check(chdf5_dataset_storage(handle.id, &stored), "cannot read the size of \(handle.place)")
+        try handle.file.check(chdf5_dataset_storage(handle.id, &stored), "cannot read the size of \(handle.place)")
         if UInt64(elements) / 1100 > stored / UInt64(max(elementBytes, 1)) {
             throw HDF5Error("\(handle.place) claims \(elements) elements but stores only \(stored) bytes")
         }
@@ -168,7 +168,7 @@ public final class HDF5Dataset {
     public func write<T: HDF5Scalar>(_ values: UnsafeBufferPointer<T>, offset: [Int], count: [Int]) throws {
         checkBox(offset: offset, count: count, values: values.count)
         guard let start = values.baseAddress, !values.isEmpty else { return }
-        try check(
+        try handle.file.check(
             chdf5_dataset_write(
                 handle.id, T.code, Int32(shape.count), offset.map(UInt64.init), count.map(UInt64.init), start),
             "cannot write \(handle.place)")
@@ -185,7 +185,8 @@ public final class HDF5Dataset {
             try checkText(value, "a text in \(handle.place)")
             packed.append(contentsOf: value.utf8CString)
         }
-        try check(chdf5_dataset_write_strings(handle.id, packed, values.count), "cannot write \(handle.place)")
+        try handle.file.check(
+            chdf5_dataset_write_strings(handle.id, packed, values.count), "cannot write \(handle.place)")
     }
 
     /// Changes the lengths of the axes, within `maximumShape`. New elements are zero.
@@ -196,7 +197,8 @@ public final class HDF5Dataset {
         for (length, most) in zip(shape, maximumShape) {
             precondition(length >= 0 && length <= most ?? Int.max, "\(shape) exceeds \(maximumShape)")
         }
-        try check(chdf5_dataset_extend(handle.id, shape.map(UInt64.init)), "cannot extend \(handle.place) to \(shape)")
+        try handle.file.check(
+            chdf5_dataset_extend(handle.id, shape.map(UInt64.init)), "cannot extend \(handle.place) to \(shape)")
         self.shape = shape
     }
 
@@ -204,14 +206,14 @@ public final class HDF5Dataset {
     ///
     /// - Throws: `HDF5Error` where the file cannot be written.
     public func flush() throws {
-        try check(chdf5_dataset_flush(handle.id), "cannot write \(handle.place)")
+        try handle.file.check(chdf5_dataset_flush(handle.id), "cannot write \(handle.place)")
     }
 
     /// Looks again at what a writer has appended, and updates `shape`.
     ///
     /// - Throws: `HDF5Error` where the file cannot be read.
     public func refresh() throws {
-        try check(chdf5_dataset_refresh(handle.id), "cannot read \(handle.place) again")
+        try handle.file.check(chdf5_dataset_refresh(handle.id), "cannot read \(handle.place) again")
         shape = try Self.layout(handle, elementBytes: elementBytes).shape
     }
 

@@ -1,4 +1,5 @@
 import CHDF5
+import Foundation
 
 /// What went wrong with an HDF5 file, in one line: the action, the file and object, and the cause.
 public struct HDF5Error: Error, CustomStringConvertible, Sendable {
@@ -16,8 +17,17 @@ func lastReason() -> String {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1024) { buffer in
         guard let start = buffer.baseAddress else { return "" }
         chdf5_error_text(start, buffer.count)
-        return String(cString: start)
+        return shortened(String(cString: start))
     }
+}
+
+/// Of "file write failed: time = …, errno = 28, error message = 'No space left on device', …" keeps what a user needs.
+private func shortened(_ reason: String) -> String {
+    let mark = "error message = '"
+    guard let message = reason.range(of: mark), let end = reason[message.upperBound...].firstIndex(of: "'"),
+        let what = reason.firstIndex(where: { $0 == ":" || $0 == "," })
+    else { return reason }
+    return "\(reason[..<what]): \(reason[message.upperBound..<end])"
 }
 
 /// The one funnel for the shim's return codes.

@@ -78,11 +78,11 @@ public final class HDF5File {
     /// - Throws: `HDF5Error` where memory is short.
     public func image() throws -> [UInt8] {
         var bytes = 0
-        try check(chdf5_file_image_size(handle.id, &bytes), "cannot measure \(name)")
+        try handle.check(chdf5_file_image_size(handle.id, &bytes), "cannot measure \(name)")
         return try [UInt8](unsafeUninitializedCapacity: userBlockBytes + bytes) { buffer, filled in
             buffer[..<userBlockBytes].initialize(repeating: 0)
             let rest = UnsafeMutableBufferPointer(rebasing: buffer[userBlockBytes...])
-            try check(chdf5_file_image(handle.id, rest.baseAddress, bytes), "cannot copy \(name)")
+            try handle.check(chdf5_file_image(handle.id, rest.baseAddress, bytes), "cannot copy \(name)")
             filled = userBlockBytes + bytes
         }
     }
@@ -103,7 +103,7 @@ public final class HDF5File {
     ///
     /// - Throws: `HDF5Error` where the file cannot be written.
     public func startSWMRWriting() throws {
-        try check(chdf5_file_start_swmr_write(handle.id), "cannot share \(name) with readers")
+        try handle.check(chdf5_file_start_swmr_write(handle.id), "cannot share \(name) with readers")
     }
 
     /// Opens for reading a file made with `createForSWMR`: one still being written, finished, or left behind by a
@@ -130,7 +130,7 @@ public final class HDF5File {
     ///
     /// - Throws: `HDF5Error` where the file cannot be written.
     public func flush() throws {
-        try check(chdf5_file_flush(handle.id), "cannot write \(name)")
+        try handle.check(chdf5_file_flush(handle.id), "cannot write \(name)")
     }
 
     /// Writes what is left and closes the file with its groups and data sets. A second call does nothing.

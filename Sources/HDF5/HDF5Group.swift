@@ -12,7 +12,7 @@ public final class HDF5Group {
     /// Opens the group at `path` of an open file or group.
     init(parent: chdf5_id, file: FileHandle, path: String, full: String) throws {
         var id: chdf5_id = 0
-        try check(chdf5_group_open(parent, path, &id), "cannot open the group \(full) in \(file.name)")
+        try file.check(chdf5_group_open(parent, path, &id), "cannot open the group \(full) in \(file.name)")
         handle = ObjectHandle(id: id, file: file, path: full, close: chdf5_group_close)
     }
 
@@ -25,12 +25,13 @@ public final class HDF5Group {
     public func names() throws -> [String] {
         var packed: UnsafeMutablePointer<CChar>?
         var bytes = 0
-        try check(chdf5_group_names(handle.id, &packed, &bytes), "cannot list \(handle.place)")
+        try handle.file.check(chdf5_group_names(handle.id, &packed, &bytes), "cannot list \(handle.place)")
         return takeStrings(packed, bytes: bytes)
     }
 
     private func kind(_ path: String) -> Int {
         var kind = Int32(CHDF5_MISSING)
+        guard handle.file.isOpen else { return CHDF5_MISSING }
         return chdf5_object_kind(handle.id, path, &kind) == 0 ? Int(kind) : CHDF5_MISSING
     }
 
@@ -46,6 +47,7 @@ public final class HDF5Group {
     public func isDataset(_ path: String) -> Bool { kind(path) == CHDF5_DATASET }
 
     private func require(_ wanted: Int, _ word: String, _ path: String) throws {
+        try handle.file.check(0, "cannot open \(handle.path(of: path)) in \(handle.file.name)")
         let found = kind(path)
         let other = found == CHDF5_GROUP ? "a group" : found == CHDF5_DATASET ? "a data set" : "a named type"
         if found == CHDF5_MISSING {
@@ -72,7 +74,7 @@ public final class HDF5Group {
         let full = handle.path(of: path)
         try checkText(path, "the group name '\(path)'")
         var id: chdf5_id = 0
-        try check(
+        try handle.file.check(
             chdf5_group_create(handle.id, path, &id), "cannot create the group \(full) in \(handle.file.name)")
         return HDF5Group(handle: ObjectHandle(id: id, file: handle.file, path: full, close: chdf5_group_close))
     }
@@ -85,7 +87,7 @@ public final class HDF5Group {
         try require(CHDF5_DATASET, "data set", path)
         let full = handle.path(of: path)
         var id: chdf5_id = 0
-        try check(
+        try handle.file.check(
             chdf5_dataset_open(handle.id, path, &id), "cannot open the data set \(full) in \(handle.file.name)")
         return try HDF5Dataset(
             handle: ObjectHandle(id: id, file: handle.file, path: full, close: chdf5_dataset_close))
@@ -115,7 +117,7 @@ public final class HDF5Group {
         try checkText(path, "the data set name '\(path)'")
         let most = maximumShape?.map { $0.map(UInt64.init) ?? UInt64.max }
         var id: chdf5_id = 0
-        try check(
+        try handle.file.check(
             chdf5_dataset_create(
                 handle.id, path, code, Int32(shape.count), shape.map(UInt64.init), most, chunk?.map(UInt64.init),
                 Int32(deflate ?? -1), &id), "cannot create the data set \(full) in \(handle.file.name)")

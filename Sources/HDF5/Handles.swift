@@ -12,14 +12,27 @@ final class FileHandle {
         self.name = name
     }
 
+    /// The funnel for calls on an open file. After the system has refused a write, libhdf5 1.10 crashes when the file
+    /// is closed: it is then never touched again.
+    func check(_ call: @autoclosure () -> Int32, _ action: @autoclosure () -> String) throws {
+        if !isOpen { throw HDF5Error("\(action()): the file is closed, or a write to it has failed") }
+        if call() != 0 {
+            let reason = lastReason()
+            if reason.contains("write failed") { isOpen = false }
+            throw HDF5Error("\(action()): \(reason)")
+        }
+    }
+
     func close() throws {
         guard isOpen else { return }
-        isOpen = false
-        try check(chdf5_file_close(id), "cannot finish writing or close \(name)")
+        // Whatever the system refuses shall be refused here, not while closing.
+        try check(chdf5_file_flush(id), "cannot finish writing \(name)")
+        defer { isOpen = false }
+        try check(chdf5_file_close(id), "cannot close \(name)")
     }
 
     deinit {
-        if isOpen { _ = chdf5_file_close(id) }
+        try? close()
     }
 }
 

@@ -106,9 +106,10 @@ public final class MetricsWriter {
             return try MetricsTable.read(path)
         } catch {
             var aside = path + ".damaged"
-            for number in 2... where FileManager.default.fileExists(atPath: aside) {
+            var number = 2
+            while FileManager.default.fileExists(atPath: aside) {
                 aside = path + ".damaged-\(number)"
-                if !FileManager.default.fileExists(atPath: aside) { break }
+                number += 1
             }
             guard rename(path, aside) == 0 else { throw error }
             report("the metrics so far cannot be read and are kept as \(aside): \(error)")

@@ -12,6 +12,13 @@ import Storage
             case "checkpoint-limited":  // no file may grow past 4 KiB
                 limitFileSize(4096)
                 try writeCheckpoint(arguments[2])
+            case "metrics-killed":
+                let writer = try writeMetrics(arguments[2], rows: 2500)
+                try writer.append(step: 9999, values: [0, 0])  // not flushed
+                kill(getpid(), SIGKILL)
+            case "metrics-limited":  // no file may grow past 64 KiB
+                limitFileSize(65536)
+                _ = try writeMetrics(arguments[2], rows: 100_000)
             default: exit("unknown mode \(arguments[1])")
             }
         } catch {
@@ -34,6 +41,18 @@ import Storage
             attributes: ["ema_updates": .integer(3)], parameters: tensors, ema: tensors, firstMoment: tensors,
             secondMoment: tensors)
         try checkpoint.write(to: path)
+    }
+
+    /// Rows `step, loss = 1 / step, seconds = step`, flushed after every 100 and at the end; not closed.
+    private static func writeMetrics(_ path: String, rows: Int) throws -> MetricsWriter {
+        let writer = try MetricsWriter(
+            path: path, columns: ["loss", "seconds"], units: ["seconds": "s"], continueAfterStep: nil)
+        for step in 1...rows {
+            try writer.append(step: step, values: [1 / Double(step), Double(step)])
+            if step % 100 == 0 { try writer.flush() }
+        }
+        try writer.flush()
+        return writer
     }
 
     private static func limitFileSize(_ bytes: UInt) {
