@@ -103,7 +103,10 @@ let package = Package(
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "ConformanceTests", dependencies: ["Conformance", "HDF5", "ReferenceBackend", "TestSupport"],
+            name: "ConformanceTests",
+            dependencies: [
+                "Conformance", "CPUBackend", "HDF5", "ReferenceBackend", "TestSupport", "smd",
+            ],
             swiftSettings: strict),
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(

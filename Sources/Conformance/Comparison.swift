@@ -2,7 +2,7 @@
 public struct Measurement: Equatable, Sendable, Codable {
     /// What was compared, e.g. `gradients`.
     public let quantity: String
-    /// The largest error; infinite where one side is not a number and the other is.
+    /// The largest error; infinite where one side is finite and the other, infinite or not a number, is not.
     public internal(set) var error: Double
     /// The largest error that is allowed.
     public let tolerance: Double
@@ -36,7 +36,7 @@ public struct Measurement: Equatable, Sendable, Codable {
                 difference = a.isFinite ? max(difference, abs(a - b)) : .infinity
             } else {
                 nonFinite += 1
-                if !(a == b || a.isNaN && b.isNaN) { difference = .infinity }
+                if a.isFinite { difference = .infinity }
             }
             if difference == .infinity { break }
         }

@@ -90,7 +90,7 @@ struct DenoiserCase {
         }
         let output = try images("output")
         m.compare("output", tolerance: 1e-4, pass.output, output, "\(group)/output")
-        m.compare("output", tolerance: 1e-4, plain, output, "\(group)/output (inference)")
+        m.compare("output (inference)", tolerance: 1e-4, plain, output, "\(group)/output")
         let loss = pass.loss.reduce(0) { $0 + Double($1) } / Double(pass.loss.count)
         m.compare("loss", tolerance: 1e-4, [loss], [try file.double("\(group)/loss")], "\(group)/loss")
         let norm = pass.gradients.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()

@@ -21,14 +21,14 @@ extension CaseReport {
             missed.isEmpty
             ? "pass"
             : "FAIL: "
-                + missed.map { "\($0.quantity) is off by \(Self.short($0.error)) at \($0.worst)" }
+                + missed.map { "\($0.quantity) has an error of \(Self.short($0.error)) at \($0.worst)" }
                 .joined(separator: "; ")
         return (["\(path)", "  \(summary)"] + lines + notes.map { "  note: \($0)" } + ["  \(verdict)"])
             .joined(separator: "\n")
     }
 
     private static func short(_ error: Double) -> String {
-        error.isFinite ? String(format: "%.1e", error) : "not a number"
+        error.isFinite ? String(format: "%.1e", error) : "not finite"
     }
 }
 

@@ -1,17 +1,53 @@
+import CPUBackend
 import Conformance
 import ReferenceBackend
 import TestSupport
 import Testing
 
 @Suite struct GoldenTests {
+    static let vanilla = ["x_t", "output", "output (inference)", "loss", "gradient_norm", "gradients"]
+    static let final = [
+        "final parameters", "ema", "final parameters (Adam in float64)", "ema (Adam in float64)",
+    ]
+    static let smd = ["x_t", "z", "output", "output (inference)", "loss", "gradient_norm", "gradients"]
+
+    /// Every reference file, and that nothing of it was left out.
     @Test(arguments: [
-        "ddpm-v-sigmoid-8x8x3", "sampler-ancestral-ddpm-noclip-T8", "sampler-ancestral-smd-T10",
-        "sampler-ddim-eta0.5-smd-T50-S7", "schedules", "smd-noise-linear-minsnr-16x16x1", "smd-v-sigmoid-8x8x3",
-        "smd-x0-cosine-vector2",
+        ("ddpm-v-sigmoid-8x8x3", vanilla + final), ("smd-noise-linear-minsnr-16x16x1", smd + final),
+        ("smd-v-sigmoid-8x8x3", smd + final), ("smd-x0-cosine-vector2", smd + final),
+        ("sampler-ancestral-ddpm-noclip-T8", ["trajectory"]), ("sampler-ancestral-smd-T10", ["trajectory"]),
+        ("sampler-ddim-eta0.5-smd-T50-S7", ["trajectory"]), ("schedules", ["betas"]),
     ])
-    func reference(name: String) throws {
-        let report = try Conformance.run("\(goldenFolder)/\(name).h5", on: ReferenceBackend())
-        print(report.table)
-        #expect(report.passes)
+    func referenceCasesPass(name: String, quantities: [String]) throws {
+        let report = try Conformance.run("\(goldenFolder)/\(name).h5", on: CPUBackend())
+        #expect(report.passes, "\(report.table)")
+        #expect(report.measurements.map(\.quantity) == quantities)
+        #expect(report.measurements.allSatisfy { !$0.worst.isEmpty })
+    }
+
+    @Test func tolerancesAreThoseOfAFloat32Implementation() throws {
+        let report = try Conformance.run("\(goldenFolder)/smd-x0-cosine-vector2.h5", on: CPUBackend())
+        let tolerances = Dictionary(uniqueKeysWithValues: report.measurements.map { ($0.quantity, $0) })
+        for name in ["x_t", "z", "output", "loss", "gradient_norm"] {
+            #expect(tolerances[name]?.tolerance == 1e-4 && tolerances[name]?.isRelative == true)
+        }
+        #expect(tolerances["gradients"]?.tolerance == 3e-4 && tolerances["gradients"]?.isRelative == true)
+        for name in ["final parameters", "ema"] {
+            #expect(tolerances[name]?.tolerance == 2e-4 && tolerances[name]?.isRelative == false)
+        }
+    }
+
+    /// In double precision nothing but the rounding of the file to float32 is left.
+    @Test func doublePrecisionAgreesToTheRoundingOfTheFile() throws {
+        let report = try Conformance.run("\(goldenFolder)/smd-x0-cosine-vector2.h5", on: ReferenceBackend())
+        for measurement in report.measurements { #expect(measurement.error < 2e-6, "\(measurement)") }
+    }
+
+    /// The reference's own trajectory holds no numbers (its linear schedule over 8 steps has β > 1): that is said.
+    @Test func valuesThatCannotBeComparedAreCounted() throws {
+        let path = "\(goldenFolder)/sampler-ancestral-ddpm-noclip-T8.h5"
+        let report = try Conformance.run(path, on: CPUBackend())
+        #expect(report.measurements.map(\.nonFinite) == [3072])
+        #expect(report.notes.count == 1 && report.table.contains("note: 3072 reference values of trajectory"))
     }
 }
