@@ -10,7 +10,6 @@ let package = Package(
     products: [.executable(name: "smd", targets: ["smd"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "3.12.3"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
@@ -65,7 +64,7 @@ let package = Package(
             name: "Training",
             dependencies: [
                 "Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "Philox",
-                "ImageData", "Storage", "Communication", .product(name: "Logging", package: "swift-log"),
+                "ImageData", "Storage", "Communication",
             ], swiftSettings: strict),
         .target(
             name: "Conformance",
@@ -79,7 +78,6 @@ let package = Package(
                 "Communication",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: strict),
 
         // Tests, and what they stand on.
@@ -111,6 +109,9 @@ let package = Package(
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "TrainingTests", dependencies: ["smd", "HDF5", "Philox", "Storage", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(
             name: "CommandTests", dependencies: ["smd", "Configuration", "Storage", "TestSupport"],
             swiftSettings: strict),

@@ -1,0 +1,135 @@
+import Foundation
+import HDF5
+import Storage
+import TestSupport
+import Testing
+
+@Suite struct ResumeTests {
+    /// A run in two parts ends with the bits of the run in one part, metrics included.
+    @Test(arguments: [1, 2]) func resumedRunIsBitwiseTheSame(ranks: Int) throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder)
+            try run.train(ranks, run.command("whole"))
+            try run.train(ranks, run.command("parts", "steps=4"))
+            let resumed = try run.train(ranks, run.command("parts", resume: "auto"))
+            #expect(resumed.status == 0, "\(resumed.errors)")
+            #expect(resumed.output.contains("restored step 4"))
+            try expectSameState(run, "whole", "parts", step: 6)
+            #expect(try run.losses("parts").count == 6)
+            #expect(try run.losses("whole") == run.losses("parts"))
+        }
+    }
+
+    /// kill -9 at any moment, resumed until done: the bits of the run that was never stopped.
+    @Test(arguments: [1, 2]) func killedRunIsBitwiseTheSame(ranks: Int) throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder)
+            let steps = "steps=60"
+            try run.train(ranks, run.command("whole", steps))
+            var random = SystemRandomNumberGenerator()
+            var kills = 0
+            for _ in 0..<6 {
+                let delay = 0.3 + Double.random(in: 0..<1.5, using: &random)
+                let command = run.command("killed", resume: "auto", steps)
+                if try killed(ranks == 1 ? command : ["mpirun"] + mpirunArguments(ranks) + command, after: delay) {
+                    kills += 1
+                } else {
+                    break
+                }
+            }
+            let last = try run.train(ranks, run.command("killed", resume: "auto", steps))
+            #expect(last.status == 0, "\(last.errors)")
+            #expect(kills > 0)
+            try expectSameState(run, "whole", "killed", step: 60)
+            #expect(try run.losses("whole") == run.losses("killed"))
+        }
+    }
+
+    /// SIGTERM stops after a step with a checkpoint and status 75; the run goes on from there.
+    @Test func terminatedRunCanBeResumed() throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder)
+            try run.train(1, run.command("whole", "steps=400"))
+            let process = try start(run.command("stopped", "steps=400"))
+            let metrics = run.path("stopped/metrics.h5")
+            while process.isRunning, !FileManager.default.fileExists(atPath: metrics) { usleep(10_000) }
+            usleep(300_000)
+            process.terminate()
+            process.waitUntilExit()
+            #expect(process.terminationStatus == 75)
+            let resumed = try run.train(1, run.command("stopped", resume: "auto", "steps=400"))
+            #expect(resumed.output.contains("restored step"))
+            try expectSameState(run, "whole", "stopped", step: 400)
+        }
+    }
+
+    /// A damaged newest checkpoint is named and passed over.
+    @Test func damagedCheckpointIsSkipped() throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder)
+            try run.train(1, run.command("whole"))
+            try run.train(1, run.command("damaged", "steps=4"))
+            let newest = run.checkpoint("damaged", step: 4)
+            var bytes = try Data(contentsOf: URL(fileURLWithPath: newest))
+            bytes[bytes.count / 2] ^= 1
+            try bytes.write(to: URL(fileURLWithPath: newest))
+            let resumed = try run.train(1, run.command("damaged", resume: "auto"))
+            #expect(resumed.status == 0 && resumed.errors.contains("step-00000004.h5"), "\(resumed.errors)")
+            #expect(resumed.output.contains("restored step 2"))
+            try expectSameState(run, "whole", "damaged", step: 6)
+        }
+    }
+
+    private func expectSameState(_ run: Run, _ a: String, _ b: String, step: Int) throws {
+        let (x, y) = (try Checkpoint.read(run.checkpoint(a, step: step)), try Checkpoint.read(run.checkpoint(b, step: step)))
+        #expect(x.parameters == y.parameters)
+        #expect(x.ema == y.ema)
+        #expect(x.firstMoment == y.firstMoment)
+        #expect(x.secondMoment == y.secondMoment)
+        #expect(x.parameters != x.ema)
+    }
+
+    /// Starts `command` and kills it, with all its children, after `delay` seconds. False when it ended before.
+    private func killed(_ command: [String], after delay: Double) throws -> Bool {
+        let process = try start(command)
+        let end = Date().addingTimeInterval(delay)
+        while process.isRunning, Date() < end { usleep(5_000) }
+        let ended = !process.isRunning
+        if !ended {
+            for child in children(of: process.processIdentifier) { kill(child, SIGKILL) }
+            kill(process.processIdentifier, SIGKILL)
+        }
+        process.waitUntilExit()
+        return !ended
+    }
+
+    private func start(_ command: [String]) throws -> Process {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = command
+        process.environment = ProcessInfo.processInfo.environment.merging(try localMPISettings()) { $1 }
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        return process
+    }
+
+    private func children(of parent: Int32) -> [Int32] {
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: "/proc") else { return [] }
+        return names.compactMap { Int32($0) }.filter { pid in
+            guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
+                let end = stat.lastIndex(of: ")")
+            else { return false }
+            let fields = stat[end...].split(separator: " ")
+            return fields.count > 2 && Int32(fields[2]) == parent
+        }
+    }
+}
+
+func mpirunArguments(_ ranks: Int) -> [String] { ["--oversubscribe", "--bind-to", "none", "-n", "\(ranks)"] }
+
+func pixels(_ path: String) throws -> [UInt8] {
+    let file = try HDF5File.open(path)
+    defer { try? file.close() }
+    return try file.root.dataset("images").read(as: UInt8.self)
+}
