@@ -1,3 +1,4 @@
+import Communication
 import Foundation
 
 /// Where a run stands after a step.
@@ -43,10 +44,12 @@ public struct ProgressOutput: Sendable {
     }
 
     /// This process's standard output. `NO_COLOR` (not empty) switches colour off; `TERM=dumb` cannot rewrite a line.
+    ///
+    /// mpirun gives every rank a terminal of its own and copies from it: what counts is where mpirun itself writes.
     public static func standard(
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) -> ProgressOutput {
-        let isTerminal = isatty(STDOUT_FILENO) == 1 && environment["TERM"].map { $0 != "dumb" } == true
+        let isTerminal = outputIsSeen(environment) && environment["TERM"].map { $0 != "dumb" } == true
         return ProgressOutput(
             isTerminal: isTerminal, hasColor: isTerminal && (environment["NO_COLOR"] ?? "").isEmpty,
             width: { terminalColumns() },
@@ -55,6 +58,16 @@ public struct ProgressOutput: Sendable {
                 try? FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
             })
     }
+}
+
+/// Whether a person sees standard output as it is written: a terminal, and not one between a rank and its launcher.
+private func outputIsSeen(_ environment: [String: String]) -> Bool {
+    guard isatty(STDOUT_FILENO) == 1 else { return false }
+    guard Launch.detect(in: environment) != nil else { return true }
+    let launcher = open("/proc/\(getppid())/fd/\(STDOUT_FILENO)", O_WRONLY | O_NOCTTY)
+    guard launcher >= 0 else { return false }  // a daemon's child on another host
+    defer { close(launcher) }
+    return isatty(launcher) == 1
 }
 
 /// The progress of a run for a person: in a terminal one line that is rewritten, in a log few plain lines.
