@@ -1,4 +1,4 @@
-// Small products of matrices and softmaxes, shared by the two kinds of attention. Private to this target.
+// Softmaxes and small products of matrices (product.c), shared by the two kinds of attention. Private to this target.
 #pragma once
 #include "CKernels.h"
 #include "Vector.h"
@@ -9,62 +9,21 @@ typedef struct {
     int64_t row, column;
 } matrix;
 
-/// Rows of the result that are kept in registers at once: six sums and two operands fit into AVX2's 16.
-enum { ROWS = 6, DEPTH = 128 };
-
-#define DEFINE_PRODUCT(W, COUNT)                                                                                       \
-    INLINE void product##W##x##COUNT(int64_t depth, float alpha, const float *a, int64_t aRow, int64_t aColumn,        \
-                                     const float *b, int64_t bRow, int accumulate, float *c, int64_t cRow) {           \
-        f##W sums[COUNT];                                                                                              \
-        _Pragma("clang loop unroll(full)") for (int r = 0; r < COUNT; r++) sums[r] = ALL(W, 0.0f);                     \
-        for (int64_t k = 0; k < depth; k++) {                                                                          \
-            f##W bk = READ(W, b + k * bRow);                                                                           \
-            _Pragma("clang loop unroll(full)") for (int r = 0; r < COUNT; r++) sums[r] +=                              \
-                a[r * aRow + k * aColumn] * bk;                                                                        \
-        }                                                                                                              \
-        _Pragma("clang loop unroll(full)") for (int r = 0; r < COUNT; r++) {                                           \
-            if (accumulate) AT(W, c + r * cRow) += alpha * sums[r];                                                    \
-            else AT(W, c + r * cRow) = alpha * sums[r];                                                                \
-        }                                                                                                              \
-    }
-DEFINE_PRODUCT(16, 6)
-DEFINE_PRODUCT(16, 2)
-DEFINE_PRODUCT(16, 1)
-DEFINE_PRODUCT(8, 6)
-DEFINE_PRODUCT(8, 1)
-DEFINE_PRODUCT(4, 6)
-DEFINE_PRODUCT(4, 1)
-DEFINE_PRODUCT(1, 6)
-DEFINE_PRODUCT(1, 1)
-
-/// C [m,n] (+)= alpha · A [m,k] · B [k,n]; B and C have rows of contiguous elements, bRow and cRow apart.
-INLINE void product(int64_t m, int64_t n, int64_t k, float alpha, matrix a, const float *b, int64_t bRow,
-                    int accumulate, float *c, int64_t cRow) {
-    for (int64_t k0 = 0; k0 < k; k0 += DEPTH) {
-        int64_t depth = k - k0 < DEPTH ? k - k0 : DEPTH, j = 0;
-        int add = accumulate || k0 > 0;
-        const float *ak = a.base + k0 * a.column, *bk = b + k0 * bRow;
-#define TILE(W, COUNT)                                                                                                 \
-    product##W##x##COUNT(depth, alpha, ak + i * a.row, a.row, a.column, bk + j, bRow, add, c + i * cRow + j, cRow)
-        for (; j + 16 <= n; j += 16) {
-            int64_t i = 0;
-            for (; i + 6 <= m; i += 6) TILE(16, 6);
-            for (; i + 2 <= m; i += 2) TILE(16, 2);
-            for (; i < m; i++) TILE(16, 1);
-        }
-#define BODY(W)                                                                                                        \
-    {                                                                                                                  \
-        int64_t i = 0;                                                                                                 \
-        for (; i + 6 <= m; i += 6) TILE(W, 6);                                                                         \
-        for (; i < m; i++) TILE(W, 1);                                                                                 \
-    }
-        for (; j + 8 <= n; j += 8) BODY(8)
-        for (; j + 4 <= n; j += 4) BODY(4)
-        for (; j < n; j++) BODY(1)
+/// y = factor · x. y may be x.
+INLINE void multiply(int64_t n, float factor, const float *x, float *y) {
+    int64_t i = 0;
+#define BODY(W) AT(W, y + i) = READ(W, x + i) * factor;
+    FOR_LANES(i, n, BODY)
 #undef BODY
-#undef TILE
-    }
 }
+
+/// How many rows of B a product uses at a time, so that what is used again and again stays in the first cache.
+enum { DEPTH = 64 };
+
+/// C [m,n] (+)= alpha · A [m,k] · B [k,n]; B and C have rows of contiguous elements, bRow and cRow apart. For products
+/// too small for oneDNN's general one, which would pack and dispatch at every call; about 0.9 of peak in cache.
+void ck_product(int64_t m, int64_t n, int64_t k, float alpha, matrix a, const float *b, int64_t bRow, int accumulate,
+                float *c, int64_t cRow);
 
 INLINE float largest1(const f1 *v) { return (*v)[0]; }
 INLINE float largest4(const f4 *v) { return larger(larger((*v)[0], (*v)[2]), larger((*v)[1], (*v)[3])); }
@@ -117,12 +76,4 @@ INLINE float exponentials(int64_t n, const float *x, float shift, float *y) {
     FOR_LANES(i, n, BODY)
 #undef BODY
     return total;
-}
-
-/// y = factor · x. y may be x.
-INLINE void multiply(int64_t n, float factor, const float *x, float *y) {
-    int64_t i = 0;
-#define BODY(W) AT(W, y + i) = READ(W, x + i) * factor;
-    FOR_LANES(i, n, BODY)
-#undef BODY
 }

@@ -6,10 +6,10 @@
 // Rows of scores are spread by 16 floats so that a column of them does not fall into one set of the cache.
 INLINE int64_t scoreStride(int64_t n) { return (n + 15) / 16 * 16 + 16; }
 
-// About 128 KiB of scores at once, a multiple of the product's register block.
+// About 128 KiB of scores at once, a multiple of the rows of a tile.
 INLINE int64_t blockRows(int64_t n) {
-    int64_t rows = 32768 / scoreStride(n) / ROWS * ROWS;
-    return rows < ROWS ? ROWS : rows > n ? n : rows;
+    int64_t rows = 32768 / scoreStride(n) / 8 * 8;
+    return rows < 8 ? 8 : rows > n ? n : rows;
 }
 
 // scratch: scores, dscores [B, stride] | kᵀ, vᵀ [d, stride]
@@ -36,13 +36,13 @@ KERNEL void ck_full_attention(const ck_attention_shape *s, const float *qkv, flo
         transpose(n, d, k, row, turned, stride);
         for (int64_t i0 = 0; i0 < n; i0 += block) {
             int64_t rows = n - i0 < block ? n - i0 : block;
-            product(rows, n, d, scale, (matrix){q + i0 * row, row, 1}, turned, stride, 0, scores, stride);
+            ck_product(rows, n, d, scale, (matrix){q + i0 * row, row, 1}, turned, stride, 0, scores, stride);
             for (int64_t i = 0; i < rows; i++) {
                 float *p = scores + i * stride, top = maximum(n, p), sum = exponentials(n, p, top, p);
                 lse[i0 + i] = top + logf(sum);
                 multiply(n, 1.0f / sum, p, p);
             }
-            product(rows, d, n, 1.0f, (matrix){scores, stride, 1}, v, row, 0, y + i0 * D, D);
+            ck_product(rows, d, n, 1.0f, (matrix){scores, stride, 1}, v, row, 0, y + i0 * D, D);
         }
     }
 }
@@ -63,8 +63,8 @@ KERNEL void ck_full_attention_gradient(const ck_attention_shape *s, const float 
         transpose(n, d, v, row, values, stride);
         for (int64_t i0 = 0; i0 < n; i0 += block) {
             int64_t rows = n - i0 < block ? n - i0 : block;
-            product(rows, n, d, scale, (matrix){q + i0 * row, row, 1}, keys, stride, 0, scores, stride);
-            product(rows, n, d, 1.0f, (matrix){dy + i0 * D, D, 1}, values, stride, 0, dscores, stride);
+            ck_product(rows, n, d, scale, (matrix){q + i0 * row, row, 1}, keys, stride, 0, scores, stride);
+            ck_product(rows, n, d, 1.0f, (matrix){dy + i0 * D, D, 1}, values, stride, 0, dscores, stride);
             for (int64_t i = 0; i < rows; i++) {
                 float *p = scores + i * stride, *ds = dscores + i * stride;
                 float delta = dot(d, dy + (i0 + i) * D, y + (i0 + i) * D);
@@ -74,9 +74,9 @@ KERNEL void ck_full_attention_gradient(const ck_attention_shape *s, const float 
                 FOR_LANES(j, n, BODY)
 #undef BODY
             }
-            product(rows, d, n, scale, (matrix){dscores, stride, 1}, k, row, 0, dq + i0 * row, row);
-            product(n, d, rows, 1.0f, (matrix){scores, 1, stride}, dy + i0 * D, D, i0 > 0, dv, row);
-            product(n, d, rows, scale, (matrix){dscores, 1, stride}, q + i0 * row, row, i0 > 0, dk, row);
+            ck_product(rows, d, n, scale, (matrix){dscores, stride, 1}, k, row, 0, dq + i0 * row, row);
+            ck_product(n, d, rows, 1.0f, (matrix){scores, 1, stride}, dy + i0 * D, D, i0 > 0, dv, row);
+            ck_product(n, d, rows, scale, (matrix){dscores, 1, stride}, q + i0 * row, row, i0 > 0, dk, row);
         }
     }
 }

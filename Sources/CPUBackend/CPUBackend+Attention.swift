@@ -3,18 +3,19 @@ import TensorGraph
 
 extension CPUBackend {
     func linearAttention(_ o: Operands, _ heads: Int, _ headDim: Int) throws -> PreparedOperation {
-        let shape = attentionShape(o, o.shape(input: 0), heads, headDim)
+        var shape = attentionShape(o, o.shape(input: 0), heads, headDim)
         let (qkv, out, softened, context) = (o.input(0), o.output(0), o.output(1), o.output(2))
-        return PreparedOperation(run: {
-            withUnsafePointer(to: shape) { ck_linear_attention($0, qkv, out, softened, context) }
+        try scratch.reserve(ck_linear_attention_scratch(&shape))
+        return PreparedOperation(run: { [scratch, shape] in
+            withUnsafePointer(to: shape) { ck_linear_attention($0, qkv, out, softened, context, scratch.pointer) }
         })
     }
 
     func linearAttentionGradient(_ o: Operands, _ heads: Int, _ headDim: Int) throws -> PreparedOperation {
-        let shape = attentionShape(o, o.shape(input: 1), heads, headDim)
+        var shape = attentionShape(o, o.shape(input: 1), heads, headDim)
         let (dout, softened, context, dqkv) = (o.input(0), o.input(1), o.input(2), o.output(0))
-        try scratch.reserve(2 * headDim * headDim)
-        return PreparedOperation(run: { [scratch] in
+        try scratch.reserve(ck_linear_attention_scratch(&shape))
+        return PreparedOperation(run: { [scratch, shape] in
             withUnsafePointer(to: shape) {
                 ck_linear_attention_gradient($0, dout, softened, context, dqkv, scratch.pointer)
             }

@@ -85,11 +85,13 @@ typedef struct {
     int64_t images, positions, heads, headDim;
 } ck_attention_shape;
 
+/// Floats of scratch (64-byte aligned) that the two functions below need.
+size_t ck_linear_attention_scratch(const ck_attention_shape *shape);
 /// softened: q' = softmax of q over d · d^-½, k' = softmax of k over positions, v; context [N, heads, d, d] = Σ k'_i v_i;
 /// out_i = q'_i · context. softened may be qkv.
 void ck_linear_attention(const ck_attention_shape *shape, const float *qkv, float *out, float *softened,
-                         float *context);
-/// The gradient; scratch [2·d·d].
+                         float *context, float *scratch);
+/// The gradient.
 void ck_linear_attention_gradient(const ck_attention_shape *shape, const float *dout, const float *softened,
                                   const float *context, float *dqkv, float *scratch);
 

@@ -1,0 +1,92 @@
+// Small products of matrices. Axis letters: m rows and n columns of the result, k the depth.
+#include "attention.h"
+
+/// Whether the machine has 32 vector registers, room for tiles of 8 rows and 32 columns; else 4 rows and 16 columns.
+INLINE int wideTiles(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("x86-64-v4") != 0;
+#else
+    return 1;
+#endif
+}
+
+/// One tile: COUNT rows and N·W columns of C, in registers while it goes through the depth.
+#define DEFINE_TILE(COUNT, W, N)                                                                                       \
+    INLINE void tile##COUNT##x##W##x##N(int64_t depth, float alpha, matrix a, const float *b, int64_t bRow,            \
+                                        int accumulate, float *c, int64_t cRow) {                                      \
+        f##W sums[COUNT * N];                                                                                          \
+        _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT * N; t++) sums[t] = ALL(W, 0.0f);                 \
+        for (int64_t k = 0; k < depth; k++) {                                                                          \
+            f##W bk[N];                                                                                                \
+            _Pragma("clang loop unroll(full)") for (int j = 0; j < N; j++) bk[j] = READ(W, b + k * bRow + j * W);      \
+            _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT * N; t++) sums[t] +=                          \
+                a.base[t / N * a.row + k * a.column] * bk[t % N];                                                      \
+        }                                                                                                              \
+        _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT * N; t++) {                                       \
+            float *to = c + t / N * cRow + t % N * W;                                                                  \
+            if (accumulate) AT(W, to) += alpha * sums[t];                                                              \
+            else AT(W, to) = alpha * sums[t];                                                                          \
+        }                                                                                                              \
+    }
+DEFINE_TILE(8, 16, 2)
+DEFINE_TILE(4, 16, 2)
+DEFINE_TILE(1, 16, 2)
+DEFINE_TILE(8, 16, 1)
+DEFINE_TILE(4, 16, 1)
+DEFINE_TILE(1, 16, 1)
+DEFINE_TILE(4, 8, 1)
+DEFINE_TILE(1, 8, 1)
+DEFINE_TILE(4, 4, 1)
+DEFINE_TILE(1, 4, 1)
+DEFINE_TILE(4, 1, 1)
+DEFINE_TILE(1, 1, 1)
+
+KERNEL void ck_product(int64_t m, int64_t n, int64_t k, float alpha, matrix a, const float *b, int64_t bRow,
+                       int accumulate, float *c, int64_t cRow) {
+    const int wide = wideTiles();
+    // Rows that lie far apart fall into few sets of the first cache; what several tiles read is brought together.
+    float packedA[DEPTH * 64], packedB[DEPTH * 64];
+    const int packA = a.row == 1 && a.column != m && m <= 64 && n > 16;
+    const int packB = bRow != n && n <= 64 && m > 16;
+    for (int64_t k0 = 0; k0 < k; k0 += DEPTH) {
+        int64_t depth = k - k0 < DEPTH ? k - k0 : DEPTH, j = 0, rowB = bRow;
+        int add = accumulate || k0 > 0;
+        matrix ak = {a.base + k0 * a.column, a.row, a.column};
+        const float *bk = b + k0 * bRow;
+        if (packA) {
+            for (int64_t r = 0; r < depth; r++) multiply(m, 1.0f, ak.base + r * a.column, packedA + r * m);
+            ak = (matrix){packedA, 1, m};
+        }
+        if (packB) {
+            for (int64_t r = 0; r < depth; r++) multiply(n, 1.0f, bk + r * bRow, packedB + r * n);
+            bk = packedB;
+            rowB = n;
+        }
+#define TILE(COUNT, W, N)                                                                                              \
+    tile##COUNT##x##W##x##N(depth, alpha, (matrix){ak.base + i * ak.row, ak.row, ak.column}, bk + j, rowB, add,        \
+                            c + i * cRow + j, cRow)
+        for (; wide && j + 32 <= n; j += 32) {
+            int64_t i = 0;
+            for (; i + 8 <= m; i += 8) TILE(8, 16, 2);
+            for (; i + 4 <= m; i += 4) TILE(4, 16, 2);
+            for (; i < m; i++) TILE(1, 16, 2);
+        }
+        for (; j + 16 <= n; j += 16) {
+            int64_t i = 0;
+            for (; wide && i + 8 <= m; i += 8) TILE(8, 16, 1);
+            for (; i + 4 <= m; i += 4) TILE(4, 16, 1);
+            for (; i < m; i++) TILE(1, 16, 1);
+        }
+#define BODY(W)                                                                                                        \
+    {                                                                                                                  \
+        int64_t i = 0;                                                                                                 \
+        for (; i + 4 <= m; i += 4) TILE(4, W, 1);                                                                      \
+        for (; i < m; i++) TILE(1, W, 1);                                                                              \
+    }
+        for (; j + 8 <= n; j += 8) BODY(8)
+        for (; j + 4 <= n; j += 4) BODY(4)
+        for (; j < n; j++) BODY(1)
+#undef BODY
+#undef TILE
+    }
+}
