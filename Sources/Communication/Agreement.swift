@@ -82,8 +82,9 @@ extension Communicator {
     /// Runs `body` on every rank as one phase: when it throws on any rank, all ranks throw. `body` must not communicate.
     /// Collective.
     ///
-    /// - Throws: `AgreedFailure`, the same on every rank.
+    /// - Throws: `AgreedFailure`, the same on every rank; alone, `body`'s own error.
     public func together<T>(_ phase: String, _ body: () throws -> T) throws -> T {
+        if size == 1 { return try body() }
         let result = Result { try body() }
         switch result {
         case .success: try agree(nil, phase: phase)

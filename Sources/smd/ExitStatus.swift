@@ -1,5 +1,6 @@
 import ArgumentParser
 import Configuration
+import Diffusion
 import Foundation
 import HDF5
 import ImageData
@@ -31,7 +32,8 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
         switch error {
         case let failure as CommandFailure: self = failure.status
         case _ where SMD.exitCode(for: error) == .validationFailure: self = .usage
-        case is ConfigurationError, is ImageDataError, is StorageError, is HDF5Error: self = .badInput
+        case is ConfigurationError, is DiffusionConfigurationError, is ImageDataError, is StorageError, is HDF5Error:
+            self = .badInput
         case let error as CocoaError where error.isWriteError: self = .cannotCreateOutput
         default: self = .failure
         }

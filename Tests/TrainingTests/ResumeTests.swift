@@ -49,17 +49,17 @@ import Testing
     @Test func terminatedRunCanBeResumed() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
-            try run.train(1, run.command("whole", "steps=400"))
-            let process = try start(run.command("stopped", "steps=400"))
+            try run.train(1, run.command("whole", "steps=150", "checkpoint_every=0"))
+            let process = try start(run.command("stopped", "steps=150", "checkpoint_every=0"))
             let metrics = run.path("stopped/metrics.h5")
             while process.isRunning, !FileManager.default.fileExists(atPath: metrics) { usleep(10_000) }
             usleep(300_000)
             process.terminate()
             process.waitUntilExit()
             #expect(process.terminationStatus == 75)
-            let resumed = try run.train(1, run.command("stopped", resume: "auto", "steps=400"))
+            let resumed = try run.train(1, run.command("stopped", resume: "auto", "steps=150", "checkpoint_every=0"))
             #expect(resumed.output.contains("restored step"))
-            try expectSameState(run, "whole", "stopped", step: 400)
+            try expectSameState(run, "whole", "stopped", step: 150)
         }
     }
 
