@@ -95,6 +95,32 @@ private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) -> (offs
         }
     }
 
+    /// With η = 1 and every step visited, DDIM is the ancestral sampler; η scales the deviation of its noise.
+    @Test(arguments: [1.0, 0.5]) func ddimNoiseIsAShareOfThePosteriors(eta: Double) {
+        let sampler = Self.sampler(.ddim, timesteps: 12, steps: 12, eta: eta)
+        let oracle = Oracle(schedule: sampler.schedule, objective: .v)
+        for step in 0..<11 {
+            let gain = law(sampler, oracle, after: step).gains[step + 1]
+            let variance = eta * eta * sampler.schedule.posteriorVariance[11 - step]
+            #expect(abs(gain * gain - variance) < 1e-6)
+        }
+    }
+
+    /// A clamped estimate of x_0 changes the estimate of ε that belongs to it.
+    @Test(arguments: Objective.allCases) func ddimDerivesTheNoiseFromTheClampedEstimate(objective: Objective) {
+        let sampler = Self.sampler(.ddim, objective, steps: 2, clip: true)
+        var oracle = Oracle(schedule: sampler.schedule, objective: objective)
+        oracle.mean = 1.5
+        var first: [Float] = []
+        _ = sampler.sample(
+            from: [0.25], usesEta: false, selfCondition: false,
+            predict: { x, t, _, _ in oracle(x, t) }, draw: { _, _ in [0] },
+            onStep: { if $0 == 0 { first = $1 } })
+        let (a, b) = (sampler.schedule.alphaBars[39], sampler.schedule.alphaBars[19])
+        let epsilon = (0.25 - a.squareRoot()) / (1 - a).squareRoot()
+        #expect(abs(Double(first[0]) - (b.squareRoot() + (1 - b).squareRoot() * epsilon)) < 1e-5)
+    }
+
     /// Deterministic DDIM solves a differential equation whose flow carries N(0, 1) to the data: with the exact
     /// denoiser of N(0.4, 0.25) the samples have that mean and variance, up to the step size.
     @Test(arguments: Objective.allCases) func ddimReproducesAGaussian(objective: Objective) {
