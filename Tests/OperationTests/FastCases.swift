@@ -65,6 +65,12 @@ private let convolutionCases: [OperationCase] = {
         ConvolutionSizes(seven, 1, [8, 8], 0..<6, of: 6, to: 32),
         ConvolutionSizes(seven, 2, [8, 8], 3..<6, of: 6, to: 8),
         ConvolutionSizes(seven, 2, [2, 1], 1..<2, of: 2, to: 4),
+        // The sizes of real networks, where blocking and other algorithms set in.
+        ConvolutionSizes(three, 1, [32, 32], 0..<32, of: 32, to: 32),
+        ConvolutionSizes(three, 1, [8, 8], 0..<128, of: 256, to: 128),
+        ConvolutionSizes(three, 2, [4, 4], 128..<256, of: 256, to: 128),
+        ConvolutionSizes(two, 1, [32, 32], 0..<32, of: 32, to: 32),
+        ConvolutionSizes(seven, 1, [32, 32], 0..<3, of: 6, to: 32),
     ]
     return sizes.enumerated().flatMap { index, size -> [OperationCase] in
         let flags = [index % 4, 3 - index % 4].map { (bias: $0 % 2 == 1, addend: $0 / 2 == 1) }
@@ -89,6 +95,8 @@ private let linearCases: [OperationCase] = {
         (1, [1, 1], 0..<12, 12, 12), (2, [8, 8], 0..<32, 32, 96), (1, [16, 16], 0..<4, 4, 8),
         (2, [3, 5], 0..<100, 100, 32), (3, [4, 4], 0..<32, 32, 100), (2, [4, 4], 32..<64, 64, 32),
         (2, [4, 4], 0..<12, 20, 8), (1, [8, 8], 4..<8, 12, 3), (2, [2, 1], 0..<1, 1, 1),
+        (1, [16, 16], 0..<128, 128, 384),
+        (1, [32, 32], 0..<32, 32, 100), (32, [], 0..<128, 128, 256),
     ]
     return sizes.enumerated().flatMap { index, size -> [OperationCase] in
         let flags = [index % 4, 3 - index % 4].map { (bias: $0 % 2 == 1, addend: $0 / 2 == 1) }
@@ -114,7 +122,7 @@ private let normCases: [OperationCase] = {
         (2, [4, 4], 4, 1), (1, [8, 8], 4, 2), (3, [4, 4], 4, 4), (2, [16, 16], 8, 1), (2, [5, 7], 8, 2),
         (1, [3, 1], 8, 4), (2, [2, 1], 12, 2), (3, [8, 8], 12, 4), (1, [1, 1], 12, 1), (2, [1, 1], 32, 4),
         (2, [8, 8], 32, 1), (1, [4, 4], 32, 4), (1, [16, 16], 32, 2), (2, [4, 4], 100, 4), (1, [3, 5], 100, 1),
-        (2, [8, 8], 100, 2),
+        (2, [8, 8], 100, 2), (1, [32, 32], 32, 4), (2, [16, 16], 128, 4), (1, [32, 32], 8, 1),
     ]
     let ordinary = sizes.enumerated().flatMap { index, size -> [OperationCase] in
         normOperations(groups: size.groups, index: index).map { operation in
@@ -152,6 +160,7 @@ private func normOperations(groups: Int, index: Int) -> [Operation] {
 private let activationCases: [OperationCase] = {
     let sizes: [(images: Int, positions: [Int], channels: Int)] = [
         (1, [1, 1], 1), (1, [], 128), (3, [], 100), (2, [16, 16], 4), (3, [5, 7], 12), (2, [8, 8], 32),
+        (2, [32, 32], 32),
     ]
     let operations: [Operation] = [.silu, .siluGradient, .gelu, .geluGradient]
     let ordinary = sizes.flatMap { size in
@@ -169,18 +178,18 @@ private let attentionCases: [OperationCase] = [(1, 8), (2, 4), (4, 32), (2, 2)].
         .linearAttention(heads: heads, headDim: headDim), .linearAttentionGradient(heads: heads, headDim: headDim),
         .fullAttention(heads: heads, headDim: headDim), .fullAttentionGradient(heads: heads, headDim: headDim),
     ]
-    let sizes = [
-        (1, [1, 1]), (3, [2, 1]), (2, [4, 4]), (1, [3, 5]), (1, heads == 4 ? [7, 3] : [16, 16]), (2, [8, 8]),
-    ]
+    let sizes = [(1, [1, 1]), (3, [2, 1]), (2, [4, 4]), (1, [3, 5]), (1, [17, 3]), (2, [8, 8]), (1, [16, 16])]
     let ordinary = sizes.flatMap { images, positions in
         operations.map { OperationCase(operation: $0, images: images, positions: positions) }
     }
-    return ordinary + operations.map { OperationCase(operation: $0, positions: [4, 5], values: .saturated) }
+    let wide = operations.prefix(2).map { OperationCase(operation: $0, images: 1, positions: [32, 32]) }
+    let saturated = operations.map { OperationCase(operation: $0, positions: [4, 5], values: .saturated) }
+    return ordinary + wide + saturated
 }
 
 private let hypernetworkCases: [OperationCase] = [
     (1, [1, 1], 12, 1, 0), (2, [8, 8], 12, 2, 1), (3, [4, 4], 32, 2, 0), (1, [16, 16], 32, 3, 1),
-    (2, [5, 7], 100, 2, 1), (2, [2, 1], 4, 3, 2), (1, [3, 3], 5, 1, 0),
+    (2, [5, 7], 100, 2, 1), (1, [32, 32], 100, 2, 1), (2, [2, 1], 4, 3, 2), (1, [3, 3], 5, 1, 0),
 ].flatMap { images, positions, latent, layers, layer -> [OperationCase] in
     let operations: [Operation] = [.rankOneUpdate(layer: layer), .rankOneUpdateGradient(layer: layer)]
     return [.ordinary, .saturated].flatMap { values in
@@ -196,6 +205,7 @@ private let hypernetworkCases: [OperationCase] = [
 private let movementCases: [OperationCase] = {
     let sizes: [(images: Int, positions: [Int], channels: Int, others: Int)] = [
         (1, [1, 1], 1, 3), (2, [4, 4], 4, 8), (3, [5, 7], 12, 4), (2, [8, 8], 32, 100), (1, [16, 16], 3, 3),
+        (1, [16, 16], 64, 32),
         (2, [2, 1], 100, 12),
     ]
     let spatial = sizes.flatMap { size -> [OperationCase] in
@@ -220,7 +230,7 @@ private let movementCases: [OperationCase] = {
     return spatial + flat + embeddings
 }()
 
-private let lossCases: [OperationCase] = [(1, [1, 1], 1), (2, [2, 1], 1), (3, [5, 7], 3), (2, [16, 16], 3)].flatMap {
+private let lossCases: [OperationCase] = [(1, [1, 1], 1), (2, [2, 1], 1), (3, [5, 7], 3), (2, [32, 32], 3)].flatMap {
     images, positions, channels in
     [.weightedSquaredError, .weightedSquaredErrorGradient(scale: lossScale)].map {
         OperationCase(operation: $0, images: images, positions: positions, channels: channels)
