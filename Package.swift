@@ -106,6 +106,8 @@ let package = Package(
                 "Conformance", "CPUBackend", "HDF5", "ReferenceBackend", "TestSupport", "smd",
             ],
             swiftSettings: strict),
+        .testTarget(
+            name: "ImageDataTests", dependencies: ["ImageData", "HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"], swiftSettings: strict),

@@ -42,6 +42,9 @@ public struct PointText: Equatable, Sendable {
         self.values = values
     }
 
+    /// Decimal numbers only; `Float` itself would also take hexadecimal, and stop at a zero byte.
+    private static let numberBytes = Set("0123456789+-.eE".utf8)
+
     /// The numbers of one line. A comma stands between two numbers; one at the end or two in a row is a mistake.
     private static func fields(of line: ArraySlice<UInt8>, at place: String) throws -> [Float] {
         func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D }
@@ -52,7 +55,7 @@ public struct PointText: Equatable, Sendable {
             guard !words.isEmpty else { throw ImageDataError("\(place): a number is missing beside a comma") }
             for word in words {
                 let text = String(decoding: word, as: UTF8.self)
-                guard let value = Float(text), value.isFinite else {
+                guard word.allSatisfy(numberBytes.contains), let value = Float(text), value.isFinite else {
                     throw ImageDataError("\(place): \"\(text.prefix(40))\" is not a finite number")
                 }
                 fields.append(value)

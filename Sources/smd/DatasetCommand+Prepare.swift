@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import Foundation
 import ImageData
 
@@ -47,7 +48,7 @@ struct DatasetOutputOptions: ParsableArguments {
     ) -> Preparation {
         let sharding = shardSize.map { ["--shard-size", "\($0)"] } ?? []
         let command = (["smd", "dataset", "prepare"] + arguments + sharding).map(Self.quoted).joined(separator: " ")
-        let provenance = Provenance(source: source, command: command, tool: DatasetCommand.tool)
+        let provenance = Provenance(source: source, command: command, tool: "smd \(Release.version)")
         return Preparation(
             output: output, provenance: provenance, shardSize: shardSize, overwrite: overwrite,
             progress: progress.update)

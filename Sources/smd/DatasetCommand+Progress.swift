@@ -22,7 +22,7 @@ final class DatasetProgress {
         shown = true
         let seconds = (now - start) / .seconds(1)
         let rate = Double(done) / max(seconds, 1e-3)
-        let left = rate > 0 ? duration(Double(total - done) / rate) : "unknown"
+        let left = duration(seconds: Double(total - done) / rate)
         let percent = total > 0 ? 100 * done / total : 0
         write("\(what) \(done)/\(total) \(unit) (\(percent) %), \(Int(rate.rounded())) \(unit)/s, \(left) left")
     }
@@ -43,12 +43,5 @@ final class DatasetProgress {
 
     private func write(_ line: String) {
         FileHandle.standardError.write(Data((isTerminal ? "\r\u{1B}[K\(line)" : line + "\n").utf8))
-    }
-
-    private func duration(_ seconds: Double) -> String {
-        let whole = Int(min(seconds, 359_999).rounded())
-        let (minutes, rest) = (whole / 60, whole % 60)
-        if minutes == 0 { return "\(rest) s" }
-        return minutes < 60 ? "\(minutes) min \(rest) s" : "\(minutes / 60) h \(minutes % 60) min"
     }
 }

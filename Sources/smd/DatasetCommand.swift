@@ -20,9 +20,6 @@ struct DatasetCommand: ParsableCommand {
         subcommands: [
             DatasetPrepareCommand.self, DatasetInfoCommand.self, DatasetVerifyCommand.self, DatasetPreviewCommand.self,
         ])
-
-    /// The program and its version, as data sets name their maker.
-    static let tool = "smd 0.1.0"
 }
 
 /// `smd dataset info`
@@ -53,7 +50,7 @@ struct DatasetVerifyCommand: ParsableCommand {
         commandName: "verify",
         abstract: "Read all of a data set and compare it with the SHA-256 stored with it.",
         discussion: """
-            Exits with 0 when everything could be read and is as it was written, with 1 otherwise.
+            Ends with status 0 only when everything could be read and is as it was written.
 
             EXAMPLES
               smd dataset verify fashion-mnist.h5
