@@ -87,7 +87,9 @@ enum Samples {
         """
 
     static func bytes(_ base64: String) throws -> [UInt8] {
-        guard let data = Data(base64Encoded: base64, options: .ignoreUnknownCharacters) else { throw CocoaError(.coderInvalidValue) }
+        guard let data = Data(base64Encoded: base64, options: .ignoreUnknownCharacters) else {
+            throw CocoaError(.coderInvalidValue)
+        }
         return [UInt8](data)
     }
 }
