@@ -1,7 +1,7 @@
 import Diffusion
 
 extension RunConfiguration {
-    /// Refuses values that no run can use, on any number of ranks.
+    /// Refuses values that no run can use. Whether the batch divides is a question for `validate(ranks:)`.
     ///
     /// - Throws: `ConfigurationError`: the key, its value and what is wanted.
     public func validate() throws {
@@ -10,9 +10,6 @@ extension RunConfiguration {
         try requireInteger("steps", steps, in: 1...1_000_000_000)
         try requireInteger("batch_size", batchSize, in: 1...(1 << 20))
         try requireInteger("micro_batch_size", microBatchSize, in: 0...(1 << 20))
-        try require(
-            microBatchSize == 0 || batchSize.isMultiple(of: microBatchSize), "batch_size",
-            "is \(batchSize), not divisible by micro_batch_size \(microBatchSize)")
         try requireNumber("learning_rate", learningRate, above: 0, upTo: 10)
         for (key, value) in [
             ("checkpoint_every", checkpointEvery), ("preview_every", previewEvery), ("log_every", logEvery),

@@ -84,7 +84,7 @@ import Testing
     func everyPresetIsRight(name: String) throws {
         let path = repositoryFolder + "/launch/presets/\(name).yaml"
         let preset = try RunConfiguration.load(path: path)
-        for ranks in [1, 2] { try preset.validate(ranks: ranks) }
+        for ranks in [1, 2, 4, 8, 16] { try preset.validate(ranks: ranks) }
         #expect(try Preset.path(path) == path)
     }
 
