@@ -11,7 +11,7 @@ struct ConfigurationReader {
 
     /// Starts with the defaults.
     init() throws {
-        schema = try KeySchema()
+        schema = try KeySchema.shared.get()
         let defaults = try tree(of: RunConfiguration())
         for key in schema.kinds.keys { values[key] = value(of: key, in: defaults) }
     }

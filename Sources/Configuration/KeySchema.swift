@@ -3,7 +3,7 @@ import NeuralNetwork
 import Yams
 
 /// What a key holds.
-indirect enum ValueKind: Equatable {
+indirect enum ValueKind: Equatable, Sendable {
     case boolean, integer, number, text
     case list(ValueKind)
 
@@ -22,13 +22,16 @@ indirect enum ValueKind: Equatable {
 }
 
 /// Every key of `RunConfiguration` with its kind, read off an encoded example: the structs stay the only list.
-struct KeySchema {
+struct KeySchema: Sendable {
+    /// The schema, made once. The failure is kept too: it could only be a value that YAML cannot hold.
+    static let shared = Result { try KeySchema() }
+
     /// Dotted keys that hold a value.
     let kinds: [String: ValueKind]
     /// Dotted names of the groups of keys.
     let sections: Set<String>
 
-    init() throws {
+    private init() throws {
         var example = RunConfiguration()
         example.data = "data.h5"
         example.model.fullAttention = [true]  // an empty list would not tell what it holds

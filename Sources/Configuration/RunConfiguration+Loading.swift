@@ -50,7 +50,7 @@ extension RunConfiguration {
     /// - Throws: `ConfigurationError` when it cannot be encoded.
     public func settings() throws -> [(key: String, value: String)] {
         let root = try tree(of: self)
-        return try KeySchema().kinds.keys.sorted().map { key in
+        return try KeySchema.shared.get().kinds.keys.sorted().map { key in
             (key, value(of: key, in: root).map(settingText) ?? "")
         }
     }
@@ -84,7 +84,7 @@ extension RunConfiguration {
         }
         let root = try tree(of: normal)
         var result: [String: String] = [:]
-        for key in try KeySchema().kinds.keys where key.hasPrefix("model.") && key != "model.eta" {
+        for key in try KeySchema.shared.get().kinds.keys where key.hasPrefix("model.") && key != "model.eta" {
             let isPartOfSMD =
                 key.hasPrefix("model.identifier.") || ["model.latent_dim", "model.hypernet_layers"].contains(key)
             if isPartOfSMD && !model.smd { continue }

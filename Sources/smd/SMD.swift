@@ -23,6 +23,7 @@ struct SMD: ParsableCommand {
             TrainCommand.self,
             SampleCommand.self,
             PlanCommand.self,
+            MetricsCommand.self,
             CheckpointCommand.self,
             BenchCommand.self,
             ConformanceCommand.self,
@@ -34,7 +35,7 @@ struct SMD: ParsableCommand {
             var command: any ParsableCommand
             do {
                 command = try parseAsRoot()
-            } catch  where exitCode(for: error) != .success {
+            } catch let error where exitCode(for: error) != .success {
                 throw CommandFailure(.usage, usageProblem(error))
             }
             try command.run()

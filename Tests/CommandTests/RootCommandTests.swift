@@ -32,6 +32,7 @@ import Testing
             pending += children
         }
         #expect(seen.contains("smd checkpoint inspect"))
+        #expect(seen.contains("smd metrics show"))
         #expect(seen.contains("smd dataset"))
     }
 
@@ -53,6 +54,10 @@ import Testing
     @Test(arguments: [
         (["nonsense"], "(see smd --help)"),
         (["checkpoint", "inspect"], "(see smd checkpoint inspect --help)"),
+        (["metrics", "show", "x.h5", "--last", "many"], "(see smd metrics show --help)"),
+        (["metrics", "show", "x.h5", "--last", "0"], "(see smd metrics show --help)"),
+        (["metrics", "show", "x.h5", "--colums", "loss"], "(see smd metrics show --help)"),
+        (["metrics", "show", "a\u{1B}[31m\nb", "c"], "(see smd metrics show --help)"),
     ])
     func wrongCommandLines(arguments: [String], hint: String) throws {
         let result = try smd(arguments)

@@ -1,0 +1,167 @@
+import ArgumentParser
+import Foundation
+import Storage
+
+/// `smd metrics`: reads the rows that training writes, while it writes them or later.
+struct MetricsCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "metrics",
+        abstract: "Read the metrics of a run, live or finished.",
+        discussion: """
+            EXAMPLES
+              smd metrics show runs/fashion
+              smd metrics show runs/fashion/metrics.h5 --last 20 --columns loss,gradient_norm
+            """,
+        subcommands: [Show.self])
+
+    /// `smd metrics show`.
+    struct Show: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Sum up a metrics file: loss at the start and now, rates, and where the time goes.",
+            discussion: """
+                Works on the file of a running job, of a finished one and of one that was killed. "start" and "now" \
+                are means over the first and the last rows, a tenth of all but at most 100.
+
+                EXAMPLES
+                  smd metrics show runs/fashion
+                  smd metrics show runs/fashion/metrics.h5 --last 20 --columns loss,gradient_norm
+                  smd metrics show runs/fashion --json | jq .columns.loss.now
+                """)
+
+        @Argument(help: ArgumentHelp("The metrics file, or the folder of a run that holds one.", valueName: "file"))
+        var path: String
+
+        @Option(help: ArgumentHelp("Show the last rows as a table, this many.", valueName: "rows"))
+        var last: Int?
+
+        @Option(help: ArgumentHelp("Only these columns, separated by commas.", valueName: "names"))
+        var columns: String?
+
+        @Flag(help: "Write JSON.")
+        var json = false
+
+        func validate() throws {
+            if let last, last < 1 { throw ValidationError("--last is \(last), wanted 1 or more") }
+        }
+
+        func run() throws {
+            var isFolder: ObjCBool = false
+            let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+            let file = exists && isFolder.boolValue ? path + "/metrics.h5" : path
+            var table = try MetricsTable.read(file)
+            if let columns {
+                let names = columns.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+                table = try table.selecting(names)
+            }
+            let summary = MetricsSummary(path: file, table: table, lastRows: last)
+            if json { return try printJSON(summary) }
+            try printOut(last.map { table.last($0).formatted() } ?? summary.text)
+        }
+    }
+}
+
+/// What `smd metrics show` tells of a table of metrics.
+struct MetricsSummary: Encodable {
+    /// One column in numbers; nil where nothing was measured.
+    struct Column: Encodable {
+        let start: Double?
+        let now: Double?
+        let minimum: Double?
+        let maximum: Double?
+        /// Rows whose value is no finite number, though the quantity is measured at every step.
+        let notFinite: Int
+
+        enum CodingKeys: String, CodingKey {
+            case start, now, minimum, maximum
+            case notFinite = "not_finite"
+        }
+    }
+
+    let path: String
+    let rows: Int
+    let firstStep: Int?
+    let lastStep: Int?
+    /// Rows that `start` and `now` are means of.
+    let window: Int
+    let columns: [String: Column]
+    /// Share of each `seconds_…` column in their sum, over the last `window` rows.
+    let timeShares: [String: Double]
+    /// The last rows, where they were asked for: values by column.
+    let lastRows: [[String: Double?]]?
+    private let order: [String]
+
+    enum CodingKeys: String, CodingKey {
+        case path, rows, window, columns
+        case firstStep = "first_step"
+        case lastStep = "last_step"
+        case timeShares = "time_shares"
+        case lastRows = "last_rows"
+    }
+
+    private static let timePrefix = "seconds_"
+    /// Measured at every step: not-a-number is a run that diverged. Elsewhere it is a value that was not measured.
+    private static let alwaysMeasured: Set = ["loss", "gradient_norm"]
+
+    init(path: String, table: MetricsTable, lastRows: Int?) {
+        self.path = path
+        rows = table.rowCount
+        firstStep = table.steps.first
+        lastStep = table.steps.last
+        let window = max(1, min(100, table.rowCount / 10))
+        self.window = window
+        order = table.columns.filter { $0 != MetricsWriter.stepColumn }
+        var columns: [String: Column] = [:]
+        for name in order {
+            let values = table.column(name) ?? []
+            let measured = values.filter(\.isFinite)
+            columns[name] = Column(
+                start: mean(values.prefix(window)) ?? measured.first, now: mean(values.suffix(window)) ?? measured.last,
+                minimum: measured.min(), maximum: measured.max(),
+                notFinite: values.count { $0.isInfinite || ($0.isNaN && Self.alwaysMeasured.contains(name)) })
+        }
+        self.columns = columns
+        // A whole step's time would count every part twice.
+        let parts = order.filter { $0.hasPrefix(Self.timePrefix) && $0 != Self.timePrefix + "step" }
+        let seconds = parts.map { mean((table.column($0) ?? []).suffix(window)) ?? 0 }
+        let total = seconds.reduce(0, +)
+        timeShares =
+            total > 0
+            ? Dictionary(zip(parts, seconds.map { $0 / total }), uniquingKeysWith: { first, _ in first }) : [:]
+        self.lastRows = lastRows.map { count in
+            let last = table.last(count)
+            return (0..<last.rowCount).map { row in
+                Dictionary(zip(last.columns, last.row(row).map(finite)), uniquingKeysWith: { first, _ in first })
+            }
+        }
+    }
+
+    /// The summary for a person.
+    var text: String {
+        guard let firstStep, let lastStep else { return "\(printable(path)): no steps yet" }
+        var lines = ["\(printable(path)): steps \(firstStep) to \(lastStep), \(grouped(rows)) rows"]
+        func cell(_ value: Double?) -> String { value.map(fourDigits) ?? "-" }
+        var cells = [["", "start", "now", "lowest", "highest"]]
+        for name in order where !name.hasPrefix(Self.timePrefix) {
+            guard let column = columns[name] else { continue }
+            cells.append([printable(name)] + [column.start, column.now, column.minimum, column.maximum].map(cell))
+        }
+        lines.append(aligned(cells))
+        if !timeShares.isEmpty {
+            let shares = timeShares.sorted { $0.value > $1.value }.map { name, share in
+                "\(printable(String(name.dropFirst(Self.timePrefix.count)))) \(String(format: "%.1f", 100 * share)) %"
+            }
+            lines.append("  time now: " + shares.joined(separator: ", "))
+        }
+        for name in order {
+            guard let count = columns[name]?.notFinite, count > 0 else { continue }
+            lines.append("  \(printable(name)) is not finite in \(grouped(count)) rows")
+        }
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// Mean of the finite values, nil when there is none.
+private func mean(_ values: ArraySlice<Double>) -> Double? {
+    let measured = values.filter(\.isFinite)
+    return measured.isEmpty ? nil : measured.reduce(0, +) / Double(measured.count)
+}

@@ -1,0 +1,114 @@
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+/// `smd metrics`, as a user runs it.
+@Suite struct MetricsCommandTests {
+    private let columns = ["loss", "gradient_norm", "seconds_compute", "seconds_data", "seconds_step", "eta_variance"]
+
+    /// 200 rows: the loss falls from 2 to 1, and the variance over η is measured every 100 steps.
+    private func writer(_ folder: String, rows: Int = 200, diverged: Bool = false) throws -> MetricsWriter {
+        let writer = try MetricsWriter(path: folder + "/metrics.h5", columns: columns, continueAfterStep: nil)
+        for step in 1...rows {
+            let loss = diverged && step > 150 ? .nan : step <= 100 ? 2.0 : 1.0
+            let variance = step.isMultiple(of: 100) ? 0.5 : .nan
+            try writer.append(step: step, values: [loss, 0.25, 0.3, 0.1, 0.4, variance])
+        }
+        try writer.flush()
+        return writer
+    }
+
+    @Test func summary() throws {
+        try withTemporaryDirectory { folder in
+            try writer(folder).close()
+            for path in [folder, folder + "/metrics.h5"] {
+                let result = try smd(["metrics", "show", path])
+                #expect(result.status == 0 && result.errors.isEmpty, "\(result.errors)")
+                #expect(!hasControlCharacters(result.output))
+                let lines = result.output.split(separator: "\n").map {
+                    $0.split(separator: " ").joined(separator: " ")
+                }
+                #expect(lines.first == "\(folder)/metrics.h5: steps 1 to 200, 200 rows")
+                #expect(lines.contains("start now lowest highest"))
+                #expect(lines.contains("loss 2 1 1 2"))
+                #expect(lines.contains("eta_variance 0.5 0.5 0.5 0.5"))
+                #expect(lines.contains("time now: compute 75.0 %, data 25.0 %"))
+                #expect(!result.output.contains("not finite"))
+            }
+        }
+    }
+
+    @Test func aRunThatDivergedIsSaid() throws {
+        try withTemporaryDirectory { folder in
+            try writer(folder, diverged: true).close()
+            #expect(try smd(["metrics", "show", folder]).output.contains("loss is not finite in 50 rows"))
+        }
+    }
+
+    /// The writer still holds the file.
+    @Test func liveFile() throws {
+        try withTemporaryDirectory { folder in
+            let writer = try writer(folder, rows: 7)
+            #expect(try smd(["metrics", "show", folder]).output.contains("steps 1 to 7, 7 rows"))
+            try writer.append(step: 8, values: [1, 1, 1, 1, 1, 1])
+            try writer.flush()
+            #expect(try smd(["metrics", "show", folder]).output.contains("steps 1 to 8, 8 rows"))
+            try writer.close()
+        }
+    }
+
+    @Test func noStepsYet() throws {
+        try withTemporaryDirectory { folder in
+            try MetricsWriter(path: folder + "/metrics.h5", columns: columns, continueAfterStep: nil).close()
+            let result = try smd(["metrics", "show", folder])
+            #expect(result.status == 0)
+            #expect(result.output == "\(folder)/metrics.h5: no steps yet\n")
+            #expect(try object(smd(["metrics", "show", folder, "--json"]).output)["rows"] as? Int == 0)
+        }
+    }
+
+    @Test func lastRows() throws {
+        try withTemporaryDirectory { folder in
+            try writer(folder).close()
+            let result = try smd(["metrics", "show", folder, "--last", "2", "--columns", "loss, gradient_norm"])
+            let rows = result.output.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+            #expect(rows.first == ["step", "loss", "gradient_norm"])
+            #expect(rows.suffix(2) == [["199", "1", "0.25"], ["200", "1", "0.25"]])
+        }
+    }
+
+    @Test func json() throws {
+        try withTemporaryDirectory { folder in
+            try writer(folder).close()
+            let found = try object(smd(["metrics", "show", folder, "--json", "--last", "2"]).output)
+            #expect(found["rows"] as? Int == 200)
+            #expect(found["last_step"] as? Int == 200)
+            #expect(found["window"] as? Int == 20)
+            let columns = found["columns"] as? [String: [String: Any]]
+            #expect(columns?["loss"]?["start"] as? Double == 2)
+            #expect(columns?["loss"]?["now"] as? Double == 1)
+            let shares = found["time_shares"] as? [String: Double]
+            #expect(abs((shares?["seconds_compute"] ?? 0) - 0.75) < 1e-12)
+            let rows = found["last_rows"] as? [[String: Any]]
+            #expect(rows?.count == 2)
+            #expect(rows?.first?["step"] as? Int == 199)
+            #expect(rows?.first?["eta_variance"] is NSNull)
+        }
+    }
+
+    @Test func unknownColumnAndBadFiles() throws {
+        try withTemporaryDirectory { folder in
+            try writer(folder).close()
+            let result = try smd(["metrics", "show", folder, "--columns", "los"])
+            #expect(result.status == 65)
+            #expect(result.errors.hasPrefix("smd: error: no column 'los'; there are step, loss"))
+            try Data("hello".utf8).write(to: URL(fileURLWithPath: folder + "/text.h5"))
+            for name in ["text.h5", "missing.h5"] {
+                let result = try smd(["metrics", "show", folder + "/" + name])
+                #expect(result.status == 65)
+                #expect(result.errors.contains(name) && result.errors.filter { $0 == "\n" }.count == 1)
+            }
+        }
+    }
+}
