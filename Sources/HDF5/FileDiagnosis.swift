@@ -66,7 +66,9 @@ enum FileDiagnosis {
         if access(parent, W_OK) != 0 {
             return HDF5Error("cannot create \(path): \(parent): \(String(cString: strerror(errno)))")
         }
-        if reason.contains("file exists") { return HDF5Error("cannot create \(path): it exists already") }
+        if reason.contains("File exists") || reason.contains("file exists") {
+            return HDF5Error("cannot create \(path): it exists already")
+        }
         if reason.contains("lock") { return HDF5Error("cannot create \(path): another program has it open") }
         return HDF5Error("cannot create \(path): \(reason)")
     }
