@@ -74,7 +74,7 @@ let package = Package(
         .executableTarget(
             name: "smd",
             dependencies: [
-                "Training", "Conformance", "CPUBackend", "Configuration", "ImageData", "Storage", "HDF5",
+                "Training", "Conformance", "CPUBackend", "Configuration", "Diffusion", "ImageData", "Storage", "HDF5",
                 "Communication",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -1,9 +1,10 @@
 extension RunConfiguration {
-    /// Images that one rank computes at a time by choice of the program: at most this many.
-    public static let automaticMicroBatchLimit = 32
+    /// Samples that one rank computes at a time by choice of the program: at most this many. Points are so small that
+    /// only many of them keep the vector units busy.
+    public var automaticMicroBatchLimit: Int { model.size == 1 ? 1024 : 32 }
 
-    /// Images that one rank computes at a time: the value of the configuration, or where that is 0 the largest divisor
-    /// of a rank's share of the batch that is at most 32.
+    /// Samples that one rank computes at a time: the value of the configuration, or where that is 0 the largest divisor
+    /// of a rank's share of the batch that is at most ``automaticMicroBatchLimit``.
     ///
     /// - Throws: `ConfigurationError` when the batch does not divide evenly, with the numbers nearby that would.
     public func microBatchSize(ranks: Int) throws -> Int {
@@ -11,7 +12,7 @@ extension RunConfiguration {
         try requireBatchFits(ranks: ranks)
         guard microBatchSize == 0 else { return microBatchSize }
         let share = batchSize / ranks
-        return (1...min(share, Self.automaticMicroBatchLimit)).last { share.isMultiple(of: $0) } ?? 1
+        return (1...min(share, automaticMicroBatchLimit)).last { share.isMultiple(of: $0) } ?? 1
     }
 
     /// Micro-batches that one rank computes in one step.

@@ -42,7 +42,7 @@ extension RunConfiguration {
     /// One feature map of the widest stage at full resolution, the micro-batch included, is under 2^36 numbers.
     /// Far above any real run; it keeps later products of sizes within 64 bits.
     private func requireMemoryInReach() throws {
-        let images = microBatchSize == 0 ? min(batchSize, Self.automaticMicroBatchLimit) : microBatchSize
+        let images = microBatchSize == 0 ? min(batchSize, automaticMicroBatchLimit) : microBatchSize
         let widest = model.channelCounts.max() ?? model.dim
         var product = 1
         for factor in [images, model.size, model.size, widest] {
