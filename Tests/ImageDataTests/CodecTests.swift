@@ -66,16 +66,22 @@ import Testing
         #expect(image == RasterImage(height: 8, width: 8, channels: 1, pixels: Array(repeating: 77, count: 64)))
     }
 
-    @Test func exifOrientationIsApplied() throws {
-        let flat = try RasterImage.decode(Samples.bytes(Samples.jpegRedBlue))
-        let turned = try RasterImage.decode(Samples.bytes(Samples.jpegTurned))
-        #expect(turned.height == 16 && turned.width == 8)
-        // A quarter turn to the right: the left edge becomes the top edge, the bottom row the left column.
-        for y in 0..<16 {
-            for x in 0..<8 {
-                let (to, from) = ((y * 8 + x) * 3, ((7 - x) * 16 + y) * 3)
-                #expect(turned.pixels[to..<to + 3] == flat.pixels[from..<from + 3])
-            }
+    /// The quarters, from the top left in reading order, as Exif 2.3 says what row 0 and column 0 of the file are.
+    @Test(arguments: [
+        (1, [40, 100, 160, 220]), (2, [100, 40, 220, 160]), (3, [220, 160, 100, 40]), (4, [160, 220, 40, 100]),
+        (5, [40, 160, 100, 220]), (6, [160, 40, 220, 100]), (7, [220, 100, 160, 40]), (8, [100, 220, 40, 160]),
+        (0, [40, 100, 160, 220]), (9, [40, 100, 160, 220]),
+    ]) func exifOrientationIsApplied(orientation: Int, quarters: [Int]) throws {
+        var bytes = try Samples.bytes(Samples.jpegTurned)
+        // Tag 0x0112, type 3 (16 bits), one value: the value follows.
+        let entry: [UInt8] = [0x01, 0x12, 0, 3, 0, 0, 0, 1]
+        let place = try #require(bytes.indices.first { bytes[$0...].starts(with: entry) })
+        bytes[place + 9] = UInt8(orientation)
+        let image = try RasterImage.decode(bytes)
+        #expect(image.width == ((5...8).contains(orientation) ? 16 : 32) && image.height * image.width == 512)
+        for (i, wanted) in quarters.enumerated() {
+            let (y, x) = (image.height * (1 + 2 * (i / 2)) / 4, image.width * (1 + 2 * (i % 2)) / 4)
+            #expect(abs(Int(image.pixels[y * image.width + x]) - wanted) <= 3, "quarter \(i)")
         }
     }
 
