@@ -99,10 +99,14 @@ public final class DataSetWriter {
         try FileReplacement(path: path).write(manifest.encoded())
     }
 
-    /// Drops the file in progress. Shards that are already whole stay.
+    /// Drops what was written: the file in progress, and shards that no manifest will ever list.
     public func abandon() {
         shard?.abandon()
         shard = nil
+        for shard in shards {
+            try? FileManager.default.removeItem(atPath: DataSetManifest.path(of: shard, manifest: path))
+        }
+        shards = []
     }
 
     private func openShard() throws -> ShardWriter {

@@ -12,18 +12,16 @@ extension SampleSource {
     /// The fingerprint of a set whose samples are all in memory.
     func fingerprint<T: HDF5Scalar>(ofAll values: [T]) throws -> String {
         guard isSmall else { return try spreadFingerprint(reading: T.self) }
-        var whole = SHA256()
-        try values.withUnsafeBufferPointer { values in
+        return try values.withUnsafeBufferPointer { values in
+            let whole = digest(of: values)
             for part in parts {
-                let range = part.range.lowerBound * sample.elements..<part.range.upperBound * sample.elements
-                let samples = UnsafeBufferPointer(rebasing: values[range])
-                let bytes = UnsafeRawBufferPointer(samples)
-                whole.update(bufferPointer: bytes)
+                let samples = samples(of: part, in: values)
                 try checkFinite(samples, part: part, first: part.range.lowerBound)
-                if let stored = part.storedDigest { try compare(hexDigest(SHA256.hash(data: bytes)), stored, part) }
+                // Of a single file the stored digest is that of the whole.
+                if part.storedDigest != nil { try compare(parts.count == 1 ? whole : digest(of: samples), with: part) }
             }
+            return combined(whole)
         }
-        return combined(whole)
     }
 
     /// The same fingerprint, from the files.
@@ -33,7 +31,7 @@ extension SampleSource {
         for index in parts.indices {
             try checkSamples(index, as: type) { whole.update(bufferPointer: UnsafeRawBufferPointer($0)) }
         }
-        return combined(whole)
+        return combined(hexDigest(whole.finalize()))
     }
 
     /// Reads every sample of a part; throws when one is not finite or they are not those written.
@@ -49,10 +47,19 @@ extension SampleSource {
             hash.update(bufferPointer: UnsafeRawBufferPointer(values))
             body(values)
         }
-        if let stored = part.storedDigest { try compare(hexDigest(hash.finalize()), stored, part) }
+        try compare(hexDigest(hash.finalize()), with: part)
     }
 
-    private func combined(_ samples: SHA256) -> String { sha256(Array((header + hexDigest(samples.finalize())).utf8)) }
+    private func samples<T>(of part: Part, in all: UnsafeBufferPointer<T>) -> UnsafeBufferPointer<T> {
+        let range = part.range.lowerBound * sample.elements..<part.range.upperBound * sample.elements
+        return UnsafeBufferPointer(rebasing: all[range])
+    }
+
+    private func digest<T>(of values: UnsafeBufferPointer<T>) -> String {
+        hexDigest(SHA256.hash(data: UnsafeRawBufferPointer(values)))
+    }
+
+    private func combined(_ digest: String) -> String { sha256(Array((header + digest).utf8)) }
 
     /// For sets too big to read whole at every start: the digests that their writer stored, and a spread of samples.
     private func spreadFingerprint<T: HDF5Scalar>(reading: T.Type) throws -> String {
@@ -69,8 +76,9 @@ extension SampleSource {
         return hexDigest(hash.finalize())
     }
 
-    private func compare(_ found: String, _ stored: String, _ part: Part) throws {
-        guard found != stored.lowercased() else { return }
+    /// Passes when nothing is stored to compare with.
+    private func compare(_ found: String, with part: Part) throws {
+        guard let stored = part.storedDigest, found != stored.lowercased() else { return }
         throw ImageDataError(
             "\(part.path): the samples are damaged: SHA-256 \(found.prefix(12))… is not the stored "
                 + "\(stored.prefix(12))…; make or copy the file again")

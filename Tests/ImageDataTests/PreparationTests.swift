@@ -254,6 +254,44 @@ import Testing
         }
     }
 
+    /// Sets that are expected to be large go to the disk piece by piece, others are made in memory first.
+    @Test func largeSetsHaveTheSameContent() throws {
+        try withTemporaryDirectory { folder in
+            let pixels = (0..<3000 * 64).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 7) }
+            for (name, expectedCount) in [("small.h5", 3000), ("large.h5", 10_000_000)] {
+                let writer = try DataSetWriter(
+                    path: "\(folder)/\(name)", sample: .image(height: 8, width: 8, channels: 1), labelled: true,
+                    provenance: provenance, expectedCount: expectedCount)
+                // Pieces that do not end where chunks end.
+                for start in stride(from: 0, to: 3000, by: 700) {
+                    let end = min(3000, start + 700)
+                    try writer.append(
+                        images: Array(pixels[start * 64..<end * 64]), labels: (start..<end).map(Int32.init))
+                }
+                #expect(!FileManager.default.fileExists(atPath: "\(folder)/\(name)"))
+                try writer.finish()
+            }
+            let (small, large) = (try DataSet(path: folder + "/small.h5"), try DataSet(path: folder + "/large.h5"))
+            #expect(small.fingerprint == large.fingerprint)
+            #expect(try large.pixels(2999) == Array(pixels[(2999 * 64)...]))
+            #expect(try large.labels() == (0..<3000).map(Int32.init))
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["large.h5", "small.h5"])
+        }
+    }
+
+    @Test func aFailedSetLeavesNothing() throws {
+        try withTemporaryDirectory { folder in
+            try Data("precious".utf8).write(to: URL(fileURLWithPath: folder + "/a-00002.h5"))
+            #expect {
+                try preparation(folder + "/a.json", shardSize: 2).gaussianGrid(GaussianGrid(side: 2), count: 8)
+            } throws: {
+                "\($0)".contains("a-00002.h5: exists already")
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["a-00002.h5"])
+            #expect(try content(folder + "/a-00002.h5") == Array("precious".utf8))
+        }
+    }
+
     @Test func anEmptySetIsNotWritten() throws {
         try withTemporaryDirectory { folder in
             let writer = try DataSetWriter(
