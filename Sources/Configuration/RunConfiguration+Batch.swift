@@ -26,7 +26,7 @@ extension RunConfiguration {
         let micro = max(1, microBatchSize)
         let (unit, overflow) = ranks.multipliedReportingOverflow(by: micro)
         if !overflow && batchSize > 0 && batchSize.isMultiple(of: unit) { return }
-        let divisor = microBatchSize == 0 ? "\(ranks) ranks" : "\(ranks) ranks × micro_batch_size \(microBatchSize)"
+        let divisor = counted(ranks) + (microBatchSize == 0 ? "" : " × micro_batch_size \(microBatchSize)")
         var fits: [String] = []
         if !overflow {
             let below = batchSize / unit * unit
@@ -58,6 +58,10 @@ private func nearestDivisors(of number: Int, to target: Int) -> [Int] {
         candidate += 1
     }
     return Set([below, above].compactMap { $0 }).sorted()
+}
+
+private func counted(_ ranks: Int) -> String {
+    ranks == 1 ? "1 rank" : "\(ranks) ranks"
 }
 
 private func either(_ numbers: [Int]) -> String {

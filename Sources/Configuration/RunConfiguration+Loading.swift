@@ -50,8 +50,10 @@ extension RunConfiguration {
     /// - Throws: `ConfigurationError` when it cannot be encoded.
     public func settings() throws -> [(key: String, value: String)] {
         let root = try tree(of: self)
-        return try KeySchema.shared.get().kinds.keys.sorted().map { key in
-            (key, value(of: key, in: root).map(settingText) ?? "")
+        return try KeySchema.shared.get().kinds.sorted { $0.key < $1.key }.map { key, kind in
+            let text = value(of: key, in: root).map(settingText) ?? ""
+            // As Swift writes it: 0.0001 rather than the YAML encoder's 1e-4.
+            return (key, kind == .number ? Double(text).map { "\($0)" } ?? text : text)
         }
     }
 

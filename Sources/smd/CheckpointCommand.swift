@@ -142,13 +142,13 @@ struct CheckpointSummary: Encodable {
         ]
         let networks = elementsByNetwork.sorted { $0.value > $1.value }
             .map { "\(printable($0.key)) \(grouped($0.value))" }.joined(separator: ", ")
-        rows.append(("parameters", "\(grouped(parts["parameters"]?.elements ?? 0)): \(networks)"))
         for name in Self.partNames {
             guard let part = parts[name] else { continue }
-            let norm = part.norm.map { "L2 norm " + String(format: "%.6g", $0) } ?? "not finite"
+            let norm = part.norm.map { "L2 norm " + String(format: "%.6g", $0) } ?? "L2 norm not finite"
             let bad = part.notFinite > 0 ? ", \(grouped(part.notFinite)) elements not finite" : ""
+            let count = name == Self.partNames[0] ? "\(grouped(part.elements)) (\(networks)) in " : ""
             let words = name.replacingOccurrences(of: "_", with: " ")
-            rows.append((words, part.tensors == 0 ? "none" : "\(part.tensors) tensors, \(norm)\(bad)"))
+            rows.append((words, part.tensors == 0 ? "none" : "\(count)\(part.tensors) tensors, \(norm)\(bad)"))
         }
         rows += attributes.sorted { $0.key < $1.key }.map { (printable($0.key), printable($0.value)) }
         let width = rows.map(\.0.count).max() ?? 0

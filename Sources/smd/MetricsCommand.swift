@@ -55,7 +55,10 @@ struct MetricsCommand: ParsableCommand {
             }
             let summary = MetricsSummary(path: file, table: table, lastRows: last)
             if json { return try printJSON(summary) }
-            try printOut(last.map { table.last($0).formatted() } ?? summary.text)
+            guard let last else { return try printOut(summary.text) }
+            // Without units: they are sentences, wider than any terminal together.
+            let rows = table.last(last)
+            try printOut(MetricsTable(columns: rows.columns, values: rows.values).formatted())
         }
     }
 }

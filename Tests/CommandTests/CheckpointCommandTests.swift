@@ -39,11 +39,12 @@ func writeCheckpoint(in folder: String, config: String? = nil, broken: Bool = fa
             #expect(value("seed") == "18446744073709551615")
             #expect(value("written by") == "smd 0.1.0")
             #expect(value("data set") == "abc123")
-            #expect(value("parameters") == "5: model 4, identifier 1")
+            #expect(value("parameters") == "5 (model 4, identifier 1) in 2 tensors, L2 norm 13")
             #expect(value("ema") == "2 tensors, L2 norm 13")
             #expect(value("first moment") == "none")
             #expect(value("ema_updates") == "90")
             #expect(lines.contains("model.dim=64"))
+            #expect(lines.contains("learning_rate=0.0001"))
             #expect(lines.contains("model.dim_mults=[1, 2, 2, 2]"))
             // The digest shown is the one that coreutils computes.
             let digest = try run(["sha256sum", path], timeout: 60).output.prefix(64)

@@ -159,6 +159,11 @@ import Testing
                 + "or micro_batch_size 24 or 48; or 1 or 3 ranks"
         ),
         (
+            100, 32, 1,
+            "batch_size 100 is not divisible by 1 rank × micro_batch_size 32; what would fit: batch_size 96 or 128; "
+                + "or micro_batch_size 25 or 50"
+        ),
+        (
             100, 32, 2,
             "batch_size 100 is not divisible by 2 ranks × micro_batch_size 32; what would fit: batch_size 64 or 128; "
                 + "or micro_batch_size 25 or 50"
