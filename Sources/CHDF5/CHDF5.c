@@ -108,13 +108,51 @@ static const char *name_in_memory(void) {
     return name;
 }
 
+// libhdf5 would copy an image into the property list, then into the driver. These callbacks make the property list
+// point at the caller's bytes, which outlive it, so that only the driver's copy is made.
+
+static int is_property_list(H5FD_file_image_op_t operation) {
+    return operation == H5FD_FILE_IMAGE_OP_PROPERTY_LIST_SET || operation == H5FD_FILE_IMAGE_OP_PROPERTY_LIST_COPY ||
+           operation == H5FD_FILE_IMAGE_OP_PROPERTY_LIST_GET || operation == H5FD_FILE_IMAGE_OP_PROPERTY_LIST_CLOSE;
+}
+
+static void *image_malloc(size_t bytes, H5FD_file_image_op_t operation, void *image) {
+    return is_property_list(operation) ? image : malloc(bytes);
+}
+
+static void *image_memcpy(void *to, const void *from, size_t bytes, H5FD_file_image_op_t operation, void *image) {
+    (void)image;
+    return is_property_list(operation) ? to : memcpy(to, from, bytes);
+}
+
+static void *image_realloc(void *memory, size_t bytes, H5FD_file_image_op_t operation, void *image) {
+    (void)image;
+    return is_property_list(operation) ? NULL : realloc(memory, bytes);
+}
+
+static herr_t image_free(void *memory, H5FD_file_image_op_t operation, void *image) {
+    (void)image;
+    if (!is_property_list(operation)) free(memory);
+    return 0;
+}
+
+static void *same_image(void *image) { return image; }
+
+static herr_t keep_image(void *image) {
+    (void)image;
+    return 0;
+}
+
 int chdf5_file_open_image(const void *image, size_t bytes, chdf5_id *out) {
     chdf5_enter();
     int status = 1;
     hid_t access = access_properties(0);
     // libhdf5 takes the image through a pointer to non-const, and only copies from it.
+    void *source = (void *)(uintptr_t)image;
+    H5FD_file_image_callbacks_t callbacks = {image_malloc, image_memcpy, image_realloc, image_free,
+                                             same_image,   keep_image,   source};
     int ready = access >= 0 && H5Pset_fapl_core(access, 1 << 16, 0) >= 0 &&
-                H5Pset_file_image(access, (void *)(uintptr_t)image, bytes) >= 0;
+                H5Pset_file_image_callbacks(access, &callbacks) >= 0 && H5Pset_file_image(access, source, bytes) >= 0;
     hid_t file = ready ? H5Fopen(name_in_memory(), H5F_ACC_RDONLY, access) : -1;
     if (file < 0) status = chdf5_capture();
     else status = 0, *out = file;

@@ -41,9 +41,8 @@ extension Checkpoint {
         return try file.image()
     }
 
-    /// Reads the state from checked bytes, prefix included.
-    init(image: [UInt8], path: String) throws {
-        let file = try HDF5File.open(image: image, name: path)
+    /// Reads the state from a file whose bytes have been checked.
+    init(file: HDF5File, path: String) throws {
         let root = file.root
         func required(_ name: String) throws -> AttributeValue {
             guard let value = try root.attribute(name) else { throw StorageError("\(path) has no attribute '\(name)'") }

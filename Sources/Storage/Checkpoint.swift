@@ -68,16 +68,23 @@ public struct Checkpoint: Equatable, Sendable {
     /// - Throws: `HDF5Error` where the folder cannot be written, the disk is full or gives back other bytes. Nothing
     ///   half-written is left, and a file that was there before stays.
     public func write(to path: String) throws {
-        try DurableFile.write(CheckpointEnvelope.seal(image()), to: path)
+        var bytes = try image()
+        CheckpointEnvelope.seal(&bytes)
+        try DurableFile.write(bytes, to: path)
     }
 
     /// Reads a state, after every byte of the file has been checked. Tensors come sorted by name.
     ///
     /// - Throws: `HDF5Error` or `StorageError` where the file is missing, damaged, truncated, or no checkpoint.
     public static func read(_ path: String) throws -> Checkpoint {
+        try Checkpoint(file: checkedFile(path), path: path)
+    }
+
+    /// The bytes are released on return: only libhdf5's copy is in memory while the tensors are read.
+    private static func checkedFile(_ path: String) throws -> HDF5File {
         let bytes = try DurableFile.read(path)
         try CheckpointEnvelope.check(bytes, path: path)
-        return try Checkpoint(image: bytes, path: path)
+        return try HDF5File.open(image: bytes, name: path)
     }
 
     /// Checks every byte of a checkpoint, and that the state in it is complete.

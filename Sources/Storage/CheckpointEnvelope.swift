@@ -33,11 +33,9 @@ enum CheckpointEnvelope {
     }
 
     /// Fills the prefix of an HDF5 image that has room for it.
-    static func seal(_ image: [UInt8]) -> [UInt8] {
+    static func seal(_ image: inout [UInt8]) {
         precondition(image.count > byteCount, "an image of \(image.count) bytes has no room for the prefix")
-        var sealed = image
-        sealed.replaceSubrange(..<byteCount, with: prefix(payload: image[byteCount...]))
-        return sealed
+        image.replaceSubrange(..<byteCount, with: prefix(payload: image[byteCount...]))
     }
 
     /// Throws, with the likeliest reason, unless `bytes` are exactly what `seal` makes.
