@@ -15,9 +15,9 @@ private func append(_ steps: ClosedRange<Int>, to writer: MetricsWriter) throws 
 
 /// Compared outside of `#expect`, which would spend minutes on the difference of two long lists.
 private func expectRows(_ table: MetricsTable, upTo last: Int) {
-    let expected = [
-        (1...last).map { Double($0) }, (1...last).map { 1 / Double($0) }, (1...last).map { Double($0) },
-    ]
+    let steps: [Double] = (1...last).map { Double($0) }
+    let losses: [Double] = steps.map { 1 / $0 }
+    let expected: [[Double]] = [steps, losses, steps]
     let isEqual = table.columns == ["step", "loss", "seconds"] && table.values == expected
     #expect(isEqual, "\(table.rowCount) rows, the last \(table.last(1).values), instead of \(last)")
 }
