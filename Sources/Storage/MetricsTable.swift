@@ -126,10 +126,13 @@ public struct MetricsTable: Equatable, Sendable {
         return digits.map { String(format: "%.\($0)g", value) } ?? "\(value)"
     }
 
-    /// Lines of right-aligned columns under their names and units, five significant digits.
+    /// Lines of right-aligned columns under their names and (where short) units, five significant digits.
     public func formatted() -> String {
         var lines = [columns]
-        if !units.isEmpty { lines.append(columns.map { units[$0] ?? "" }) }
+        // A unit can be a phrase ("s, rank 0"): its first word must do, or the column would grow wide.
+        let short = columns.map { name in String(units[name]?.prefix { $0 != "," && $0 != ";" } ?? "") }
+        let fits = short.map { $0.count <= 12 ? $0 : "" }
+        if fits.contains(where: { !$0.isEmpty }) { lines.append(fits) }
         lines += (0..<rowCount).map { row(at: $0, digits: 5) }
         let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
         let padded = lines.map { line in

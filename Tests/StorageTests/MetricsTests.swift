@@ -163,7 +163,7 @@ private func expectRows(_ table: MetricsTable, upTo last: Int) {
 @Suite struct MetricsTableTests {
     private let table = MetricsTable(
         columns: ["step", "loss", "seconds"], values: [[1, 2, 30], [0.5, .nan, 1.0 / 3], [1, 2, 3]],
-        units: ["seconds": "s"])
+        units: ["seconds": "s, rank 0", "loss": "weighted squared error, mean"])
 
     @Test func rowsAndColumnsAreChosen() throws {
         #expect(table.last(2).steps == [2, 30] && table.last(0).rowCount == 0 && table.last(9).rowCount == 3)
