@@ -107,16 +107,16 @@ extension Communicator {
 
     /// Ends the job after `error`, for the outermost level of the program: one line on standard error, exit status 1
     /// of the whole job. An `AgreedError` is printed by rank 0 and all ranks leave in good order; any other error is
-    /// printed by the rank that holds it, which then aborts the job.
-    public func fail(with error: any Error) -> Never {
+    /// printed by the rank that holds it, which then aborts the job. Lines begin with the name of the `program`.
+    public func fail(with error: any Error, program: String) -> Never {
         if error is any AgreedError || size == 1 {
             // Printed before finalize, which waits for all: a launcher ends the rest at the first non-zero exit.
-            if rank == 0 { printError("error: \(oneLine(String(describing: error)))") }
+            if rank == 0 { printError("\(program): error: \(oneLine(String(describing: error)))") }
             do { try finalize() } catch { abort(code: 1) }
             exit(1)
         }
         let told = error is CommunicationError ? "" : " rank \(rank) on host \(host):"
-        printError("error:\(told) \(oneLine(String(describing: error)))")
+        printError("\(program): error:\(told) \(oneLine(String(describing: error)))")
         abort(code: 1)
     }
 }

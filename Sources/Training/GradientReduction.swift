@@ -27,7 +27,9 @@ final class GradientReduction {
     func after(node: Int) throws {
         guard communicator.size > 1 else { return }
         while next < buckets.count, buckets[next].readyAfter <= node {
-            pending.append(try communicator.beginSum(UnsafeMutableBufferPointer(rebasing: gradients.elements[buckets[next].range])))
+            pending.append(
+                try communicator.beginSum(UnsafeMutableBufferPointer(rebasing: gradients.elements[buckets[next].range]))
+            )
             next += 1
         }
         if !pending.isEmpty { try communicator.progress() }

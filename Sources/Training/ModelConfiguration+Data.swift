@@ -11,7 +11,8 @@ extension ModelConfiguration {
             guard height == size, width == size, channels == self.channels else {
                 throw TrainingError(
                     "\(data.path) holds images of \(height)×\(width)×\(channels), the network takes "
-                        + "\(size)×\(size)×\(self.channels): set model.size and model.channels, or prepare the images anew")
+                        + "\(size)×\(size)×\(self.channels): set model.size and model.channels, or prepare the images anew"
+                )
             }
         case .point(let dimension):
             guard size == 1, channels == dimension else {

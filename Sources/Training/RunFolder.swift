@@ -25,24 +25,33 @@ struct RunFolder {
     /// - Throws: ``TrainingError`` that names the folder and the reason.
     func prepare() throws {
         for folder in [path, path + "/checkpoints", path + "/previews"] {
-            do {
-                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            } catch {
-                throw TrainingError("cannot make the run folder \(folder): \(reason(error)); choose another --output")
-            }
+            try make(folder)
             let probe = folder + "/.writable-\(getpid())"
-            guard FileManager.default.createFile(atPath: probe, contents: Data([0])) else {
-                throw TrainingError("cannot write to the run folder \(folder): \(String(cString: strerror(errno)))")
-            }
-            try? FileManager.default.removeItem(atPath: probe)
+            let file = open(probe, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+            guard file >= 0 else { throw unusable("cannot write to the run folder \(folder)") }
+            close(file)
+            unlink(probe)
         }
     }
 
-    private func reason(_ error: any Error) -> String {
-        let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-        if let code = underlying?.code, underlying?.domain == NSPOSIXErrorDomain {
-            return String(cString: strerror(Int32(code)))
+    /// Makes a folder and those above it, as `mkdir -p` does.
+    private func make(_ folder: String) throws {
+        var information = stat()
+        if stat(folder, &information) == 0 {
+            guard information.st_mode & S_IFMT == S_IFDIR else {
+                errno = ENOTDIR
+                throw unusable("cannot make the run folder \(folder)")
+            }
+            return
         }
-        return String(describing: error)
+        let parent = (folder as NSString).deletingLastPathComponent
+        if !parent.isEmpty, parent != folder { try make(parent) }
+        guard mkdir(folder, 0o777) == 0 || errno == EEXIST else {
+            throw unusable("cannot make the run folder \(folder)")
+        }
+    }
+
+    private func unusable(_ what: String) -> TrainingError {
+        TrainingError("\(what): \(String(cString: strerror(errno))); choose another --output")
     }
 }

@@ -58,7 +58,8 @@ public enum SampleFile {
             if model.size == 1 {
                 try file.root.write(samples, shape: [count, model.channels], to: "points")
             } else {
-                try file.root.write(pixels(samples), shape: [count, model.size, model.size, model.channels], to: "images")
+                try file.root.write(
+                    pixels(samples), shape: [count, model.size, model.size, model.channels], to: "images")
             }
             for (name, value) in attributes.sorted(by: { $0.key < $1.key }) { try file.root.setAttribute(name, value) }
             try file.close()

@@ -72,7 +72,8 @@ public final class StepBenchmark {
         state.gradients.clear(state.all)
         try executor.run()
         _ = try state.update(
-            step: step, learningRate: configuration.learningRate, configuration.optimizer, configuration.ema, on: backend)
+            step: step, learningRate: configuration.learningRate, configuration.optimizer, configuration.ema,
+            on: backend)
         try executor.parametersChanged()
     }
 
@@ -87,7 +88,8 @@ public final class StepBenchmark {
             let known = seconds[node.operation.name] ?? (0, 0, 0)
             seconds[node.operation.name] = (
                 known.0 + (now - since).seconds, known.1 + 1,
-                known.2 + executor.plan.floatingPointOperations(of: node))
+                known.2 + executor.plan.floatingPointOperations(of: node)
+            )
             since = clock.now
         }
         return seconds.map { ($0.key, $0.value.0, $0.value.1, Double($0.value.2) / $0.value.0 / 1e9) }

@@ -101,7 +101,7 @@ extension Trainer {
                 try flushMetrics()
                 let path = try folder.checkpoints.save(checkpoint(), keepLast: configuration.keepCheckpoints)
                 observer.say("saved \(path)")
-            } catch where !required {
+            } catch  where !required {
                 observer.warn("the checkpoint of step \(step) could not be saved, training goes on: \(error)")
             }
         }

@@ -49,9 +49,11 @@ public struct Picture {
     public init(samples: [Float], _ size: Int, _ channels: Int, count: Int, columns: Int? = nil) {
         if size == 1 {
             (pixels, height, width) = pointPlot(
-                channels == 2 ? samples : stride(from: 0, to: samples.count, by: channels).flatMap { first in
-                    [samples[first], channels > 1 ? samples[first + 1] : 0]
-                })
+                channels == 2
+                    ? samples
+                    : stride(from: 0, to: samples.count, by: channels).flatMap { first in
+                        [samples[first], channels > 1 ? samples[first + 1] : 0]
+                    })
             self.channels = 1
         } else {
             let bytes = Training.pixels(samples)

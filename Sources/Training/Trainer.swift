@@ -225,7 +225,8 @@ public final class Trainer {
         }
         let generator = try generator()
         try generator.load(state.parameters)
-        let eta = configuration.model.smd
+        let eta =
+            configuration.model.smd
             ? coin.normals(count: batch.task.xt.count, epoch: step + 1, position: communicator.rank) : nil
         let output = try generator.predict(
             xt: batch.task.xt, timesteps: batch.task.timestep, eta: eta, selfCondition: nil)

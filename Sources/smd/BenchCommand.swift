@@ -124,7 +124,8 @@ struct BenchCommand: ParsableCommand {
             }
             let pointers = arguments.map { strdup($0) } + [nil]
             execvp("mpirun", pointers)
-            throw CommandFailure(.failure, "cannot start mpirun: \(String(cString: strerror(errno))); install openmpi-bin")
+            throw CommandFailure(
+                .failure, "cannot start mpirun: \(String(cString: strerror(errno))); install openmpi-bin")
         }
     }
 }
@@ -183,7 +184,8 @@ struct StepReportTable: Encodable {
             let all = operations.reduce(0) { $0 + $1.seconds }
             lines.append("")
             for row in operations {
-                let share = String(format: "%5.1f %%  %8.2f ms  %4d×  ", 100 * row.seconds / all, row.seconds * 1e3, row.count)
+                let share = String(
+                    format: "%5.1f %%  %8.2f ms  %4d×  ", 100 * row.seconds / all, row.seconds * 1e3, row.count)
                 lines.append(share + row.operation + (row.gflops > 0 ? ", \(fourDigits(row.gflops)) GFLOP/s" : ""))
             }
         }

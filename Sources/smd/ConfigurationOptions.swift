@@ -5,7 +5,8 @@ import Configuration
 struct ConfigurationOverrides: ParsableArguments {
     @Option(
         name: .customLong("set"), parsing: .singleValue,
-        help: ArgumentHelp("Override a key of the configuration, such as model.dim=64; repeatable.", valueName: "key=value"))
+        help: ArgumentHelp(
+            "Override a key of the configuration, such as model.dim=64; repeatable.", valueName: "key=value"))
     var overrides: [String] = []
 }
 

@@ -13,7 +13,7 @@ func onAllRanks(_ body: (any Communicator) throws -> Void) throws {
             try communicator.finalize()
             throw code
         }
-        communicator.fail(with: error)
+        communicator.fail(with: error, program: "smd")
     }
     try communicator.finalize()
 }

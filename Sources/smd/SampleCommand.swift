@@ -55,7 +55,9 @@ struct SampleCommand: ParsableCommand {
     var overwrite = false
 
     func validate() throws {
-        guard (1...100_000_000).contains(count) else { throw ValidationError("--count is \(count); it must be positive") }
+        guard (1...100_000_000).contains(count) else {
+            throw ValidationError("--count is \(count); it must be positive")
+        }
         guard (1...4096).contains(batch) else { throw ValidationError("--batch is \(batch); it must be in 1 ... 4096") }
     }
 
@@ -104,7 +106,8 @@ struct SampleCommand: ParsableCommand {
             try SampleFile.write(
                 values, count: count, model: job.configuration.model, to: output,
                 attributes: [
-                    "checkpoint": .string(checkpoint), "checkpoint_step": .integer(job.step), "seed": .string("\(seed)"),
+                    "checkpoint": .string(checkpoint), "checkpoint_step": .integer(job.step),
+                    "seed": .string("\(seed)"),
                     "weights": .string(weights.rawValue), "sampler": .string(diffusion.sampler.rawValue),
                     "sampling_steps": .integer(diffusion.samplingSteps), "ddim_eta": .double(diffusion.ddimEta),
                     "clip_denoised": .boolean(diffusion.clipDenoised), "config": .string(job.json),

@@ -29,8 +29,10 @@ struct TrainCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Folder of the run; made if it is missing.", valueName: "run"), completion: .directory)
     var output: String
 
-    @Option(help: ArgumentHelp("Where to start: none, auto (newest good checkpoint of the run), or a checkpoint.",
-        valueName: "auto|none|checkpoint"))
+    @Option(
+        help: ArgumentHelp(
+            "Where to start: none, auto (newest good checkpoint of the run), or a checkpoint.",
+            valueName: "auto|none|checkpoint"))
     var resume = "none"
 
     @Flag(help: "Print the resolved configuration as JSON and stop.")

@@ -55,36 +55,36 @@ struct RankTests {
     @Test func agreedFailureIsToldOnce() throws {
         let result = try mpirun(3, [product("rank-program"), "fail", "1"], timeout: 60)
         #expect(result.status == 1)
-        let told = result.errors.split(separator: "\n").filter { $0.hasPrefix("error: ") }
+        let told = result.errors.split(separator: "\n").filter { $0.hasPrefix("rank-program: error: ") }
         #expect(told.count == 1, "\(result.errors)")
         let line = String(told.first ?? "")
-        #expect(line.hasPrefix("error: opening the data set, rank 1 on host "), "\(line)")
+        #expect(line.hasPrefix("rank-program: error: opening the data set, rank 1 on host "), "\(line)")
         #expect(line.hasSuffix(": no data on rank 1 at all (1 other rank failed too)"), "\(line)")
     }
 
     @Test func agreedFailureOfOneProcess() throws {
         let result = try run([product("rank-program"), "fail", "0"], timeout: 60)
         #expect(result.status == 1)
-        #expect(result.errors == "error: opening the data set: no data on rank 0 at all\n")
+        #expect(result.errors == "rank-program: error: opening the data set: no data on rank 0 at all\n")
     }
 
     /// An error that one rank alone knows of ends the others, which wait for it.
     @Test func lonelyErrorEndsTheWholeJob() throws {
         let result = try mpirun(3, [product("rank-program"), "lonely-error", "2"], timeout: 60)
         #expect(result.status == 1)
-        let told = result.errors.split(separator: "\n").filter { $0.hasPrefix("error: ") }
+        let told = result.errors.split(separator: "\n").filter { $0.hasPrefix("rank-program: error: ") }
         #expect(told.count == 1, "\(result.errors)")
-        #expect(told.first?.hasPrefix("error: rank 2 on host ") == true)
+        #expect(told.first?.hasPrefix("rank-program: error: rank 2 on host ") == true)
         #expect(told.first?.hasSuffix("the disk is full") == true)
     }
 
     @Test func disagreeingRankIsNamed() throws {
         let result = try mpirun(4, [product("rank-program"), "disagree", "2"], timeout: 60)
         #expect(result.status == 1)
-        let told = result.errors.split(separator: "\n").filter { $0.hasPrefix("error: ") }
+        let told = result.errors.split(separator: "\n").filter { $0.hasPrefix("rank-program: error: ") }
         #expect(
             told == [
-                "error: the ranks disagree on configuration: ranks 0-1, 3: cafe; rank 2: beef; also on data"
+                "rank-program: error: the ranks disagree on configuration: ranks 0-1, 3: cafe; rank 2: beef; also on data"
             ])
     }
 

@@ -21,7 +21,7 @@ struct Collectives {
             if group.rank == 0 { say("\(checks.count) checks on \(group.size) ranks", to: .standardOutput) }
             try group.finalize()
         } catch {
-            group.fail(with: error)
+            group.fail(with: error, program: "rank-program")
         }
     }
 

@@ -55,7 +55,7 @@ struct RankProgram {
             }
             try group.finalize()
         } catch {
-            group.fail(with: error)
+            group.fail(with: error, program: "rank-program")
         }
     }
 }

@@ -57,6 +57,8 @@ import Testing
         _ = try network.loss()
         let once = network.gradients.readDouble(all)
         _ = try network.loss()
-        for (two, one) in zip(network.gradients.readDouble(all), once) { #expect(abs(two - 2 * one) <= 1e-12 * abs(one)) }
+        for (two, one) in zip(network.gradients.readDouble(all), once) {
+            #expect(abs(two - 2 * one) <= 1e-12 * abs(one))
+        }
     }
 }

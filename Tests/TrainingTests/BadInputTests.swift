@@ -100,7 +100,8 @@ func errorLines(_ text: String) -> [Substring] {
             try FileManager.default.createDirectory(atPath: run.path("elsewhere"), withIntermediateDirectories: true)
             let command = run.command("out", "data=images.h5")
             let result = try mpirun(
-                1, ["-wdir", folder] + command + [":", "-n", "1", "-wdir", run.path("elsewhere")] + command, timeout: 120)
+                1, ["-wdir", folder] + command + [":", "-n", "1", "-wdir", run.path("elsewhere")] + command,
+                timeout: 120)
             #expect(result.status != 0)
             #expect(errorLines(result.errors).count == 1, "\(result.errors)")
             #expect(result.errors.contains("images.h5") && result.errors.contains("rank 1"), "\(result.errors)")

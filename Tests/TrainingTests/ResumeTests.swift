@@ -81,7 +81,9 @@ import Testing
     }
 
     private func expectSameState(_ run: Run, _ a: String, _ b: String, step: Int) throws {
-        let (x, y) = (try Checkpoint.read(run.checkpoint(a, step: step)), try Checkpoint.read(run.checkpoint(b, step: step)))
+        let (x, y) = (
+            try Checkpoint.read(run.checkpoint(a, step: step)), try Checkpoint.read(run.checkpoint(b, step: step))
+        )
         #expect(x.parameters == y.parameters)
         #expect(x.ema == y.ema)
         #expect(x.firstMoment == y.firstMoment)

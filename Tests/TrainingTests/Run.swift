@@ -56,7 +56,9 @@ struct Run {
 
     func path(_ name: String) -> String { folder + "/" + name }
 
-    func checkpoint(_ output: String, step: Int) -> String { CheckpointFolder(path: path(output) + "/checkpoints").path(step: step) }
+    func checkpoint(_ output: String, step: Int) -> String {
+        CheckpointFolder(path: path(output) + "/checkpoints").path(step: step)
+    }
 
     /// Runs `command` on `ranks` ranks, alone without mpirun.
     @discardableResult
