@@ -19,10 +19,12 @@ struct MetricsLog {
     private let writer: MetricsWriter
 
     /// Opens the file at `path`: new, or continued after `step` with later rows dropped.
-    init(path: String, continueAfterStep step: Int?) throws {
+    ///
+    /// - Parameter report: is told when an unreadable old file had to be put aside.
+    init(path: String, continueAfterStep step: Int?, report: (String) -> Void) throws {
         writer = try MetricsWriter(
             path: path, columns: Self.columns.map(\.name),
-            units: Dictionary(uniqueKeysWithValues: Self.columns.map { ($0.name, $0.unit) }), continueAfterStep: step)
+            units: Dictionary(uniqueKeysWithValues: Self.columns.map { ($0.name, $0.unit) }), continueAfterStep: step, report: report)
     }
 
     func append(_ report: StepReport, _ clock: StepClock, etaVariance: Double?, learningRate: Double) throws {
@@ -34,6 +36,7 @@ struct MetricsLog {
             ])
     }
 
-    func flush() throws { try writer.flush() }
+    /// Brings every row so far to the disk.
+    func synchronize() throws { try writer.synchronize() }
     func close() throws { try writer.close() }
 }

@@ -86,7 +86,7 @@ extension Trainer {
         try communicator.together("opening the metrics") {
             guard communicator.rank == 0 else { return nil }
             let exists = FileManager.default.fileExists(atPath: folder.metrics)
-            return try MetricsLog(path: folder.metrics, continueAfterStep: exists ? step : nil)
+            return try MetricsLog(path: folder.metrics, continueAfterStep: exists ? step : nil) { observer.warn($0) }
         }
     }
 
@@ -98,7 +98,7 @@ extension Trainer {
         try communicator.together("saving a checkpoint") {
             guard communicator.rank == 0 else { return }
             do {
-                try flushMetrics()
+                try synchronizeMetrics()
                 let path = try folder.checkpoints.save(checkpoint(), keepLast: configuration.keepCheckpoints)
                 observer.say("saved \(path)")
             } catch  where !required {

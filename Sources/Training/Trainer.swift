@@ -243,6 +243,6 @@ public final class Trainer {
         return generator
     }
 
-    /// Flushes the metrics: rows a checkpoint builds on are on disk before it is.
-    func flushMetrics() throws { try metrics?.flush() }
+    /// Brings the metrics to the disk: rows a checkpoint builds on are there before it is.
+    func synchronizeMetrics() throws { try metrics?.synchronize() }
 }
