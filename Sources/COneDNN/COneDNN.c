@@ -32,7 +32,7 @@ static void keepToOneThread(void) {
 }
 
 // Zeroed memory, 64-byte aligned; large blocks are aligned to 2 MiB and offered huge pages.
-static void *allocate(size_t bytes) {
+void *odnn_allocate(size_t bytes) {
     const size_t huge = (size_t)2 << 20;
     size_t alignment = bytes >= huge ? huge : 64;
     size_t rounded = (bytes + alignment - 1) / alignment * alignment;
@@ -103,7 +103,7 @@ int odnn_memory_pooled(odnn_operation *operation, const dnnl_memory_desc_t *md, 
 
 int odnn_memory_private(odnn_operation *operation, const dnnl_memory_desc_t *md, dnnl_memory_t *out) {
     if (operation->weights) return dnnl_runtime_error;
-    operation->weights = allocate(dnnl_memory_desc_get_size(md));
+    operation->weights = odnn_allocate(dnnl_memory_desc_get_size(md));
     if (!operation->weights) return dnnl_out_of_memory;
     return odnn_memory_at(operation, md, operation->weights, out);
 }
@@ -168,7 +168,7 @@ done:
 int odnn_operation_finish(odnn_operation *operation) {
     odnn_engine *engine = operation->engine;
     if (operation->poolBytes <= engine->poolBytes) return 0;
-    char *larger = allocate(operation->poolBytes);
+    char *larger = odnn_allocate(operation->poolBytes);
     if (!larger) return dnnl_out_of_memory;
     free(engine->pool);
     engine->pool = larger;
@@ -197,7 +197,9 @@ int odnn_operation_reload(odnn_operation *operation) {
     if (!operation->reload.primitive) return 0;
     keepToOneThread();
     int status = bind(operation);
-    return status ? status : execute(operation, &operation->reload);
+    if (status) return status;
+    if (operation->turned) odnn_turn_weights(&operation->turnedShape, operation->turnedFrom, operation->turned);
+    return execute(operation, &operation->reload);
 }
 
 int odnn_operation_run(odnn_operation *operation) {
@@ -224,6 +226,7 @@ void odnn_operation_destroy(odnn_operation *operation) {
     }
     for (int i = 0; i < operation->memoryCount; i++) dnnl_memory_destroy(operation->memories[i]);
     free(operation->weights);
+    free(operation->turned);
     free(operation);
 }
 

@@ -37,6 +37,9 @@ struct odnn_operation {
     size_t poolBytes;     // what this operation needs of the pool
     const char *bound;    // the pool its pooled memories point to
     void *weights;        // private copy of the weights
+    float *turned;        // the weights turned round, from `turnedFrom`, before they are reordered; or NULL
+    const float *turnedFrom;
+    odnn_convolution_shape turnedShape;
     // addTarget[i] = addSource[i] + pool[addOffset + i] after the primitives, unless addTarget is NULL.
     float *addTarget;
     const float *addSource;
@@ -55,6 +58,12 @@ int odnn_memory_pooled(odnn_operation *operation, const dnnl_memory_desc_t *md, 
 
 /// A memory object of `md` in private memory (the operation's `weights`), zeroed.
 int odnn_memory_private(odnn_operation *operation, const dnnl_memory_desc_t *md, dnnl_memory_t *out);
+
+/// Zeroed memory, aligned to 64 bytes or more; NULL when there is none. To be released with free.
+void *odnn_allocate(size_t bytes);
+
+/// to [C, O, kh, kw] = the slice of w [O, I, kh, kw] with its axes O and C exchanged and its windows turned by 180°.
+void odnn_turn_weights(const odnn_convolution_shape *shape, const float *w, float *to);
 
 /// Reserves `bytes` of the pool; the offset is a multiple of 64.
 size_t odnn_pool_reserve(odnn_operation *operation, size_t bytes);
