@@ -44,7 +44,7 @@ import Testing
         backend.adamStep(
             parameters: memories[0], gradients: memories[1], firstMoment: memories[2], secondMoment: memories[3],
             learningRate: 1, beta1: 0.9, beta2: 0.99, epsilon: 1e-3, step: 1)
-        #expect(abs(Double(memories[0].elements[0]) + 0.5) < 1e-6)
+        #expect(abs(Double(memories[0].read(0..<1)[0]) + 0.5) < 1e-6)
     }
 
     @Test(arguments: [1, 19, 64])

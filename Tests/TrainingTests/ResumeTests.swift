@@ -49,17 +49,20 @@ import Testing
     @Test func terminatedRunCanBeResumed() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
-            try run.train(1, run.command("whole", "steps=150", "checkpoint_every=0"))
-            let process = try start(run.command("stopped", "steps=150", "checkpoint_every=0"))
+            let process = try start(run.command("stopped", "steps=1000000", "checkpoint_every=0"))
             let metrics = run.path("stopped/metrics.h5")
             while process.isRunning, !FileManager.default.fileExists(atPath: metrics) { usleep(10_000) }
             usleep(300_000)
             process.terminate()
             process.waitUntilExit()
             #expect(process.terminationStatus == 75)
-            let resumed = try run.train(1, run.command("stopped", resume: "auto", "steps=150", "checkpoint_every=0"))
-            #expect(resumed.output.contains("restored step"))
-            try expectSameState(run, "whole", "stopped", step: 150)
+            let steps = try CheckpointFolder(path: run.path("stopped/checkpoints")).steps()
+            #expect(steps.count == 1)
+            let end = (steps.first ?? 0) + 5
+            let resumed = try run.train(1, run.command("stopped", resume: "auto", "steps=\(end)"))
+            #expect(resumed.output.contains("restored step \(end - 5) of \(end)"), "\(resumed.errors)")
+            try run.train(1, run.command("whole", "steps=\(end)", "checkpoint_every=0"))
+            try expectSameState(run, "whole", "stopped", step: end)
         }
     }
 
