@@ -24,7 +24,8 @@ struct MetricsLog {
     init(path: String, continueAfterStep step: Int?, report: (String) -> Void) throws {
         writer = try MetricsWriter(
             path: path, columns: Self.columns.map(\.name),
-            units: Dictionary(uniqueKeysWithValues: Self.columns.map { ($0.name, $0.unit) }), continueAfterStep: step, report: report)
+            units: Dictionary(uniqueKeysWithValues: Self.columns.map { ($0.name, $0.unit) }), continueAfterStep: step,
+            report: report)
     }
 
     func append(_ report: StepReport, _ clock: StepClock, etaVariance: Double?, learningRate: Double) throws {

@@ -4,8 +4,12 @@ import Foundation
 struct StopSignals {
     private nonisolated(unsafe) static var received: sig_atomic_t = 0
 
-    /// Installs the handlers.
+    /// Installs the handlers. A launcher may have left the signals blocked; they are let through.
     init() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for number in [SIGINT, SIGTERM, SIGUSR1] { sigaddset(&signals, number) }
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
         for number in [SIGINT, SIGTERM, SIGUSR1] {
             signal(number) { number in
                 StopSignals.received = 1

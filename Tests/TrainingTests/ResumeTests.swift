@@ -54,6 +54,9 @@ import Testing
             while process.isRunning, !FileManager.default.fileExists(atPath: metrics) { usleep(10_000) }
             usleep(300_000)
             process.terminate()
+            let deadline = Date().addingTimeInterval(60)
+            while process.isRunning, Date() < deadline { usleep(10_000) }
+            if process.isRunning { kill(process.processIdentifier, SIGKILL) }
             process.waitUntilExit()
             #expect(process.terminationStatus == 75)
             let steps = try CheckpointFolder(path: run.path("stopped/checkpoints")).steps()
