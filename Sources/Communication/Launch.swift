@@ -49,7 +49,7 @@ public func openCommunicator() throws -> any Communicator {
         throw CommunicationError(
             call: "MPI_Init_thread",
             message: "\(launch.launcher) started \(size) ranks but MPI joined \(communicator.size): "
-                + "launch with the mpirun of \(MPICommunicator.libraryVersion.prefix { $0 != "," }), "
+                + "launch with the mpirun of \(MPICommunicator.mpiVersion.prefix { $0 != "," }), "
                 + "or with srun --mpi=pmix",
             rank: communicator.rank, host: communicator.host)
     }

@@ -58,7 +58,7 @@ public final class MPICommunicator: Communicator {
     }
 
     /// Name and version of the MPI library, one line. Needs no running MPI.
-    public static var libraryVersion: String {
+    public static var mpiVersion: String {
         text { cmpi_library_version($0, $1) } ?? "unknown MPI"
     }
 

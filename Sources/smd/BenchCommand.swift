@@ -10,7 +10,7 @@ struct BenchCommand: ParsableCommand {
         commandName: "bench",
         abstract: "Measure speed and memory on this machine.",
         discussion: """
-            Examples:
+            EXAMPLES
               smd bench step --preset fashion
               smd bench step --preset cifar --batch 8 --ranks 2 --json
             """,
@@ -25,7 +25,7 @@ struct BenchCommand: ParsableCommand {
                 rank, and beside every repetition the multiply-add peak of the core, because machines drift: quote the \
                 fraction of the peak. --against-vanilla times the network with SMD off in turn with it.
 
-                Examples:
+                EXAMPLES
                   smd bench step --preset fashion
                   smd bench step --preset fashion --set model.smd=false --json
                   smd bench step --preset fashion --against-vanilla --repeat 15

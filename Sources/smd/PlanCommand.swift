@@ -10,7 +10,7 @@ struct PlanCommand: ParsableCommand {
         discussion: """
             Builds the graph, allocates nothing.
 
-            Examples:
+            EXAMPLES
               smd plan launch/presets/fashion.yaml --ranks 4
               smd plan cifar --ranks 64 --set batch_size=512 --json
             """)

@@ -15,7 +15,7 @@ struct SampleCommand: ParsableCommand {
             Writes /images (uint8, N×H×W×C) or /points (float32, N×D) with the settings as attributes. Sample k of a \
             seed is the same whatever the number of samples and ranks. Needs nothing but the checkpoint.
 
-            Examples:
+            EXAMPLES
               smd sample runs/fashion/checkpoints/step-00030000.h5 --count 64 --output samples.h5 --grid samples.png
               smd sample CHECKPOINT --count 16 --output few.h5 --sampler ddim --steps 10
               mpirun -n 8 smd sample CHECKPOINT --count 50000 --output many.h5 --sampler ancestral

@@ -14,10 +14,10 @@ struct TrainCommand: ParsableCommand {
             An existing run is never written over: continue it with --resume auto. On SIGINT, SIGTERM or SIGUSR1 all \
             ranks stop after the same step, save a checkpoint and end with status 75.
 
-            Examples:
-              smd train launch/presets/fashion.yaml --set data=fashion-mnist.h5 --output runs/fashion
-              mpirun -n 16 smd train cifar --set data=cifar10.h5 --output runs/cifar --resume auto
-              smd train fashion --set model.smd=false --set steps=5000 --output runs/vanilla
+            EXAMPLES
+              smd train launch/presets/fashion.yaml --output runs/fashion
+              mpirun -n 16 smd train cifar --output runs/cifar --resume auto
+              smd train fashion --set model.smd=false --output runs/vanilla
               smd train fashion --set batch_size=256 --output runs/x --dry-run
             """)
 

@@ -20,29 +20,35 @@ import Testing
         }
     }
 
-    /// kill -9 at any moment, resumed until done: the bits of the run that was never stopped.
+    /// kill -9 at random moments, resumed until done: the bits of the run that was never stopped.
     @Test(arguments: [1, 2]) func killedRunIsBitwiseTheSame(ranks: Int) throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
-            let steps = "steps=60"
+            let steps = "steps=200"
             try run.train(ranks, run.command("whole", steps))
-            var random = SystemRandomNumberGenerator()
+            let command = run.command("killed", resume: "auto", steps)
             var kills = 0
-            for _ in 0..<6 {
-                let delay = 0.3 + Double.random(in: 0..<1.5, using: &random)
-                let command = run.command("killed", resume: "auto", steps)
-                if try killed(ranks == 1 ? command : ["mpirun"] + mpirunArguments(ranks) + command, after: delay) {
-                    kills += 1
-                } else {
-                    break
-                }
+            for _ in 0..<4 {
+                let restored = try newestStep(run, "killed")
+                let target = restored + Int.random(in: 2...30)
+                let process = try start(ranks == 1 ? command : ["mpirun", "-n", "\(ranks)"] + command)
+                while process.isRunning, try newestStep(run, "killed") < target { usleep(1_000) }
+                usleep(UInt32.random(in: 0..<20_000))
+                if process.isRunning { kills += 1 }
+                for child in children(of: process.processIdentifier) { kill(child, SIGKILL) }
+                kill(process.processIdentifier, SIGKILL)
+                process.waitUntilExit()
             }
-            let last = try run.train(ranks, run.command("killed", resume: "auto", steps))
+            let last = try run.train(ranks, command)
             #expect(last.status == 0, "\(last.errors)")
-            #expect(kills > 0)
-            try expectSameState(run, "whole", "killed", step: 60)
+            #expect(kills == 4)
+            try expectSameState(run, "whole", "killed", step: 200)
             #expect(try run.losses("whole") == run.losses("killed"))
         }
+    }
+
+    private func newestStep(_ run: Run, _ output: String) throws -> Int {
+        try CheckpointFolder(path: run.path(output) + "/checkpoints").steps().max() ?? 0
     }
 
     /// SIGTERM stops after a step with a checkpoint and status 75; the run goes on from there.
@@ -97,20 +103,6 @@ import Testing
         #expect(x.parameters != x.ema)
     }
 
-    /// Starts `command` and kills it, with all its children, after `delay` seconds. False when it ended before.
-    private func killed(_ command: [String], after delay: Double) throws -> Bool {
-        let process = try start(command)
-        let end = Date().addingTimeInterval(delay)
-        while process.isRunning, Date() < end { usleep(5_000) }
-        let ended = !process.isRunning
-        if !ended {
-            for child in children(of: process.processIdentifier) { kill(child, SIGKILL) }
-            kill(process.processIdentifier, SIGKILL)
-        }
-        process.waitUntilExit()
-        return !ended
-    }
-
     private func start(_ command: [String]) throws -> Process {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
@@ -133,8 +125,6 @@ import Testing
         }
     }
 }
-
-func mpirunArguments(_ ranks: Int) -> [String] { ["--oversubscribe", "--bind-to", "none", "-n", "\(ranks)"] }
 
 func pixels(_ path: String) throws -> [UInt8] {
     let file = try HDF5File.open(path)
