@@ -112,7 +112,8 @@ let package = Package(
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "TrainingTests", dependencies: ["smd", "HDF5", "Philox", "Storage", "TestSupport"],
+            name: "TrainingTests",
+            dependencies: ["smd", "Training", "Configuration", "HDF5", "Philox", "Storage", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "CommandTests", dependencies: ["smd", "Configuration", "Storage", "TestSupport"],

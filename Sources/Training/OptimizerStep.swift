@@ -39,7 +39,7 @@ extension ModelState {
 ///
 /// Every `every` steps; a copy of the parameters up to `start`; from there a warm-up `1 − (1 + n)^(−2/3)`, n updates
 /// past the start, up to `decay`.
-func averageDecay(step: Int, _ average: EMAConfiguration) -> Double? {
+public func averageDecay(step: Int, _ average: EMAConfiguration) -> Double? {
     let calls = step - 1
     guard calls % average.every == 0 else { return nil }
     guard calls > average.start else { return 0 }
