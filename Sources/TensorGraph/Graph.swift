@@ -94,11 +94,6 @@ public final class Graph {
         results[name] = tensor.id
     }
 
-    /// The value of the input called `name`, if there is one.
-    public func inputValue(_ name: String) -> Int? {
-        values.firstIndex { $0.role == .input(name: name) }
-    }
-
     func tensor(_ id: Int) -> Tensor { Tensor(graph: self, id: id) }
 
     func addValue(_ shape: [Int], _ role: Role = .intermediate) -> Int {
