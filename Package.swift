@@ -69,7 +69,7 @@ let package = Package(
         .target(
             name: "Conformance",
             dependencies: [
-                "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "HDF5",
+                "Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "HDF5",
             ], swiftSettings: strict),
         .executableTarget(
             name: "smd",

@@ -1,3 +1,4 @@
+import Configuration
 import Diffusion
 import NeuralNetwork
 
@@ -48,34 +49,15 @@ struct CaseConfiguration: Decodable {
     /// What no network can be built from, or nil.
     var fault: String? {
         let steps = samplingTimesteps ?? diffusion.timesteps
-        if diffusion.timesteps < 1 { return "timesteps is \(diffusion.timesteps)" }
+        // Not DiffusionConfiguration's own check: a case may hold a schedule that no training can use.
+        if !(1...100_000 ~= diffusion.timesteps) { return "timesteps is \(diffusion.timesteps), wanted 1 to 100000" }
         if !(1...diffusion.timesteps ~= steps) { return "sampling_timesteps is \(steps) of \(diffusion.timesteps)" }
-        if model.channels < 1 || model.size < 1 { return "an image of \(model.channels) channels, size \(model.size)" }
-        if model.fullAttention.count != model.dimMults.count {
-            return "full_attention has \(model.fullAttention.count) entries for \(model.dimMults.count) of dim_mults"
+        do {
+            try model.validate()
+            return nil
+        } catch {
+            return "\(error)"
         }
-        if model.smd && (model.latentDim < 1 || model.hypernetLayers < 0) {
-            return "latent_dim \(model.latentDim), hypernet_layers \(model.hypernetLayers)"
-        }
-        let i = model.identifier
-        return Self.fault("", model.dim, model.dimMults, model.groups, model.heads, model.headDim, model.size)
-            ?? (model.smd
-                ? Self.fault("identifier.", i.dim, i.dimMults, i.groups, i.heads, i.headDim, model.size) : nil)
-    }
-
-    private static func fault(
-        _ prefix: String, _ dim: Int, _ dimMults: [Int], _ groups: Int, _ heads: Int, _ headDim: Int, _ size: Int
-    ) -> String? {
-        if dim < 4 || dim % 2 != 0 { return "\(prefix)dim is \(dim), which is not an even number from 4 on" }
-        if dimMults.isEmpty || dimMults.count > 16 || dimMults.contains(where: { $0 < 1 }) {
-            return "\(prefix)dim_mults is \(dimMults)"
-        }
-        if groups < 1 || dim % groups != 0 { return "\(prefix)groups is \(groups) for \(prefix)dim \(dim)" }
-        if heads < 1 || headDim < 1 { return "\(prefix)heads is \(heads), \(prefix)head_dim \(headDim)" }
-        if size % (1 << (dimMults.count - 1)) != 0 {
-            return "size \(size) cannot be halved \(dimMults.count - 1) times, as \(prefix)dim_mults \(dimMults) wants"
-        }
-        return nil
     }
 }
 
