@@ -1,6 +1,8 @@
+#define _GNU_SOURCE
 #include "CMPI.h"
 
 #include <mpi.h>
+#include <stdlib.h>
 #include <string.h>
 
 // A request travels through Swift as an opaque word: true of every MPI whose handles are pointers or ints.
@@ -35,6 +37,9 @@ int cmpi_request_is_null(cmpi_request request) { return unwrap(request) == MPI_R
 
 int cmpi_initialize(int *out_thread_level) {
     int provided = MPI_THREAD_SINGLE;
+    // In place, Open MPI's MPI_Iallreduce would send the whole buffer down and up a binomial tree. Rabenseifner's
+    // algorithm moves twice the buffer a rank however many there are. A setting of the user's goes first.
+    (void)setenv("OMPI_MCA_coll_libnbc_iallreduce_algorithm", "rabenseifner", 0);
     // MULTIPLE so that a watchdog thread may call MPI_Abort; with less, MPI belongs to the main thread.
     int status = MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &provided);
     if (status != MPI_SUCCESS) return status;
@@ -95,6 +100,18 @@ int cmpi_sum_double(double *data, int count) {
 
 int cmpi_maximum_double(double *data, int count) {
     return MPI_Allreduce(MPI_IN_PLACE, data, count, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+}
+
+int cmpi_all_gather_float(float *data, const int *counts, const int *offsets) {
+    return MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, data, counts, offsets, MPI_FLOAT, MPI_COMM_WORLD);
+}
+
+int cmpi_send_float(const float *data, int count, int to) {
+    return MPI_Send(data, count, MPI_FLOAT, to, 0, MPI_COMM_WORLD);
+}
+
+int cmpi_receive_float(float *data, int count, int from) {
+    return MPI_Recv(data, count, MPI_FLOAT, from, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
 }
 
 int cmpi_begin_sum_float(float *data, int count, cmpi_request *out_request) {

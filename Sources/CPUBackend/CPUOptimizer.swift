@@ -16,27 +16,34 @@ extension CPUBackend {
     /// with g = gradientScale · gradients, `m += (1 − β1)(g − m)`, `v = β2 v + (1 − β2) g²`,
     /// `parameters −= learningRate / (1 − β1^step) · m / (√v / √(1 − β2^step) + ε)`. `step` is 1 for the first step
     /// ever; `gradientScale` is the clip factor, 1 when nothing is clipped.
+    ///
+    /// - Parameter shard: the only parameters to update; the moments hold these and no others. Nil: all.
     public func adamStep(
         parameters: CPUMemory, gradients: CPUMemory, firstMoment: CPUMemory, secondMoment: CPUMemory,
-        learningRate: Double, beta1: Double, beta2: Double, epsilon: Double, step: Int, gradientScale: Double = 1
+        shard: Range<Int>? = nil, learningRate: Double, beta1: Double, beta2: Double, epsilon: Double, step: Int,
+        gradientScale: Double = 1
     ) {
-        let count = parameters.count
+        let shard = shard ?? 0..<parameters.count
+        let count = shard.count
         precondition(
-            gradients.count == count && firstMoment.count == count && secondMoment.count == count && step >= 1,
-            "arenas of \(count), \(gradients.count), \(firstMoment.count), \(secondMoment.count); step \(step)")
+            gradients.count == parameters.count && firstMoment.count == count && secondMoment.count == count
+                && step >= 1,
+            "arenas of \(parameters.count), \(gradients.count), \(firstMoment.count), \(secondMoment.count), shard "
+                + "\(shard); step \(step)")
         var settings = ck_adam_settings(
             learningRate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon, step: Int64(step),
             gradientScale: gradientScale)
         ck_adam_step(
-            count, &settings, gradients.pointer(0..<count), parameters.pointer(0..<count),
+            count, &settings, gradients.pointer(shard), parameters.pointer(shard),
             firstMoment.pointer(0..<count), secondMoment.pointer(0..<count))
     }
 
-    /// `ema += (1 − decay)(parameters − ema)` over whole arenas.
-    public func emaUpdate(_ ema: CPUMemory, parameters: CPUMemory, decay: Double) {
-        let count = parameters.count
-        precondition(ema.count == count, "arenas of \(ema.count) and \(count)")
-        ck_ema_update(count, decay, parameters.pointer(0..<count), ema.pointer(0..<count))
+    /// `ema += (1 − decay)(parameters − ema)` over whole arenas, or over the parameters of `shard`, which are then all
+    /// that `ema` holds.
+    public func emaUpdate(_ ema: CPUMemory, parameters: CPUMemory, shard: Range<Int>? = nil, decay: Double) {
+        let shard = shard ?? 0..<parameters.count
+        precondition(ema.count == shard.count, "arenas of \(ema.count) and \(parameters.count), shard \(shard)")
+        ck_ema_update(shard.count, decay, parameters.pointer(shard), ema.pointer(0..<shard.count))
     }
 
     /// The float32 multiply-add peak of the core this runs on, in GFLOP/s (a multiply-add counts as two), from about

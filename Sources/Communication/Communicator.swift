@@ -22,6 +22,19 @@ public protocol Communicator: AnyObject {
     func beginSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> any PendingSum
     /// Gives the MPI library a chance to move pending sums forward. Cheap; called between operations.
     func progress() throws
+    /// Brings the parts of an array together on every rank, in place: before, rank r holds the elements `parts[r]`;
+    /// afterwards every rank holds all parts. Parts are the same on all ranks, ascending and disjoint; empty ones are
+    /// allowed.
+    func allGather(_ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>]) throws
+    /// Brings the parts of an array together on rank `root` alone, which gives `whole`; every rank gives its `part`, of
+    /// as many elements as `parts[rank]`.
+    func collect(
+        _ part: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>], to root: Int,
+        into whole: UnsafeMutableBufferPointer<Float>?) throws
+    /// The reverse of `collect`: hands the parts of `whole`, which rank `root` gives, to the ranks.
+    func distribute(
+        _ whole: UnsafeMutableBufferPointer<Float>?, parts: [Range<Int>], from root: Int,
+        into part: UnsafeMutableBufferPointer<Float>) throws
     /// Sends `bytes` of rank `root` to all; other ranks' argument is ignored.
     func broadcast(_ bytes: [UInt8], from root: Int) throws -> [UInt8]
     /// Every rank's bytes, by rank, on every rank.

@@ -195,14 +195,14 @@ public final class MPICommunicator: Communicator {
     // MARK: - Helpers
 
     /// The one funnel from statuses to errors.
-    private func check(_ call: String, _ status: Int32) throws {
+    func check(_ call: String, _ status: Int32) throws {
         guard status == 0 else {
             throw CommunicationError(call: call, message: errorMessage(status), rank: rank, host: host)
         }
     }
 
     /// Calls `body` for each stretch of at most `maximumCount` elements. All ranks see the same stretches.
-    private func forEachChunk<T>(
+    func forEachChunk<T>(
         of buffer: UnsafeMutableBufferPointer<T>, _ body: (UnsafeMutablePointer<T>, Int32) throws -> Void
     ) rethrows {
         guard let base = buffer.baseAddress else { return }

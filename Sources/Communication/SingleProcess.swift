@@ -32,6 +32,26 @@ public final class SingleProcess: Communicator {
     /// Does nothing.
     public func progress() throws {}
 
+    /// Does nothing.
+    public func allGather(_ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>]) throws {}
+
+    /// Copies the only part.
+    public func collect(
+        _ part: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>], to root: Int,
+        into whole: UnsafeMutableBufferPointer<Float>?
+    ) throws {
+        let place = place(parts, part.count, whole, root)
+        _ = place.update(fromContentsOf: part)
+    }
+
+    /// Copies the only part.
+    public func distribute(
+        _ whole: UnsafeMutableBufferPointer<Float>?, parts: [Range<Int>], from root: Int,
+        into part: UnsafeMutableBufferPointer<Float>
+    ) throws {
+        _ = part.update(fromContentsOf: place(parts, part.count, whole, root))
+    }
+
     /// Returns `bytes`. `root` must be 0.
     public func broadcast(_ bytes: [UInt8], from root: Int) throws -> [UInt8] {
         precondition(root == 0, "broadcast from rank \(root) of 1")
@@ -40,6 +60,14 @@ public final class SingleProcess: Communicator {
 
     /// Returns `bytes` as the only rank's.
     public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] { [bytes] }
+
+    private func place(
+        _ parts: [Range<Int>], _ count: Int, _ whole: UnsafeMutableBufferPointer<Float>?, _ root: Int
+    ) -> UnsafeMutableBufferPointer<Float> {
+        precondition(parts.count == 1 && parts[0].count == count && root == 0, "parts \(parts), root \(root)")
+        guard let whole else { preconditionFailure("the root gives no array") }
+        return UnsafeMutableBufferPointer(rebasing: whole[parts[0]])
+    }
 
     /// Ends the process at once with `code`: nothing is unwound, output still buffered is lost.
     public func abort(code: Int32) -> Never { _exit(code) }

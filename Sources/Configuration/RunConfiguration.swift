@@ -17,12 +17,14 @@ public struct OptimizerConfiguration: Codable, Equatable, Sendable {
     public var epsilon = 1e-8
     /// The gradient is scaled down to this L2 norm over all parameters; 0 switches the clip off.
     public var clipNorm = 1.0
+    /// Whether each of N ranks keeps only 1/N of the moments and of the parameters' average. Nothing else changes.
+    public var sharded = false
 
     /// The published settings.
     public init() {}
 
     enum CodingKeys: String, CodingKey {
-        case beta1, beta2, epsilon
+        case beta1, beta2, epsilon, sharded
         case clipNorm = "clip_norm"
     }
 }

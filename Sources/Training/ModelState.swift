@@ -4,7 +4,7 @@ import Storage
 import TensorGraph
 
 /// Everything the optimiser carries from step to step, in flat arenas of one layout: parameters, gradients, Adam's
-/// moments and the exponential moving average.
+/// moments and the exponential moving average. The last three may hold this rank's shard only.
 final class ModelState {
     let layout: ParameterLayout
     let parameters: CPUMemory
@@ -12,15 +12,19 @@ final class ModelState {
     let firstMoment: CPUMemory
     let secondMoment: CPUMemory
     let ema: CPUMemory
+    /// The parameters whose moments and average are here, and that this rank updates: all, or its shard.
+    let own: Range<Int>
 
-    init(_ layout: ParameterLayout) throws {
-        func allocate() throws -> CPUMemory { try CPUMemory(count: layout.count) }
+    /// - Parameter own: the shard of this rank; nil holds everything.
+    init(_ layout: ParameterLayout, own: Range<Int>? = nil) throws {
+        let own = own ?? 0..<layout.count
         self.layout = layout
-        parameters = try allocate()
-        gradients = try allocate()
-        firstMoment = try allocate()
-        secondMoment = try allocate()
-        ema = try allocate()
+        self.own = own
+        parameters = try CPUMemory(count: layout.count)
+        gradients = try CPUMemory(count: layout.count)
+        firstMoment = try CPUMemory(count: own.count)
+        secondMoment = try CPUMemory(count: own.count)
+        ema = try CPUMemory(count: own.count)
     }
 
     /// Every element of an arena.
@@ -46,15 +50,15 @@ final class ModelState {
             }
             parameters.write(values, at: offset)
         }
-        copy(parameters, to: ema)
+        copyParametersToAverage()
     }
 
-    /// Copies one arena over another.
-    func copy(_ source: CPUMemory, to destination: CPUMemory) {
-        _ = destination.elements.update(fromContentsOf: source.elements)
+    /// Makes the average equal to the parameters.
+    func copyParametersToAverage() {
+        _ = ema.elements.update(fromContentsOf: parameters.elements[own])
     }
 
-    /// The tensors of an arena by name, sorted, as a checkpoint stores them.
+    /// The tensors of a whole arena by name, sorted, as a checkpoint stores them.
     func tensors(_ memory: CPUMemory) -> [NamedTensor] {
         zip(layout.parameters, layout.offsets).map { parameter, offset in
             NamedTensor(
@@ -64,7 +68,7 @@ final class ModelState {
         .sorted { $0.name < $1.name }
     }
 
-    /// Fills an arena from a checkpoint's tensors.
+    /// Fills a whole arena from a checkpoint's tensors.
     func load(_ tensors: [NamedTensor], into memory: CPUMemory, of what: String) throws {
         try Training.load(tensors, layout, into: memory, of: what)
     }

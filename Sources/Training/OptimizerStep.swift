@@ -9,7 +9,11 @@ struct UpdateReport {
 }
 
 extension ModelState {
-    /// Clips the gradient to the global norm, moves the parameters by Adam (Kingma and Ba 2015) and updates the average.
+    /// Clips the gradient to the global norm, moves the parameters by Adam (Kingma and Ba 2015) and updates the average;
+    /// of a sharded state only what is this rank's own.
+    ///
+    /// Every rank holds the whole gradient and takes its norm alone: the sum runs in the same order whether or not the
+    /// state is sharded, and so ends in the same bits.
     ///
     /// - Parameter step: number of this update, from 1.
     /// - Throws: ``AgreedTrainingError`` when the gradient is not finite; nothing is changed then.
@@ -26,10 +30,14 @@ extension ModelState {
         let clip = optimizer.clipNorm > 0 ? min(1, optimizer.clipNorm / (norm + 1e-6)) : 1
         backend.adamStep(
             parameters: parameters, gradients: gradients, firstMoment: firstMoment, secondMoment: secondMoment,
-            learningRate: learningRate, beta1: optimizer.beta1, beta2: optimizer.beta2,
+            shard: own, learningRate: learningRate, beta1: optimizer.beta1, beta2: optimizer.beta2,
             epsilon: optimizer.epsilon, step: step, gradientScale: clip)
         if let decay = averageDecay(step: step, average) {
-            decay == 0 ? copy(parameters, to: ema) : backend.emaUpdate(ema, parameters: parameters, decay: decay)
+            if decay == 0 {
+                copyParametersToAverage()
+            } else {
+                backend.emaUpdate(ema, parameters: parameters, shard: own, decay: decay)
+            }
         }
         return UpdateReport(gradientNorm: norm)
     }

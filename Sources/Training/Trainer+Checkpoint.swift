@@ -16,15 +16,35 @@ extension Trainer {
         self.step = Int(step[0])
         let seen = try communicator.sum([Double(found.map(samplesSeen) ?? 0)])
         samplesSeen = Int(seen[0])
-        try communicator.together("restoring the checkpoint") {
-            guard let (path, checkpoint) = found else { return }
-            try state.load(checkpoint.parameters, into: state.parameters, of: path)
-            try state.load(checkpoint.ema, into: state.ema, of: path)
-            try state.load(checkpoint.firstMoment, into: state.firstMoment, of: path)
-            try state.load(checkpoint.secondMoment, into: state.secondMoment, of: path)
+        let room = try roomForShards(when: found != nil)
+        for (tensors, arena) in sharedArenas {
+            let whole = arena === state.parameters ? arena : room ?? arena
+            try communicator.together("restoring the checkpoint") {
+                guard let (path, checkpoint) = found else { return }
+                try state.load(checkpoint[keyPath: tensors], into: whole, of: path)
+            }
+            if let shards, arena !== state.parameters {
+                try shards.distribute(room, into: arena)
+            } else {
+                try share(arena)
+            }
         }
-        for arena in [state.parameters, state.ema, state.firstMoment, state.secondMoment] { try share(arena) }
         if let (path, checkpoint) = found { say(restored: checkpoint, path) }
+    }
+
+    /// The arenas that a checkpoint keeps, and where in it.
+    private var sharedArenas: [(tensors: WritableKeyPath<Checkpoint, [NamedTensor]>, arena: CPUMemory)] {
+        [
+            (\.parameters, state.parameters), (\.ema, state.ema), (\.firstMoment, state.firstMoment),
+            (\.secondMoment, state.secondMoment),
+        ]
+    }
+
+    /// Room for one whole arena, on the rank that needs it, where the state is sharded. Collective.
+    private func roomForShards(when needed: Bool) throws -> CPUMemory? {
+        try communicator.together("making room for a checkpoint") {
+            shards != nil && needed ? try CPUMemory(count: state.layout.count) : nil
+        }
     }
 
     private func samplesSeen(_ found: (path: String, checkpoint: Checkpoint)) -> Int {
@@ -95,11 +115,12 @@ extension Trainer {
     /// - Parameter required: whether the run must fail when the checkpoint cannot be written; otherwise it goes on and
     ///   says so.
     func saveCheckpoint(required: Bool) throws {
+        let checkpoint = try checkpoint()
         try communicator.together("saving a checkpoint") {
-            guard communicator.rank == 0 else { return }
+            guard let checkpoint else { return }
             do {
                 try synchronizeMetrics()
-                let path = try folder.checkpoints.save(checkpoint(), keepLast: configuration.keepCheckpoints)
+                let path = try folder.checkpoints.save(checkpoint, keepLast: configuration.keepCheckpoints)
                 observer.say("saved \(path)")
             } catch  where !required {
                 observer.warn("the checkpoint of step \(step) could not be saved, training goes on: \(error)")
@@ -107,11 +128,22 @@ extension Trainer {
         }
     }
 
-    private func checkpoint() throws -> Checkpoint {
-        Checkpoint(
+    /// The logical state, on rank 0; shards of the others come one arena at a time. Collective.
+    private func checkpoint() throws -> Checkpoint? {
+        let isWriter = communicator.rank == 0
+        let room = try roomForShards(when: isWriter)
+        var checkpoint = Checkpoint(
             step: step, seed: configuration.seed, config: try configuration.resolvedJSON(),
             dataFingerprint: data.fingerprint, version: version, attributes: ["samples_seen": .integer(samplesSeen)],
-            parameters: state.tensors(state.parameters), ema: state.tensors(state.ema),
-            firstMoment: state.tensors(state.firstMoment), secondMoment: state.tensors(state.secondMoment))
+            parameters: [])
+        for (tensors, arena) in sharedArenas {
+            var whole = arena
+            if let shards, arena !== state.parameters {
+                try shards.collect(arena, into: room)
+                whole = room ?? arena
+            }
+            if isWriter { checkpoint[keyPath: tensors] = state.tensors(whole) }
+        }
+        return isWriter ? checkpoint : nil
     }
 }

@@ -14,7 +14,11 @@ extension Trainer {
         guard count > 0 else { return }
         for (kind, arena) in [("raw", state.parameters), ("ema", state.ema)] {
             let generator = try generator()
-            try generator.load(arena)
+            if let shards, kind == "ema" {
+                try generator.load { _, weights in try shards.gather(arena, into: weights) }
+            } else {
+                try generator.load(arena)
+            }
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
             let samples = try generator.samples(
                 mine, seed: configuration.seed, sampler: Sampler(configuration.diffusion))

@@ -61,6 +61,8 @@ public final class Trainer {
     let folder: RunFolder
     let data: DataSet
     let state: ModelState
+    /// How the optimiser's state is divided among ranks; nil when each holds all of it.
+    let shards: OptimizerShards?
     let executor: Executor
     let observer: any TrainingObserver
     let version: String
@@ -100,15 +102,17 @@ public final class Trainer {
         microBatchSize = try configuration.microBatchSize(ranks: communicator.size)
         microBatches = try configuration.microBatchesPerRank(ranks: communicator.size)
         let (micro, batch) = (microBatchSize, configuration.batchSize)
-        (backend, state, executor) = try communicator.together("building the network") {
+        (backend, state, shards, executor) = try communicator.together("building the network") {
             let backend = try CPUBackend()
             let graph = DenoiserGraph.training(configuration.model, batch: micro, lossScale: 1 / Float(batch)).graph
             let plan = ExecutionPlan(graph)
-            let state = try ModelState(plan.layout)
+            let shards = OptimizerShards(
+                count: plan.layout.count, sharded: configuration.optimizer.sharded, among: communicator)
+            let state = try ModelState(plan.layout, own: shards?.own)
             let activations = try CPUMemory(count: plan.activationCount)
             let executor = try Executor(
                 plan, on: backend, parameters: state.parameters, gradients: state.gradients, activations: activations)
-            return (backend, state, executor)
+            return (backend, state, shards, executor)
         }
         reduction = GradientReduction(executor.plan, gradients: state.gradients, communicator: communicator)
         source = BatchSource(data, configuration)
@@ -177,6 +181,11 @@ public final class Trainer {
         let update = try state.update(
             step: step + 1, learningRate: configuration.learningRate, configuration.optimizer, configuration.ema,
             on: backend)
+        if let shards {
+            clock.begin(.communication)
+            try shards.gather(parameters: state.parameters)
+            clock.begin(.optimizer)
+        }
         try executor.parametersChanged()
         let seconds = clock.end()
 

@@ -7,10 +7,10 @@ import Testing
 struct RankTests {
     static let checks = [
         "barrier", "sum of floats", "sum of doubles", "maximum", "pending sums", "pending sum of nothing", "broadcast",
-        "gather", "agree", "together", "requireEqual", "placement",
+        "gather", "all-gather of parts", "parts at one rank", "agree", "together", "requireEqual", "placement",
     ]
 
-    @Test(arguments: [1, 2, 4])
+    @Test(arguments: [1, 2, 3, 4])
     func everyCollective(ranks: Int) throws {
         let result = try mpirun(ranks, [product("rank-program"), "collectives"])
         try expectAllChecks(result, ranks: ranks)

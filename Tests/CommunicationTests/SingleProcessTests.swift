@@ -14,6 +14,16 @@ import Testing
         #expect(try group.maximum([-1]) == [-1])
         #expect(try group.broadcast([1, 2], from: 0) == [1, 2])
         #expect(try group.gather([7]) == [[7]])
+        try values.withUnsafeMutableBufferPointer { try group.allGather($0, parts: [0..<3]) }
+        var part: [Float] = [9, 8]
+        try part.withUnsafeMutableBufferPointer { part in
+            try values.withUnsafeMutableBufferPointer { try group.collect(part, parts: [1..<3], to: 0, into: $0) }
+        }
+        #expect(values == [1, 9, 8])
+        try part.withUnsafeMutableBufferPointer { part in
+            try values.withUnsafeMutableBufferPointer { try group.distribute($0, parts: [0..<2], from: 0, into: part) }
+        }
+        #expect(part == [1, 9])
         try group.finalize()
     }
 

@@ -10,7 +10,8 @@ struct Collectives {
         let checks: [(String, () throws -> String?)] = [
             ("barrier", barrier), ("sum of floats", sumOfFloats), ("sum of doubles", sumOfDoubles),
             ("maximum", maximum), ("pending sums", pendingSums), ("pending sum of nothing", pendingSumOfNothing),
-            ("broadcast", broadcast), ("gather", gather), ("agree", agree), ("together", together),
+            ("broadcast", broadcast), ("gather", gather), ("all-gather of parts", allGatherParts),
+            ("parts at one rank", partsAtOneRank), ("agree", agree), ("together", together),
             ("requireEqual", requireEqual), ("placement", placement),
         ]
         do {
@@ -126,6 +127,55 @@ struct Collectives {
             if result != (0..<group.size).map(bytes) { return "gather gave lengths \(result.map(\.count))" }
         }
         return nil
+    }
+
+    /// Parts of different lengths, that of rank 1 empty, with a gap before each and after the last.
+    private var gappedParts: [Range<Int>] {
+        var parts: [Range<Int>] = []
+        for rank in 0..<group.size {
+            let start = (parts.last?.upperBound ?? 0) + 3
+            parts.append(start..<start + (rank == 1 ? 0 : 10 + 7 * rank))
+        }
+        return parts
+    }
+
+    /// What an array looks like once all parts are together: rank-keyed inside of parts, −1 in the gaps.
+    private func together(_ parts: [Range<Int>]) -> [Float] {
+        var whole = [Float](repeating: -1, count: parts[group.size - 1].upperBound + 2)
+        for (rank, part) in parts.enumerated() { for index in part { whole[index] = Float(1000 * rank + index) } }
+        return whole
+    }
+
+    private func allGatherParts() throws -> String? {
+        let parts = gappedParts
+        let expected = together(parts)
+        var data = [Float](repeating: -1, count: expected.count)
+        for index in parts[group.rank] { data[index] = expected[index] }
+        try data.withUnsafeMutableBufferPointer { try group.allGather($0, parts: parts) }
+        return data == expected ? nil : "all-gather gave \(data)"
+    }
+
+    private func partsAtOneRank() throws -> String? {
+        let parts = gappedParts
+        let expected = together(parts)
+        let root = group.size - 1
+        var part = Array(expected[parts[group.rank]])
+        var whole = [Float](repeating: -1, count: expected.count)
+        try part.withUnsafeMutableBufferPointer { part in
+            try whole.withUnsafeMutableBufferPointer { whole in
+                try group.collect(part, parts: parts, to: root, into: group.rank == root ? whole : nil)
+            }
+        }
+        if group.rank == root && whole != expected { return "collected \(whole)" }
+        if group.rank != root && whole.contains(where: { $0 != -1 }) { return "a rank that is not the root got parts" }
+        part = [Float](repeating: 0, count: part.count)
+        whole = whole.map { $0 == -1 ? -1 : $0 + 0.5 }
+        try part.withUnsafeMutableBufferPointer { part in
+            try whole.withUnsafeMutableBufferPointer { whole in
+                try group.distribute(group.rank == root ? whole : nil, parts: parts, from: root, into: part)
+            }
+        }
+        return part == expected[parts[group.rank]].map { $0 + 0.5 } ? nil : "was handed \(part)"
     }
 
     private func agree() throws -> String? {

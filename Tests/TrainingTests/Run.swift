@@ -3,6 +3,7 @@ import HDF5
 import Philox
 import Storage
 import TestSupport
+import Testing
 
 /// A small run in a folder of its own: 40 images of 8×8, a network of some ten thousand parameters.
 struct Run {
@@ -66,9 +67,12 @@ struct Run {
         ranks == 1 ? try run(command, timeout: 120) : try mpirun(ranks, command, timeout: 120)
     }
 
-    func losses(_ output: String) throws -> [Double] {
+    func losses(_ output: String) throws -> [Double] { try column("loss", output) }
+
+    /// A column of the metrics; empty when there is none.
+    func column(_ name: String, _ output: String) throws -> [Double] {
         let table = try MetricsTable.read(path(output) + "/metrics.h5")
-        guard let column = table.columns.firstIndex(of: "loss") else { return [] }
+        guard let column = table.columns.firstIndex(of: name) else { return [] }
         return table.values[column]
     }
 }
@@ -81,4 +85,22 @@ func distances(_ a: [NamedTensor], _ b: [NamedTensor], from c: [NamedTensor]) ->
         }.squareRoot()
     }
     return (norm(a, b), norm(a, c))
+}
+
+/// Expects checkpoints of two runs at a step to hold the same bits, and a state that has moved.
+func expectSameState(_ run: Run, _ a: String, _ b: String, step: Int) throws {
+    let (x, y) = (
+        try Checkpoint.read(run.checkpoint(a, step: step)), try Checkpoint.read(run.checkpoint(b, step: step))
+    )
+    #expect(firstDifference(x.parameters, y.parameters) == nil)
+    #expect(firstDifference(x.ema, y.ema) == nil)
+    #expect(firstDifference(x.firstMoment, y.firstMoment) == nil)
+    #expect(firstDifference(x.secondMoment, y.secondMoment) == nil)
+    #expect(firstDifference(x.parameters, x.ema) != nil)
+}
+
+/// Name of the first tensor that is not the same bit for bit; nil when all are.
+func firstDifference(_ a: [NamedTensor], _ b: [NamedTensor]) -> String? {
+    guard a.map(\.name) == b.map(\.name), !a.isEmpty else { return "the list of tensors" }
+    return zip(a, b).first { x, y in x.values.map(\.bitPattern) != y.values.map(\.bitPattern) }?.0.name
 }

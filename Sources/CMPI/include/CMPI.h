@@ -49,6 +49,13 @@ int cmpi_sum_float(float *data, int count);
 int cmpi_sum_double(double *data, int count);
 int cmpi_maximum_double(double *data, int count);
 
+/// Copies each rank's `counts[rank]` elements at `data + offsets[rank]` to the same place on all ranks. `counts` and
+/// `offsets` (as many as ranks) are the same on all ranks.
+int cmpi_all_gather_float(float *data, const int *counts, const int *offsets);
+/// Moves `count` elements from one rank to another: one sends, the other receives.
+int cmpi_send_float(const float *data, int count, int to);
+int cmpi_receive_float(float *data, int count, int from);
+
 /// Starts an in-place sum. `data` belongs to MPI until the request is complete. `*out_request` untouched on failure.
 int cmpi_begin_sum_float(float *data, int count, cmpi_request *out_request);
 /// Moves requests forward without blocking. Those that are complete become null; null ones are skipped.

@@ -1,0 +1,52 @@
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+/// `optimizer.sharded`: less memory a rank, the same bits.
+@Suite struct ShardingTests {
+    private let sharded = "optimizer.sharded=true"
+
+    /// Against the unsharded run on the same number of ranks: state, losses, gradient norms and previews.
+    @Test(arguments: [1, 2, 3, 4]) func shardedRunIsBitwiseTheSame(ranks: Int) throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder)
+            let batch = "batch_size=\(ranks == 3 ? 12 : 8)"
+            for (name, setting) in [("whole", "optimizer.sharded=false"), ("sharded", sharded)] {
+                let result = try run.train(ranks, run.command(name, batch, "preview_every=6", setting))
+                #expect(result.status == 0, "\(result.errors)")
+            }
+            try expectSameState(run, "whole", "sharded", step: 6)
+            #expect(try run.column("loss", "whole") == run.column("loss", "sharded"))
+            #expect(try run.column("gradient_norm", "whole") == run.column("gradient_norm", "sharded"))
+            #expect(try run.column("eta_variance", "sharded").filter { $0 > 0 }.count == 3)
+            for kind in ["raw", "ema"] {
+                let pictures = try ["whole", "sharded"].map {
+                    try Data(contentsOf: URL(fileURLWithPath: run.path("\($0)/previews/step-00000006-\(kind).png")))
+                }
+                #expect(pictures[0] == pictures[1])
+            }
+        }
+    }
+
+    /// A checkpoint knows nothing of shards: written by any run, resumed by any other.
+    @Test func checkpointsFitAnyNumberOfRanks() throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder)
+            let whole = "optimizer.sharded=false"
+            for (name, first, second) in [("a", whole, whole), ("b", sharded, whole), ("c", whole, sharded)] {
+                try run.train(4, run.command(name, "steps=4", first))
+                let resumed = try run.train(2, run.command(name, resume: "auto", second))
+                #expect(resumed.output.contains("restored step 4"), "\(resumed.errors)")
+                try run.train(1, run.command(name, resume: "auto", "steps=8", second))
+            }
+            try run.train(2, run.command("d", "steps=4", sharded))
+            for name in ["b", "c"] { try expectSameState(run, "a", name, step: 8) }
+            let (a, d) = (
+                try Checkpoint.read(run.checkpoint("a", step: 4)), try Checkpoint.read(run.checkpoint("d", step: 4))
+            )
+            let (difference, norm) = distances(a.ema, d.ema, from: a.secondMoment)
+            #expect(difference > 0 && difference < 1e-6 * norm, "other ranks, other order of sums, other bits")
+        }
+    }
+}
