@@ -3,12 +3,6 @@
 #include "CKernels.h"
 #include "Vector.h"
 
-/// Where a matrix lies: element (i, j) at base[i · row + j · column].
-typedef struct {
-    const float *base;
-    int64_t row, column;
-} matrix;
-
 /// y = factor · x. y may be x.
 INLINE void multiply(int64_t n, float factor, const float *x, float *y) {
     int64_t i = 0;
@@ -19,11 +13,6 @@ INLINE void multiply(int64_t n, float factor, const float *x, float *y) {
 
 /// How many rows of B a product uses at a time, so that what is used again and again stays in the first cache.
 enum { DEPTH = 64 };
-
-/// C [m,n] (+)= alpha · A [m,k] · B [k,n]; B and C have rows of contiguous elements, bRow and cRow apart. For products
-/// too small for oneDNN's general one, which would pack and dispatch at every call; about 0.9 of peak in cache.
-void ck_product(int64_t m, int64_t n, int64_t k, float alpha, matrix a, const float *b, int64_t bRow, int accumulate,
-                float *c, int64_t cRow);
 
 INLINE float largest1(const f1 *v) { return (*v)[0]; }
 INLINE float largest4(const f4 *v) { return larger(larger((*v)[0], (*v)[2]), larger((*v)[1], (*v)[3])); }

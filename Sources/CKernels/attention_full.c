@@ -36,13 +36,13 @@ KERNEL void ck_full_attention(const ck_attention_shape *s, const float *qkv, flo
         transpose(n, d, k, row, turned, stride);
         for (int64_t i0 = 0; i0 < n; i0 += block) {
             int64_t rows = n - i0 < block ? n - i0 : block;
-            ck_product(rows, n, d, scale, (matrix){q + i0 * row, row, 1}, turned, stride, 0, scores, stride);
+            ck_product(rows, n, d, scale, (ck_matrix){q + i0 * row, row, 1}, turned, stride, 0, scores, stride);
             for (int64_t i = 0; i < rows; i++) {
                 float *p = scores + i * stride, top = maximum(n, p), sum = exponentials(n, p, top, p);
                 lse[i0 + i] = top + logf(sum);
                 multiply(n, 1.0f / sum, p, p);
             }
-            ck_product(rows, d, n, 1.0f, (matrix){scores, stride, 1}, v, row, 0, y + i0 * D, D);
+            ck_product(rows, d, n, 1.0f, (ck_matrix){scores, stride, 1}, v, row, 0, y + i0 * D, D);
         }
     }
 }
@@ -63,8 +63,8 @@ KERNEL void ck_full_attention_gradient(const ck_attention_shape *s, const float 
         transpose(n, d, v, row, values, stride);
         for (int64_t i0 = 0; i0 < n; i0 += block) {
             int64_t rows = n - i0 < block ? n - i0 : block;
-            ck_product(rows, n, d, scale, (matrix){q + i0 * row, row, 1}, keys, stride, 0, scores, stride);
-            ck_product(rows, n, d, 1.0f, (matrix){dy + i0 * D, D, 1}, values, stride, 0, dscores, stride);
+            ck_product(rows, n, d, scale, (ck_matrix){q + i0 * row, row, 1}, keys, stride, 0, scores, stride);
+            ck_product(rows, n, d, 1.0f, (ck_matrix){dy + i0 * D, D, 1}, values, stride, 0, dscores, stride);
             for (int64_t i = 0; i < rows; i++) {
                 float *p = scores + i * stride, *ds = dscores + i * stride;
                 float delta = dot(d, dy + (i0 + i) * D, y + (i0 + i) * D);
@@ -74,9 +74,9 @@ KERNEL void ck_full_attention_gradient(const ck_attention_shape *s, const float 
                 FOR_LANES(j, n, BODY)
 #undef BODY
             }
-            ck_product(rows, d, n, scale, (matrix){dscores, stride, 1}, k, row, 0, dq + i0 * row, row);
-            ck_product(n, d, rows, 1.0f, (matrix){scores, 1, stride}, dy + i0 * D, D, i0 > 0, dv, row);
-            ck_product(n, d, rows, scale, (matrix){dscores, 1, stride}, q + i0 * row, row, i0 > 0, dk, row);
+            ck_product(rows, d, n, scale, (ck_matrix){dscores, stride, 1}, k, row, 0, dq + i0 * row, row);
+            ck_product(n, d, rows, 1.0f, (ck_matrix){scores, 1, stride}, dy + i0 * D, D, i0 > 0, dv, row);
+            ck_product(n, d, rows, scale, (ck_matrix){dscores, 1, stride}, q + i0 * row, row, i0 > 0, dk, row);
         }
     }
 }

@@ -76,7 +76,7 @@ KERNEL void ck_linear_attention(const ck_attention_shape *s, const float *qkv, f
             carry(D, part, total);
             for (int64_t h = 0; h < D; h += d) {
                 const float *k = soft + i0 * row + D + h, *v = k + D;
-                ck_product(d, d, rows, 1.0f, (matrix){k, 1, row}, v, row, i0 > 0, c + h * d, d);
+                ck_product(d, d, rows, 1.0f, (ck_matrix){k, 1, row}, v, row, i0 > 0, c + h * d, d);
             }
         }
         for (int64_t h = 0; h < D; h++) {
@@ -94,7 +94,7 @@ KERNEL void ck_linear_attention(const ck_attention_shape *s, const float *qkv, f
             }
             for (int64_t h = 0; h < D; h += d) {
                 const float *q = soft + i0 * row + h;
-                ck_product(rows, d, d, 1.0f, (matrix){q, row, 1}, c + h * d, d, 0, y + i0 * D + h, D);
+                ck_product(rows, d, d, 1.0f, (ck_matrix){q, row, 1}, c + h * d, d, 0, y + i0 * D + h, D);
             }
         }
     }
@@ -122,8 +122,8 @@ KERNEL void ck_linear_attention_gradient(const ck_attention_shape *s, const floa
             for (int64_t h = 0; h < D; h += d) {
                 const float *q = soft + i0 * row + h, *dyh = dy + i0 * D + h;
                 float *dq = dx + i0 * row + h;
-                ck_product(d, d, rows, 1.0f, (matrix){q, 1, row}, dyh, D, i0 > 0, dcontext + h * d, d);
-                ck_product(rows, d, d, 1.0f, (matrix){dyh, D, 1}, turned + h * d, d, 0, dq, row);
+                ck_product(d, d, rows, 1.0f, (ck_matrix){q, 1, row}, dyh, D, i0 > 0, dcontext + h * d, d);
+                ck_product(rows, d, d, 1.0f, (ck_matrix){dyh, D, 1}, turned + h * d, d, 0, dq, row);
                 for (int64_t i = 0; i < rows; i++) {
                     // q' = d^-½ p with Σ p = 1: dq = q' dq' − p Σ q' dq'
                     const float *qi = q + i * row;
@@ -142,8 +142,8 @@ KERNEL void ck_linear_attention_gradient(const ck_attention_shape *s, const floa
             for (int64_t h = 0; h < D; h += d) {
                 const float *k = soft + i0 * row + D + h, *v = k + D;
                 float *dk = dx + i0 * row + D + h, *dv = dk + D;
-                ck_product(rows, d, d, 1.0f, (matrix){k, row, 1}, dcontext + h * d, d, 0, dv, row);
-                ck_product(rows, d, d, 1.0f, (matrix){v, row, 1}, turned + h * d, d, 0, dk, row);
+                ck_product(rows, d, d, 1.0f, (ck_matrix){k, row, 1}, dcontext + h * d, d, 0, dv, row);
+                ck_product(rows, d, d, 1.0f, (ck_matrix){v, row, 1}, turned + h * d, d, 0, dk, row);
             }
             for (int64_t i = i0; i < i0 + rows; i++) {
                 const float *k = soft + i * row + D;

@@ -12,7 +12,7 @@ INLINE int wideTiles(void) {
 
 /// One tile: COUNT rows and N·W columns of C, in registers while it goes through the depth.
 #define DEFINE_TILE(COUNT, W, N)                                                                                       \
-    INLINE void tile##COUNT##x##W##x##N(int64_t depth, float alpha, matrix a, const float *b, int64_t bRow,            \
+    INLINE void tile##COUNT##x##W##x##N(int64_t depth, float alpha, ck_matrix a, const float *b, int64_t bRow,            \
                                         int accumulate, float *c, int64_t cRow) {                                      \
         f##W sums[COUNT * N];                                                                                          \
         _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT * N; t++) sums[t] = ALL(W, 0.0f);                 \
@@ -41,7 +41,7 @@ DEFINE_TILE(1, 4, 1)
 DEFINE_TILE(4, 1, 1)
 DEFINE_TILE(1, 1, 1)
 
-KERNEL void ck_product(int64_t m, int64_t n, int64_t k, float alpha, matrix a, const float *b, int64_t bRow,
+KERNEL void ck_product(int64_t m, int64_t n, int64_t k, float alpha, ck_matrix a, const float *b, int64_t bRow,
                        int accumulate, float *c, int64_t cRow) {
     const int wide = wideTiles();
     // Rows that lie far apart fall into few sets of the first cache; what several tiles read is brought together.
@@ -51,11 +51,11 @@ KERNEL void ck_product(int64_t m, int64_t n, int64_t k, float alpha, matrix a, c
     for (int64_t k0 = 0; k0 < k; k0 += DEPTH) {
         int64_t depth = k - k0 < DEPTH ? k - k0 : DEPTH, j = 0, rowB = bRow;
         int add = accumulate || k0 > 0;
-        matrix ak = {a.base + k0 * a.column, a.row, a.column};
+        ck_matrix ak = {a.base + k0 * a.column, a.row, a.column};
         const float *bk = b + k0 * bRow;
         if (packA) {
             for (int64_t r = 0; r < depth; r++) multiply(m, 1.0f, ak.base + r * a.column, packedA + r * m);
-            ak = (matrix){packedA, 1, m};
+            ak = (ck_matrix){packedA, 1, m};
         }
         if (packB) {
             for (int64_t r = 0; r < depth; r++) multiply(n, 1.0f, bk + r * bRow, packedB + r * n);
@@ -63,7 +63,7 @@ KERNEL void ck_product(int64_t m, int64_t n, int64_t k, float alpha, matrix a, c
             rowB = n;
         }
 #define TILE(COUNT, W, N)                                                                                              \
-    tile##COUNT##x##W##x##N(depth, alpha, (matrix){ak.base + i * ak.row, ak.row, ak.column}, bk + j, rowB, add,        \
+    tile##COUNT##x##W##x##N(depth, alpha, (ck_matrix){ak.base + i * ak.row, ak.row, ak.column}, bk + j, rowB, add,        \
                             c + i * cRow + j, cRow)
         for (; wide && j + 32 <= n; j += 32) {
             int64_t i = 0;

@@ -9,6 +9,9 @@ extension CPUBackend {
         if geometry.isPointwise { return try linear(o, channels, bias: bias, addend: addend) }
         let shape = convolutionShape(
             o, geometry, channels, x: o.shape(input: 0), y: o.shape(output: 0), w: o.shape(input: 1))
+        if let sizes = WinogradSizes(geometry, shape) {
+            return try winogradConvolution(o, sizes, bias: bias, addend: addend)
+        }
         let operation = try OneDNNOperation(engine, name: "convolution \(describe(shape))") { engine, out in
             odnn_convolution_forward(
                 engine, [shape], addend ? 1 : 0, o.input(0), o.input(1), bias ? o.input(2) : nil, o.output(0), &out)
@@ -22,11 +25,14 @@ extension CPUBackend {
         if geometry.isPointwise { return try linearInputGradient(o, channels, addend: addend) }
         let shape = convolutionShape(
             o, geometry, channels, x: o.shape(output: 0), y: o.shape(input: 0), w: o.shape(input: 1))
+        if let sizes = WinogradSizes(geometry, shape) {
+            return try winogradInputGradient(o, sizes, addend: addend)
+        }
         let operation = try OneDNNOperation(engine, name: "convolution input gradient \(describe(shape))") {
             odnn_convolution_input_gradient(
                 $0, [shape], o.input(0), o.input(1), addend ? o.input(2) : nil, o.output(0), &$1)
         }
-        return PreparedOperation(run: operation.run, parametersChanged: operation.reload)
+        return PreparedOperation(run: operation.run, derived: operation.derived)
     }
 
     func convolutionParameterGradient(
@@ -35,6 +41,9 @@ extension CPUBackend {
         if geometry.isPointwise { return try linearParameterGradient(o, channels, bias: bias) }
         let shape = convolutionShape(
             o, geometry, channels, x: o.shape(input: 0), y: o.shape(input: 1), w: o.shape(output: 0))
+        if let sizes = WinogradSizes(geometry, shape) {
+            return try winogradParameterGradient(o, sizes, bias: bias)
+        }
         let operation = try OneDNNOperation(engine, name: "convolution parameter gradient \(describe(shape))") {
             odnn_convolution_parameter_gradient(
                 $0, [shape], o.input(0), o.input(1), o.output(0), bias ? o.output(1) : nil, &$1)
@@ -49,14 +58,14 @@ extension CPUBackend {
         let output = o.output(0)
         let count = o.count(output: 0)
         guard let addend, addend != UnsafePointer(output) else {
-            return PreparedOperation(run: operation.run, parametersChanged: operation.reload)
+            return PreparedOperation(run: operation.run, derived: operation.derived)
         }
         return PreparedOperation(
             run: {
                 output.update(from: addend, count: count)
                 try operation.run()
             },
-            parametersChanged: operation.reload)
+            derived: operation.derived)
     }
 
     private func convolutionShape(

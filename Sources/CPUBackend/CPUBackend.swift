@@ -7,6 +7,8 @@ import TensorGraph
 public final class CPUBackend: Backend {
     let engine: OneDNNEngine
     let scratch = Scratch()
+    /// Weights in Winograd's basis that operations of this backend read.
+    var transformedWeights: [WinogradWeights.Key: WeakWeights] = [:]
 
     /// - Throws: ``OneDNNError`` when oneDNN cannot start.
     public init() throws {
@@ -30,7 +32,7 @@ public final class CPUBackend: Backend {
         let memories = (inputs + outputs).map(\.memory)
         return PreparedOperation(
             run: { try withExtendedLifetime(memories) { try prepared.run() } },
-            parametersChanged: prepared.parametersChanged)
+            derived: prepared.derived)
     }
 
     private func dispatch(_ operation: Operation, _ o: Operands) throws -> PreparedOperation {

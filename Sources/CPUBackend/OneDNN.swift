@@ -1,4 +1,5 @@
 import COneDNN
+import TensorGraph
 
 /// oneDNN refused to prepare or run something.
 public struct OneDNNError: Error, CustomStringConvertible {
@@ -50,5 +51,8 @@ final class OneDNNOperation {
 
     func run() throws { try checkOneDNN(odnn_operation_run(handle), name) }
 
-    func reload() throws { try checkOneDNN(odnn_operation_reload(handle), "weights of \(name)") }
+    /// The weights in the layout that the primitive wants.
+    var derived: DerivedParameters { DerivedParameters(reload) }
+
+    private func reload() throws { try checkOneDNN(odnn_operation_reload(handle), "weights of \(name)") }
 }

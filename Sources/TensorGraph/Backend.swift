@@ -26,17 +26,24 @@ public struct Operand {
     public var count: Int { shape.reduce(1, *) }
 }
 
+/// What operations derive from parameters and keep: weights in another layout. Operations may share one.
+public final class DerivedParameters {
+    /// Derives it anew; to be called after each change of the parameters, before the next run.
+    public let rebuild: () throws -> Void
+
+    public init(_ rebuild: @escaping () throws -> Void) { self.rebuild = rebuild }
+}
+
 /// An operation with its operands in place, ready to run any number of times without allocating.
 public struct PreparedOperation {
     /// Runs it once.
     public let run: () throws -> Void
-    /// Rebuilds what was derived from parameters (weights in another layout); to be called after each change of them,
-    /// before the next `run`. Nil where nothing is derived.
-    public let parametersChanged: (() throws -> Void)?
+    /// What it keeps of parameters; nil where nothing is derived.
+    public let derived: DerivedParameters?
 
-    public init(run: @escaping () throws -> Void, parametersChanged: (() throws -> Void)? = nil) {
+    public init(run: @escaping () throws -> Void, derived: DerivedParameters? = nil) {
         self.run = run
-        self.parametersChanged = parametersChanged
+        self.derived = derived
     }
 }
 

@@ -5,6 +5,7 @@ public final class Executor {
     /// Values of inputs and intermediates.
     public let activations: any Memory
     private let operations: [PreparedOperation]
+    private let derived: [DerivedParameters]
     private let inputs: [String: Int]
 
     /// Prepares every operation of `plan`.
@@ -42,6 +43,8 @@ public final class Executor {
         operations = try plan.nodes.map {
             try backend.prepare($0.operation, inputs: $0.inputs.map(operand), outputs: $0.outputs.map(operand))
         }
+        var known: Set<ObjectIdentifier> = []
+        derived = operations.compactMap(\.derived).filter { known.insert(ObjectIdentifier($0)).inserted }
         var inputs: [String: Int] = [:]
         for (id, value) in plan.values.enumerated() {
             if case .input(let name) = value.role { inputs[name] = id }
@@ -75,7 +78,7 @@ public final class Executor {
     /// To be called after parameters changed, before the next run: rebuilds the weights' working layout once for all
     /// runs until the next change.
     public func parametersChanged() throws {
-        for operation in operations { try operation.parametersChanged?() }
+        for derived in derived { try derived.rebuild() }
     }
 
     /// Runs all operations in order.

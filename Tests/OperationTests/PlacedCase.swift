@@ -65,7 +65,7 @@ final class PlacedCase {
     /// Puts all operands in place again, runs, and returns the whole memory.
     func run(parametersChanged: Bool = true) throws -> [Float] {
         memory.write(contents, at: 0)
-        if parametersChanged { try prepared.parametersChanged?() }
+        if parametersChanged { try prepared.derived?.rebuild() }
         try prepared.run()
         return memory.read(0..<contents.count)
     }

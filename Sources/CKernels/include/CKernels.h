@@ -78,6 +78,46 @@ void ck_weighted_squared_error(int64_t images, int64_t elements, const float *pr
 void ck_weighted_squared_error_gradient(int64_t images, int64_t elements, float scale, const float *prediction,
                                         const float *target, const float *weight, float *dprediction);
 
+// MARK: Small products of matrices (product.c)
+
+/// Where a matrix lies: element (i, j) at base[i * row + j * column].
+typedef struct {
+    const float *base;
+    int64_t row, column;
+} ck_matrix;
+
+/// C [m,n] (+)= alpha A [m,k] B [k,n]; B and C have rows of contiguous elements, bRow and cRow apart. For products too
+/// small for oneDNN's general one, which would pack and dispatch at every call; about 0.9 of peak in cache.
+void ck_product(int64_t m, int64_t n, int64_t k, float alpha, ck_matrix a, const float *b, int64_t bRow, int accumulate,
+                float *c, int64_t cRow);
+
+// MARK: Winograd's convolution F(2x2, 3x3) (winograd.c): 3x3 windows, stride 1, padding 1, H and W even. Between the
+// changes of basis lie 16 products of matrices, one for each k. Axis letters: t tiles of 2x2 pixels in the order
+// [N, H/2, W/2], k one of 16, O outputs and C channels of the slice, I inputs of the whole weight [O,I,3,3]; `stride` is
+// the distance of two k in elements.
+
+typedef struct {
+    int64_t images, height, width, channels;  // of the activation that is transformed
+} ck_winograd_shape;
+
+/// u [16,C,O], or [16,O,C] of windows turned by 180 degrees, from the slice of C channels that begins at w.
+void ck_winograd_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int turned, const float *w, float *u,
+                         int64_t stride);
+/// The slice of dw that begins at dw += the gradient that belongs to u [16,C,O].
+void ck_winograd_weights_gradient(int64_t outputs, int64_t channels, int64_t weightInputs, const float *u,
+                                  int64_t stride, float *dw);
+/// v [16,count,C] from the tiles first ..< first + count of x [N,H,W,C], zeros around it. scratch [20 C].
+void ck_winograd_input(const ck_winograd_shape *shape, int64_t first, int64_t count, const float *x, float *v,
+                       int64_t stride, float *scratch);
+/// The tiles first ..< first + count of y [N,H,W,C] from m [16,count,C] (+ bias [C]) (+ addend [N,H,W,C]); both may be
+/// NULL, y may be addend.
+void ck_winograd_output(const ck_winograd_shape *shape, int64_t first, int64_t count, const float *m, int64_t stride,
+                        const float *bias, const float *addend, float *y);
+/// v [16,count,C] from the tiles of dy [N,H,W,C]: what the gradient of the weights is a product with. sums [C] = the sum
+/// of these tiles' dy.
+void ck_winograd_output_gradient(const ck_winograd_shape *shape, int64_t first, int64_t count, const float *dy,
+                                 float *v, int64_t stride, float *sums);
+
 // MARK: Attention (attention.c). qkv, softened, dqkv [N, P, 3·heads·d]: q, k, v in turn, each head by head; d numbers a
 // head; out, dout [N, P, heads·d]. i, j run over the P positions.
 

@@ -1,0 +1,258 @@
+// Winograd's convolution F(2×2, 3×3) (Lavin and Gray 2016): 3×3 windows, stride 1, padding 1, in 16 multiplications
+// for 2×2 outputs instead of 36. What is here are the changes of basis; between them lie 16 products of matrices.
+//
+// Axis letters: N images, H rows, W columns, C channels, O output channels, t tiles of 2×2 pixels in the order
+// [N, H/2, W/2], k = 4i + j one of 16 positions in the other basis. With the matrices
+//
+//     Bᵀ = 1  0 −1  0     G = 1   0   0     Aᵀ = 1  1  1  0
+//          0  1  1  0         ½   ½   ½          0  1 −1 −1
+//          0 −1  1  0         ½  −½   ½
+//          0  1  0 −1         0   0   1
+//
+// y = Aᵀ [(G g Gᵀ) ∘ (Bᵀ d B)] A with d 4×4 pixels of x around a tile and g a window of weights. The gradients are the
+// transposes: dg = Gᵀ [(Bᵀ d B) ∘ (A dy Aᵀ)] G, and dx is the convolution of dy with the windows turned by 180°, which
+// exchanges rows 0 and 3 of G, and nothing else.
+#include "CKernels.h"
+#include "Vector.h"
+
+/// Whether 16 lanes are one vector here: two vectors of 8 for each value would not fit the registers.
+INLINE int wideLanes(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("x86-64-v4") != 0;
+#else
+    return 0;
+#endif
+}
+
+#define LANES(wide, i, n, BODY)                                                                                        \
+    for (; (wide) && i + 16 <= (n); i += 16) BODY(16)                                                                  \
+    for (; i + 8 <= (n); i += 8) BODY(8)                                                                               \
+    for (; i + 4 <= (n); i += 4) BODY(4)                                                                               \
+    for (; i < (n); i += 1) BODY(1)
+
+/// How many windows are transformed at once, one a lane.
+enum { WINDOWS = 16 };
+
+// Element (o, c, tap) of a weight [O, I, 3, 3] from window (o, c) on, for up to 16 windows: `step` elements apart.
+INLINE void gatherWindows(const float *w, int64_t step, int64_t count, float (*taps)[WINDOWS]) {
+    for (int64_t lane = 0; lane < count; lane++) {
+        for (int tap = 0; tap < 9; tap++) taps[tap][lane] = w[lane * step + tap];
+    }
+}
+
+// U [16, C, O] = G g Gᵀ (or [16, O, C] turned) from windows [O, I, 3, 3] of which the slice of C starts at w.
+KERNEL void ck_winograd_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int turned, const float *w,
+                                float *u, int64_t stride) {
+    // The last axis of U runs along the lanes: outputs, or turned, channels.
+    const int64_t inner = turned ? channels : outputs, outer = turned ? outputs : channels;
+    const int64_t innerStep = turned ? 9 : weightInputs * 9, outerStep = turned ? weightInputs * 9 : 9;
+    float taps[9][WINDOWS] = {{0}}, rows[4][3][WINDOWS], all[16][WINDOWS];
+    for (int64_t first = 0; first < inner; first += WINDOWS) {
+        const int64_t count = inner - first < WINDOWS ? inner - first : WINDOWS;
+        for (int64_t position = 0; position < outer; position++) {
+            gatherWindows(w + first * innerStep + position * outerStep, innerStep, count, taps);
+            for (int b = 0; b < 3; b++) {
+                for (int l = 0; l < WINDOWS; l++) {
+                    float g0 = taps[b][l], g1 = taps[3 + b][l], g2 = taps[6 + b][l];
+                    rows[0][b][l] = turned ? g2 : g0;
+                    rows[1][b][l] = 0.5f * (g0 + g1 + g2);
+                    rows[2][b][l] = 0.5f * (g0 - g1 + g2);
+                    rows[3][b][l] = turned ? g0 : g2;
+                }
+            }
+            for (int i = 0; i < 4; i++) {
+                for (int l = 0; l < WINDOWS; l++) {
+                    float g0 = rows[i][0][l], g1 = rows[i][1][l], g2 = rows[i][2][l];
+                    all[4 * i][l] = turned ? g2 : g0;
+                    all[4 * i + 1][l] = 0.5f * (g0 + g1 + g2);
+                    all[4 * i + 2][l] = 0.5f * (g0 - g1 + g2);
+                    all[4 * i + 3][l] = turned ? g0 : g2;
+                }
+            }
+            float *to = u + position * inner + first;
+            for (int k = 0; k < 16; k++) memcpy(to + k * stride, all[k], (size_t)count * sizeof(float));
+        }
+    }
+}
+
+// dw [O, I, 3, 3] += Gᵀ U G for a gradient U [16, C, O].
+KERNEL void ck_winograd_weights_gradient(int64_t outputs, int64_t channels, int64_t weightInputs, const float *u,
+                                         int64_t stride, float *dw) {
+    float all[16][WINDOWS] = {{0}}, rows[3][4][WINDOWS], taps[9][WINDOWS];
+    for (int64_t first = 0; first < outputs; first += WINDOWS) {
+        const int64_t count = outputs - first < WINDOWS ? outputs - first : WINDOWS;
+        for (int64_t c = 0; c < channels; c++) {
+            const float *from = u + c * outputs + first;
+            for (int k = 0; k < 16; k++) memcpy(all[k], from + k * stride, (size_t)count * sizeof(float));
+            for (int j = 0; j < 4; j++) {
+                for (int l = 0; l < WINDOWS; l++) {
+                    float half = 0.5f * (all[4 + j][l] + all[8 + j][l]);
+                    rows[0][j][l] = all[j][l] + half;
+                    rows[1][j][l] = 0.5f * (all[4 + j][l] - all[8 + j][l]);
+                    rows[2][j][l] = half + all[12 + j][l];
+                }
+            }
+            for (int a = 0; a < 3; a++) {
+                for (int l = 0; l < WINDOWS; l++) {
+                    float half = 0.5f * (rows[a][1][l] + rows[a][2][l]);
+                    taps[3 * a][l] = rows[a][0][l] + half;
+                    taps[3 * a + 1][l] = 0.5f * (rows[a][1][l] - rows[a][2][l]);
+                    taps[3 * a + 2][l] = half + rows[a][3][l];
+                }
+            }
+            for (int64_t lane = 0; lane < count; lane++) {
+                float *to = dw + ((first + lane) * weightInputs + c) * 9;
+                for (int tap = 0; tap < 9; tap++) to[tap] += taps[tap][lane];
+            }
+        }
+    }
+}
+
+typedef struct {
+    int64_t image, row, column;
+} tile;
+
+INLINE tile tileAt(const ck_winograd_shape *s, int64_t t) {
+    int64_t across = s->width / 2, down = s->height / 2;
+    return (tile){.image = t / (across * down), .row = t / across % down, .column = t % across};
+}
+
+INLINE void advance(const ck_winograd_shape *s, tile *t) {
+    if (++t->column < s->width / 2) return;
+    t->column = 0;
+    if (++t->row < s->height / 2) return;
+    t->row = 0;
+    t->image++;
+}
+
+// V [16, t, C] = Bᵀ d B of the tiles first ..< first + count. scratch: zeros [4, C], a patch [4, 4, C].
+KERNEL void ck_winograd_input(const ck_winograd_shape *s, int64_t first, int64_t count, const float *x, float *v,
+                              int64_t stride, float *scratch) {
+    const int wide = wideLanes();
+    const int64_t C = s->channels, H = s->height, W = s->width;
+    float *zeros = scratch, *patch = scratch + 4 * C;
+    memset(zeros, 0, (size_t)(4 * C) * sizeof(float));
+    tile at = tileAt(s, first);
+    for (int64_t t = 0; t < count; t++, advance(s, &at)) {
+        const float *rows[4];
+        int64_t left = 2 * at.column - 1;
+        for (int64_t i = 0; i < 4; i++) {
+            int64_t h = 2 * at.row - 1 + i;
+            rows[i] = h < 0 || h >= H ? NULL : x + ((at.image * H + h) * W + left) * C;
+        }
+        if (left < 0 || left + 4 > W) {
+            // A column is missing on the left or the right, or both.
+            int64_t from = left < 0 ? 1 : 0, columns = (left + 4 > W ? W - left : 4) - from;
+            for (int64_t i = 0; i < 4; i++) {
+                if (!rows[i]) continue;
+                float *line = patch + i * 4 * C;
+                memset(line, 0, (size_t)(from * C) * sizeof(float));
+                memcpy(line + from * C, rows[i] + from * C, (size_t)(columns * C) * sizeof(float));
+                memset(line + (from + columns) * C, 0, (size_t)((4 - from - columns) * C) * sizeof(float));
+                rows[i] = line;
+            }
+        }
+        for (int i = 0; i < 4; i++) rows[i] = rows[i] ? rows[i] : zeros;
+        const float *d0 = rows[0], *d1 = rows[1], *d2 = rows[2], *d3 = rows[3];
+        float *to = v + t * C;
+        // Column j of d B is d[·][PLUS] ± d[·][MINUS].
+#define COLUMN(J, A, SIGN, B)                                                                                          \
+    {                                                                                                                  \
+        float *v0 = to + J * stride, *v1 = v0 + 4 * stride, *v2 = v1 + 4 * stride, *v3 = v2 + 4 * stride;              \
+        const int64_t a = A * C, b = B * C;                                                                            \
+        int64_t c = 0;                                                                                                 \
+        LANES(wide, c, C, BODY)                                                                                        \
+    }
+#define ONE(W, SIGN)                                                                                                   \
+    {                                                                                                                  \
+        f##W r0 = READ(W, d0 + a + c) SIGN READ(W, d0 + b + c), r1 = READ(W, d1 + a + c) SIGN READ(W, d1 + b + c);     \
+        f##W r2 = READ(W, d2 + a + c) SIGN READ(W, d2 + b + c), r3 = READ(W, d3 + a + c) SIGN READ(W, d3 + b + c);     \
+        AT(W, v0 + c) = r0 - r2;                                                                                       \
+        AT(W, v1 + c) = r1 + r2;                                                                                       \
+        AT(W, v2 + c) = r2 - r1;                                                                                       \
+        AT(W, v3 + c) = r1 - r3;                                                                                       \
+    }
+#define BODY(W) ONE(W, -)
+        COLUMN(0, 0, -, 2)
+        COLUMN(2, 2, -, 1)
+        COLUMN(3, 1, -, 3)
+#undef BODY
+#define BODY(W) ONE(W, +)
+        COLUMN(1, 1, +, 2)
+#undef BODY
+#undef ONE
+#undef COLUMN
+    }
+}
+
+// y [N, H, W, C] = Aᵀ m A (+ bias [C]) (+ addend) for M [16, t, C] of the tiles first ..< first + count.
+KERNEL void ck_winograd_output(const ck_winograd_shape *s, int64_t first, int64_t count, const float *m, int64_t stride,
+                               const float *bias, const float *addend, float *y) {
+    const int wide = wideLanes();
+    const int64_t C = s->channels, H = s->height, W = s->width;
+    tile at = tileAt(s, first);
+    for (int64_t t = 0; t < count; t++, advance(s, &at)) {
+        const float *m0 = m + t * C, *m1 = m0 + 4 * stride, *m2 = m1 + 4 * stride, *m3 = m2 + 4 * stride;
+        const int64_t upper = ((at.image * H + 2 * at.row) * W + 2 * at.column) * C, lower = upper + W * C;
+        int64_t c = 0;
+#define SUMS(W, J)                                                                                                     \
+    f##W a##J = READ(W, m1 + J * stride + c), b##J = READ(W, m2 + J * stride + c);                                     \
+    f##W s##J = READ(W, m0 + J * stride + c) + (a##J + b##J), d##J = (a##J - b##J) - READ(W, m3 + J * stride + c);
+#define BODY(W)                                                                                                        \
+    {                                                                                                                  \
+        SUMS(W, 0) SUMS(W, 1) SUMS(W, 2) SUMS(W, 3)                                                                    \
+        f##W y00 = s0 + (s1 + s2), y01 = (s1 - s2) - s3, y10 = d0 + (d1 + d2), y11 = (d1 - d2) - d3;                   \
+        if (bias) {                                                                                                    \
+            f##W b = READ(W, bias + c);                                                                                \
+            y00 += b, y01 += b, y10 += b, y11 += b;                                                                    \
+        }                                                                                                              \
+        if (addend) {                                                                                                  \
+            y00 += READ(W, addend + upper + c), y01 += READ(W, addend + upper + C + c);                                \
+            y10 += READ(W, addend + lower + c), y11 += READ(W, addend + lower + C + c);                                \
+        }                                                                                                              \
+        AT(W, y + upper + c) = y00;                                                                                    \
+        AT(W, y + upper + C + c) = y01;                                                                                \
+        AT(W, y + lower + c) = y10;                                                                                    \
+        AT(W, y + lower + C + c) = y11;                                                                                \
+    }
+        LANES(wide, c, C, BODY)
+#undef BODY
+#undef SUMS
+    }
+}
+
+// Y [16, t, C] = A dy Aᵀ of the tiles first ..< first + count of dy [N, H, W, C]; sums [C] = Σ dy over these tiles.
+KERNEL void ck_winograd_output_gradient(const ck_winograd_shape *s, int64_t first, int64_t count, const float *dy,
+                                        float *v, int64_t stride, float *sums) {
+    const int wide = wideLanes();
+    const int64_t C = s->channels, H = s->height, W = s->width;
+    memset(sums, 0, (size_t)C * sizeof(float));
+    tile at = tileAt(s, first);
+    for (int64_t t = 0; t < count; t++, advance(s, &at)) {
+        float *v0 = v + t * C, *v1 = v0 + 4 * stride, *v2 = v1 + 4 * stride, *v3 = v2 + 4 * stride;
+        const float *upper = dy + ((at.image * H + 2 * at.row) * W + 2 * at.column) * C, *lower = upper + W * C;
+        int64_t c = 0;
+#define ROW(W, V, LEFT, RIGHT)                                                                                         \
+    {                                                                                                                  \
+        f##W l = LEFT, r = RIGHT;                                                                                      \
+        AT(W, V + c) = l;                                                                                              \
+        AT(W, V + stride + c) = l + r;                                                                                 \
+        AT(W, V + 2 * stride + c) = l - r;                                                                             \
+        AT(W, V + 3 * stride + c) = -r;                                                                                \
+    }
+#define BODY(W)                                                                                                        \
+    {                                                                                                                  \
+        f##W ul = READ(W, upper + c), ur = READ(W, upper + C + c);                                                     \
+        f##W ll = READ(W, lower + c), lr = READ(W, lower + C + c);                                                     \
+        f##W left = ul + ll, right = ur + lr;                                                                          \
+        AT(W, sums + c) += left + right;                                                                               \
+        ROW(W, v0, ul, ur)                                                                                             \
+        ROW(W, v1, left, right)                                                                                        \
+        ROW(W, v2, ul - ll, ur - lr)                                                                                   \
+        ROW(W, v3, -ll, -lr)                                                                                           \
+    }
+        LANES(wide, c, C, BODY)
+#undef BODY
+#undef ROW
+    }
+}

@@ -1,0 +1,230 @@
+import CKernels
+import COneDNN
+import TensorGraph
+
+// 3×3 convolutions by Winograd's F(2×2, 3×3): changes of basis around 16 products of matrices, over tiles of 2×2 pixels.
+// 16 multiplications do the work of 36; docs/performance.md has the measurements against oneDNN's direct convolutions.
+// Axes: t tiles, C inputs and O outputs of the convolution, k one of the 16 positions in the other basis.
+
+/// Sizes of one such convolution.
+struct WinogradSizes {
+    let images, height, width, inputs, outputs: Int
+    /// Inputs of the whole weight parameter, and the first one that this convolution reads.
+    let weightInputs, firstWeightChannel: Int
+
+    /// Nil where the direct convolution is used: other windows than 3×3 at every pixel, an odd number of rows or
+    /// columns, or too few channels to fill vectors.
+    init?(_ geometry: ConvolutionGeometry, _ s: odnn_convolution_shape) {
+        guard geometry == ConvolutionGeometry(kernel: 3, padding: 1), s.height % 2 == 0, s.width % 2 == 0,
+            s.inputChannels >= 8, s.outputChannels >= 8
+        else { return nil }
+        (images, height, width) = (Int(s.images), Int(s.height), Int(s.width))
+        (inputs, outputs) = (Int(s.inputChannels), Int(s.outputChannels))
+        (weightInputs, firstWeightChannel) = (Int(s.weightInputChannels), Int(s.firstWeightChannel))
+    }
+
+    var tiles: Int { images * (height / 2) * (width / 2) }
+    /// Elements from one of the 16 matrices of weights to the next. Not a multiple of 4096 bytes, which would put them
+    /// all into one set of the first cache; nor are the strides below.
+    var weightStride: Int { inputs * outputs + 16 }
+    /// Tiles that are transformed together, few enough to stay in the second cache.
+    var chunk: Int { min(tiles, max(64, 8192 / (inputs + outputs) / 8 * 8)) }
+    var inputStride: Int { chunk * inputs + 16 }
+    var outputStride: Int { chunk * outputs + 16 }
+    /// Wide products are oneDNN's; with narrow ones it would spend its time on packing.
+    var isNarrow: Bool { inputs <= 64 && outputs <= 64 }
+
+    var inputShape: ck_winograd_shape { shape(inputs) }
+    var outputShape: ck_winograd_shape { shape(outputs) }
+
+    private func shape(_ channels: Int) -> ck_winograd_shape {
+        ck_winograd_shape(
+            images: Int64(images), height: Int64(height), width: Int64(width), channels: Int64(channels))
+    }
+
+    /// Calls `body` with the first tile and the number of tiles of each chunk.
+    func forEachChunk(_ body: (_ first: Int, _ count: Int) throws -> Void) rethrows {
+        for first in stride(from: 0, to: tiles, by: chunk) { try body(first, min(chunk, tiles - first)) }
+    }
+}
+
+/// Weights in Winograd's basis: 16 matrices `[C, O]`, or turned (windows by 180°) `[O, C]`.
+final class WinogradWeights {
+    /// Which weights these are; operations with equal keys share them.
+    struct Key: Hashable {
+        let parameter: UnsafePointer<Float>
+        let firstChannel, inputs, outputs: Int
+        let turned: Bool
+    }
+
+    let derived: DerivedParameters
+    private let memory: CPUMemory
+    private let sizes: WinogradSizes
+    private let turned: Bool
+
+    init(_ sizes: WinogradSizes, turned: Bool, of parameter: UnsafePointer<Float>) throws {
+        let memory = try CPUMemory(count: 16 * sizes.weightStride)
+        let slice = parameter + 9 * sizes.firstWeightChannel
+        derived = DerivedParameters {
+            ck_winograd_weights(
+                Int64(sizes.outputs), Int64(sizes.inputs), Int64(sizes.weightInputs), turned ? 1 : 0, slice,
+                memory.pointer(0..<memory.count), Int64(sizes.weightStride))
+        }
+        (self.memory, self.sizes, self.turned) = (memory, sizes, turned)
+    }
+
+    /// m_k `[rows, O]` = v_k `[rows, C]` · weights_k, for all k.
+    func forward(rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>) throws {
+        precondition(!turned, "turned weights are those of the input gradient")
+        for k in 0..<16 {
+            try product(
+                rows, sizes.inputs, sizes.outputs, v + k * sizes.inputStride, matrix: k, transposed: false,
+                m + k * sizes.outputStride)
+        }
+    }
+
+    /// m_k `[rows, C]` = v_k `[rows, O]` · turned weights_k, for all k.
+    func backward(rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>) throws {
+        // Turning a window by 180° exchanges positions 0 and 3 of both axes.
+        let exchanged = [3, 1, 2, 0]
+        for k in 0..<16 {
+            try product(
+                rows, sizes.outputs, sizes.inputs, v + k * sizes.outputStride,
+                matrix: turned ? k : 4 * exchanged[k / 4] + exchanged[k % 4], transposed: !turned,
+                m + k * sizes.inputStride)
+        }
+    }
+
+    private func product(
+        _ rows: Int, _ depth: Int, _ columns: Int, _ a: UnsafePointer<Float>, matrix: Int, transposed: Bool,
+        _ c: UnsafeMutablePointer<Float>
+    ) throws {
+        let b = UnsafePointer(memory.pointer(0..<memory.count)) + matrix * sizes.weightStride
+        if sizes.isNarrow && !transposed {
+            ck_product(
+                Int64(rows), Int64(columns), Int64(depth), 1, ck_matrix(base: a, row: Int64(depth), column: 1), b,
+                Int64(columns), 0, c, Int64(columns))
+        } else {
+            try checkOneDNN(
+                odnn_sgemm(
+                    0, transposed ? 1 : 0, Int64(rows), Int64(columns), Int64(depth), 1, a, Int64(depth), b,
+                    Int64(transposed ? depth : columns), 0, c, Int64(columns)),
+                "product of \(rows)x\(depth) and \(depth)x\(columns)")
+        }
+    }
+}
+
+extension CPUBackend {
+    func winogradConvolution(
+        _ o: Operands, _ sizes: WinogradSizes, bias: Bool, addend: Bool
+    ) throws -> PreparedOperation {
+        let weights = try winogradWeights(sizes, o.input(1), turned: false)
+        let (x, y) = (o.input(0), o.output(0))
+        let (offset, added) = (bias ? o.input(2) : nil, addend ? o.input(bias ? 3 : 2) : nil)
+        let scratch = try winogradScratch(sizes)
+        return PreparedOperation(
+            run: {
+                let (v, m, border) = scratch()
+                try sizes.forEachChunk { first, count in
+                    withUnsafePointer(to: sizes.inputShape) {
+                        ck_winograd_input($0, Int64(first), Int64(count), x, v, Int64(sizes.inputStride), border)
+                    }
+                    try weights.forward(rows: count, v, m)
+                    withUnsafePointer(to: sizes.outputShape) {
+                        ck_winograd_output(
+                            $0, Int64(first), Int64(count), m, Int64(sizes.outputStride), offset, added, y)
+                    }
+                }
+            }, derived: weights.derived)
+    }
+
+    /// dx is the convolution of dy with the windows turned by 180°.
+    func winogradInputGradient(_ o: Operands, _ sizes: WinogradSizes, addend: Bool) throws -> PreparedOperation {
+        // Wide weights are not kept a second time: oneDNN's product transposes them as it goes.
+        let weights = try winogradWeights(sizes, o.input(1), turned: sizes.isNarrow)
+        let (dy, dx) = (o.input(0), o.output(0))
+        let added = addend ? o.input(2) : nil
+        let scratch = try winogradScratch(sizes)
+        return PreparedOperation(
+            run: {
+                let (m, v, border) = scratch()
+                try sizes.forEachChunk { first, count in
+                    withUnsafePointer(to: sizes.outputShape) {
+                        ck_winograd_input($0, Int64(first), Int64(count), dy, v, Int64(sizes.outputStride), border)
+                    }
+                    try weights.backward(rows: count, v, m)
+                    withUnsafePointer(to: sizes.inputShape) {
+                        ck_winograd_output(
+                            $0, Int64(first), Int64(count), m, Int64(sizes.inputStride), nil, added, dx)
+                    }
+                }
+            }, derived: weights.derived)
+    }
+
+    /// dw_k = v_kᵀ · m_k over all tiles, then back to windows.
+    func winogradParameterGradient(_ o: Operands, _ sizes: WinogradSizes, bias: Bool) throws -> PreparedOperation {
+        let (x, dy) = (o.input(0), o.input(1))
+        let (dw, dbias) = (o.output(0) + 9 * sizes.firstWeightChannel, bias ? o.output(1) : nil)
+        let scratch = try winogradScratch(sizes, gradient: true)
+        let (inputs, outputs) = (Int64(sizes.inputs), Int64(sizes.outputs))
+        return PreparedOperation(run: {
+            let (v, m, border) = scratch()
+            let u = border + 20 * (sizes.inputs + sizes.outputs)
+            try sizes.forEachChunk { first, count in
+                withUnsafePointer(to: sizes.outputShape) {
+                    ck_winograd_output_gradient(
+                        $0, Int64(first), Int64(count), dy, m, Int64(sizes.outputStride), border)
+                }
+                if let dbias { ck_add(sizes.outputs, border, dbias, dbias) }
+                withUnsafePointer(to: sizes.inputShape) {
+                    ck_winograd_input($0, Int64(first), Int64(count), x, v, Int64(sizes.inputStride), border)
+                }
+                for k in 0..<16 {
+                    let (a, b) = (UnsafePointer(v + k * sizes.inputStride), m + k * sizes.outputStride)
+                    let c = u + k * sizes.weightStride
+                    if sizes.isNarrow {
+                        ck_product(
+                            inputs, outputs, Int64(count), 1, ck_matrix(base: a, row: 1, column: inputs), b, outputs,
+                            first > 0 ? 1 : 0, c, outputs)
+                    } else {
+                        try checkOneDNN(
+                            odnn_sgemm(
+                                1, 0, inputs, outputs, Int64(count), 1, a, inputs, b, outputs, first > 0 ? 1 : 0, c,
+                                outputs), "product of \(inputs)x\(count) and \(count)x\(outputs)")
+                    }
+                }
+            }
+            ck_winograd_weights_gradient(
+                outputs, inputs, Int64(sizes.weightInputs), u, Int64(sizes.weightStride), dw)
+        })
+    }
+
+    /// Transformed weights that an operation of this backend already reads, or new ones.
+    private func winogradWeights(
+        _ sizes: WinogradSizes, _ parameter: UnsafePointer<Float>, turned: Bool
+    ) throws -> WinogradWeights {
+        let key = WinogradWeights.Key(
+            parameter: parameter, firstChannel: sizes.firstWeightChannel, inputs: sizes.inputs,
+            outputs: sizes.outputs, turned: turned)
+        if let known = transformedWeights[key]?.weights { return known }
+        let weights = try WinogradWeights(sizes, turned: turned, of: parameter)
+        transformedWeights[key] = WeakWeights(weights: weights)
+        return weights
+    }
+
+    /// Room for transformed inputs, transformed outputs and, from the third place on, the border of an image; for the
+    /// gradient of weights also for the 16 matrices.
+    private func winogradScratch(
+        _ sizes: WinogradSizes, gradient: Bool = false
+    ) throws -> () -> (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>) {
+        let (v, m) = (16 * sizes.inputStride, 16 * sizes.outputStride)
+        let border = 20 * (sizes.inputs + sizes.outputs)
+        try scratch.reserve(v + m + border + (gradient ? 16 * sizes.weightStride : 0))
+        return { [scratch] in (scratch.pointer, scratch.pointer + v, scratch.pointer + v + m) }
+    }
+}
+
+/// An entry of the backend's table, which keeps nothing alive.
+struct WeakWeights {
+    weak var weights: WinogradWeights?
+}
