@@ -40,6 +40,12 @@ INLINE void gatherWindows(const float *w, int64_t step, int64_t count, float (*t
     }
 }
 
+// Up to 16 numbers; all of them without a call.
+INLINE void copyLanes(float *to, const float *from, int64_t count) {
+    if (count == WINDOWS) memcpy(to, from, WINDOWS * sizeof(float));
+    else memcpy(to, from, (size_t)count * sizeof(float));
+}
+
 // U [16, C, O] = G g Gᵀ (or [16, O, C] turned) from windows [O, I, 3, 3] of which the slice of C starts at w.
 KERNEL void ck_winograd_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int turned, const float *w,
                                 float *u, int64_t stride) {
@@ -70,7 +76,7 @@ KERNEL void ck_winograd_weights(int64_t outputs, int64_t channels, int64_t weigh
                 }
             }
             float *to = u + position * inner + first;
-            for (int k = 0; k < 16; k++) memcpy(to + k * stride, all[k], (size_t)count * sizeof(float));
+            for (int k = 0; k < 16; k++) copyLanes(to + k * stride, all[k], count);
         }
     }
 }
@@ -83,7 +89,7 @@ KERNEL void ck_winograd_weights_gradient(int64_t outputs, int64_t channels, int6
         const int64_t count = outputs - first < WINDOWS ? outputs - first : WINDOWS;
         for (int64_t c = 0; c < channels; c++) {
             const float *from = u + c * outputs + first;
-            for (int k = 0; k < 16; k++) memcpy(all[k], from + k * stride, (size_t)count * sizeof(float));
+            for (int k = 0; k < 16; k++) copyLanes(all[k], from + k * stride, count);
             for (int j = 0; j < 4; j++) {
                 for (int l = 0; l < WINDOWS; l++) {
                     float half = 0.5f * (all[4 + j][l] + all[8 + j][l]);
