@@ -45,8 +45,4 @@ extension CPUBackend {
         precondition(ema.count == shard.count, "arenas of \(ema.count) and \(parameters.count), shard \(shard)")
         ck_ema_update(shard.count, decay, parameters.pointer(shard), ema.pointer(0..<shard.count))
     }
-
-    /// The float32 multiply-add peak of the core this runs on, in GFLOP/s (a multiply-add counts as two), from about
-    /// 20 ms of work in registers.
-    public func measurePeak() -> Double { ck_measure_peak(20) }
 }

@@ -33,6 +33,12 @@ final class ModelState {
     /// Draws the parameters as PyTorch initialises them, keyed by `seed` and the parameter's name: the same on every
     /// rank, and for any layout. The average starts as a copy.
     func initialize(seed: UInt64) {
+        Self.initialize(parameters, layout, seed: seed)
+        copyParametersToAverage()
+    }
+
+    /// Draws the parameters of a network into an arena of `layout`.
+    static func initialize(_ parameters: CPUMemory, _ layout: ParameterLayout, seed: UInt64) {
         let stream = RandomStream(seed: seed, purpose: .initialization)
         let names = layout.parameters.map(\.name).sorted()
         let positions = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
@@ -50,7 +56,6 @@ final class ModelState {
             }
             parameters.write(values, at: offset)
         }
-        copyParametersToAverage()
     }
 
     /// Makes the average equal to the parameters.

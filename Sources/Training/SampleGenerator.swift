@@ -4,6 +4,16 @@ import NeuralNetwork
 import Philox
 import TensorGraph
 
+/// Where the time of sampling went, in seconds.
+public struct SamplingTimes: Equatable, Sendable {
+    /// Running the network.
+    public var network = 0.0
+    /// Drawing random numbers.
+    public var random = 0.0
+    /// All of it; the rest is arithmetic of the sampler, and copies.
+    public var all = 0.0
+}
+
 /// Draws samples from a network: a forward graph for a fixed batch, with weights of its own.
 ///
 /// Every random number belongs to a sample, not to a batch or a rank: sample k of a seed is the same however the work
@@ -15,6 +25,8 @@ public final class SampleGenerator {
     public let batch: Int
     /// Where the weights lie.
     public let layout: ParameterLayout
+    /// Where the time of all calls of ``samples(_:seed:sampler:progress:)`` went.
+    public private(set) var times = SamplingTimes()
     private let weights: CPUMemory
     private let executor: Executor
 
@@ -36,6 +48,17 @@ public final class SampleGenerator {
         let shared = activations.flatMap { $0.count >= plan.activationCount ? $0 : nil }
         executor = try Executor(plan, on: backend, parameters: weights, activations: shared)
     }
+
+    /// The most even batches in which `count` samples can be drawn, none larger than `limit`: no batch is filled up with
+    /// samples that nobody asked for, or by one less than there are batches.
+    public static func batch(for count: Int, atMost limit: Int) -> Int {
+        precondition(limit > 0, "batches of at most \(limit)")
+        let batches = max(1, (count + limit - 1) / limit)
+        return max(1, (count + batches - 1) / batches)
+    }
+
+    /// The list of operations and where their values lie.
+    var plan: ExecutionPlan { executor.plan }
 
     /// Takes over the parameters, or their average, of a training state.
     func load(_ arena: CPUMemory) throws {
@@ -62,7 +85,7 @@ public final class SampleGenerator {
         if model.selfCondition {
             executor.write("self_condition", selfCondition ?? [Float](repeating: 0, count: xt.count))
         }
-        try executor.run()
+        times.network += try seconds(of: executor.run)
         return executor.read("output")
     }
 
@@ -75,13 +98,25 @@ public final class SampleGenerator {
         let noise = RandomStream(seed: seed, purpose: .sampling)
         let latent = RandomStream(seed: seed, purpose: .samplingEta)
         let batches = (positions.count + batch - 1) / batch
+        let clock = ContinuousClock()
+        let begin = clock.now
+        defer { times.all += (clock.now - begin).seconds }
         var result: [Float] = []
         result.reserveCapacity(positions.count * sampleSize)
         for number in 0..<batches {
             let first = positions.lowerBound + number * batch
             /// Draw `round` of every sample of the batch; the last batch is filled up with samples that are dropped.
             func draw(_ stream: RandomStream, round: Int) -> [Float] {
-                (first..<first + batch).flatMap { stream.normals(count: sampleSize, epoch: round, position: $0) }
+                let start = clock.now
+                defer { times.random += (clock.now - start).seconds }
+                return [Float](unsafeUninitializedCapacity: batch * sampleSize) { buffer, filled in
+                    for slot in 0..<batch {
+                        let sample = buffer[slot * sampleSize..<(slot + 1) * sampleSize]
+                        stream.fillNormals(
+                            UnsafeMutableBufferPointer(rebasing: sample), epoch: round, position: first + slot)
+                    }
+                    filled = batch * sampleSize
+                }
             }
             let batchSamples = try sampler.sample(
                 from: draw(noise, round: 0), usesEta: model.smd && model.eta == .normal,

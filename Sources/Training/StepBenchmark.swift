@@ -5,94 +5,93 @@ import NeuralNetwork
 import Philox
 import TensorGraph
 
-/// One repetition of a measured training step.
-public struct StepMeasurement: Codable, Sendable {
-    /// Duration of the step.
-    public var seconds: Double
-    /// FMA peak of the core in the moments before and after it.
-    public var peakGflops: Double
-
-    enum CodingKeys: String, CodingKey {
-        case seconds
-        case peakGflops = "peak_gflops"
-    }
-}
-
-/// The training step alone: forward, backward, clip, Adam and average of one micro-batch of made-up images, without
-/// data set, ranks or files.
+/// The training step alone, as the trainer computes it on one rank: forward and backward of each micro-batch, clip, Adam
+/// and average, on made-up images, without data set, ranks or files.
 public final class StepBenchmark {
     /// Images a step.
     public let batch: Int
+    /// Images computed at a time.
+    public let microBatch: Int
     /// Floating-point operations of convolutions and products an image, forward and backward.
     public let operationsPerImage: Int
+    /// Bytes of the memory that activations share.
+    public let activationBytes: Int
+    let state: ModelState
+    let executor: Executor
     private let configuration: RunConfiguration
     private let backend: CPUBackend
-    private let state: ModelState
-    private let executor: Executor
+    private let probe: MachineProbe
     private var step = 0
 
     /// Builds the network of `configuration`.
-    public init(_ configuration: RunConfiguration, batch: Int) throws {
-        self.batch = batch
+    ///
+    /// - Parameters:
+    ///   - batch: images a step; nil takes `batch_size`.
+    ///   - microBatch: images at a time; nil takes what the trainer would take on one rank.
+    /// - Throws: `ConfigurationError` when the one does not divide the other; when memory cannot be had.
+    public init(_ configuration: RunConfiguration, batch: Int?, microBatch: Int?, probe: MachineProbe) throws {
+        var configuration = configuration
+        if let batch { configuration.batchSize = batch }
+        if let microBatch { configuration.microBatchSize = microBatch }
+        self.batch = configuration.batchSize
+        self.microBatch = try configuration.microBatchSize(ranks: 1)
         self.configuration = configuration
+        self.probe = probe
         backend = try CPUBackend()
-        let graph = DenoiserGraph.training(configuration.model, batch: batch, lossScale: 1 / Float(batch)).graph
+        let graph = DenoiserGraph.training(
+            configuration.model, batch: self.microBatch, lossScale: 1 / Float(self.batch)
+        ).graph
         let plan = ExecutionPlan(graph)
-        operationsPerImage = plan.floatingPointOperations / batch
+        operationsPerImage = plan.floatingPointOperations / self.microBatch
+        activationBytes = plan.activationBytes
         state = try ModelState(plan.layout)
         executor = try Executor(plan, on: backend, parameters: state.parameters, gradients: state.gradients)
         state.initialize(seed: 0)
-        let stream = RandomStream(seed: 0, purpose: .data)
-        for (position, name) in ["x", "eta", "target", "self_condition"].enumerated() {
-            guard let range = executor.inputRange(name) else { continue }
-            executor.write(name, stream.normals(count: range.count, epoch: 0, position: position))
-        }
-        executor.write("weight", [Float](repeating: 1, count: batch))
-        executor.write("timestep", (0..<batch).map { Float($0 * configuration.diffusion.timesteps / batch) })
+        executor.fillInputs(batch: self.microBatch, timesteps: configuration.diffusion.timesteps)
         try executor.parametersChanged()
     }
 
-    /// One step, with the peak measured on both sides of it.
-    public func measure() throws -> StepMeasurement {
-        let before = backend.measurePeak()
-        let clock = ContinuousClock()
-        let start = clock.now
-        try runStep()
-        let seconds = (clock.now - start).seconds
-        return StepMeasurement(seconds: seconds, peakGflops: (before + backend.measurePeak()) / 2)
+    /// One step, with the machine measured on both sides of it.
+    public func measure() throws -> Measurement {
+        try Measurement.of(probe) {
+            clearGradients()
+            for _ in 0..<microBatches { try executor.run() }
+            try update()
+            try reloadWeights()
+        }
     }
 
-    /// Fraction of the peak that a measurement stands for.
-    public func fraction(_ measurement: StepMeasurement) -> Double {
-        Double(operationsPerImage * batch) / measurement.seconds / 1e9 / measurement.peakGflops
+    /// Fraction of the multiply-add peak that a measurement stands for.
+    public func fraction(_ measurement: Measurement) -> Double {
+        Double(operationsPerImage * batch) / measurement.seconds / 1e9 / measurement.machine.peakGflops
     }
 
-    private func runStep() throws {
+    var microBatches: Int { batch / microBatch }
+
+    func clearGradients() { state.gradients.clear(state.all) }
+
+    func update() throws {
         step += 1
-        state.gradients.clear(state.all)
-        try executor.run()
         _ = try state.update(
             step: step, learningRate: configuration.learningRate, configuration.optimizer, configuration.ema,
             on: backend)
-        try executor.parametersChanged()
     }
 
-    /// Seconds by kind of operation in one step, most expensive first: where the time goes.
-    public func profile() throws -> [(operation: String, seconds: Double, count: Int, gflops: Double)] {
-        let clock = ContinuousClock()
-        var seconds: [String: (Double, Int, Int)] = [:]
-        var since = clock.now
-        try executor.run { index in
-            let now = clock.now
-            let node = executor.plan.nodes[index]
-            let known = seconds[node.operation.name] ?? (0, 0, 0)
-            seconds[node.operation.name] = (
-                known.0 + (now - since).seconds, known.1 + 1,
-                known.2 + executor.plan.floatingPointOperations(of: node)
-            )
-            since = clock.now
+    func reloadWeights() throws { try executor.parametersChanged() }
+
+    /// What the machine gives at this moment.
+    func machine() -> MachineRates { probe.measure() }
+}
+
+extension Executor {
+    /// Writes made-up values to every input of a denoiser's graph.
+    func fillInputs(batch: Int, timesteps: Int) {
+        let stream = RandomStream(seed: 0, purpose: .data)
+        for (position, name) in ["x", "eta", "target", "self_condition"].enumerated() {
+            guard let range = inputRange(name) else { continue }
+            write(name, stream.normals(count: range.count, epoch: 0, position: position))
         }
-        return seconds.map { ($0.key, $0.value.0, $0.value.1, Double($0.value.2) / $0.value.0 / 1e9) }
-            .sorted { $0.1 > $1.1 }
+        write("weight", [Float](repeating: 1, count: batch))
+        write("timestep", (0..<batch).map { Float($0 * timesteps / batch) })
     }
 }

@@ -78,7 +78,7 @@ struct SampleCommand: ParsableCommand {
             let progress = DatasetProgress("sampling", unit: "network evaluations")
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
             let samples = try communicator.together("sampling") {
-                let generator = try job.generator(batch: max(1, min(batch, mine.count)))
+                let generator = try job.generator(batch: SampleGenerator.batch(for: mine.count, atMost: batch))
                 return try generator.samples(mine, seed: seed, sampler: Sampler(diffusion)) { done, all in
                     if communicator.rank == 0 { progress.update(done, all) }
                 }

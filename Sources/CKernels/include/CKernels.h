@@ -172,7 +172,12 @@ void ck_adam_step(size_t count, const ck_adam_settings *settings, const float *g
 /// ema += (1 − decay) (parameters − ema).
 void ck_ema_update(size_t count, double decay, const float *parameters, float *ema);
 
-// MARK: The machine (peak.c)
+// MARK: The machine (peak.c). Each works for about `milliseconds` and gives the best rate of its parts.
 
-/// Multiply-adds of float32 for about `milliseconds`; the best rate of its parts in GFLOP/s (a multiply-add is two).
+/// Multiply-adds of float32 in GFLOP/s; a multiply-add is two.
 double ck_measure_peak(double milliseconds);
+/// Multiply-adds of bfloat16 into float32 (vdpbf16ps) in GFLOP/s; 0 where the processor has no such instruction.
+double ck_measure_bf16_peak(double milliseconds);
+/// a = b + c/2 over three thirds of `memory` (`count` floats, much more than the last cache holds), in GB/s of what is
+/// read and written. Goes on at `position`, which it moves on, so that short calls find the memory out of the caches.
+double ck_measure_bandwidth(double milliseconds, size_t count, float *memory, size_t *position);

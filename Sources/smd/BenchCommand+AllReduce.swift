@@ -1,0 +1,116 @@
+import ArgumentParser
+import CPUBackend
+import Communication
+import Training
+
+extension BenchCommand {
+    /// `smd bench allreduce`.
+    struct AllReduce: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "allreduce",
+            abstract: "Measure the sum over ranks that ends a training step.",
+            discussion: """
+                Sums buffers over ranks, blocking and in the pieces that training sends while it computes, and checks \
+                every element. The rate is size by time ("algorithm bandwidth"); the latency that of 4 bytes. Without \
+                a launcher it starts its ranks itself; for several hosts start it with mpirun or srun.
+
+                EXAMPLES
+                  smd bench allreduce --ranks 2
+                  smd bench allreduce --ranks 4 --mebibytes 1 --mebibytes 112 --json
+                  mpirun -n 64 --hostfile hosts smd bench allreduce
+                """)
+
+        @Option(help: "Ranks to start where no launcher has.")
+        var ranks = 2
+
+        @Option(
+            parsing: .singleValue,
+            help: "Size of the buffer; repeatable; default: 1/16 to 64 in powers of 4.")
+        var mebibytes: [Double] = []
+
+        @OptionGroup var repetitions: BenchRepetitions
+
+        @Flag(help: "Write JSON.")
+        var json = false
+
+        func validate() throws {
+            guard (2...4096).contains(ranks) else {
+                throw ValidationError("--ranks is \(ranks); a sum needs at least 2 (at most 4096)")
+            }
+            for size in mebibytes where !(0.00001...16384).contains(size) {
+                throw ValidationError("--mebibytes is \(size); it must be in 0.00001 ... 16384")
+            }
+        }
+
+        func run() throws {
+            try relaunchUnderMPI(ranks: ranks)
+            try onAllRanks { communicator in
+                guard communicator.size > 1 else {
+                    throw CommandFailure(.usage, "the launcher started 1 rank: a sum over ranks needs at least 2")
+                }
+                let sizes = mebibytes.isEmpty ? [0.0625, 0.25, 1, 4, 16, 64] : mebibytes
+                let bytes = sizes.map { max(4, Int($0 * 1_048_576) / 4 * 4) }
+                let (probe, benchmark) = try communicator.together("making the buffers") {
+                    (try MachineProbe(), try AllReduceBenchmark(communicator, largestBytes: bytes.max() ?? 4))
+                }
+                func measure(_ bytes: Int) throws -> AllReduceRow {
+                    try benchmark.measure(
+                        bytes: bytes, repetitions: repetitions.repeat, warmup: repetitions.warmup)
+                }
+                let latency = try measure(4).seconds
+                var machine = [probe.measure()]
+                let rows = try bytes.map { size in
+                    defer { machine.append(probe.measure()) }
+                    return try measure(size)
+                }
+                guard communicator.rank == 0 else { return }
+                let report = AllReduceBenchReport(
+                    ranks: communicator.size, repetitions: repetitions.repeat, latency: latency,
+                    machine: .median(machine), sizes: rows)
+                if json { try printJSON(report) } else { try printOut(report.text) }
+            }
+        }
+    }
+}
+
+/// The result of `smd bench allreduce`.
+struct AllReduceBenchReport: Encodable {
+    var ranks: Int
+    var repetitions: Int
+    var latency: Double
+    var machine: MachineRates
+    var sizes: [AllReduceRow]
+
+    enum CodingKeys: String, CodingKey {
+        case ranks, repetitions, sizes
+        case latency = "latency_seconds"
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(ranks, forKey: .ranks)
+        try container.encode(repetitions, forKey: .repetitions)
+        try container.encode(latency, forKey: .latency)
+        try container.encode(sizes, forKey: .sizes)
+        try machine.encode(to: encoder)
+    }
+
+    var text: String {
+        var cells = [["size", "ms", "GB/s", "of memory", "pieces", "ms in pieces", "GB/s in pieces"]]
+        for row in sizes {
+            let size = row.bytes < 1 << 20 ? "\(row.bytes >> 10) KiB" : "\(row.bytes >> 20) MiB"
+            cells.append([
+                size, fourDigits(row.seconds * 1e3), fourDigits(row.bandwidth),
+                fourDigits(row.bandwidth / machine.bandwidth), String(row.pieces),
+                fourDigits(row.secondsInPieces * 1e3), fourDigits(row.bandwidthInPieces),
+            ])
+        }
+        return """
+            \(ranks) ranks, medians of \(repetitions), the slowest rank of each; all sums are right
+            latency          \(fourDigits(latency * 1e6)) µs for 4 bytes
+            memory           \(fourDigits(machine.bandwidth)) GB/s a core
+
+            \(aligned(cells))
+            """
+    }
+}

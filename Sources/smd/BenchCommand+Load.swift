@@ -1,0 +1,114 @@
+import ArgumentParser
+import CPUBackend
+import Configuration
+import Training
+
+extension BenchCommand {
+    /// `smd bench load`.
+    struct Load: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Measure the making of batches from a data set.",
+            discussion: """
+                Makes micro-batches as training does, in the order of an epoch: reading, flips, timesteps, noise. \
+                Beside it the training step that wants them. Parts are measured one by one.
+
+                EXAMPLES
+                  smd bench load --data fashion-mnist.h5
+                  smd bench load --data images.h5 --preset cifar --from-disk --json
+                """)
+
+        @Option(help: "Data set; default: the configuration's.", completion: .file(extensions: ["h5"]))
+        var data: String?
+
+        @OptionGroup var network: BenchNetwork
+
+        @Option(help: "Images a repetition.")
+        var images = 4096
+
+        @Flag(help: "Read every sample from the file, as sets too large for memory are.")
+        var fromDisk = false
+
+        @OptionGroup var repetitions: BenchRepetitions
+
+        @Flag(help: "Write JSON.")
+        var json = false
+
+        func validate() throws {
+            guard (1...100_000_000).contains(images) else {
+                throw ValidationError("--images is \(images); it must be positive")
+            }
+        }
+
+        func run() throws {
+            var configuration = try RunConfiguration.load(fileOrPreset: network.preset, network.overrides)
+            if let data { configuration.data = data }
+            try configuration.validate()
+            let benchmark = try LoadBenchmark(
+                configuration, memoryLimitBytes: fromDisk ? 0 : nil, probe: MachineProbe())
+            for _ in 0..<repetitions.warmup { _ = try benchmark.measure(images: images) }
+            let measured = try (0..<repetitions.repeat).map { _ in try benchmark.measure(images: images) }
+            let report = LoadBenchReport(
+                data: configuration.data, preset: network.preset, samples: benchmark.dataCount,
+                isInMemory: benchmark.isInMemory, microBatch: benchmark.microBatch, repetitions: measured,
+                imagesPerSecond: 1 / median(measured.map(\.load)),
+                stepImagesPerSecond: 1 / median(measured.map(\.step)),
+                shareOfStep: median(measured.map { $0.load / ($0.load + $0.step) }),
+                machine: .median(measured.map(\.machine)))
+            if json { try printJSON(report) } else { try printOut(report.text) }
+        }
+    }
+}
+
+/// The result of `smd bench load`.
+struct LoadBenchReport: Encodable {
+    var data: String
+    var preset: String
+    var samples: Int
+    var isInMemory: Bool
+    var microBatch: Int
+    var repetitions: [LoadMeasurement]
+    var imagesPerSecond: Double
+    var stepImagesPerSecond: Double
+    var shareOfStep: Double
+    var machine: MachineRates
+
+    enum CodingKeys: String, CodingKey {
+        case data, preset, samples, repetitions
+        case isInMemory = "in_memory"
+        case microBatch = "micro_batch"
+        case imagesPerSecond = "images_per_second"
+        case stepImagesPerSecond = "step_images_per_second"
+        case shareOfStep = "share_of_step"
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(data, forKey: .data)
+        try container.encode(preset, forKey: .preset)
+        try container.encode(samples, forKey: .samples)
+        try container.encode(isInMemory, forKey: .isInMemory)
+        try container.encode(microBatch, forKey: .microBatch)
+        try container.encode(repetitions, forKey: .repetitions)
+        try container.encode(imagesPerSecond, forKey: .imagesPerSecond)
+        try container.encode(stepImagesPerSecond, forKey: .stepImagesPerSecond)
+        try container.encode(shareOfStep, forKey: .shareOfStep)
+        try machine.encode(to: encoder)
+    }
+
+    var text: String {
+        func microseconds(_ part: (LoadMeasurement) -> Double) -> String {
+            "\(fourDigits(1e6 * median(repetitions.map(part)))) µs an image"
+        }
+        return """
+            \(printable(data)), \(grouped(samples)) samples \(isInMemory ? "in memory" : "read from the file"), \
+            \(preset), micro-batches of \(microBatch), medians of \(repetitions.count)
+            load             \(fourDigits(imagesPerSecond)) images/s, \(microseconds { $0.load })
+              reading        \(microseconds { $0.read })
+              random numbers \(microseconds { $0.random })
+              noising        \(microseconds { $0.noise })
+            step             \(fourDigits(stepImagesPerSecond)) images/s
+            share            \(fourDigits(100 * shareOfStep)) % of a step with its data
+            \(machine.text)
+            """
+    }
+}

@@ -1,0 +1,170 @@
+import ArgumentParser
+import CPUBackend
+import Communication
+import Configuration
+import Training
+
+extension BenchCommand {
+    /// `smd bench step`.
+    struct Step: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Measure the training step.",
+            discussion: """
+                Times forward, backward, clip, Adam and average on made-up images on one thread a rank, in micro-batches \
+                as training does, and beside every repetition the multiply-add peak and the memory bandwidth of the \
+                core, because machines drift: quote the fraction of the peak. --against-vanilla times the network with \
+                SMD off in turn with it.
+
+                EXAMPLES
+                  smd bench step --preset fashion --batch 32
+                  smd bench step --preset fashion --batch 32 --profile
+                  smd bench step --preset fashion --set model.smd=false --json
+                  smd bench step --preset fashion --against-vanilla --repeat 15
+                  smd bench step --preset fashion --ranks 2
+                """)
+
+        @OptionGroup var network: BenchNetwork
+        @OptionGroup var ranks: BenchRanks
+
+        @Option(help: "Images a step and rank; default: the configuration's batch_size.")
+        var batch: Int?
+
+        @Option(help: "Images computed at a time; default: what training takes on one rank.")
+        var microBatch: Int?
+
+        @OptionGroup var repetitions: BenchRepetitions
+
+        @Flag(help: "Measure the network with SMD off too, in turn.")
+        var againstVanilla = false
+
+        @Flag(help: "Show where the time of a step goes, by operation.")
+        var profile = false
+
+        @Flag(help: "Write JSON.")
+        var json = false
+
+        func validate() throws {
+            try checkBenchBatch("--batch", batch)
+            try checkBenchBatch("--micro-batch", microBatch)
+        }
+
+        func run() throws {
+            try ranks.onAll { communicator in
+                let report = try communicator.together("benchmarking") { try measure() }
+                let sums = try communicator.sum([
+                    report.imagesPerSecond, report.fractionOfPeak, Double(report.peakResidentBytes),
+                ])
+                guard communicator.rank == 0 else { return }
+                var total = report
+                total.ranks = communicator.size
+                total.imagesPerSecond = sums[0]
+                total.fractionOfPeak = sums[1] / Double(communicator.size)
+                total.peakResidentBytes = Int(sums[2] / Double(communicator.size))
+                if json { try printJSON(total) } else { try printOut(total.text) }
+            }
+        }
+
+        private func measure() throws -> StepBenchReport {
+            let configuration = try network.load()
+            let probe = try MachineProbe()
+            let benchmark = try StepBenchmark(configuration, batch: batch, microBatch: microBatch, probe: probe)
+            var plain = configuration
+            plain.model.smd = false
+            let vanilla =
+                againstVanilla ? try StepBenchmark(plain, batch: batch, microBatch: microBatch, probe: probe) : nil
+            var measurements: [Measurement] = []
+            var ratios: [Double] = []
+            for repetition in 0..<repetitions.warmup + repetitions.repeat {
+                let measurement = try benchmark.measure()
+                let other = try vanilla?.measure()
+                guard repetition >= repetitions.warmup else { continue }
+                measurements.append(measurement)
+                if let other { ratios.append(measurement.seconds / other.seconds) }
+            }
+            let seconds = median(measurements.map(\.seconds))
+            return StepBenchReport(
+                preset: network.preset, smd: configuration.model.smd, ranks: 1, batch: benchmark.batch,
+                microBatch: benchmark.microBatch, repetitions: measurements, secondsPerStep: seconds,
+                imagesPerSecond: Double(benchmark.batch) / seconds,
+                gflopPerImage: Double(benchmark.operationsPerImage) / 1e9,
+                machine: .median(measurements.map(\.machine)),
+                fractionOfPeak: median(measurements.map(benchmark.fraction)),
+                activationBytes: benchmark.activationBytes, peakResidentBytes: peakResidentBytes(without: probe),
+                ratioToVanilla: ratios.isEmpty ? nil : median(ratios),
+                profile: profile ? try benchmark.profile(repetitions: min(repetitions.repeat, 9)) : nil)
+        }
+    }
+}
+
+/// The result of `smd bench step`.
+struct StepBenchReport: Encodable {
+    var preset: String
+    var smd: Bool
+    var ranks: Int
+    var batch: Int
+    var microBatch: Int
+    var repetitions: [Measurement]
+    var secondsPerStep: Double
+    var imagesPerSecond: Double
+    var gflopPerImage: Double
+    var machine: MachineRates
+    var fractionOfPeak: Double
+    var activationBytes: Int
+    var peakResidentBytes: Int
+    var ratioToVanilla: Double?
+    var profile: StepProfile?
+
+    enum CodingKeys: String, CodingKey {
+        case preset, smd, ranks, batch, repetitions, profile
+        case microBatch = "micro_batch"
+        case secondsPerStep = "seconds_per_step"
+        case imagesPerSecond = "images_per_second"
+        case gflopPerImage = "gflop_per_image"
+        case fractionOfPeak = "fraction_of_peak"
+        case activationBytes = "activation_bytes"
+        case peakResidentBytes = "peak_resident_bytes"
+        case ratioToVanilla = "ratio_to_vanilla"
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(preset, forKey: .preset)
+        try container.encode(smd, forKey: .smd)
+        try container.encode(ranks, forKey: .ranks)
+        try container.encode(batch, forKey: .batch)
+        try container.encode(microBatch, forKey: .microBatch)
+        try container.encode(repetitions, forKey: .repetitions)
+        try container.encode(secondsPerStep, forKey: .secondsPerStep)
+        try container.encode(imagesPerSecond, forKey: .imagesPerSecond)
+        try container.encode(gflopPerImage, forKey: .gflopPerImage)
+        try container.encode(fractionOfPeak, forKey: .fractionOfPeak)
+        try container.encode(activationBytes, forKey: .activationBytes)
+        try container.encode(peakResidentBytes, forKey: .peakResidentBytes)
+        try container.encodeIfPresent(ratioToVanilla, forKey: .ratioToVanilla)
+        try container.encodeIfPresent(profile, forKey: .profile)
+        try machine.encode(to: encoder)
+    }
+
+    var text: String {
+        var lines = [
+            "\(preset), \(smd ? "SMD" : "vanilla"), batch \(batch) in micro-batches of \(microBatch), "
+                + "\(ranks) \(ranks == 1 ? "rank" : "ranks"), medians of \(repetitions.count)",
+            "step             \(fourDigits(secondsPerStep * 1e3)) ms",
+            "speed            \(fourDigits(imagesPerSecond)) images/s, all ranks",
+            "work             \(fourDigits(gflopPerImage)) GFLOP an image",
+            machine.text,
+            "fraction         \(fourDigits(fractionOfPeak)) of the FMA peak",
+            "activations      \(activationBytes >> 20) MiB",
+            "resident memory  \(peakResidentBytes >> 20) MiB at most, a rank",
+        ]
+        if let ratioToVanilla { lines.append("SMD / vanilla    \(fourDigits(ratioToVanilla)) in time") }
+        if let profile {
+            lines += [
+                "", "By kind, medians of \(profile.repetitions) steps:",
+                operationTable(profile.kinds, limit: profile.kinds.count),
+                "", "By operation and size:", operationTable(profile.operations, limit: 25),
+            ]
+        }
+        return lines.joined(separator: "\n")
+    }
+}
