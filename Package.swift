@@ -113,7 +113,9 @@ let package = Package(
             name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "TrainingTests",
-            dependencies: ["smd", "Training", "Configuration", "HDF5", "Philox", "Storage", "TestSupport"],
+            dependencies: [
+                "smd", "Training", "Communication", "Configuration", "HDF5", "Philox", "Storage", "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "CommandTests", dependencies: ["smd", "Configuration", "Storage", "TestSupport"],

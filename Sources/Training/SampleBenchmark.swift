@@ -74,6 +74,18 @@ public final class SampleBenchmark {
             measurement: measurement, networkShare: network, randomShare: random, samplerShare: 1 - network - random)
     }
 
+    /// Times every operation of drawing one batch; each row is the median over `repetitions`.
+    public func profile(repetitions: Int) throws -> OperationProfile {
+        generator.laps = generator.makeLaps(steps: sampler.steps)
+        defer { generator.laps = nil }
+        for _ in 0..<repetitions {
+            generator.laps?.begin(probe.measure())
+            _ = try generator.samples(0..<batch, seed: 0, sampler: sampler)
+        }
+        guard let laps = generator.laps else { preconditionFailure("the laps were taken away") }
+        return laps.profile()
+    }
+
     /// Fraction of the multiply-add peak that a measurement stands for.
     public func fraction(_ measurement: Measurement) -> Double {
         Double(operationsPerImage * batch) / measurement.seconds / 1e9 / measurement.machine.peakGflops

@@ -27,6 +27,8 @@ public final class SampleGenerator {
     public let layout: ParameterLayout
     /// Where the time of all calls of ``samples(_:seed:sampler:progress:)`` went.
     public private(set) var times = SamplingTimes()
+    /// Where set, the operations of the network are timed one by one, and what is done besides.
+    var laps: LapTimes?
     private let weights: CPUMemory
     private let executor: Executor
 
@@ -57,6 +59,13 @@ public final class SampleGenerator {
         return max(1, (count + batches - 1) / batches)
     }
 
+    /// Laps of `steps` evaluations of the network a repetition, with nothing in them yet.
+    func makeLaps(steps: Int) -> LapTimes {
+        LapTimes(executor.plan, runs: steps, besides: [("random numbers", 0), ("sampler and copies", 0)])
+    }
+
+    private static let (random, arithmetic) = (0, 1)
+
     /// The list of operations and where their values lie.
     var plan: ExecutionPlan { executor.plan }
 
@@ -85,7 +94,10 @@ public final class SampleGenerator {
         if model.selfCondition {
             executor.write("self_condition", selfCondition ?? [Float](repeating: 0, count: xt.count))
         }
-        times.network += try seconds(of: executor.run)
+        laps?.lap(besides: Self.arithmetic)
+        times.network += try seconds(of: {
+            if laps == nil { try executor.run() } else { try executor.run { laps?.lap(node: $0) } }
+        })
         return executor.read("output")
     }
 
@@ -100,7 +112,10 @@ public final class SampleGenerator {
         let batches = (positions.count + batch - 1) / batch
         let clock = ContinuousClock()
         let begin = clock.now
-        defer { times.all += (clock.now - begin).seconds }
+        defer {
+            times.all += (clock.now - begin).seconds
+            laps?.lap(besides: Self.arithmetic)
+        }
         var result: [Float] = []
         result.reserveCapacity(positions.count * sampleSize)
         for number in 0..<batches {
@@ -108,7 +123,11 @@ public final class SampleGenerator {
             /// Draw `round` of every sample of the batch; the last batch is filled up with samples that are dropped.
             func draw(_ stream: RandomStream, round: Int) -> [Float] {
                 let start = clock.now
-                defer { times.random += (clock.now - start).seconds }
+                laps?.lap(besides: Self.arithmetic)
+                defer {
+                    times.random += (clock.now - start).seconds
+                    laps?.lap(besides: Self.random)
+                }
                 return [Float](unsafeUninitializedCapacity: batch * sampleSize) { buffer, filled in
                     for slot in 0..<batch {
                         let sample = buffer[slot * sampleSize..<(slot + 1) * sampleSize]

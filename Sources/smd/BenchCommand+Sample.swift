@@ -15,7 +15,8 @@ extension BenchCommand {
 
                 EXAMPLES
                   smd bench sample --preset fashion --batch 32 --steps 10
-                  smd bench sample --preset fashion --sampler ancestral --ranks 2 --json
+                  smd bench sample --preset fashion --batch 32 --steps 10 --profile
+              smd bench sample --preset fashion --sampler ancestral --ranks 2 --json
                 """)
 
         @OptionGroup var network: BenchNetwork
@@ -31,6 +32,9 @@ extension BenchCommand {
         var sampler: SamplerKind?
 
         @OptionGroup var repetitions: BenchRepetitions
+
+        @Flag(help: "Show where the time goes, by operation.")
+        var profile = false
 
         @Flag(help: "Write JSON.")
         var json = false
@@ -73,7 +77,8 @@ extension BenchCommand {
                 randomShare: median(measured.map(\.randomShare)),
                 samplerShare: median(measured.map(\.samplerShare)),
                 activationBytes: benchmark.activationBytes, unsharedBytes: benchmark.unsharedBytes,
-                peakResidentBytes: peakResidentBytes(without: probe))
+                peakResidentBytes: peakResidentBytes(without: probe),
+                profile: profile ? try benchmark.profile(repetitions: min(repetitions.repeat, 9)) : nil)
         }
     }
 }
@@ -97,9 +102,10 @@ struct SampleBenchReport: Encodable {
     var activationBytes: Int
     var unsharedBytes: Int
     var peakResidentBytes: Int
+    var profile: OperationProfile?
 
     enum CodingKeys: String, CodingKey {
-        case preset, smd, ranks, batch, steps, sampler, repetitions, seconds
+        case preset, smd, ranks, batch, steps, sampler, repetitions, seconds, profile
         case imagesPerSecond = "images_per_second"
         case gflopPerImage = "gflop_per_image"
         case fractionOfPeak = "fraction_of_peak"
@@ -128,6 +134,7 @@ struct SampleBenchReport: Encodable {
         try container.encode(activationBytes, forKey: .activationBytes)
         try container.encode(unsharedBytes, forKey: .unsharedBytes)
         try container.encode(peakResidentBytes, forKey: .peakResidentBytes)
+        try container.encodeIfPresent(profile, forKey: .profile)
         try machine.encode(to: encoder)
     }
 
@@ -144,6 +151,6 @@ struct SampleBenchReport: Encodable {
         sampler          \(fourDigits(100 * samplerShare)) % of the time, arithmetic and copies
         activations      \(activationBytes >> 20) MiB; \(unsharedBytes >> 20) MiB if none shared memory
         resident memory  \(peakResidentBytes >> 20) MiB at most, a rank
-        """
+        """ + (profile.map { "\n" + $0.text } ?? "")
     }
 }

@@ -112,7 +112,7 @@ struct StepBenchReport: Encodable {
     var activationBytes: Int
     var peakResidentBytes: Int
     var ratioToVanilla: Double?
-    var profile: StepProfile?
+    var profile: OperationProfile?
 
     enum CodingKeys: String, CodingKey {
         case preset, smd, ranks, batch, repetitions, profile
@@ -158,13 +158,7 @@ struct StepBenchReport: Encodable {
             "resident memory  \(peakResidentBytes >> 20) MiB at most, a rank",
         ]
         if let ratioToVanilla { lines.append("SMD / vanilla    \(fourDigits(ratioToVanilla)) in time") }
-        if let profile {
-            lines += [
-                "", "By kind, medians of \(profile.repetitions) steps:",
-                operationTable(profile.kinds, limit: profile.kinds.count),
-                "", "By operation and size:", operationTable(profile.operations, limit: 25),
-            ]
-        }
+        if let profile { lines.append(profile.text) }
         return lines.joined(separator: "\n")
     }
 }
