@@ -1,5 +1,5 @@
-import Foundation
 import CPUBackend
+import Foundation
 import TensorGraph
 
 /// Time and rate of an operation, or of several alike taken together: a row of a table.

@@ -16,7 +16,7 @@ extension BenchCommand {
                 EXAMPLES
                   smd bench sample --preset fashion --batch 32 --steps 10
                   smd bench sample --preset fashion --batch 32 --steps 10 --profile
-              smd bench sample --preset fashion --sampler ancestral --ranks 2 --json
+                  smd bench sample --preset fashion --sampler ancestral --ranks 2 --json
                 """)
 
         @OptionGroup var network: BenchNetwork

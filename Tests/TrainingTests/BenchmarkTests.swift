@@ -1,7 +1,7 @@
 import Communication
 import Testing
 
-@testable import Training
+import Training
 
 /// Two ranks in one process: the other one brings what this one brings, and one element too much where told.
 private final class Mirror: Communicator {
@@ -23,6 +23,15 @@ private final class Mirror: Communicator {
     func sum(_ values: [Double]) throws -> [Double] { values }
     func maximum(_ values: [Double]) throws -> [Double] { values }
     func progress() throws {}
+    func allGather(_ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>]) throws {}
+    func collect(
+        _ part: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>], to root: Int,
+        into whole: UnsafeMutableBufferPointer<Float>?
+    ) throws {}
+    func distribute(
+        _ whole: UnsafeMutableBufferPointer<Float>?, parts: [Range<Int>], from root: Int,
+        into part: UnsafeMutableBufferPointer<Float>
+    ) throws {}
     func broadcast(_ bytes: [UInt8], from root: Int) throws -> [UInt8] { bytes }
     func gather(_ bytes: [UInt8]) throws -> [[UInt8]] { [bytes, bytes] }
     func abort(code: Int32) -> Never { preconditionFailure("aborted with \(code)") }
