@@ -59,7 +59,7 @@ public final class KernelBenchmark {
         let node = kernel.node
         let prepared = try backend.prepare(
             node.operation, inputs: node.inputs.map(operand), outputs: node.outputs.map(operand))
-        try prepared.parametersChanged?()
+        try prepared.derived?.rebuild()
         try prepared.run()
         let once = try seconds(of: prepared.run)
         let runs = max(1, min(1_000_000, Int(milliseconds * 1e-3 / max(once, 1e-9))))
