@@ -46,3 +46,11 @@ extension CPUBackend {
         ck_ema_update(shard.count, decay, parameters.pointer(shard), ema.pointer(0..<shard.count))
     }
 }
+
+extension CPUMemory {
+    /// Adds the elements `range` of `addend` to those of this memory.
+    public func add(_ addend: CPUMemory, _ range: Range<Int>) {
+        let sum = pointer(range)
+        ck_add(range.count, sum, addend.pointer(range), sum)
+    }
+}

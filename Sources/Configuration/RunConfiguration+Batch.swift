@@ -3,40 +3,44 @@ extension RunConfiguration {
     /// only many of them keep the vector units busy.
     public var automaticMicroBatchLimit: Int { model.size == 1 ? 1024 : 32 }
 
-    /// Samples that one rank computes at a time: the value of the configuration, or where that is 0 the largest divisor
-    /// of a rank's share of the batch that is at most ``automaticMicroBatchLimit``.
+    /// Samples that one thread of a rank computes at a time: the value of the configuration, or where that is 0 the
+    /// largest divisor of a thread's share of the batch that is at most ``automaticMicroBatchLimit``.
     ///
     /// - Throws: `ConfigurationError` when the batch does not divide evenly, with the numbers nearby that would.
-    public func microBatchSize(ranks: Int) throws -> Int {
-        precondition(ranks > 0, "ranks is \(ranks)")
-        try requireBatchFits(ranks: ranks)
+    public func microBatchSize(ranks: Int, threads: Int = 1) throws -> Int {
+        precondition(ranks > 0 && threads > 0, "\(ranks) ranks × \(threads) threads")
+        try requireBatchFits(ranks: ranks, threads: threads)
         guard microBatchSize == 0 else { return microBatchSize }
-        let share = batchSize / ranks
+        let share = batchSize / (ranks * threads)
         return (1...min(share, automaticMicroBatchLimit)).last { share.isMultiple(of: $0) } ?? 1
     }
 
-    /// Micro-batches that one rank computes in one step.
+    /// Micro-batches that one rank computes in one step, equally many on each of its threads.
     ///
-    /// - Throws: As `microBatchSize(ranks:)`.
-    public func microBatchesPerRank(ranks: Int) throws -> Int {
-        try batchSize / (ranks * microBatchSize(ranks: ranks))
+    /// - Throws: As `microBatchSize(ranks:threads:)`.
+    public func microBatchesPerRank(ranks: Int, threads: Int = 1) throws -> Int {
+        try batchSize / (ranks * microBatchSize(ranks: ranks, threads: threads))
     }
 
-    private func requireBatchFits(ranks: Int) throws {
+    private func requireBatchFits(ranks: Int, threads: Int) throws {
         let micro = max(1, microBatchSize)
-        let (unit, overflow) = ranks.multipliedReportingOverflow(by: micro)
+        let (perRank, overflowOfRank) = threads.multipliedReportingOverflow(by: micro)
+        let (unit, overflowOfJob) = ranks.multipliedReportingOverflow(by: perRank)
+        let overflow = overflowOfRank || overflowOfJob
         if !overflow && batchSize > 0 && batchSize.isMultiple(of: unit) { return }
-        let divisor = counted(ranks) + (microBatchSize == 0 ? "" : " × micro_batch_size \(microBatchSize)")
+        let divisor =
+            counted(ranks) + (threads == 1 ? "" : " × \(threads) threads")
+            + (microBatchSize == 0 ? "" : " × micro_batch_size \(microBatchSize)")
         var fits: [String] = []
         if !overflow {
             let below = batchSize / unit * unit
             fits.append("batch_size " + either([below, below + unit].filter { $0 > 0 }))
         }
-        if microBatchSize > 0, batchSize.isMultiple(of: ranks) {
-            fits.append("micro_batch_size " + either(nearestDivisors(of: batchSize / ranks, to: micro)))
+        if !overflow, microBatchSize > 0, batchSize.isMultiple(of: ranks * threads) {
+            fits.append("micro_batch_size " + either(nearestDivisors(of: batchSize / (ranks * threads), to: micro)))
         }
-        if batchSize.isMultiple(of: micro) {
-            let counts = nearestDivisors(of: batchSize / micro, to: ranks)
+        if !overflowOfRank, batchSize.isMultiple(of: perRank) {
+            let counts = nearestDivisors(of: batchSize / perRank, to: ranks)
             fits.append(either(counts) + (counts == [1] ? " rank" : " ranks"))
         }
         throw ConfigurationError(

@@ -31,12 +31,12 @@ extension RunConfiguration {
         try requireMemoryInReach()
     }
 
-    /// Refuses what no run on this many ranks can use: `validate()`, and a batch that does not divide.
+    /// Refuses what no run on this many ranks and threads can use: `validate()`, and a batch that does not divide.
     ///
     /// - Throws: `ConfigurationError`; for the batch it names the nearest sizes and rank counts that fit.
-    public func validate(ranks: Int) throws {
+    public func validate(ranks: Int, threads: Int = 1) throws {
         try validate()
-        _ = try microBatchSize(ranks: ranks)
+        _ = try microBatchSize(ranks: ranks, threads: threads)
     }
 
     /// One feature map of the widest stage at full resolution, the micro-batch included, is under 2^36 numbers.

@@ -1,5 +1,6 @@
 import Configuration
 import Diffusion
+import Foundation
 import ImageData
 import NeuralNetwork
 import Philox
@@ -12,11 +13,14 @@ struct MicroBatch {
     var eta: [Float]
     /// Timesteps as integers, `[N]`.
     var timesteps: [Int]
+    /// Epoch of each sample and its place there: what its random numbers are keyed by.
+    var places: [(epoch: Int, place: Int)]
 }
 
 /// Makes micro-batches from the data set: order, flips, timesteps, noise and η.
 ///
-/// All of it is keyed to the sample's place in the epoch, so it does not matter which rank asks for it, or when.
+/// All of it is keyed to the sample's place in the epoch, so it does not matter which rank or thread asks for it, or
+/// when. Copies may be used by several threads.
 struct BatchSource {
     private let data: DataSet
     private let model: ModelConfiguration
@@ -26,6 +30,8 @@ struct BatchSource {
     private let timestep, noise, eta, flip, offset: RandomStream
     private var x0: [Float] = []
     private var epsilon: [Float] = []
+    /// Shared by copies: HDF5 is not to be called by two threads at a time.
+    private let file = NSLock()
 
     init(_ data: DataSet, _ configuration: RunConfiguration) {
         self.data = data
@@ -41,9 +47,6 @@ struct BatchSource {
         offset = stream(.offsetNoise)
     }
 
-    /// Samples seen so far → full epochs.
-    func epoch(at position: Int) -> Double { Double(position) / Double(data.count) }
-
     /// The samples at `positions` of the stream.
     ///
     /// - Throws: when the data set cannot be read.
@@ -56,6 +59,7 @@ struct BatchSource {
         }
         let drawsEta = model.smd && model.eta == .normal
         var timesteps: [Int] = []
+        var places: [(epoch: Int, place: Int)] = []
         var offsets: [Float]? = task.offsetNoise == 0 ? nil : []
         var batchEta = [Float](repeating: 0, count: model.smd ? total : 0)
         for (slot, position) in positions.enumerated() {
@@ -63,7 +67,10 @@ struct BatchSource {
             let range = slot * size..<(slot + 1) * size
             let flipped = flips && flip.integer(below: 2, epoch: epoch, position: place) == 1
             try x0.withUnsafeMutableBufferPointer {
-                try data.read(index, flip: flipped, into: UnsafeMutableBufferPointer(rebasing: $0[range]))
+                let sample = UnsafeMutableBufferPointer(rebasing: $0[range])
+                if !data.isInMemory { file.lock() }
+                defer { if !data.isInMemory { file.unlock() } }
+                try data.read(index, flip: flipped, into: sample)
             }
             epsilon.withUnsafeMutableBufferPointer {
                 noise.fillNormals(UnsafeMutableBufferPointer(rebasing: $0[range]), epoch: epoch, position: place)
@@ -74,11 +81,12 @@ struct BatchSource {
                 }
             }
             timesteps.append(timestep.integer(below: task.schedule.timesteps, epoch: epoch, position: place))
+            places.append((epoch, place))
             offsets?.append(contentsOf: offset.normals(count: model.channels, epoch: epoch, position: place))
         }
         return MicroBatch(
             task: task.batch(x0: x0, noise: epsilon, timesteps: timesteps, offsets: offsets), eta: batchEta,
-            timesteps: timesteps)
+            timesteps: timesteps, places: places)
     }
 
     /// The estimate of x_0 in an output for `batch`, for self-conditioning.

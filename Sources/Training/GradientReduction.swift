@@ -1,45 +1,126 @@
 import CPUBackend
 import Communication
+import Synchronization
 import TensorGraph
 
-/// Sums the gradient arena over ranks, bucket by bucket, while the backward pass still runs.
+/// Sums gradients over the threads of this rank and over ranks, bucket by bucket, while the backward passes still run.
 ///
 /// The arena is laid out in the order in which gradients get ready, so a bucket is a range of it and needs no packing.
+/// A bucket is complete in the rank when every thread has passed the last node that adds to it. It is then cut into
+/// slices, which are added up by whichever thread comes by, always in the order of the threads: the sum does not depend
+/// on who takes it. Thread 0 alone calls MPI.
 final class GradientReduction {
     /// Elements of a bucket: large enough that latency does not matter, small enough to start early (1 MiB).
     static let bucketCount = 1 << 18
+    /// Elements of a slice: a thread adds one between two operations (256 KiB).
+    static let sliceCount = 1 << 16
 
     private let communicator: any Communicator
-    private let gradients: CPUMemory
+    /// The gradient arenas by thread; the sum is taken in the first.
+    private let arenas: [CPUMemory]
     private let buckets: [(range: Range<Int>, readyAfter: Int)]
+    private let slices: [(range: Range<Int>, bucket: Int)]
+    /// The last node of the last micro-batch that each thread has passed; −1 before the first.
+    private let passed: [Counter]
+    /// Slices of each bucket that are not added up yet.
+    private let slicesLeft: [Counter]
+    private let nextSlice = Counter()
     private var pending: [any PendingSum] = []
-    private var next = 0
+    private var nextBucket = 0
 
-    init(_ plan: ExecutionPlan, gradients: CPUMemory, communicator: any Communicator) {
+    /// - Parameter gradients: the arenas of the threads; afterwards the first holds the sum.
+    init(_ plan: ExecutionPlan, gradients: [CPUMemory], communicator: any Communicator) {
+        precondition(!gradients.isEmpty, "no gradients to sum")
         self.communicator = communicator
-        self.gradients = gradients
+        arenas = gradients
         buckets = plan.gradientBuckets(minimumCount: Self.bucketCount)
+        slices = buckets.enumerated().flatMap { bucket, place in
+            stride(from: place.range.lowerBound, to: place.range.upperBound, by: Self.sliceCount).map { start in
+                (start..<min(start + Self.sliceCount, place.range.upperBound), bucket)
+            }
+        }
+        passed = gradients.map { _ in Counter() }
+        slicesLeft = buckets.map { _ in Counter() }
         pending.reserveCapacity(buckets.count)
     }
 
-    /// To be called after each node of the last micro-batch: starts the sums of buckets that are complete and moves
-    /// those under way forward.
-    func after(node: Int) throws {
+    /// To be called before the threads begin with a step.
+    func begin() {
+        for counter in passed { counter.value.store(-1, ordering: .relaxed) }
+        for counter in slicesLeft { counter.value.store(0, ordering: .relaxed) }
+        for slice in slices { slicesLeft[slice.bucket].value.add(1, ordering: .relaxed) }
+        nextSlice.value.store(0, ordering: .relaxed)
+        nextBucket = 0
+    }
+
+    /// To be called on each thread after each node of its last micro-batch: adds up a slice if one is complete; on
+    /// thread 0 starts the sums over ranks of buckets that are complete and moves those under way forward.
+    func after(node: Int, thread: Int) throws {
+        passed[thread].value.store(node, ordering: .releasing)
+        addSlice()
+        if thread == 0 { try sumOverRanks() }
+    }
+
+    /// What thread 0 can do while it waits for the others.
+    func whileWaiting() throws {
+        addSlice()
+        try sumOverRanks()
+    }
+
+    /// To be called on each thread when all have run their backward passes: adds up what is left in the rank.
+    func finishThread() {
+        while addSlice() {}
+    }
+
+    /// Waits for every sum over ranks; afterwards the first arena holds the sum over threads and ranks.
+    func finish() throws {
         guard communicator.size > 1 else { return }
-        while next < buckets.count, buckets[next].readyAfter <= node {
+        try sumOverRanks()
+        precondition(nextBucket == buckets.count, "\(nextBucket) of \(buckets.count) buckets started")
+        for sum in pending { try sum.wait() }
+        pending.removeAll(keepingCapacity: true)
+    }
+
+    private func sumOverRanks() throws {
+        guard communicator.size > 1 else { return }
+        while nextBucket < buckets.count, isSummedInRank(nextBucket) {
+            let range = buckets[nextBucket].range
             pending.append(
-                try communicator.beginSum(UnsafeMutableBufferPointer(rebasing: gradients.elements[buckets[next].range]))
-            )
-            next += 1
+                try communicator.beginSum(UnsafeMutableBufferPointer(rebasing: arenas[0].elements[range])))
+            nextBucket += 1
         }
         if !pending.isEmpty { try communicator.progress() }
     }
 
-    /// Waits for every sum; afterwards the arena holds the sum over ranks.
-    func finish() throws {
-        if communicator.size > 1 { precondition(next == buckets.count, "\(next) of \(buckets.count) buckets started") }
-        for sum in pending { try sum.wait() }
-        pending.removeAll(keepingCapacity: true)
-        next = 0
+    private func isSummedInRank(_ bucket: Int) -> Bool {
+        arenas.count == 1 ? isComplete(bucket) : slicesLeft[bucket].value.load(ordering: .acquiring) == 0
     }
+
+    /// Whether no thread adds to the bucket any more.
+    private func isComplete(_ bucket: Int) -> Bool {
+        passed.allSatisfy { $0.value.load(ordering: .acquiring) >= buckets[bucket].readyAfter }
+    }
+
+    /// Adds up the next slice that is complete; false when there is none.
+    @discardableResult private func addSlice() -> Bool {
+        guard arenas.count > 1, let slice = claimSlice() else { return false }
+        for arena in arenas.dropFirst() { arenas[0].add(arena, slice.range) }
+        slicesLeft[slice.bucket].value.subtract(1, ordering: .releasing)
+        return true
+    }
+
+    private func claimSlice() -> (range: Range<Int>, bucket: Int)? {
+        var next = nextSlice.value.load(ordering: .relaxed)
+        while next < slices.count, isComplete(slices[next].bucket) {
+            let claim = nextSlice.value.compareExchange(expected: next, desired: next + 1, ordering: .relaxed)
+            if claim.exchanged { return slices[next] }
+            next = claim.original
+        }
+        return nil
+    }
+}
+
+/// A number that threads count with.
+private final class Counter: Sendable {
+    let value = Atomic<Int>(0)
 }

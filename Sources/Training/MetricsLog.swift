@@ -3,18 +3,26 @@ import Storage
 
 /// The columns of `metrics.h5`, one row a step.
 struct MetricsLog {
-    static let columns: [(name: String, unit: String)] = [
-        ("loss", "weighted squared error, mean over the global batch"),
-        ("gradient_norm", "L2 norm over all parameters, before clipping"),
-        ("learning_rate", "1"),
-        ("epoch", "passes over the data set"),
-        ("images_per_second", "1/s, all ranks"),
-        ("seconds_data", "s, rank 0"),
-        ("seconds_compute", "s, rank 0"),
-        ("seconds_communication", "s, rank 0, not hidden behind the computation"),
-        ("seconds_optimizer", "s, rank 0"),
-        ("eta_variance", "variance of the output over eta, mean over elements; NaN where not measured"),
-    ]
+    static let columns: [(name: String, unit: String)] =
+        [
+            ("loss", "weighted squared error, mean over the global batch"),
+            ("gradient_norm", "L2 norm over all parameters, before clipping"),
+            ("learning_rate", "1"),
+            ("epoch", "passes over the data set"),
+            ("images_per_second", "1/s, all ranks"),
+        ]
+        + phases.flatMap { phase -> [(name: String, unit: String)] in
+            let what = phase == .communication ? ", not hidden behind the computation" : ""
+            return [
+                ("seconds_\(phase)", "s, mean over ranks\(what)"),
+                ("seconds_\(phase)_min", "s, lowest of all ranks\(what)"),
+                ("seconds_\(phase)_max", "s, highest of all ranks\(what)"),
+            ]
+        } + [
+            ("slowest_rank", "number of the rank that computed longest"),
+            ("eta_variance", "variance of the output over eta, mean over elements; NaN where not measured"),
+        ]
+    private static let phases = StepClock.Phase.allCases
 
     private let writer: MetricsWriter
 
@@ -28,13 +36,15 @@ struct MetricsLog {
             report: report)
     }
 
-    func append(_ report: StepReport, _ clock: StepClock, etaVariance: Double?, learningRate: Double) throws {
+    func append(_ report: StepReport, _ ranks: RankSeconds, etaVariance: Double?, learningRate: Double) throws {
+        let seconds = Self.phases.flatMap { phase -> [Double] in
+            let all = ranks[phase]
+            return [all.reduce(0, +) / Double(all.count), all.min() ?? .nan, all.max() ?? .nan]
+        }
         try writer.append(
             step: report.step,
-            values: [
-                report.loss, report.gradientNorm, learningRate, report.epoch, report.imagesPerSecond,
-                clock[.data], clock[.compute], clock[.communication], clock[.optimizer], etaVariance ?? .nan,
-            ])
+            values: [report.loss, report.gradientNorm, learningRate, report.epoch, report.imagesPerSecond] + seconds
+                + [Double(ranks.slowestRank), etaVariance ?? .nan])
     }
 
     /// Brings every row so far to the disk.

@@ -5,7 +5,6 @@ import Diffusion
 import Foundation
 import ImageData
 import NeuralNetwork
-import Philox
 import Storage
 import TensorGraph
 
@@ -51,10 +50,11 @@ public enum Outcome: Equatable, Sendable {
     case interrupted
 }
 
-/// A training run on one rank: the loop of SMD, data-parallel over all ranks of `communicator`.
+/// A training run on one rank: the loop of SMD, data-parallel over all ranks of `communicator` and over the threads of
+/// each.
 ///
-/// Every rank holds a replica, takes its slice of each global batch, sums gradients with the others while its backward
-/// pass still runs, and makes the same update. Rank 0 writes the files.
+/// Every rank holds a replica, takes its slice of each global batch and deals its micro-batches out to its threads, sums
+/// gradients with the others while the backward passes still run, and makes the same update. Rank 0 writes the files.
 public final class Trainer {
     let configuration: RunConfiguration
     let communicator: any Communicator
@@ -63,16 +63,16 @@ public final class Trainer {
     let state: ModelState
     /// How the optimiser's state is divided among ranks; nil when each holds all of it.
     let shards: OptimizerShards?
-    let executor: Executor
     let observer: any TrainingObserver
     let version: String
-    private let backend: CPUBackend
+    private let team: ThreadTeam
+    private let workers: [Worker]
     private let reduction: GradientReduction
     private let microBatchSize: Int
     private let microBatches: Int
-    private var source: BatchSource
     private var metrics: MetricsLog?
-    private var madeGenerator: SampleGenerator?
+    /// Seconds that the reports of the last step took to go round: they count to the next.
+    private var reportSeconds = 0.0
 
     /// Updates done so far.
     public internal(set) var step = 0
@@ -81,15 +81,19 @@ public final class Trainer {
 
     /// Opens the data, builds the network, restores what is to be restored. Collective: ranks that disagree, or fail at
     /// any part of it, all end with the same error.
+    ///
+    /// - Parameter threads: compute threads of each rank, the calling one included; the same on all ranks.
     public init(
-        _ configuration: RunConfiguration, output: String, resume: Resume, version: String,
+        _ configuration: RunConfiguration, output: String, resume: Resume, threads: Int = 1, version: String,
         communicator: any Communicator, observer: any TrainingObserver
     ) throws {
         self.configuration = configuration
         self.communicator = communicator
         self.observer = observer
         self.version = version
-        try communicator.together("checking the configuration") { try configuration.validate(ranks: communicator.size) }
+        try communicator.together("checking the configuration") {
+            try configuration.validate(ranks: communicator.size, threads: threads)
+        }
         let data = try communicator.together("opening the data set") {
             let data = try DataSet(path: configuration.data)
             try configuration.model.check(data)
@@ -97,29 +101,27 @@ public final class Trainer {
         }
         try communicator.requireEqual([
             ("version", version), ("configuration", try configuration.digest()), ("data set", data.fingerprint),
+            ("number of threads", "\(threads)"),
         ])
         self.data = data
-        microBatchSize = try configuration.microBatchSize(ranks: communicator.size)
-        microBatches = try configuration.microBatchesPerRank(ranks: communicator.size)
-        let (micro, batch) = (microBatchSize, configuration.batchSize)
-        (backend, state, shards, executor) = try communicator.together("building the network") {
-            let backend = try CPUBackend()
-            let graph = DenoiserGraph.training(configuration.model, batch: micro, lossScale: 1 / Float(batch)).graph
-            let plan = ExecutionPlan(graph)
+        microBatchSize = try configuration.microBatchSize(ranks: communicator.size, threads: threads)
+        microBatches = try configuration.microBatchesPerRank(ranks: communicator.size, threads: threads)
+        let (micro, batch, team) = (microBatchSize, configuration.batchSize, ThreadTeam(size: threads))
+        self.team = team
+        let plan = ExecutionPlan(
+            DenoiserGraph.training(configuration.model, batch: micro, lossScale: 1 / Float(batch)).graph)
+        (state, shards, workers) = try communicator.together("building the network") {
             let shards = OptimizerShards(
                 count: plan.layout.count, sharded: configuration.optimizer.sharded, among: communicator)
             let state = try ModelState(plan.layout, own: shards?.own)
-            let activations = try CPUMemory(count: plan.activationCount)
-            let executor = try Executor(
-                plan, on: backend, parameters: state.parameters, gradients: state.gradients, activations: activations)
-            return (backend, state, shards, executor)
+            let workers = try Worker.make(team, plan, configuration, microBatchSize: micro, data, state)
+            return (state, shards, workers)
         }
-        reduction = GradientReduction(executor.plan, gradients: state.gradients, communicator: communicator)
-        source = BatchSource(data, configuration)
+        reduction = GradientReduction(plan, gradients: workers.map(\.gradients), communicator: communicator)
         folder = RunFolder(output)
         try restore(resume)
         metrics = try openMetrics(continued: step)
-        try executor.parametersChanged()
+        try parametersChanged()
     }
 
     /// Parameters of the network.
@@ -128,6 +130,9 @@ public final class Trainer {
     public var dataCount: Int { data.count }
     /// Images of a micro-batch, and how many of them each rank computes for a step.
     public var microBatchPlan: (size: Int, perRank: Int) { (microBatchSize, microBatches) }
+
+    /// The forward pass for previews, on the calling thread.
+    func generator() throws -> SampleGenerator { try workers[0].generator() }
 
     /// Trains until all steps are done or a signal asks to stop.
     public func run() throws -> Outcome {
@@ -149,107 +154,72 @@ public final class Trainer {
     ///
     /// - Returns: whether any rank was asked to stop.
     private func trainStep(stopRequested: Bool) throws -> Bool {
-        let first = samplesSeen + communicator.rank * microBatches * microBatchSize
-        var clock = StepClock(.data)
-        var loss = 0.0
-        var probe: Double?
-        state.gradients.clear(state.all)
-        for number in 0..<microBatches {
-            clock.begin(.data)
-            let start = first + number * microBatchSize
-            let batch = try source.microBatch(start..<start + microBatchSize)
-            clock.begin(.compute)
-            if number == 0, isProbeDue { probe = try etaVariance(batch) }
-            let selfCondition = try estimateForSelfConditioning(batch)
-            executor.write("x", batch.task.xt)
-            executor.write("timestep", batch.task.timestep)
-            executor.write("target", batch.task.target)
-            executor.write("weight", batch.task.weight)
-            executor.write("eta", batch.eta)
-            executor.write("self_condition", selfCondition)
-            if number == microBatches - 1 {
-                try executor.run(after: reduction.after)
-            } else {
-                try executor.run()
-            }
-            loss += executor.read("loss").reduce(0) { $0 + Double($1) }
-        }
+        var clock = StepClock(.compute, communicated: reportSeconds)
+        let probes = isProbeDue
+        try computeGradients(probing: probes)
+        clock.attribute(workers.reduce(0) { $0 + $1.secondsData } / Double(workers.count), to: .data)
         clock.begin(.communication)
         try reduction.finish()
-        let sums = try communicator.sum([loss, stopRequested ? 1 : 0, probe ?? 0])
         clock.begin(.optimizer)
         let update = try state.update(
             step: step + 1, learningRate: configuration.learningRate, configuration.optimizer, configuration.ema,
-            on: backend)
+            on: workers[0].backend, over: team)
         if let shards {
             clock.begin(.communication)
             try shards.gather(parameters: state.parameters)
             clock.begin(.optimizer)
         }
-        try executor.parametersChanged()
+        try parametersChanged()
+
+        // One exchange: the loss, who wants to stop, and where everybody's time went.
+        clock.begin(.communication)
+        let communicated = clock[.communication]
+        let loss = workers.reduce(0) { $0 + $1.loss }
+        let own = [loss, stopRequested ? 1 : 0, workers[0].etaVariance ?? 0]
+        let sums = try communicator.sum(
+            own + RankSeconds.row(clock, rank: communicator.rank, of: communicator.size))
         let seconds = clock.end()
+        reportSeconds = clock[.communication] - communicated
 
         step += 1
         samplesSeen += configuration.batchSize
         let report = StepReport(
             step: step, loss: sums[0] / Double(configuration.batchSize), gradientNorm: update.gradientNorm,
-            imagesPerSecond: Double(configuration.batchSize) / seconds, epoch: source.epoch(at: samplesSeen))
+            imagesPerSecond: Double(configuration.batchSize) / seconds,
+            epoch: Double(samplesSeen) / Double(data.count))
         if communicator.rank == 0 {
-            let variance = probe == nil ? nil : sums[2] / Double(communicator.size)
-            try metrics?.append(report, clock, etaVariance: variance, learningRate: configuration.learningRate)
+            let variance = probes ? sums[2] / Double(communicator.size) : nil
+            try metrics?.append(
+                report, RankSeconds(sums[own.count...]), etaVariance: variance,
+                learningRate: configuration.learningRate)
             observer.stepped(report)
         }
         return sums[1] > 0
     }
 
-    // MARK: η and self-conditioning
+    /// Leaves the sum of the gradients of this rank's micro-batches in the arena of the state, or on the way to the sum
+    /// over ranks. Micro-batch m belongs to thread m mod threads.
+    private func computeGradients(probing: Bool) throws {
+        let first = samplesSeen + communicator.rank * microBatches * microBatchSize
+        let probeKey = probing ? communicator.rank : nil
+        reduction.begin()
+        try team.run(whileWaiting: reduction.whileWaiting) { [self] thread in
+            let starts = stride(from: thread, to: microBatches, by: team.size).map { first + $0 * microBatchSize }
+            try workers[thread].computeGradients(starts, step: step, probeKey: thread == 0 ? probeKey : nil) {
+                try reduction.after(node: $0, thread: thread)
+            }
+        }
+        try team.run { [reduction] _ in reduction.finishThread() }
+    }
+
+    /// Rebuilds on every thread what is derived from the parameters.
+    private func parametersChanged() throws {
+        try team.run { [workers] thread in try workers[thread].executor.parametersChanged() }
+    }
 
     private var isProbeDue: Bool {
         configuration.model.smd && configuration.model.eta == .normal && configuration.etaVarianceEvery > 0
             && (step + 1) % configuration.etaVarianceEvery == 0
-    }
-
-    /// Mean variance over η of the network's output at the same x_t and t, from two draws. Zero means that the mixture
-    /// has collapsed to one Gaussian.
-    private func etaVariance(_ batch: MicroBatch) throws -> Double {
-        let generator = try generator()
-        try generator.load(state.parameters)
-        let stream = RandomStream(seed: configuration.seed, purpose: .probe)
-        let outputs = try (0..<2).map { draw in
-            let position = communicator.rank * 2 + draw
-            return try generator.predict(
-                xt: batch.task.xt, timesteps: batch.task.timestep,
-                eta: stream.normals(count: batch.task.xt.count, epoch: step, position: position), selfCondition: nil)
-        }
-        let squares = zip(outputs[0], outputs[1]).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
-        return squares / 2 / Double(batch.task.xt.count)
-    }
-
-    /// In half of the steps the network's own estimate of x_0, else zeros; empty without self-conditioning.
-    private func estimateForSelfConditioning(_ batch: MicroBatch) throws -> [Float] {
-        guard configuration.model.selfCondition else { return [] }
-        let coin = RandomStream(seed: configuration.seed, purpose: .selfCondition)
-        guard coin.integer(below: 2, epoch: 0, position: step) == 1 else {
-            return [Float](repeating: 0, count: batch.task.xt.count)
-        }
-        let generator = try generator()
-        try generator.load(state.parameters)
-        let eta =
-            configuration.model.smd
-            ? coin.normals(count: batch.task.xt.count, epoch: step + 1, position: communicator.rank) : nil
-        let output = try generator.predict(
-            xt: batch.task.xt, timesteps: batch.task.timestep, eta: eta, selfCondition: nil)
-        return source.x0Estimate(output: output, batch)
-    }
-
-    /// The forward pass for probes, self-conditioning and previews; it works in the training graph's memory.
-    func generator() throws -> SampleGenerator {
-        if let madeGenerator { return madeGenerator }
-        let generator = try SampleGenerator(
-            configuration.model, batch: microBatchSize, layout: state.layout, on: backend,
-            activations: executor.activations as? CPUMemory)
-        madeGenerator = generator
-        return generator
     }
 
     /// Brings the metrics to the disk: rows a checkpoint builds on are there before it is.

@@ -17,6 +17,7 @@ struct TrainCommand: ParsableCommand {
             EXAMPLES
               smd train launch/presets/fashion.yaml --output runs/fashion
               mpirun -n 16 smd train cifar --output runs/cifar --resume auto
+              mpirun -n 4 --map-by slot:PE=4 --bind-to core smd train cifar --threads 4 --output runs/cifar
               smd train fashion --set model.smd=false --output runs/vanilla
               smd train fashion --set batch_size=256 --output runs/x --dry-run
             """)
@@ -35,8 +36,17 @@ struct TrainCommand: ParsableCommand {
             valueName: "auto|none|checkpoint"))
     var resume = "none"
 
+    @Option(help: "Compute threads of each rank; give each rank as many cores (launch/run does).")
+    var threads = 1
+
     @Flag(help: "Print the resolved configuration as JSON and stop.")
     var dryRun = false
+
+    func validate() throws {
+        guard (1...1024).contains(threads) else {
+            throw ValidationError("--threads is \(threads); it must be in 1 ... 1024")
+        }
+    }
 
     func run() throws {
         try onAllRanks { communicator in
@@ -45,16 +55,17 @@ struct TrainCommand: ParsableCommand {
             }
             if dryRun {
                 try communicator.together("checking the configuration") {
-                    try configuration.validate(ranks: communicator.size)
+                    try configuration.validate(ranks: communicator.size, threads: threads)
                 }
                 if communicator.rank == 0 { try printOut(configuration.resolvedJSON()) }
                 return
             }
             let observer = TrainingProgress(configuration)
             let trainer = try Trainer(
-                configuration, output: output, resume: startingPoint, version: Release.version,
+                configuration, output: output, resume: startingPoint, threads: threads, version: Release.version,
                 communicator: communicator, observer: observer)
-            if communicator.rank == 0 { announce(trainer, configuration, communicator, observer) }
+            let binding = try communicator.binding(threads: threads)
+            if communicator.rank == 0 { announce(trainer, configuration, binding, observer) }
             let outcome = try trainer.run()
             observer.finish()
             if outcome == .interrupted {
@@ -75,16 +86,19 @@ struct TrainCommand: ParsableCommand {
     }
 
     private func announce(
-        _ trainer: Trainer, _ configuration: RunConfiguration, _ communicator: any Communicator,
-        _ observer: TrainingProgress
+        _ trainer: Trainer, _ configuration: RunConfiguration, _ binding: Binding, _ observer: TrainingProgress
     ) {
         let micro = trainer.microBatchPlan
         observer.say(
             "training \(configuration.model.smd ? "SMD" : "vanilla DDPM"), \(grouped(trainer.parameterCount)) parameters, "
                 + "on \(grouped(trainer.dataCount)) samples of \(configuration.data)")
+        observer.say(binding.summary)
+        let ranks = binding.ranks.count
         observer.say(
-            "\(communicator.size) \(communicator.size == 1 ? "rank" : "ranks") × \(micro.perRank) micro-batches of "
-                + "\(micro.size) = batch \(configuration.batchSize); steps \(trainer.step) to \(configuration.steps)")
+            "\(ranks) \(ranks == 1 ? "rank" : "ranks") × \(micro.perRank) "
+                + "\(micro.perRank == 1 ? "micro-batch" : "micro-batches") of \(micro.size) = batch "
+                + "\(configuration.batchSize); steps \(trainer.step) to \(configuration.steps)")
+        if let problem = binding.problem { observer.warn(problem) }
     }
 }
 
