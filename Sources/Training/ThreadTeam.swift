@@ -6,13 +6,13 @@ import Synchronization
 ///
 /// A hand-over is a counter that goes up: those who wait for it look a few microseconds, then sleep on a condition, so
 /// that waiting threads take no core away from others.
-final class ThreadTeam {
+public final class ThreadTeam {
     /// Number of threads, the caller's included.
-    let size: Int
+    public let size: Int
     private let shared: Shared
 
-    /// Starts `size` − 1 threads.
-    init(size: Int) {
+    /// Starts `size` − 1 threads; `size` is 1 or more.
+    public init(size: Int) {
         precondition(size > 0, "a team of \(size) threads")
         self.size = size
         shared = Shared(helpers: size - 1)
@@ -30,7 +30,7 @@ final class ThreadTeam {
     ///
     /// - Parameter whileWaiting: called now and then while this thread is done and others are not.
     /// - Throws: the error of the lowest number that threw, when all are done; else that of `whileWaiting`.
-    func run(whileWaiting: (() throws -> Void)? = nil, _ body: @escaping (Int) throws -> Void) throws {
+    public func run(whileWaiting: (() throws -> Void)? = nil, _ body: @escaping (Int) throws -> Void) throws {
         if size == 1 { return try body(0) }
         shared.begin(body)
         let own = Result { try body(0) }
@@ -40,15 +40,6 @@ final class ThreadTeam {
         try own.get()
         if let error { throw error }
         try waiting.get()
-    }
-
-    /// Calls `body` for `0 ..< count`, each number on one thread: thread t takes t, t + size, …
-    ///
-    /// - Throws: as `run`.
-    func forEach(_ count: Int, _ body: @escaping (Int) throws -> Void) throws {
-        try run { [size] thread in
-            for number in stride(from: thread, to: count, by: size) { try body(number) }
-        }
     }
 }
 

@@ -178,6 +178,23 @@ import Testing
             } == message)
     }
 
+    /// Threads divide the batch as ranks do.
+    @Test func threads() throws {
+        for (batch, micro, ranks, threads, wanted) in [(128, 0, 2, 2, 32), (128, 0, 1, 8, 16), (96, 8, 3, 4, 8)] {
+            let found = configuration(batch, micro)
+            #expect(try found.microBatchSize(ranks: ranks, threads: threads) == wanted)
+            #expect(
+                try found.microBatchesPerRank(ranks: ranks, threads: threads) * ranks * wanted == batch)
+            #expect(try found.microBatchesPerRank(ranks: ranks, threads: threads).isMultiple(of: threads))
+        }
+        let message = "batch_size 64 is not divisible by 2 ranks × 4 threads × micro_batch_size 16; what would fit: "
+        #expect(
+            throws: ConfigurationError(message + "batch_size 128; or micro_batch_size 8; or 1 rank", key: "batch_size")
+        ) {
+            try configuration(64, 16).validate(ranks: 2, threads: 4)
+        }
+    }
+
     @Test func eachSuggestionFits() throws {
         for ranks in 1...12 {
             for batch in 1...40 {
