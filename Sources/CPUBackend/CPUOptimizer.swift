@@ -17,33 +17,40 @@ extension CPUBackend {
     /// `parameters −= learningRate / (1 − β1^step) · m / (√v / √(1 − β2^step) + ε)`. `step` is 1 for the first step
     /// ever; `gradientScale` is the clip factor, 1 when nothing is clipped.
     ///
-    /// - Parameter shard: the only parameters to update; the moments hold these and no others. Nil: all.
+    /// - Parameters:
+    ///   - shard: the parameters whose moments there are; the moments hold these and no others. Nil: all.
+    ///   - range: those of them to update. Nil: all of the shard. Disjoint ranges may be updated on different threads.
     public func adamStep(
         parameters: CPUMemory, gradients: CPUMemory, firstMoment: CPUMemory, secondMoment: CPUMemory,
-        shard: Range<Int>? = nil, learningRate: Double, beta1: Double, beta2: Double, epsilon: Double, step: Int,
-        gradientScale: Double = 1
+        shard: Range<Int>? = nil, range: Range<Int>? = nil, learningRate: Double, beta1: Double, beta2: Double,
+        epsilon: Double, step: Int, gradientScale: Double = 1
     ) {
         let shard = shard ?? 0..<parameters.count
-        let count = shard.count
+        let range = range ?? shard
+        let inShard = range.lowerBound - shard.lowerBound..<range.upperBound - shard.lowerBound
         precondition(
-            gradients.count == parameters.count && firstMoment.count == count && secondMoment.count == count
-                && step >= 1,
+            gradients.count == parameters.count && firstMoment.count == shard.count
+                && secondMoment.count == shard.count && step >= 1,
             "arenas of \(parameters.count), \(gradients.count), \(firstMoment.count), \(secondMoment.count), shard "
                 + "\(shard); step \(step)")
         var settings = ck_adam_settings(
             learningRate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon, step: Int64(step),
             gradientScale: gradientScale)
         ck_adam_step(
-            count, &settings, gradients.pointer(shard), parameters.pointer(shard),
-            firstMoment.pointer(0..<count), secondMoment.pointer(0..<count))
+            range.count, &settings, gradients.pointer(range), parameters.pointer(range), firstMoment.pointer(inShard),
+            secondMoment.pointer(inShard))
     }
 
     /// `ema += (1 − decay)(parameters − ema)` over whole arenas, or over the parameters of `shard`, which are then all
-    /// that `ema` holds.
-    public func emaUpdate(_ ema: CPUMemory, parameters: CPUMemory, shard: Range<Int>? = nil, decay: Double) {
+    /// that `ema` holds; of these, over those of `range` only where one is given.
+    public func emaUpdate(
+        _ ema: CPUMemory, parameters: CPUMemory, shard: Range<Int>? = nil, range: Range<Int>? = nil, decay: Double
+    ) {
         let shard = shard ?? 0..<parameters.count
+        let range = range ?? shard
+        let inShard = range.lowerBound - shard.lowerBound..<range.upperBound - shard.lowerBound
         precondition(ema.count == shard.count, "arenas of \(ema.count) and \(parameters.count), shard \(shard)")
-        ck_ema_update(shard.count, decay, parameters.pointer(shard), ema.pointer(0..<shard.count))
+        ck_ema_update(range.count, decay, parameters.pointer(range), ema.pointer(inShard))
     }
 }
 

@@ -13,35 +13,63 @@ extension ModelState {
     /// of a sharded state only what is this rank's own.
     ///
     /// Every rank holds the whole gradient and takes its norm alone: the sum runs in the same order whether or not the
-    /// state is sharded, and so ends in the same bits.
+    /// state is sharded, and so ends in the same bits. The threads of `team` share the work in pieces of one size, so
+    /// that their number does not change the bits either.
     ///
     /// - Parameter step: number of this update, from 1.
     /// - Throws: ``AgreedTrainingError`` when the gradient is not finite; nothing is changed then.
     func update(
         step: Int, learningRate: Double, _ optimizer: OptimizerConfiguration, _ average: EMAConfiguration,
-        on backend: CPUBackend
+        on backend: CPUBackend, over team: ThreadTeam = ThreadTeam(size: 1)
     ) throws -> UpdateReport {
-        let norm = backend.sumOfSquares(of: gradients, all).squareRoot()
+        let norm = try sumOfSquaredGradients(on: backend, over: team).squareRoot()
         guard norm.isFinite else {
             throw AgreedTrainingError(
                 "the gradient of step \(step) is not finite: lower learning_rate, or look at the data set "
                     + "(smd dataset verify)")
         }
         let clip = optimizer.clipNorm > 0 ? min(1, optimizer.clipNorm / (norm + 1e-6)) : 1
-        backend.adamStep(
-            parameters: parameters, gradients: gradients, firstMoment: firstMoment, secondMoment: secondMoment,
-            shard: own, learningRate: learningRate, beta1: optimizer.beta1, beta2: optimizer.beta2,
-            epsilon: optimizer.epsilon, step: step, gradientScale: clip)
-        if let decay = averageDecay(step: step, average) {
-            if decay == 0 {
-                copyParametersToAverage()
-            } else {
-                backend.emaUpdate(ema, parameters: parameters, shard: own, decay: decay)
+        let decay = averageDecay(step: step, average)
+        try forEachPiece(of: own, over: team) { [self] _, piece in
+            backend.adamStep(
+                parameters: parameters, gradients: gradients, firstMoment: firstMoment, secondMoment: secondMoment,
+                shard: own, range: piece, learningRate: learningRate, beta1: optimizer.beta1, beta2: optimizer.beta2,
+                epsilon: optimizer.epsilon, step: step, gradientScale: clip)
+            if let decay, decay > 0 {
+                backend.emaUpdate(ema, parameters: parameters, shard: own, range: piece, decay: decay)
             }
         }
+        if decay == 0 { copyParametersToAverage() }
         return UpdateReport(gradientNorm: norm)
     }
+
+    private func sumOfSquaredGradients(on backend: CPUBackend, over team: ThreadTeam) throws -> Double {
+        try withUnsafeTemporaryAllocation(of: Double.self, capacity: pieceCount(of: all)) { sums in
+            try forEachPiece(of: all, over: team) { [gradients] number, piece in
+                sums[number] = backend.sumOfSquares(of: gradients, piece)
+            }
+            return sums.reduce(0, +)
+        }
+    }
+
+    /// Calls `body` with the number and the elements of every piece of `range`, on the threads in turn.
+    private func forEachPiece(
+        of range: Range<Int>, over team: ThreadTeam, _ body: @escaping (Int, Range<Int>) -> Void
+    ) throws {
+        let count = pieceCount(of: range)
+        try team.run { thread in
+            for number in stride(from: thread, to: count, by: team.size) {
+                let start = range.lowerBound + number * pieceSize
+                body(number, start..<min(start + pieceSize, range.upperBound))
+            }
+        }
+    }
+
+    private func pieceCount(of range: Range<Int>) -> Int { (range.count + pieceSize - 1) / pieceSize }
 }
+
+/// Elements that one thread updates at a time: 256 KiB of each arena, and enough pieces for many threads.
+private let pieceSize = 1 << 16
 
 /// The average's decay at update number `step` (from 1), or nil when this step leaves it alone.
 ///

@@ -6,6 +6,8 @@ import TensorGraph
 public struct RunPlan: Codable, Sendable {
     /// Ranks of the job.
     public var ranks: Int
+    /// Compute threads of each rank.
+    public var threads: Int
     /// Learned scalars.
     public var parameters: Int
     /// Images of one micro-batch, and micro-batches of a rank in one step.
@@ -15,11 +17,11 @@ public struct RunPlan: Codable, Sendable {
     public var gflopPerImage: Double
     /// The same for one step of one rank.
     public var gflopPerStepAndRank: Double
-    /// Bytes of the activation arena of a rank.
+    /// Bytes of the activation arenas of a rank, one a thread.
     public var activationBytes: Int
-    /// Bytes of parameters, gradients, two moments and the average of a rank.
+    /// Bytes of parameters, two moments and the average of a rank, and of gradients, one arena a thread.
     public var stateBytes: Int
-    /// Bytes of the weights in the layout that convolutions want, twice: forward and backward.
+    /// Bytes of the weights in the layout that convolutions want, twice a thread: forward and backward.
     public var workingWeightBytes: Int
     /// Bytes of gradient that a step sums over ranks.
     public var allReduceBytes: Int
@@ -31,30 +33,31 @@ public struct RunPlan: Codable, Sendable {
     /// Sum of what a rank holds, without data set and libraries.
     public var bytesPerRank: Int { activationBytes + stateBytes + workingWeightBytes }
 
-    /// Plans the run of `configuration` on `ranks` ranks.
+    /// Plans the run of `configuration` on `ranks` ranks of `threads` threads.
     ///
     /// - Throws: when the configuration does not fit them.
-    public init(_ configuration: RunConfiguration, ranks: Int) throws {
-        try configuration.validate(ranks: ranks)
+    public init(_ configuration: RunConfiguration, ranks: Int, threads: Int = 1) throws {
+        try configuration.validate(ranks: ranks, threads: threads)
         self.ranks = ranks
-        microBatchSize = try configuration.microBatchSize(ranks: ranks)
-        microBatchesPerRank = try configuration.microBatchesPerRank(ranks: ranks)
+        self.threads = threads
+        microBatchSize = try configuration.microBatchSize(ranks: ranks, threads: threads)
+        microBatchesPerRank = try configuration.microBatchesPerRank(ranks: ranks, threads: threads)
         let graph = DenoiserGraph.training(configuration.model, batch: microBatchSize, lossScale: 1).graph
         let plan = ExecutionPlan(graph)
         let arena = plan.layout.count * MemoryLayout<Float>.stride
         parameters = graph.parameterCount
         gflopPerImage = Double(plan.floatingPointOperations) / Double(microBatchSize) / 1e9
         gflopPerStepAndRank = Double(plan.floatingPointOperations) * Double(microBatchesPerRank) / 1e9
-        activationBytes = plan.activationBytes
-        stateBytes = 5 * arena
-        workingWeightBytes = 2 * arena
+        activationBytes = threads * plan.activationBytes
+        stateBytes = (4 + threads) * arena
+        workingWeightBytes = threads * 2 * arena
         allReduceBytes = ranks > 1 ? arena : 0
         allReduceBuckets = ranks > 1 ? plan.gradientBuckets(minimumCount: GradientReduction.bucketCount).count : 0
         checkpointBytes = 4 * graph.parameterCount * MemoryLayout<Float>.stride
     }
 
     enum CodingKeys: String, CodingKey {
-        case ranks, parameters
+        case ranks, threads, parameters
         case microBatchSize = "micro_batch_size"
         case microBatchesPerRank = "micro_batches_per_rank"
         case gflopPerImage = "gflop_per_image"

@@ -17,7 +17,7 @@ struct MetricsCommand: ParsableCommand {
     /// `smd metrics show`.
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Sum up a metrics file: loss at the start and now, rates, and where the time goes.",
+            abstract: "Sum up a metrics file: loss at the start and now, rates, and where the time of the ranks goes.",
             discussion: """
                 Works on the file of a running job, of a finished one and of one that was killed. "start" and "now" \
                 are means over the first and the last rows, a tenth of all but at most 100.
@@ -80,6 +80,18 @@ struct MetricsSummary: Encodable {
         }
     }
 
+    /// How far apart the ranks are in one part of the time: means over rows of the fastest and the slowest one's seconds.
+    struct RankRange: Encodable {
+        let minimum: Double
+        let maximum: Double
+    }
+
+    /// The rank that most often computed longest, and in which share of the rows.
+    struct SlowestRank: Encodable {
+        let rank: Int
+        let share: Double
+    }
+
     let path: String
     let rows: Int
     let firstStep: Int?
@@ -89,6 +101,9 @@ struct MetricsSummary: Encodable {
     let columns: [String: Column]
     /// Share of each `seconds_…` column in their sum, over the last `window` rows.
     let timeShares: [String: Double]
+    /// By `seconds_…` column, over the last `window` rows; empty for a single rank.
+    let rankSeconds: [String: RankRange]
+    let slowestRank: SlowestRank?
     /// The last rows, where they were asked for: values by column.
     let lastRows: [[String: Double?]]?
     private let order: [String]
@@ -98,10 +113,14 @@ struct MetricsSummary: Encodable {
         case firstStep = "first_step"
         case lastStep = "last_step"
         case timeShares = "time_shares"
+        case rankSeconds = "rank_seconds"
+        case slowestRank = "slowest_rank"
         case lastRows = "last_rows"
     }
 
     private static let timePrefix = "seconds_"
+    private static let (lowest, highest) = ("_min", "_max")
+    private static let slowest = "slowest_rank"
     /// Measured at every step: not-a-number is a run that diverged. Elsewhere it is a value that was not measured.
     private static let alwaysMeasured: Set = ["loss", "gradient_norm"]
 
@@ -123,13 +142,29 @@ struct MetricsSummary: Encodable {
                 notFinite: values.count { $0.isInfinite || ($0.isNaN && Self.alwaysMeasured.contains(name)) })
         }
         self.columns = columns
-        // A whole step's time would count every part twice.
-        let parts = order.filter { $0.hasPrefix(Self.timePrefix) && $0 != Self.timePrefix + "step" }
+        // A whole step's time, or that of single ranks, would count every part twice.
+        let parts = order.filter { name in
+            name.hasPrefix(Self.timePrefix) && name != Self.timePrefix + "step"
+                && ![Self.lowest, Self.highest].contains { name.hasSuffix($0) }
+        }
         let seconds = parts.map { mean((table.column($0) ?? []).suffix(window)) ?? 0 }
         let total = seconds.reduce(0, +)
         timeShares =
             total > 0
             ? Dictionary(zip(parts, seconds.map { $0 / total }), uniquingKeysWith: { first, _ in first }) : [:]
+        let ranges = parts.compactMap { name -> (String, RankRange)? in
+            guard let low = mean((table.column(name + Self.lowest) ?? []).suffix(window)),
+                let high = mean((table.column(name + Self.highest) ?? []).suffix(window))
+            else { return nil }
+            return (name, RankRange(minimum: low, maximum: high))
+        }
+        let differ = ranges.contains { $0.1.minimum < $0.1.maximum }
+        rankSeconds = differ ? Dictionary(ranges, uniquingKeysWith: { first, _ in first }) : [:]
+        let slow = (table.column(Self.slowest) ?? []).suffix(window).compactMap { Int(exactly: $0) }
+        let counts = Dictionary(slow.map { ($0, 1) }, uniquingKeysWith: +).sorted {
+            ($1.value, $0.key) < ($0.value, $1.key)
+        }
+        slowestRank = differ ? counts.first.map { .init(rank: $0, share: Double($1) / Double(slow.count)) } : nil
         self.lastRows = lastRows.map { count in
             let last = table.last(count)
             return (0..<last.rowCount).map { row in
@@ -144,7 +179,7 @@ struct MetricsSummary: Encodable {
         var lines = ["\(printable(path)): steps \(firstStep) to \(lastStep), \(grouped(rows)) rows"]
         func cell(_ value: Double?) -> String { value.map(fourDigits) ?? "-" }
         var cells = [["", "start", "now", "lowest", "highest"]]
-        for name in order where !name.hasPrefix(Self.timePrefix) {
+        for name in order where !name.hasPrefix(Self.timePrefix) && name != Self.slowest {
             guard let column = columns[name] else { continue }
             cells.append([printable(name)] + [column.start, column.now, column.minimum, column.maximum].map(cell))
         }
@@ -154,6 +189,16 @@ struct MetricsSummary: Encodable {
                 "\(printable(String(name.dropFirst(Self.timePrefix.count)))) \(String(format: "%.1f", 100 * share)) %"
             }
             lines.append("  time now: " + shares.joined(separator: ", "))
+        }
+        if !rankSeconds.isEmpty {
+            let ranges = order.compactMap { name in rankSeconds[name].map { (name, $0) } }.map { name, range in
+                "\(printable(String(name.dropFirst(Self.timePrefix.count)))) "
+                    + "\(fourDigits(range.minimum)) to \(fourDigits(range.maximum)) s"
+            }
+            let slowest = slowestRank.map {
+                "; rank \($0.rank) computes longest in \(String(format: "%.0f", 100 * $0.share)) % of the steps"
+            }
+            lines.append("  by rank: " + ranges.joined(separator: ", ") + (slowest ?? ""))
         }
         for name in order {
             guard let count = columns[name]?.notFinite, count > 0 else { continue }

@@ -39,6 +39,35 @@ import Testing
         }
     }
 
+    /// Of several ranks, the fastest and the slowest are told, and which one the others wait for.
+    @Test func ranksThatDiffer() throws {
+        try withTemporaryDirectory { folder in
+            let parts = ["seconds_data", "seconds_compute"]
+            let columns = parts.flatMap { [$0, $0 + "_min", $0 + "_max"] } + ["slowest_rank"]
+            for (name, spread) in [("one", 0.0), ("many", 0.25)] {
+                let path = "\(folder)/\(name).h5"
+                let writer = try MetricsWriter(path: path, columns: columns, continueAfterStep: nil)
+                for step in 1...100 {
+                    let rank = spread == 0 ? 0.0 : step.isMultiple(of: 5) ? 1.0 : 12.0
+                    try writer.append(
+                        step: step, values: [0.5, 0.5, 0.5, 1.5, 1.5 - spread, 1.5 + spread, rank])
+                }
+                try writer.close()
+                let text = try smd(["metrics", "show", path]).output
+                #expect(text.contains("  time now: compute 75.0 %, data 25.0 %"))
+                let line =
+                    "  by rank: data 0.5 to 0.5 s, compute 1.25 to 1.75 s; rank 12 computes longest in 80 % of the steps"
+                #expect(text.contains(line) == (spread > 0), "\(text)")
+                #expect(text.contains("by rank") == (spread > 0) && !text.contains("_max"), "\(text)")
+                let found = try object(smd(["metrics", "show", path, "--json"]).output)
+                let ranges = found["rank_seconds"] as? [String: [String: Double]]
+                #expect(ranges?["seconds_compute"]?["maximum"] == (spread > 0 ? 1.75 : nil))
+                let slowest = found["slowest_rank"] as? [String: Any]
+                #expect(slowest?["rank"] as? Int == (spread > 0 ? 12 : nil))
+            }
+        }
+    }
+
     @Test func aRunThatDivergedIsSaid() throws {
         try withTemporaryDirectory { folder in
             try writer(folder, diverged: true).close()

@@ -56,7 +56,7 @@ import Testing
     }
 
     /// A gradient of several buckets, so that sums over ranks begin while threads still compute.
-    private static let large = ["model.dim=48", "model.dim_mults=1,2,4", "diffusion.timesteps=50", "batch_size=12"]
+    private static let large = ["model.dim=48", "model.dim_mults=1,2,4", "batch_size=12", "micro_batch_size=1"]
 
     @Test func equalTrainingOfALargerNetwork() throws {
         try withTemporaryDirectory { folder in
