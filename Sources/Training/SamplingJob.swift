@@ -1,4 +1,5 @@
 import CPUBackend
+import Communication
 import Configuration
 import Foundation
 import HDF5
@@ -43,6 +44,28 @@ public struct SamplingJob {
         }
         return generator
     }
+}
+
+/// Brings samples together that ranks drew, each its ``share(of:rank:size:)``: all `count` of them on rank 0, nothing
+/// elsewhere, so that no other rank needs memory for them. Collective.
+///
+/// - Parameter mine: this rank's samples, of `sampleSize` elements each.
+/// - Throws: `CommunicationError`.
+public func collectSamples(
+    _ mine: [Float], count: Int, sampleSize: Int, on communicator: any Communicator
+) throws -> [Float] {
+    let parts = (0..<communicator.size).map { rank in
+        let samples = share(of: count, rank: rank, size: communicator.size)
+        return samples.lowerBound * sampleSize..<samples.upperBound * sampleSize
+    }
+    var mine = mine
+    var all = [Float](repeating: 0, count: communicator.rank == 0 ? count * sampleSize : 0)
+    try mine.withUnsafeMutableBufferPointer { part in
+        try all.withUnsafeMutableBufferPointer { whole in
+            try communicator.collect(part, parts: parts, to: 0, into: communicator.rank == 0 ? whole : nil)
+        }
+    }
+    return all
 }
 
 /// Files of samples.

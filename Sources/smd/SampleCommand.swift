@@ -48,7 +48,7 @@ struct SampleCommand: ParsableCommand {
     @Option(help: "Weights: ema (the moving average) or raw.")
     var weights = SampleWeights.ema
 
-    @Option(help: "Samples computed at a time on each rank.")
+    @Option(help: "Most samples computed at a time on each rank.")
     var batch = 32
 
     @Flag(help: "Write over existing files.")
@@ -77,18 +77,17 @@ struct SampleCommand: ParsableCommand {
             }
             let progress = DatasetProgress("sampling", unit: "network evaluations")
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
-            let samples = try communicator.together("sampling") {
+            let (samples, sampleSize) = try communicator.together("sampling") {
                 let generator = try job.generator(batch: SampleGenerator.batch(for: mine.count, atMost: batch))
-                return try generator.samples(mine, seed: seed, sampler: Sampler(diffusion)) { done, all in
+                let samples = try generator.samples(mine, seed: seed, sampler: Sampler(diffusion)) { done, all in
                     if communicator.rank == 0 { progress.update(done, all) }
                 }
+                return (samples, generator.sampleSize)
             }
-            let bytes = samples.withUnsafeBytes { Array($0) }
-            let all = try communicator.gather(bytes)
+            let all = try collectSamples(samples, count: count, sampleSize: sampleSize, on: communicator)
             try communicator.together("writing the samples") {
                 guard communicator.rank == 0 else { return }
-                let values = all.flatMap { part in part.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) } }
-                try write(values, job, diffusion)
+                try write(all, job, diffusion)
                 progress.report("wrote \(count) samples to \(output)\(grid.map { " and \($0)" } ?? "")")
             }
         }
