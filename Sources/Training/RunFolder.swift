@@ -44,8 +44,9 @@ struct RunFolder {
             }
             return
         }
-        let parent = (folder as NSString).deletingLastPathComponent
-        if !parent.isEmpty, parent != folder { try make(parent) }
+        // Foundation's deletingLastPathComponent traps at a name of one letter.
+        let parent = folder.lastIndex(of: "/").map { String(folder[..<$0]) } ?? ""
+        if !parent.isEmpty { try make(parent) }
         guard mkdir(folder, 0o777) == 0 || errno == EEXIST else {
             throw unusable("cannot make the run folder \(folder)")
         }

@@ -108,6 +108,18 @@ func errorLines(_ text: String) -> [Substring] {
         }
     }
 
+    /// Not bad at all: the shortest name a folder can have.
+    @Test func aRunFolderOfOneLetter() throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder)
+            var command = run.command("r", "steps=1")
+            command[command.firstIndex(of: run.path("r")) ?? 0] = "r"
+            let result = try run.train(1, ["env", "-C", folder] + command)
+            #expect(result.status == 0, "\(result.errors)")
+            #expect(FileManager.default.fileExists(atPath: run.checkpoint("r", step: 1)))
+        }
+    }
+
     /// An existing run is not written over.
     @Test func existingRun() throws {
         try withTemporaryDirectory { folder in
