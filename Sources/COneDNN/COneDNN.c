@@ -31,17 +31,38 @@ static void keepToOneThread(void) {
     if (set) set(1);
 }
 
+// Set by odnn_reserve on the calling thread: memory is counted and left alone.
+static _Thread_local int reserving;
+static _Thread_local size_t reservedBytes;
+
+void odnn_reserve(int on) {
+    reserving = on;
+    reservedBytes = 0;
+}
+
+size_t odnn_reserved_bytes(void) { return reservedBytes; }
+
+static const size_t hugePage = (size_t)2 << 20;
+
+static size_t roundedBytes(size_t bytes) {
+    size_t alignment = bytes >= hugePage ? hugePage : 64;
+    size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    return rounded ? rounded : alignment;
+}
+
 // Zeroed memory, 64-byte aligned; large blocks are aligned to 2 MiB and offered huge pages.
 void *odnn_allocate(size_t bytes) {
-    const size_t huge = (size_t)2 << 20;
-    size_t alignment = bytes >= huge ? huge : 64;
-    size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-    void *memory = aligned_alloc(alignment, rounded ? rounded : alignment);
+    size_t rounded = roundedBytes(bytes);
+    void *memory = aligned_alloc(bytes >= hugePage ? hugePage : 64, rounded);
     if (!memory) return NULL;
 #ifdef MADV_HUGEPAGE
-    if (alignment == huge) (void)madvise(memory, rounded, MADV_HUGEPAGE);
+    if (bytes >= hugePage) (void)madvise(memory, rounded, MADV_HUGEPAGE);
 #endif
-    memset(memory, 0, rounded);
+    if (reserving) {
+        reservedBytes += rounded;
+    } else {
+        memset(memory, 0, rounded);
+    }
     return memory;
 }
 
@@ -170,6 +191,7 @@ int odnn_operation_finish(odnn_operation *operation) {
     if (operation->poolBytes <= engine->poolBytes) return 0;
     char *larger = odnn_allocate(operation->poolBytes);
     if (!larger) return dnnl_out_of_memory;
+    if (reserving && engine->pool) reservedBytes -= roundedBytes(engine->poolBytes);
     free(engine->pool);
     engine->pool = larger;
     engine->poolBytes = operation->poolBytes;

@@ -27,6 +27,8 @@ public final class CPUMemory: Memory {
     public var count: Int { elements.count }
 
     private static let hugePageBytes = 2 << 20
+    private let reservation: MemoryReservation?
+    private let bytes: Int
 
     /// Room for `count` elements.
     ///
@@ -45,12 +47,17 @@ public final class CPUMemory: Memory {
         #if os(Linux)
             if large { madvise(memory, bytes, Int32(MADV_HUGEPAGE)) }
         #endif
-        memset(memory, 0, bytes)
+        reservation = MemoryReservation.current
+        self.bytes = bytes
+        if let reservation { reservation.add(bytes) } else { memset(memory, 0, bytes) }
         elements = UnsafeMutableBufferPointer(
             start: memory.bindMemory(to: Float.self, capacity: bytes / MemoryLayout<Float>.stride), count: count)
     }
 
-    deinit { free(elements.baseAddress) }
+    deinit {
+        reservation?.add(-bytes)
+        free(elements.baseAddress)
+    }
 
     /// Copies `values` to the elements from `offset` on.
     public func write(_ values: [Float], at offset: Int) {

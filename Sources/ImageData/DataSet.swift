@@ -22,6 +22,9 @@ public final class DataSet {
     /// Numbers in a sample.
     public var elementsPerSample: Int { sample.elements }
 
+    /// Bytes of memory that the samples take.
+    public var residentBytes: Int { bytes.count + numbers.count * MemoryLayout<Float>.stride }
+
     let source: SampleSource
     /// All samples where they fit, in the type they have in a file of this product.
     private let bytes: [UInt8]

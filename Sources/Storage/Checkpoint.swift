@@ -73,6 +73,13 @@ public struct Checkpoint: Equatable, Sendable {
         try DurableFile.write(bytes, to: path)
     }
 
+    /// Bytes of memory that `write` needs for a state of so many parameters with averages and moments, the state itself
+    /// included: tensors, libhdf5's file in memory and its image are there at the same time; and 6 MiB for what libhdf5
+    /// keeps and for comparing the written file.
+    public static func savingBytes(parameters: Int) -> Int {
+        3 * 4 * parameters * MemoryLayout<Float>.stride + 6 << 20
+    }
+
     /// Reads a state, after every byte of the file has been checked. Tensors come sorted by name.
     ///
     /// - Throws: `HDF5Error` or `StorageError` where the file is missing, damaged, truncated, or no checkpoint.

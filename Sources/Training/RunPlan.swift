@@ -3,7 +3,7 @@ import NeuralNetwork
 import TensorGraph
 
 /// What a run will need, known before anything is allocated.
-public struct RunPlan: Codable, Sendable {
+public struct RunPlan: Encodable, Sendable {
     /// Ranks of the job.
     public var ranks: Int
     /// Compute threads of each rank.
@@ -17,12 +17,6 @@ public struct RunPlan: Codable, Sendable {
     public var gflopPerImage: Double
     /// The same for one step of one rank.
     public var gflopPerStepAndRank: Double
-    /// Bytes of the activation arenas of a rank, one a thread.
-    public var activationBytes: Int
-    /// Bytes of parameters, two moments and the average of a rank, and of gradients, one arena a thread.
-    public var stateBytes: Int
-    /// Bytes of the weights in the layout that convolutions want, twice a thread: forward and backward.
-    public var workingWeightBytes: Int
     /// Bytes of gradient that a step sums over ranks.
     public var allReduceBytes: Int
     /// Number of pieces in which it goes out while the backward pass runs.
@@ -30,8 +24,14 @@ public struct RunPlan: Codable, Sendable {
     /// Size of one checkpoint.
     public var checkpointBytes: Int
 
-    /// Sum of what a rank holds, without data set and libraries.
-    public var bytesPerRank: Int { activationBytes + stateBytes + workingWeightBytes }
+    /// Operations of one micro-batch.
+    var operations: Int
+    /// When the buckets of the gradient are complete.
+    var buckets: [BucketTiming]
+    /// Whether the optimiser's state is divided among ranks.
+    public var sharded: Bool
+    /// Bytes of state that a rank saves by it, or would.
+    public var shardingSavesBytes: Int
 
     /// Plans the run of `configuration` on `ranks` ranks of `threads` threads.
     ///
@@ -48,13 +48,45 @@ public struct RunPlan: Codable, Sendable {
         parameters = graph.parameterCount
         gflopPerImage = Double(plan.floatingPointOperations) / Double(microBatchSize) / 1e9
         gflopPerStepAndRank = Double(plan.floatingPointOperations) * Double(microBatchesPerRank) / 1e9
-        activationBytes = threads * plan.activationBytes
-        stateBytes = (4 + threads) * arena
-        workingWeightBytes = threads * 2 * arena
+        let shard = OptimizerShards.parts(count: plan.layout.count, ranks: ranks).map(\.count).max() ?? 0
+        shardingSavesBytes = 3 * (arena - shard * MemoryLayout<Float>.stride)
+        sharded = configuration.optimizer.sharded
         allReduceBytes = ranks > 1 ? arena : 0
         allReduceBuckets = ranks > 1 ? plan.gradientBuckets(minimumCount: GradientReduction.bucketCount).count : 0
         checkpointBytes = 4 * graph.parameterCount * MemoryLayout<Float>.stride
+        operations = plan.nodes.count
+        let work = plan.nodes.map { Double(plan.floatingPointOperations(of: $0)) }
+        let done = work.reduce(into: [0.0]) { $0.append($0[$0.count - 1] + $1) }
+        buckets = plan.gradientBuckets(minimumCount: GradientReduction.bucketCount).map { bucket in
+            BucketTiming(
+                bytes: Double(bucket.range.count * MemoryLayout<Float>.stride),
+                readyAt: done[bucket.readyAfter + 1] / max(done[work.count], 1))
+        }
     }
+
+    /// Predicts the duration of a step.
+    ///
+    /// - Parameters:
+    ///   - gflops: what a thread computes a second while it does nothing else, in units of 1e9.
+    ///   - fabric: the hosts' network.
+    public func scaling(gflops: Double, fabric: Fabric) -> ScalingModel {
+        let arena = buckets.reduce(0) { $0 + $1.bytes }
+        return ScalingModel(
+            ranks: ranks, microBatches: (microBatchesPerRank + threads - 1) / threads,
+            microBatchSeconds: gflopPerStepAndRank / Double(microBatchesPerRank) / gflops, operations: operations,
+            updateSeconds: Self.updatePasses * arena / Self.memoryRate,
+            unshardedUpdate: Self.unshardedPasses / Self.updatePasses, sharded: sharded, buckets: buckets,
+            fabric: fabric)
+    }
+
+    /// Part of the core's multiply-add peak that a training step reaches (docs/performance.md).
+    public static let typicalFractionOfPeak = 0.75
+    /// Bytes a second that a core streams from and to memory during the update.
+    static let memoryRate = 8e9
+    /// How often the update passes over memory of the parameters' size: the norm once, Adam seven times, the weights'
+    /// working layouts four times; of these all ranks do the norm and the layouts.
+    static let updatePasses = 12.0
+    static let unshardedPasses = 5.0
 
     enum CodingKeys: String, CodingKey {
         case ranks, threads, parameters
@@ -62,11 +94,10 @@ public struct RunPlan: Codable, Sendable {
         case microBatchesPerRank = "micro_batches_per_rank"
         case gflopPerImage = "gflop_per_image"
         case gflopPerStepAndRank = "gflop_per_step_and_rank"
-        case activationBytes = "activation_bytes"
-        case stateBytes = "state_bytes"
-        case workingWeightBytes = "working_weight_bytes"
         case allReduceBytes = "all_reduce_bytes"
         case allReduceBuckets = "all_reduce_buckets"
         case checkpointBytes = "checkpoint_bytes"
+        case sharded
+        case shardingSavesBytes = "sharding_saves_bytes"
     }
 }

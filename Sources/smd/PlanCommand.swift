@@ -1,19 +1,23 @@
 import ArgumentParser
+import CPUBackend
 import Configuration
+import Foundation
 import Training
 
 /// `smd plan`: what a run needs, before it is launched.
 struct PlanCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan",
-        abstract: "Show the memory, work and communication of a run before launching it.",
+        abstract: "Show the memory, work, communication and step time of a run before launching it.",
         discussion: """
-            Builds the graph, allocates nothing.
+            Prepares what a run prepares, in memory that is not used; reads the data set if it is there. The step time is a prediction for hosts like this one, joined by a \
+            network (docs/scaling.md): give the options below what is measured on yours.
 
             EXAMPLES
               smd plan launch/presets/fashion.yaml --ranks 4
               smd plan cifar --ranks 64 --set batch_size=512 --json
               smd plan cifar --ranks 8 --threads 4
+              smd plan cifar --ranks 256 --set batch_size=2048 --bandwidth 100 --latency 5 --ranks-per-host 32
             """)
 
     @Argument(help: "Configuration: a YAML file, or the name of a preset.", completion: .file(extensions: ["yaml"]))
@@ -27,6 +31,21 @@ struct PlanCommand: ParsableCommand {
     @Option(help: "Compute threads of each rank.")
     var threads = 1
 
+    @Option(help: "GFLOP/s of a thread; default: 0.75 of this core's multiply-add peak, measured now.")
+    var gflops: Double?
+
+    @Option(help: "Gb/s of a host's link; nine tenths of it are counted on.")
+    var bandwidth = 10.0
+
+    @Option(help: "Microseconds of a message between hosts.")
+    var latency = Fabric.ethernetLatency * 1e6
+
+    @Option(help: "Ranks of a host; default: the cores of this one / --threads.")
+    var ranksPerHost: Int?
+
+    @Flag(help: "The network cards move messages without the cores (InfiniBand, Omni-Path, RoCE).")
+    var rdma = false
+
     @Flag(help: "Write JSON.")
     var json = false
 
@@ -35,12 +54,37 @@ struct PlanCommand: ParsableCommand {
         guard (1...1024).contains(threads) else {
             throw ValidationError("--threads is \(threads); it must be in 1 ... 1024")
         }
+        for (name, value) in [("--gflops", gflops ?? 1), ("--bandwidth", bandwidth)] {
+            guard value > 0, value.isFinite else { throw ValidationError("\(name) is \(value); it must be positive") }
+        }
+        guard latency >= 0, latency.isFinite else {
+            throw ValidationError("--latency is \(latency); it must be 0 or more")
+        }
+        guard ranksPerHost.map({ $0 > 0 }) ?? true else {
+            throw ValidationError("--ranks-per-host is \(ranksPerHost ?? 0); it must be positive")
+        }
     }
 
     func run() throws {
-        let plan = try RunPlan(RunConfiguration.load(fileOrPreset: config, overrides), ranks: ranks, threads: threads)
-        if json { return try printJSON(plan) }
+        let configuration = try RunConfiguration.load(fileOrPreset: config, overrides)
+        let plan = try RunPlan(configuration, ranks: ranks, threads: threads)
+        let memory = try MemoryPlan(configuration, ranks: ranks, threads: threads)
+        let fabric = Fabric(
+            bandwidth: Fabric.usableBandwidth * bandwidth * 1e9 / 8, latency: latency * 1e-6,
+            ranksPerHost: ranksPerHost ?? max(1, ProcessInfo.processInfo.activeProcessorCount / threads),
+            stackRate: rdma ? .infinity : Fabric.measuredStackRate)
+        let rate = try gflops ?? RunPlan.typicalFractionOfPeak * CPUBackend().measurePeak()
+        let model = plan.scaling(gflops: rate, fabric: fabric)
+        let step = model.predict()
+        let efficiency = step.efficiency(alone: model.alone.predict())
+        if json {
+            return try printJSON(
+                PlanDocument(
+                    plan: plan, memory: memory, gflops: rate, fabric: fabric, step: step, efficiency: efficiency))
+        }
         func mebibytes(_ bytes: Int) -> String { grouped((bytes + (1 << 20) - 1) >> 20) + " MiB" }
+        func milliseconds(_ seconds: Double) -> String { fourDigits(seconds * 1000) + " ms" }
+        let images = Double(plan.microBatchSize * plan.microBatchesPerRank * plan.ranks) / step.seconds
         try printOut(
             """
             parameters              \(grouped(plan.parameters))
@@ -48,12 +92,60 @@ struct PlanCommand: ParsableCommand {
             step of a rank          \(plan.microBatchesPerRank) micro-batches of \(plan.microBatchSize)
             work                    \(fourDigits(plan.gflopPerImage)) GFLOP an image, \
             \(fourDigits(plan.gflopPerStepAndRank)) GFLOP a step and rank
-            memory of a rank        \(mebibytes(plan.bytesPerRank)), without the data set and the libraries
-              activations           \(mebibytes(plan.activationBytes))
-              parameters and state  \(mebibytes(plan.stateBytes))
-              working weights       \(mebibytes(plan.workingWeightBytes))
+            memory of a rank        \(mebibytes(memory.bytes)); of rank 0 while it saves a checkpoint \
+            \(mebibytes(memory.firstRankBytes))
+              program, libraries    \(mebibytes(memory.programBytes - (memory.dataBytes ?? 0)))
+              data set              \(memory.dataBytes.map(mebibytes) ?? "\(configuration.data) cannot be read: not counted")
+              activations           \(mebibytes(memory.activationBytes))
+              parameters and state  \(mebibytes(memory.stateBytes))\(sharding(plan, mebibytes))
+              working weights       \(mebibytes(memory.workingBytes)), with scratch and the network for samples
+              messages              \(mebibytes(memory.messageBytes))
             all-reduce a step       \(mebibytes(plan.allReduceBytes)) in \(plan.allReduceBuckets) pieces
             checkpoint              \(mebibytes(plan.checkpointBytes))
+            predicted step          \(milliseconds(step.seconds)), \(fourDigits(images)) images/s, efficiency \
+            \(fourDigits(efficiency))
+              computing             \(milliseconds(step.compute)) at \(fourDigits(rate)) GFLOP/s a thread\
+            \(gflops == nil ? ", 0.75 of this core's peak" : "")
+              waiting for slowest   \(milliseconds(step.imbalance))
+              copying messages      \(milliseconds(step.copies))
+              exposed communication \(milliseconds(step.exposed)) with \(fabric.ranksPerHost) ranks a host, \
+            \(fourDigits(bandwidth)) Gb/s, \(fourDigits(latency)) µs
+              update                \(milliseconds(step.update))
             """)
+    }
+
+    private func sharding(_ plan: RunPlan, _ mebibytes: (Int) -> String) -> String {
+        guard plan.ranks > 1 else { return "" }
+        return plan.sharded
+            ? ", sharded: it saves \(mebibytes(plan.shardingSavesBytes))"
+            : "; optimizer.sharded=true would save \(mebibytes(plan.shardingSavesBytes))"
+    }
+}
+
+/// The plan and the prediction as one JSON object.
+private struct PlanDocument: Encodable {
+    let plan: RunPlan
+    let memory: MemoryPlan
+    let gflops: Double
+    let fabric: Fabric
+    let step: StepPrediction
+    let efficiency: Double
+
+    enum CodingKeys: String, CodingKey {
+        case memory
+        case gflops = "assumed_gflops_per_thread"
+        case fabric = "assumed_fabric"
+        case step = "predicted_step"
+        case efficiency = "predicted_efficiency"
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        try plan.encode(to: encoder)
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(memory, forKey: .memory)
+        try container.encode(gflops, forKey: .gflops)
+        try container.encode(fabric, forKey: .fabric)
+        try container.encode(step, forKey: .step)
+        try container.encode(efficiency, forKey: .efficiency)
     }
 }

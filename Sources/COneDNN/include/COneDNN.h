@@ -10,6 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/// From now on, until called with 0, memory that this thread's calls ask for is reserved and counted but not touched:
+/// operations can be prepared, not run. Each call sets the count to zero.
+void odnn_reserve(int on);
+/// Bytes counted since, those given back taken off.
+size_t odnn_reserved_bytes(void);
+
 /// The device and its stream, and one pool of memory that all operations of the engine share while they run.
 typedef struct odnn_engine odnn_engine;
 /// A primitive with its operands at fixed places.

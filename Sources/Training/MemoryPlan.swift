@@ -1,0 +1,116 @@
+import CPUBackend
+import Configuration
+import Foundation
+import ImageData
+import NeuralNetwork
+import Storage
+import TensorGraph
+
+/// The memory of one rank, found by preparing everything that a run prepares, in memory that is reserved and counted but
+/// never touched. Estimated are only ``runningBytes``, ``messageBytes`` and what a checkpoint in the making needs.
+public struct MemoryPlan: Encodable, Sendable {
+    /// What is touched only while a run goes on: batches, metrics, parts of libraries. Measured on the four presets.
+    static let runningBytes = 6 << 20
+    /// The program with its libraries and prepared operations, as resident in this process, and what comes on top while
+    /// it runs; with the data set, if it could be read.
+    public var programBytes: Int
+    /// The data set, of ``programBytes``; nil where it could not be read.
+    public var dataBytes: Int?
+    /// Inputs and intermediates of each thread.
+    public var activationBytes: Int
+    /// Parameters, gradients of each thread, moments and average, or the rank's shard of the last two.
+    public var stateBytes: Int
+    /// Weights in the layouts that the operations want, scratch memory, and the network that draws samples.
+    public var workingBytes: Int
+    /// MPI, and its buffers for sums under way: 7 MiB and half of the gradient, as measured on 2 ranks of one host; not
+    /// more than the whole gradient. Nothing for one rank.
+    public var messageBytes: Int
+    /// What rank 0 needs in addition while it saves or restores a checkpoint: the tensors, libhdf5's file in memory and
+    /// the bytes to be written.
+    public var checkpointBytes: Int
+
+    /// Most that a rank which writes no checkpoint holds.
+    public var bytes: Int { programBytes + activationBytes + stateBytes + workingBytes + messageBytes }
+    /// Most that rank 0 holds.
+    public var firstRankBytes: Int { bytes + checkpointBytes }
+
+    /// Prepares the run of `configuration` on `ranks` ranks of `threads` threads.
+    ///
+    /// - Throws: when the configuration does not fit them, or an operation cannot be prepared.
+    public init(_ configuration: RunConfiguration, ranks: Int, threads: Int = 1) throws {
+        let micro = try configuration.microBatchSize(ranks: ranks, threads: threads)
+        let data = try? DataSet(path: configuration.data)
+        dataBytes = data.map(\.residentBytes)
+        let plan = ExecutionPlan(DenoiserGraph.training(configuration.model, batch: micro, lossScale: 1).graph)
+        let own =
+            configuration.optimizer.sharded
+            ? OptimizerShards.parts(count: plan.layout.count, ranks: ranks).max { $0.count < $1.count } : nil
+        let ((state, workers), bytes) = try CPUBackend.reserving {
+            let state = try ModelState(plan.layout, own: own)
+            let workers = try (0..<threads).map { thread in
+                try PlannedWorker(
+                    plan, configuration, microBatchSize: micro, state, gradients: thread == 0 ? state.gradients : nil)
+            }
+            return (state, workers)
+        }
+        programBytes = try withExtendedLifetime((data, workers)) { try residentBytes() } + Self.runningBytes
+        activationBytes = threads * plan.activationBytes
+        let arenas = [state.parameters, state.firstMoment, state.secondMoment, state.ema] + workers.map(\.gradients)
+        stateBytes = arenas.reduce(0) { $0 + $1.count } * MemoryLayout<Float>.stride
+        workingBytes = bytes - activationBytes - stateBytes
+        messageBytes = ranks > 1 ? 7 << 20 + state.gradients.count * MemoryLayout<Float>.stride / 2 : 0
+        checkpointBytes = Checkpoint.savingBytes(parameters: state.layout.parameters.reduce(0) { $0 + $1.count })
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case programBytes = "program_bytes"
+        case dataBytes = "data_bytes"
+        case activationBytes = "activation_bytes"
+        case stateBytes = "state_bytes"
+        case workingBytes = "working_bytes"
+        case messageBytes = "message_bytes"
+        case checkpointBytes = "checkpoint_bytes"
+    }
+}
+
+/// What one thread of a rank prepares.
+private struct PlannedWorker {
+    let gradients: CPUMemory
+    let executor: Executor
+    let generator: SampleGenerator?
+
+    /// - Parameter gradients: those of the state, for the first thread; nil makes an arena.
+    init(
+        _ plan: ExecutionPlan, _ configuration: RunConfiguration, microBatchSize: Int, _ state: ModelState,
+        gradients: CPUMemory?
+    ) throws {
+        let backend = try CPUBackend()
+        let activations = try CPUMemory(count: plan.activationCount)
+        let draws = gradients != nil && configuration.needsGenerator || configuration.model.selfCondition
+        self.gradients = try gradients ?? CPUMemory(count: plan.layout.count)
+        executor = try Executor(
+            plan, on: backend, parameters: state.parameters, gradients: self.gradients, activations: activations)
+        generator =
+            draws
+            ? try SampleGenerator(
+                configuration.model, batch: microBatchSize, layout: plan.layout, on: backend, activations: activations)
+            : nil
+    }
+}
+
+extension RunConfiguration {
+    /// Whether a run draws samples, or runs the network forward for another reason.
+    var needsGenerator: Bool {
+        previewEvery > 0 || model.selfCondition || (model.smd && model.eta == .normal && etaVarianceEvery > 0)
+    }
+}
+
+/// Bytes of this process that lie in memory.
+///
+/// - Throws: ``TrainingError`` where the system does not tell.
+private func residentBytes() throws -> Int {
+    guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8),
+        let pages = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
+    else { throw TrainingError("cannot read /proc/self/statm: planning memory needs Linux") }
+    return pages * sysconf(Int32(_SC_PAGESIZE))
+}
