@@ -135,7 +135,7 @@ public final class DataSetWriter {
         let size = try FileManager.default.attributesOfItem(atPath: writer.path)[.size] as? Int ?? 0
         shards.append(
             DataSetManifest.Shard(
-                file: (writer.path as NSString).lastPathComponent, count: writer.count, bytes: size,
+                file: FileReplacement.name(of: writer.path), count: writer.count, bytes: size,
                 sha256: try sha256(file: writer.path)))
     }
 

@@ -11,15 +11,20 @@ struct FileReplacement {
 
     init(path: String) {
         self.path = path
-        let name = (path as NSString).lastPathComponent
+        let name = Self.name(of: path)
         temporary = Self.join(
             Self.folder(of: path), ".\(name).\(Self.host)-\(ProcessInfo.processInfo.processIdentifier).partial")
     }
 
     /// The folder of `path`; `.` for a bare name.
     static func folder(of path: String) -> String {
-        let folder = (path as NSString).deletingLastPathComponent
-        return folder.isEmpty ? "." : folder
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    /// What follows the folder. (Foundation's path functions trap at names of one letter.)
+    static func name(of path: String) -> String {
+        path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
     }
 
     /// `name` in `folder`.
@@ -51,7 +56,7 @@ struct FileReplacement {
     /// Removes temporaries of this file that processes of this host left when they died.
     func removeStaleTemporaries() {
         let folder = Self.folder(of: path)
-        let prefix = ".\((path as NSString).lastPathComponent).\(Self.host)-"
+        let prefix = ".\(Self.name(of: path)).\(Self.host)-"
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
         for name in names where name.hasPrefix(prefix) && name.hasSuffix(".partial") {
             guard let process = Int32(name.dropFirst(prefix.count).dropLast(".partial".count)) else { continue }

@@ -108,8 +108,8 @@ func errorLines(_ text: String) -> [Substring] {
         }
     }
 
-    /// Not bad at all: the shortest name a folder can have.
-    @Test func aRunFolderOfOneLetter() throws {
+    /// Not bad at all: the shortest name a folder or a file can have.
+    @Test func namesOfOneLetter() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
             var command = run.command("r", "steps=1")
@@ -117,6 +117,14 @@ func errorLines(_ text: String) -> [Substring] {
             let result = try run.train(1, ["env", "-C", folder] + command)
             #expect(result.status == 0, "\(result.errors)")
             #expect(FileManager.default.fileExists(atPath: run.checkpoint("r", step: 1)))
+            let points = try run.train(
+                1,
+                [
+                    "env", "-C", folder, product("smd"), "dataset", "prepare", "gaussian-grid", "--count", "9",
+                    "--output", "g",
+                ])
+            #expect(points.status == 0, "\(points.errors)")
+            #expect(FileManager.default.fileExists(atPath: run.path("g")))
         }
     }
 
