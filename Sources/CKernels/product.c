@@ -34,8 +34,10 @@ DEFINE_TILE(1, 16, 2)
 DEFINE_TILE(8, 16, 1)
 DEFINE_TILE(4, 16, 1)
 DEFINE_TILE(1, 16, 1)
+DEFINE_TILE(8, 8, 1)
 DEFINE_TILE(4, 8, 1)
 DEFINE_TILE(1, 8, 1)
+DEFINE_TILE(8, 4, 1)
 DEFINE_TILE(4, 4, 1)
 DEFINE_TILE(1, 4, 1)
 DEFINE_TILE(4, 1, 1)
@@ -80,12 +82,20 @@ KERNEL void ck_product(int64_t m, int64_t n, int64_t k, float alpha, ck_matrix a
 #define BODY(W)                                                                                                        \
     {                                                                                                                  \
         int64_t i = 0;                                                                                                 \
+        for (; i + TALL <= m; i += TALL) TILE_OF(TALL, W);                                                             \
         for (; i + 4 <= m; i += 4) TILE(4, W, 1);                                                                      \
         for (; i < m; i++) TILE(1, W, 1);                                                                              \
     }
+        // Eight sums are needed to hide the latency of a multiply-add; a single column gains nothing.
+#define TILE_OF(COUNT, W) TILE(COUNT, W, 1)
+#define TALL 8
         for (; j + 8 <= n; j += 8) BODY(8)
         for (; j + 4 <= n; j += 4) BODY(4)
+#undef TALL
+#define TALL 4
         for (; j < n; j++) BODY(1)
+#undef TALL
+#undef TILE_OF
 #undef BODY
 #undef TILE
     }

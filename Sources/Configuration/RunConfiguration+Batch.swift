@@ -1,7 +1,10 @@
 extension RunConfiguration {
-    /// Samples that one rank computes at a time by choice of the program: at most this many. Points are so small that
-    /// only many of them keep the vector units busy.
-    public var automaticMicroBatchLimit: Int { model.size == 1 ? 1024 : 32 }
+    /// Samples that one rank computes at a time by choice of the program: at most this many. Images: as many as give
+    /// the first stage 2 MiB of activations, which is where more of them make a step no faster, only larger. Points are
+    /// so small that only many of them keep the vector units busy.
+    public var automaticMicroBatchLimit: Int {
+        model.size == 1 ? 1024 : max(1, min(32, (2 << 20) / (4 * model.dim * model.size * model.size)))
+    }
 
     /// Samples that one thread of a rank computes at a time: the value of the configuration, or where that is 0 the
     /// largest divisor of a thread's share of the batch that is at most ``automaticMicroBatchLimit``.
