@@ -4,6 +4,9 @@
 #include "CKernels.h"
 #include "Vector.h"
 #include <time.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -115,4 +118,10 @@ double ck_measure_bandwidth(double milliseconds, size_t count, float *memory, si
         *position += block;
     } while (seconds() - start < milliseconds * 1e-3);
     return best;
+}
+
+void ck_return_large_blocks(void) {
+#ifdef __GLIBC__
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
 }

@@ -45,16 +45,15 @@ size_t odnn_reserved_bytes(void) { return reservedBytes; }
 static const size_t hugePage = (size_t)2 << 20;
 
 static size_t roundedBytes(size_t bytes) {
-    size_t alignment = bytes >= hugePage ? hugePage : 64;
-    size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-    return rounded ? rounded : alignment;
+    size_t rounded = (bytes + 63) / 64 * 64;
+    return rounded ? rounded : 64;
 }
 
 // Zeroed memory, 64-byte aligned; large blocks are aligned to 2 MiB and offered huge pages.
 void *odnn_allocate(size_t bytes) {
     size_t rounded = roundedBytes(bytes);
-    void *memory = aligned_alloc(bytes >= hugePage ? hugePage : 64, rounded);
-    if (!memory) return NULL;
+    void *memory = NULL;
+    if (posix_memalign(&memory, bytes >= hugePage ? hugePage : 64, rounded) != 0) return NULL;
 #ifdef MADV_HUGEPAGE
     if (bytes >= hugePage) (void)madvise(memory, rounded, MADV_HUGEPAGE);
 #endif

@@ -1,3 +1,4 @@
+import CKernels
 import TensorGraph
 
 #if canImport(Glibc)
@@ -41,7 +42,9 @@ public final class CPUMemory: Memory {
         }
         let large = wanted.partialValue >= Self.hugePageBytes
         let alignment = large ? Self.hugePageBytes : 64
-        let bytes = (wanted.partialValue + alignment - 1) / alignment * alignment
+        // Whole small pages, not whole huge ones: a block slightly above 4 MiB would hold 6.
+        let granule = large ? 4096 : 64
+        let bytes = (wanted.partialValue + granule - 1) / granule * granule
         var memory: UnsafeMutableRawPointer?
         guard posix_memalign(&memory, alignment, bytes) == 0, let memory else { throw CPUMemoryError(bytes: bytes) }
         #if os(Linux)
@@ -58,6 +61,9 @@ public final class CPUMemory: Memory {
         reservation?.add(-bytes)
         free(elements.baseAddress)
     }
+
+    /// From here on this process gives blocks of a mebibyte or more back to the system when they are freed.
+    public static func returnLargeBlocks() { ck_return_large_blocks() }
 
     /// Copies `values` to the elements from `offset` on.
     public func write(_ values: [Float], at offset: Int) {

@@ -60,8 +60,20 @@ public struct RandomStream: Sendable {
     /// `count` numbers in [0, 1), multiples of 2⁻²⁴. A shorter call gives the beginning of a longer one.
     public func uniforms(count: Int, epoch: Int, position: Int) -> [Float] {
         precondition(count >= 0, "cannot draw \(count) numbers")
-        var words = WordSequence(key: key, counter: place(epoch: epoch, position: position))
-        return (0..<count).map { _ in Float(words.next() >> 8) * 0x1p-24 }
+        return [Float](unsafeUninitializedCapacity: count) { buffer, filled in
+            fillUniforms(UnsafeMutableBufferPointer(rebasing: buffer[..<count]), epoch: epoch, position: position)
+            filled = count
+        }
+    }
+
+    /// Overwrites `out` with numbers in [0, 1): the values of ``uniforms(count:epoch:position:)``.
+    public func fillUniforms(_ out: UnsafeMutableBufferPointer<Float>, epoch: Int, position: Int) {
+        var counter = place(epoch: epoch, position: position)
+        for first in stride(from: 0, to: out.count, by: 4) {
+            let words = Philox4x32.words(counter: counter, key: key)
+            counter.x &+= 1
+            for k in 0..<min(4, out.count - first) { out[first + k] = Float(words[k] >> 8) * 0x1p-24 }
+        }
     }
 
     /// `count` draws of N(0, 1). A shorter call gives the beginning of a longer one.

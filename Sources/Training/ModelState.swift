@@ -44,17 +44,18 @@ final class ModelState {
         let positions = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
         for (parameter, offset) in zip(layout.parameters, layout.offsets) {
             let position = positions[parameter.name] ?? 0
-            let values: [Float]
+            let values = UnsafeMutableBufferPointer(
+                rebasing: parameters.elements[offset..<offset + parameter.count])
             switch parameter.initializer {
             case .constant(let value):
-                values = [Float](repeating: value, count: parameter.count)
+                values.update(repeating: value)
             case .uniform(let bound):
-                values = stream.uniforms(count: parameter.count, epoch: 0, position: position)
-                    .map { (2 * $0 - 1) * bound }
+                stream.fillUniforms(values, epoch: 0, position: position)
+                for i in values.indices { values[i] = (2 * values[i] - 1) * bound }
             case .normal(let deviation):
-                values = stream.normals(count: parameter.count, epoch: 0, position: position).map { $0 * deviation }
+                stream.fillNormals(values, epoch: 0, position: position)
+                for i in values.indices { values[i] *= deviation }
             }
-            parameters.write(values, at: offset)
         }
     }
 

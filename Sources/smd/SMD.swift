@@ -1,4 +1,5 @@
 import ArgumentParser
+import CPUBackend
 import Configuration
 
 /// The command `smd`: names its subcommands, and ends the process with one line and a status when one of them fails.
@@ -31,6 +32,7 @@ struct SMD: ParsableCommand {
     )
 
     static func main() {
+        CPUMemory.returnLargeBlocks()
         runReporting {
             var command: any ParsableCommand
             do {

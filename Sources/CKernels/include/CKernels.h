@@ -181,3 +181,7 @@ double ck_measure_bf16_peak(double milliseconds);
 /// a = b + c/2 over three thirds of `memory` (`count` floats, much more than the last cache holds), in GB/s of what is
 /// read and written. Goes on at `position`, which it moves on, so that short calls find the memory out of the caches.
 double ck_measure_bandwidth(double milliseconds, size_t count, float *memory, size_t *position);
+
+/// Blocks of a mebibyte or more go back to the system when they are freed. By itself glibc raises that bound to 32 MiB as
+/// it sees larger blocks, and keeps what was freed below it. Does nothing elsewhere.
+void ck_return_large_blocks(void);
