@@ -75,9 +75,10 @@ public struct DenoiserGraph {
     /// A forward and backward pass over `batch` samples.
     ///
     /// - Parameter lossScale: the loss that is differentiated is `lossScale · Σ_n loss[n]`; 1 / (global batch) makes
-    ///   the gradients of all micro-batches and ranks add up to that of the mean.
+    ///   the gradients of all micro-batches and ranks add up to that of the mean. `recomputed` and `fused` are turned
+    ///   off only to compare with.
     public static func training(
-        _ configuration: ModelConfiguration, batch: Int, lossScale: Float, fused: Bool = true
+        _ configuration: ModelConfiguration, batch: Int, lossScale: Float, fused: Bool = true, recomputed: Bool = true
     ) -> DenoiserGraph {
         let (graph, output, _) = forward(configuration, batch: batch)
         let target = graph.input("target", output.shape)
@@ -86,6 +87,7 @@ public struct DenoiserGraph {
         graph.keep(loss, as: "loss")
         if fused { graph.fuse() }
         graph.differentiate(loss: loss, scale: lossScale)
+        if recomputed { graph.recomputeNorms() }
         return DenoiserGraph(graph: graph)
     }
 

@@ -50,6 +50,21 @@ import Testing
         for (x, y) in zip(ga.readDouble(all), gb.readDouble(all)) { #expect(abs(x - y) <= 1e-11 * largest) }
     }
 
+    /// Results computed again in the backward pass are the same bits as those kept, and take less memory.
+    @Test(arguments: [(true, true), (true, false), (false, true)])
+    func recomputationChangesNothing(smd: Bool, fused: Bool) throws {
+        let model = smallModel(smd: smd)
+        let keptGraph = DenoiserGraph.training(model, batch: 2, lossScale: 1, fused: fused, recomputed: false).graph
+        let kept = try Network(keptGraph)
+        let again = try Network(
+            DenoiserGraph.training(model, batch: 2, lossScale: 1, fused: fused).graph, layout: kept.plan.layout)
+        #expect(again.plan.nodes.count > kept.plan.nodes.count)
+        #expect(again.plan.activationCount < kept.plan.activationCount)
+        #expect(try kept.loss() == again.loss())
+        let all = 0..<kept.plan.layout.count
+        #expect(kept.gradients.readDouble(all) == again.gradients.readDouble(all))
+    }
+
     /// Gradients of micro-batches add up.
     @Test func gradientsAccumulate() throws {
         let network = try Network(DenoiserGraph.training(smallModel(), batch: 1, lossScale: 1).graph)
