@@ -100,7 +100,8 @@ import Testing
         #expect(fashion.batchSize == 128 && fashion.model.channels == 1 && fashion.model.identifier.dim == 8)
         let cifar = try RunConfiguration.load(path: repositoryFolder + "/launch/presets/cifar.yaml")
         #expect(cifar.model == ModelConfiguration())
-        #expect(cifar.batchSize == 128 && cifar.microBatchSize == 8)
+        #expect(cifar.batchSize == 128 && cifar.microBatchSize == 0)
+        #expect(try cifar.microBatchSize(ranks: 1) == 4)
     }
 
     @Test func presetsByName() throws {

@@ -125,12 +125,22 @@ import Testing
         result.data = "x.h5"
         result.batchSize = batch
         result.microBatchSize = micro
+        // 32 channels of 32×32 pixels: 128 KiB an image, 16 images in 2 MiB.
+        result.model.dim = 32
         return result
     }
 
+    /// 2 MiB of the first stage's activations, but never less than one image or more than 32.
+    @Test(arguments: [(128, 32, 4), (32, 32, 16), (32, 16, 32), (512, 256, 1)])
+    func microBatchesSuitTheCaches(dim: Int, size: Int, wanted: Int) throws {
+        var found = configuration(128, 0)
+        (found.model.dim, found.model.size) = (dim, size)
+        #expect(try found.microBatchSize(ranks: 1) == wanted)
+    }
+
     @Test(arguments: [
-        (128, 0, 1, 32), (128, 0, 4, 32), (128, 0, 8, 16), (96, 0, 2, 24), (128, 8, 2, 8), (20, 0, 1, 20),
-        (37, 0, 1, 1), (1, 0, 1, 1), (66, 0, 1, 22),
+        (128, 0, 1, 16), (128, 0, 4, 16), (128, 0, 16, 8), (96, 0, 2, 16), (128, 8, 2, 8), (20, 0, 1, 10),
+        (37, 0, 1, 1), (1, 0, 1, 1), (66, 0, 1, 11),
     ])
     func microBatch(batch: Int, micro: Int, ranks: Int, wanted: Int) throws {
         let found = configuration(batch, micro)
@@ -180,7 +190,7 @@ import Testing
 
     /// Threads divide the batch as ranks do.
     @Test func threads() throws {
-        for (batch, micro, ranks, threads, wanted) in [(128, 0, 2, 2, 32), (128, 0, 1, 8, 16), (96, 8, 3, 4, 8)] {
+        for (batch, micro, ranks, threads, wanted) in [(128, 0, 2, 2, 16), (128, 0, 1, 16, 8), (96, 8, 3, 4, 8)] {
             let found = configuration(batch, micro)
             #expect(try found.microBatchSize(ranks: ranks, threads: threads) == wanted)
             #expect(
