@@ -64,7 +64,7 @@ let package = Package(
             name: "Training",
             dependencies: [
                 "Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "Philox",
-                "ImageData", "Storage", "Communication",
+                "ImageData", "Storage", "Communication", "HDF5",
             ], swiftSettings: strict),
         .target(
             name: "Conformance",

@@ -58,6 +58,11 @@ void chdf5_error_text(char *buffer, size_t capacity) {
 
 void chdf5_free(void *memory) { free(memory); }
 
+int chdf5_version(unsigned *major, unsigned *minor, unsigned *release) {
+    chdf5_enter();
+    return chdf5_leave(H5get_libversion(major, minor, release) < 0 ? chdf5_capture() : 0);
+}
+
 int chdf5_strings_append(chdf5_strings *strings, const char *text) {
     size_t length = strlen(text) + 1;
     if (strings->used + length > strings->capacity) {

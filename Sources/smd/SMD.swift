@@ -24,6 +24,7 @@ struct SMD: ParsableCommand {
             TrainCommand.self,
             SampleCommand.self,
             PlanCommand.self,
+            DoctorCommand.self,
             MetricsCommand.self,
             CheckpointCommand.self,
             BenchCommand.self,

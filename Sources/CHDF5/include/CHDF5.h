@@ -49,6 +49,8 @@ enum { CHDF5_MISSING = 0, CHDF5_GROUP = 1, CHDF5_DATASET = 2, CHDF5_NAMED_TYPE =
 /// Always NUL-terminated; cut off at `capacity`.
 void chdf5_error_text(char *buffer, size_t capacity);
 void chdf5_free(void *memory);
+/// Version of the library that runs.
+int chdf5_version(unsigned *major, unsigned *minor, unsigned *release);
 
 // Files. Locks are taken as libhdf5 takes them by default. Closing a file closes everything opened through it.
 

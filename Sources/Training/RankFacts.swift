@@ -1,0 +1,93 @@
+import CPUBackend
+import Communication
+import Configuration
+import Foundation
+import HDF5
+import Storage
+
+/// What one rank knows of itself and its host, for ``Doctor``.
+package struct RankFacts: Codable, Equatable {
+    package var host: String
+    /// Versions of smd, the MPI library and libhdf5.
+    package var smd: String
+    package var mpi: String
+    package var hdf5: String
+    /// Multiply-add peak of the rank's core while all ranks measure, GFLOP/s.
+    package var peakGflops: Double
+    /// Bytes that the host can still give to programs; nil where the kernel does not say.
+    package var availableMemory: Int?
+    /// Free bytes where ranks of one host exchange messages (/dev/shm), and where MPI keeps its session (TMPDIR, /tmp).
+    package var sharedMemory: Int?
+    package var temporary: Int?
+
+    /// Facts that are given.
+    package init(
+        host: String, smd: String, mpi: String, hdf5: String, peakGflops: Double, availableMemory: Int?,
+        sharedMemory: Int?, temporary: Int?
+    ) {
+        self.host = host
+        self.smd = smd
+        self.mpi = mpi
+        self.hdf5 = hdf5
+        self.peakGflops = peakGflops
+        self.availableMemory = availableMemory
+        self.sharedMemory = sharedMemory
+        self.temporary = temporary
+    }
+
+    /// Those of this rank. Collective, so that all measure at the same time.
+    static func current(_ communicator: any Communicator, version: String) throws -> Self {
+        let backend = try communicator.together("preparing the processor") { try CPUBackend() }
+        try communicator.barrier()
+        // The best of several: a short disturbance is no property of the core.
+        let peak = (0..<5).map { _ in backend.measurePeak() }.max() ?? 0
+        let folder = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+        return Self(
+            host: communicator.host, smd: version, mpi: communicator.size > 1 ? MPICommunicator.mpiVersion : "",
+            hdf5: HDF5Library.version, peakGflops: peak, availableMemory: availableMemoryBytes(),
+            sharedMemory: DurableFile.freeBytes(at: "/dev/shm"), temporary: DurableFile.freeBytes(at: folder))
+    }
+
+    /// MemAvailable of the kernel, or the limit of the process's group of processes where that is lower.
+    private static func availableMemoryBytes() -> Int? {
+        let text = (try? String(contentsOfFile: "/proc/meminfo", encoding: .utf8)) ?? ""
+        let line = text.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
+        guard let kibibytes = line?.split(separator: " ").dropFirst().first.flatMap({ Int($0) }) else { return nil }
+        return min(kibibytes << 10, groupLimitBytes() ?? Int.max)
+    }
+
+    /// What the control group of a container or batch job leaves; nil without a limit.
+    private static func groupLimitBytes() -> Int? {
+        func number(_ name: String) -> Int? {
+            (try? String(contentsOfFile: "/sys/fs/cgroup/" + name, encoding: .utf8))
+                .flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+        }
+        guard let limit = number("memory.max"), let used = number("memory.current") else { return nil }
+        return max(0, limit - used)
+    }
+}
+
+/// What a run will need, for ``Doctor``.
+package struct RunNeeds: Equatable {
+    /// Most memory of rank 0, and of any other.
+    package var firstRankBytes: Int
+    package var rankBytes: Int
+    /// Room on disk for the checkpoints that are kept and the one being written; for one and the next where all are
+    /// kept.
+    package var diskBytes: Int
+
+    /// Needs that are given.
+    package init(firstRankBytes: Int, rankBytes: Int, diskBytes: Int) {
+        self.firstRankBytes = firstRankBytes
+        self.rankBytes = rankBytes
+        self.diskBytes = diskBytes
+    }
+}
+
+extension RunNeeds {
+    init(_ memory: MemoryPlan, _ configuration: RunConfiguration, checkpointBytes: Int) {
+        self.init(
+            firstRankBytes: memory.firstRankBytes, rankBytes: memory.bytes,
+            diskBytes: checkpointBytes * (max(1, configuration.keepCheckpoints) + 1))
+    }
+}
