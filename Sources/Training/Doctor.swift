@@ -106,6 +106,9 @@ public final class Doctor {
             return try communicator.together(check, body)
         } catch let error as CommunicationError {
             throw error
+        } catch let error as AgreedFailure {
+            tell(.failure(check, "\(error.text) (rank \(error.rank) on \(error.host))", fix: fix))
+            return nil
         } catch {
             tell(.failure(check, String(describing: error), fix: fix))
             return nil
@@ -210,7 +213,7 @@ public final class Doctor {
     private func examineHDF5(in place: String) throws {
         let path = place + "/.smd-doctor-\(UUID().uuidString).h5"
         defer { if communicator.rank == 0 { unlink(path) } }
-        let done = try attempt(
+        let done: Void? = try attempt(
             "HDF5",
             fix: "if the file system has no locks (some NFS, Lustre without flock), set HDF5_USE_FILE_LOCKING=FALSE "
                 + "for the job and its readers (launch/run --env HDF5_USE_FILE_LOCKING)"

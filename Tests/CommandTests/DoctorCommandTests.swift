@@ -34,8 +34,8 @@ import Testing
             }
             let sum = found["all-reduce"]?["text"] as? String ?? ""
             #expect(ranks == 1 ? sum == "one rank has nothing to sum" : sum.hasPrefix("every sum is right"))
-            #expect(
-                (found["launch"]?["text"] as? String ?? "").contains(ranks == 1 ? "without a launcher" : "mpirun, "))
+            let launch = found["launch"]?["text"] as? String ?? ""
+            #expect(launch.contains(ranks == 1 ? "without a launcher" : "mpirun, "))
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
         }
     }
