@@ -62,10 +62,10 @@ extension DataSet {
 
     /// Reads everything in the set at `path` and compares it with the SHA-256 stored in files and manifest.
     ///
-    /// - Parameter progress: gets the samples read so far, and all samples.
+    /// - Parameter progress: gets the samples read so far, and all samples; what it throws ends the work.
     /// - Returns: What was checked, a line each.
     /// - Throws: ``ImageDataError`` or `HDF5Error` with the first thing that is wrong.
-    public static func verify(path: String, progress: (Int, Int) -> Void = { _, _ in }) throws -> [String] {
+    public static func verify(path: String, progress: (Int, Int) throws -> Void = { _, _ in }) throws -> [String] {
         let source = try SampleSource(path: path)
         var (digests, labels) = (0, 0)
         for (index, part) in source.parts.enumerated() {
@@ -78,13 +78,13 @@ extension DataSet {
                 }
             }
             var done = part.range.lowerBound
-            func advance(_ values: Int) {
+            func advance(_ values: Int) throws {
                 done += values / source.sample.elements
-                progress(done, source.count)
+                try progress(done, source.count)
             }
             switch source.sample {
-            case .image: try source.checkSamples(index, as: UInt8.self) { advance($0.count) }
-            case .point: try source.checkSamples(index, as: Float.self) { advance($0.count) }
+            case .image: try source.checkSamples(index, as: UInt8.self) { try advance($0.count) }
+            case .point: try source.checkSamples(index, as: Float.self) { try advance($0.count) }
             }
             digests += part.storedDigest != nil ? 1 : 0
             labels += try verifyLabels(source.file(index))

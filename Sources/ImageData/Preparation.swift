@@ -11,13 +11,13 @@ public struct Preparation {
     public var shardSize: Int?
     /// Whether files that exist may be replaced.
     public var overwrite: Bool
-    /// Gets the samples done and all samples, from time to time.
-    public var progress: (Int, Int) -> Void
+    /// Gets the samples done and all samples, from time to time; what it throws ends the work and leaves no file.
+    public var progress: (Int, Int) throws -> Void
 
     /// All of it; see the properties.
     public init(
         output: String, provenance: Provenance, shardSize: Int? = nil, overwrite: Bool = false,
-        progress: @escaping (Int, Int) -> Void = { _, _ in }
+        progress: @escaping (Int, Int) throws -> Void = { _, _ in }
     ) {
         self.output = output
         self.provenance = provenance
@@ -79,7 +79,7 @@ public struct Preparation {
                         .padded(to: size).pixels
                 }
                 try writer.append(images: padded, labels: labels.values[start..<end].map(Int32.init))
-                progress(end, count)
+                try progress(end, count)
             }
             try writer.finish()
         }
@@ -127,7 +127,7 @@ public struct Preparation {
                     }
                 }
                 try writer.append(images: batch, labels: folder.labelNames == nil ? nil : batchLabels)
-                progress(range.upperBound, total)
+                try progress(range.upperBound, total)
             }
             guard writer.count > 0 else { throw ImageDataError("\(path): holds no PNG or JPEG image that can be read") }
             try writer.finish(sourceDigest: hexDigest(sources.finalize()))
@@ -147,7 +147,7 @@ public struct Preparation {
             .point(dimension: text.dimension), labelled: false, count: text.count, digest: sha256(bytes))
         try writing(writer) { writer in
             try writer.append(points: text.values)
-            progress(text.count, text.count)
+            try progress(text.count, text.count)
             try writer.finish()
         }
         return (text.count, text.dimension)
@@ -162,7 +162,7 @@ public struct Preparation {
                 let end = min(count, start + 100_000)
                 let drawn = grid.draw(start..<end)
                 try writer.append(points: drawn.points, labels: drawn.labels)
-                progress(end, count)
+                try progress(end, count)
             }
             try writer.finish()
         }

@@ -36,7 +36,7 @@ extension SampleSource {
 
     /// Reads every sample of a part; throws when one is not finite or they are not those written.
     func checkSamples<T: HDF5Scalar>(
-        _ index: Int, as type: T.Type, _ body: (UnsafeBufferPointer<T>) -> Void
+        _ index: Int, as type: T.Type, _ body: (UnsafeBufferPointer<T>) throws -> Void
     ) throws {
         let part = parts[index]
         var hash = SHA256()
@@ -45,7 +45,7 @@ extension SampleSource {
             try checkFinite(values, part: part, first: first)
             first += values.count / sample.elements
             hash.update(bufferPointer: UnsafeRawBufferPointer(values))
-            body(values)
+            try body(values)
         }
         try compare(hexDigest(hash.finalize()), with: part)
     }

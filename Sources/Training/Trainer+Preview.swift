@@ -7,11 +7,13 @@ import ImageData
 
 extension Trainer {
     /// Draws a sample grid with the parameters and one with their average; the ranks share the work. The seed is fixed,
-    /// so the same picture grows from step to step.
-    func drawPreviews() throws {
+    /// so the same picture grows from step to step. Collective.
+    ///
+    /// - Returns: false when a rank was asked to stop: the pictures not drawn yet are given up, on all ranks.
+    func drawPreviews(_ signals: StopSignals) throws -> Bool {
         let isPoints = configuration.model.size == 1
         let count = isPoints ? max(configuration.previewCount, 2000) : configuration.previewCount
-        guard count > 0 else { return }
+        guard count > 0 else { return true }
         for (kind, arena) in [("raw", state.parameters), ("ema", state.ema)] {
             let generator = try generator()
             if let shards, kind == "ema" {
@@ -20,8 +22,17 @@ extension Trainer {
                 try generator.load(arena)
             }
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
-            let samples = try generator.samples(
-                mine, seed: configuration.seed, sampler: Sampler(configuration.diffusion))
+            let samples: [Float]
+            do {
+                samples = try untilStopped(signals, evaluations: evaluations(of: count, generator)) { look in
+                    try generator.samples(
+                        mine, seed: configuration.seed, sampler: Sampler(configuration.diffusion),
+                        progress: { _, _ in try look() })
+                }
+            } catch is Stopped {
+                if communicator.rank == 0 { observer.say("gave up the preview of step \(step): asked to stop") }
+                return false
+            }
             let all = try communicator.gather(samples.withUnsafeBytes { Array($0) }).flatMap { $0 }
             guard communicator.rank == 0 else { continue }
             let path = folder.preview(step: step, kind)
@@ -33,6 +44,32 @@ extension Trainer {
             }
         }
         if communicator.rank == 0 { observer.say("drew \(folder.preview(step: step, "{raw,ema}"))") }
+        return true
+    }
+
+    /// Evaluations of the network that the rank with the largest share of `count` samples needs.
+    private func evaluations(of count: Int, _ generator: SampleGenerator) -> Int {
+        let largest = (count + communicator.size - 1) / communicator.size
+        return (largest + generator.batch - 1) / generator.batch * Sampler(configuration.diffusion).steps
+    }
+
+    private struct Stopped: Error {}
+
+    /// Runs `body`, which calls its argument after each of at most `evaluations` pieces of work. There all ranks look
+    /// together whether one of them was asked to stop. Collective.
+    ///
+    /// - Throws: `Stopped` on all ranks alike.
+    private func untilStopped<T>(
+        _ signals: StopSignals, evaluations: Int, _ body: (() throws -> Void) throws -> T
+    ) throws -> T {
+        var left = evaluations
+        func look() throws {
+            left -= 1
+            if try communicator.maximum([signals.requested ? 1 : 0])[0] > 0 { throw Stopped() }
+        }
+        let result = try body(look)
+        while left > 0 { try look() }  // a smaller share than that of others
+        return result
     }
 
     private func floats(_ bytes: [UInt8]) -> [Float] {

@@ -46,7 +46,7 @@ public protocol TrainingObserver: AnyObject {
 public enum Outcome: Equatable, Sendable {
     /// All steps are done.
     case finished
-    /// A signal asked to stop; a checkpoint was written and the run can be resumed.
+    /// A signal asked to stop, or the time was up; a checkpoint was written and the run can be resumed.
     case interrupted
 }
 
@@ -134,14 +134,15 @@ public final class Trainer {
     /// The forward pass for previews, on the calling thread.
     func generator() throws -> SampleGenerator { try workers[0].generator() }
 
-    /// Trains until all steps are done or a signal asks to stop.
-    public func run() throws -> Outcome {
-        let signals = StopSignals()
+    /// Trains until all steps are done, or until any rank has a reason to stop: then all do after the same step.
+    public func run(_ signals: StopSignals) throws -> Outcome {
         var stop = false
         while step < configuration.steps && !stop {
             stop = try trainStep(stopRequested: signals.requested)
             let last = step == configuration.steps
-            if isDue(configuration.previewEvery) || (last && configuration.previewEvery > 0) { try drawPreviews() }
+            if (isDue(configuration.previewEvery) && !stop) || (last && configuration.previewEvery > 0) {
+                stop = try !drawPreviews(signals) || stop
+            }
             if isDue(configuration.checkpointEvery) || last || stop { try saveCheckpoint(required: last || stop) }
         }
         try communicator.together("closing the metrics") { try metrics?.close() }

@@ -1,9 +1,12 @@
 import Foundation
+import Training
 
 /// Tells on standard error how far a long work is: a line that renews itself in a terminal, else a line now and then.
+/// And ends it when a signal asks to stop.
 final class DatasetProgress {
     private let what: String
     private let unit: String
+    private let signals = StopSignals()
     private let isTerminal = isatty(STDERR_FILENO) == 1
     private let start = ContinuousClock.now
     private var last = ContinuousClock.now
@@ -15,7 +18,10 @@ final class DatasetProgress {
     }
 
     /// Takes note that `done` of `total` are done.
-    func update(_ done: Int, _ total: Int) {
+    ///
+    /// - Throws: `CommandFailure` when a signal has come.
+    func update(_ done: Int, _ total: Int) throws {
+        try stopIfAsked(done, total)
         let now = ContinuousClock.now
         guard now - last >= .milliseconds(isTerminal ? 200 : 15_000), done < total else { return }
         last = now
@@ -25,6 +31,13 @@ final class DatasetProgress {
         let left = duration(seconds: Double(total - done) / rate)
         let percent = total > 0 ? 100 * done / total : 0
         write("\(what) \(done)/\(total) \(unit) (\(percent) %), \(Int(rate.rounded())) \(unit)/s, \(left) left")
+    }
+
+    /// Throws a `CommandFailure` when a signal has come.
+    func stopIfAsked(_ done: Int, _ total: Int) throws {
+        guard let reason = signals.reason else { return }
+        clear()
+        throw CommandFailure(.tryAgain, "\(reason): stopped \(what) at \(done) of \(total) \(unit)")
     }
 
     /// A line of its own among the progress.

@@ -13,7 +13,8 @@ struct SampleCommand: ParsableCommand {
         abstract: "Draw samples from a checkpoint.",
         discussion: """
             Writes /images (uint8, N×H×W×C) or /points (float32, N×D) with the settings as attributes. Sample k of a \
-            seed is the same whatever the number of samples and ranks. Needs nothing but the checkpoint.
+            seed is the same whatever the number of samples and ranks. Needs nothing but the checkpoint. SIGINT, SIGTERM \
+            and SIGUSR1 end it with status 75; no file is left then.
 
             EXAMPLES
               smd sample runs/fashion/checkpoints/step-00030000.h5 --count 64 --output samples.h5 --grid samples.png
@@ -80,7 +81,9 @@ struct SampleCommand: ParsableCommand {
             let (samples, sampleSize) = try communicator.together("sampling") {
                 let generator = try job.generator(batch: SampleGenerator.batch(for: mine.count, atMost: batch))
                 let samples = try generator.samples(mine, seed: seed, sampler: Sampler(diffusion)) { done, all in
-                    if communicator.rank == 0 { progress.update(done, all) }
+                    try endingAllRanks(communicator) {
+                        try communicator.rank == 0 ? progress.update(done, all) : progress.stopIfAsked(done, all)
+                    }
                 }
                 return (samples, generator.sampleSize)
             }

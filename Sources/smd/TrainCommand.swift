@@ -12,7 +12,7 @@ struct TrainCommand: ParsableCommand {
         discussion: """
             Writes RUN/metrics.h5 (one row a step), RUN/checkpoints/step-N.h5 and RUN/previews/step-N-{raw,ema}.png. \
             An existing run is never written over: continue it with --resume auto. On SIGINT, SIGTERM or SIGUSR1 all \
-            ranks stop after the same step, save a checkpoint and end with status 75.
+            ranks stop after the same step, save a checkpoint and end with status 75; a second SIGINT ends at once.
 
             EXAMPLES
               smd train launch/presets/fashion.yaml --output runs/fashion
@@ -39,6 +39,12 @@ struct TrainCommand: ParsableCommand {
     @Option(help: "Compute threads of each rank; give each rank as many cores (launch/run does).")
     var threads = 1
 
+    @Option(
+        help: ArgumentHelp(
+            "Stop after the step in which so many hours have passed since the start, save, and end with status 75.",
+            valueName: "hours"))
+    var maxHours: Double?
+
     @Flag(help: "Print the resolved configuration as JSON and stop.")
     var dryRun = false
 
@@ -46,9 +52,13 @@ struct TrainCommand: ParsableCommand {
         guard (1...1024).contains(threads) else {
             throw ValidationError("--threads is \(threads); it must be in 1 ... 1024")
         }
+        if let maxHours, !(maxHours > 0 && maxHours <= 1e5) {
+            throw ValidationError("--max-hours is \(maxHours); it must be above 0 and at most 100000")
+        }
     }
 
     func run() throws {
+        let signals = StopSignals(deadline: maxHours.map { .now + .seconds($0 * 3600) })
         try onAllRanks { communicator in
             let configuration = try communicator.together("reading the configuration") {
                 try RunConfiguration.load(fileOrPreset: config, overrides)
@@ -66,11 +76,12 @@ struct TrainCommand: ParsableCommand {
                 communicator: communicator, observer: observer)
             let binding = try communicator.binding(threads: threads)
             if communicator.rank == 0 { announce(trainer, configuration, binding, observer) }
-            let outcome = try trainer.run()
+            let outcome = try trainer.run(signals)
             observer.finish()
             if outcome == .interrupted {
                 if communicator.rank == 0 {
-                    observer.say("stopped after step \(trainer.step); continue with --resume auto")
+                    let reason = signals.reason.map { " (\($0))" } ?? ""
+                    observer.say("stopped after step \(trainer.step)\(reason); continue with --resume auto")
                 }
                 throw ExitCode(ExitStatus.tryAgain.rawValue)
             }

@@ -51,6 +51,10 @@ struct Run {
 
     /// The command that trains into `output`, a folder beside the configuration.
     func command(_ output: String, resume: String = "none", _ settings: String...) -> [String] {
+        command(output, resume: resume, settings: settings)
+    }
+
+    func command(_ output: String, resume: String = "none", settings: [String]) -> [String] {
         [product("smd"), "train", config, "--output", path(output), "--resume", resume, "--set", "data=\(data)"]
             + settings.flatMap { ["--set", $0] }
     }

@@ -1,0 +1,134 @@
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+/// kill -9 at random instants, started again until done: the bits of the run that was never stopped.
+@Suite struct KillTests {
+    private static let steps = 200
+    private static let settings = ["steps=\(steps)"]
+
+    /// Numbers of ranks that a restart may choose from.
+    private static let rankCounts = [2]
+
+    /// When to kill.
+    private enum Instant: CaseIterable {
+        /// Some time after the launch: MPI, reading the data, restoring.
+        case start
+        /// Some steps and some milliseconds after the checkpoint that the job began with.
+        case step
+        /// As soon as a checkpoint's temporary file is seen.
+        case save
+        /// In the last steps, or after them.
+        case end
+    }
+
+    /// Restarted by hand, each time on another number of ranks.
+    @Test func killedRunIsBitwiseTheSame() throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder)
+            try run.train(2, run.command("whole", settings: Self.settings))
+            var random = SeededRandom(seed: Torture.seed)
+            var kills = 0
+            let wanted = Torture.amount("kills", short: 4)
+            var number = 0
+            while kills < wanted {
+                number += 1
+                let output = "killed-\(number)"
+                let sharded = Bool.random(using: &random)
+                let command = run.command(
+                    output, resume: "auto", settings: Self.settings + ["optimizer.sharded=\(sharded)"])
+                for _ in 0..<Int.random(in: 1...6, using: &random) where kills < wanted {
+                    let ranks = Self.rankCounts.randomElement(using: &random) ?? 2
+                    let job = try run.start(ranks, command)
+                    kills += try killSomething(of: job, run, output, &random) ? 1 : 0
+                }
+                let last = try run.train(Self.rankCounts.randomElement(using: &random) ?? 2, command)
+                #expect(last.status == 0, "seed \(Torture.seed), after \(kills) kills: \(last.errors)")
+                try expectWhole(run, output, "seed \(Torture.seed), after \(kills) kills")
+            }
+        }
+    }
+
+    /// Restarted by launch/run, which is told nothing.
+    @Test func launcherBringsTheRunToItsEnd() throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder)
+            try run.train(2, run.command("whole", settings: Self.settings))
+            var random = SeededRandom(seed: Torture.seed &+ 1)
+            var kills = 0
+            let wanted = max(1, Torture.amount("kills", short: 4) / 2)
+            var number = 0
+            while kills < wanted {
+                number += 1
+                let output = "killed-\(number)"
+                let command = run.command(output, settings: Self.settings).dropFirst(2)
+                let job = try Job(
+                    [repositoryFolder + "/launch/run", "-n", "2", "--pause", "0", "--restarts", "1000"] + command,
+                    log: run.path("log"), environment: ["SMD": product("smd")])
+                while kills < wanted, job.isRunning {
+                    kills += try killSomething(of: job, run, output, &random) ? 1 : 0
+                }
+                #expect(job.end(within: 120) == 0, "seed \(Torture.seed), after \(kills) kills: \(job.output)")
+                try expectWhole(run, output, "seed \(Torture.seed), after \(kills) kills")
+            }
+        }
+    }
+
+    /// Kills a random rank, or mpirun, at a random instant, and waits until all processes of that start are gone: mpirun
+    /// must end by itself, and no rank may outlive it.
+    ///
+    /// - Returns: false when the job ended before.
+    private func killSomething(
+        of job: Job, _ run: Run, _ output: String, _ random: inout SeededRandom
+    ) throws -> Bool {
+        let begin = try run.newestStep(output)
+        let instant = Instant.allCases.randomElement(using: &random) ?? .step
+        let victimNumber = Int.random(in: 0..<8, using: &random)
+        let (steps, milliseconds) = (Int.random(in: 1...30, using: &random), Int.random(in: 0..<20, using: &random))
+        let context = "seed \(Torture.seed), \(instant), \(output) from step \(begin)"
+        guard waitUntil(60, { !job.isRunning || job.mpirun != nil }), let mpirun = job.mpirun else { return false }
+        switch instant {
+        case .start: usleep(UInt32(steps * 20_000))
+        case .step: try waitUntil(60) { try !isAlive(mpirun) || run.newestStep(output) >= begin + steps }
+        case .save:
+            waitUntil(60) { !isAlive(mpirun) || isSaving(run, output) }
+        case .end: try waitUntil(60) { try !isAlive(mpirun) || run.newestStep(output) >= Self.steps - 2 }
+        }
+        if instant != .save { usleep(UInt32(milliseconds * 1_000)) }
+        let ranks = job.ranks
+        let victim = victimNumber == 0 || ranks.isEmpty ? mpirun : ranks[victimNumber % ranks.count]
+        guard isAlive(mpirun), kill(victim, SIGKILL) == 0 else { return false }
+        #expect(waitUntil(30) { !isAlive(mpirun) }, "mpirun goes on without \(victim): \(context)")
+        #expect(waitUntil(30) { !ranks.contains(where: isAlive) }, "ranks outlive mpirun: \(context)")
+        return true
+    }
+
+    private func isSaving(_ run: Run, _ output: String) -> Bool {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: run.path(output) + "/checkpoints")) ?? []
+        return names.contains { $0.contains(".tmp-") }
+    }
+
+    private func expectWhole(_ run: Run, _ output: String, _ context: String) throws {
+        try expectSameState(run, "whole", output, step: Self.steps)
+        for column in ["step", "loss", "gradient_norm"] {
+            let (whole, killed) = (try run.column(column, "whole"), try run.column(column, output))
+            #expect(whole.count == Self.steps && whole == killed, "\(column): \(context)")
+        }
+    }
+}
+
+/// Random choices that a seed repeats (SplitMix64).
+struct SeededRandom: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        return value ^ (value >> 31)
+    }
+}
