@@ -9,13 +9,13 @@ extension MPICommunicator {
         if values.count <= maximumCount {
             let counts = parts.map { Int32($0.count) }
             let offsets = parts.map { Int32($0.lowerBound) }
-            return try check("MPI_Allgatherv", cmpi_all_gather_float(base, counts, offsets))
+            return try waiting("MPI_Allgatherv", cmpi_all_gather_float(base, counts, offsets))
         }
         // Offsets are C ints too: part by part then.
         for (owner, part) in parts.enumerated() {
             let bytes = UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(rebasing: values[part]))
             try forEachChunk(of: bytes.bindMemory(to: UInt8.self)) {
-                try check("MPI_Bcast", cmpi_broadcast($0, $1, Int32(owner)))
+                try waiting("MPI_Bcast", cmpi_broadcast($0, $1, Int32(owner)))
             }
         }
     }
@@ -28,9 +28,9 @@ extension MPICommunicator {
         try move(part, parts, whole, root: root) { mine, theirs in
             _ = theirs.update(fromContentsOf: mine)
         } away: { mine in
-            try forEachChunk(of: mine) { try check("MPI_Send", cmpi_send_float($0, $1, Int32(root))) }
+            try forEachChunk(of: mine) { try waiting("MPI_Send", cmpi_send_float($0, $1, Int32(root))) }
         } other: { owner, theirs in
-            try forEachChunk(of: theirs) { try check("MPI_Recv", cmpi_receive_float($0, $1, Int32(owner))) }
+            try forEachChunk(of: theirs) { try waiting("MPI_Recv", cmpi_receive_float($0, $1, Int32(owner))) }
         }
     }
 
@@ -42,9 +42,9 @@ extension MPICommunicator {
         try move(part, parts, whole, root: root) { mine, theirs in
             _ = mine.update(fromContentsOf: theirs)
         } away: { mine in
-            try forEachChunk(of: mine) { try check("MPI_Recv", cmpi_receive_float($0, $1, Int32(root))) }
+            try forEachChunk(of: mine) { try waiting("MPI_Recv", cmpi_receive_float($0, $1, Int32(root))) }
         } other: { owner, theirs in
-            try forEachChunk(of: theirs) { try check("MPI_Send", cmpi_send_float($0, $1, Int32(owner))) }
+            try forEachChunk(of: theirs) { try waiting("MPI_Send", cmpi_send_float($0, $1, Int32(owner))) }
         }
     }
 

@@ -40,7 +40,7 @@ public final class MPICommunicator: Communicator {
                 host: localHostName())
         }
         var threadLevel: Int32 = 0
-        try check("MPI_Init_thread", cmpi_initialize(&threadLevel))
+        try check("MPI_Init_thread", Watchdog.waiting { cmpi_initialize(&threadLevel) })
         guard threadLevel >= 1 else {
             throw CommunicationError(
                 call: "MPI_Init_thread",
@@ -64,19 +64,19 @@ public final class MPICommunicator: Communicator {
 
     /// Waits until every rank has called it.
     public func barrier() throws {
-        try check("MPI_Barrier", cmpi_barrier())
+        try waiting("MPI_Barrier", cmpi_barrier())
     }
 
     /// Element-wise sum over ranks, in place. All ranks bring the same count.
     public func sum(_ values: UnsafeMutableBufferPointer<Float>) throws {
-        try forEachChunk(of: values) { try check("MPI_Allreduce", cmpi_sum_float($0, $1)) }
+        try forEachChunk(of: values) { try waiting("MPI_Allreduce", cmpi_sum_float($0, $1)) }
     }
 
     /// Element-wise sum over ranks. All ranks bring the same count.
     public func sum(_ values: [Double]) throws -> [Double] {
         var values = values
         try values.withUnsafeMutableBufferPointer { buffer in
-            try forEachChunk(of: buffer) { try check("MPI_Allreduce", cmpi_sum_double($0, $1)) }
+            try forEachChunk(of: buffer) { try waiting("MPI_Allreduce", cmpi_sum_double($0, $1)) }
         }
         return values
     }
@@ -85,7 +85,7 @@ public final class MPICommunicator: Communicator {
     public func maximum(_ values: [Double]) throws -> [Double] {
         var values = values
         try values.withUnsafeMutableBufferPointer { buffer in
-            try forEachChunk(of: buffer) { try check("MPI_Allreduce", cmpi_maximum_double($0, $1)) }
+            try forEachChunk(of: buffer) { try waiting("MPI_Allreduce", cmpi_maximum_double($0, $1)) }
         }
         return values
     }
@@ -122,13 +122,12 @@ public final class MPICommunicator: Communicator {
     public func broadcast(_ bytes: [UInt8], from root: Int) throws -> [UInt8] {
         precondition((0..<size).contains(root), "broadcast from rank \(root) of \(size)")
         var count = Int64(bytes.count)
-        let status = withUnsafeMutableBytes(of: &count) {
-            cmpi_broadcast($0.baseAddress, Int32($0.count), Int32(root))
+        try withUnsafeMutableBytes(of: &count) {
+            try waiting("MPI_Bcast", cmpi_broadcast($0.baseAddress, Int32($0.count), Int32(root)))
         }
-        try check("MPI_Bcast", status)
         var data = rank == root ? bytes : [UInt8](repeating: 0, count: Int(count))
         try data.withUnsafeMutableBufferPointer { buffer in
-            try forEachChunk(of: buffer) { try check("MPI_Bcast", cmpi_broadcast($0, $1, Int32(root))) }
+            try forEachChunk(of: buffer) { try waiting("MPI_Bcast", cmpi_broadcast($0, $1, Int32(root))) }
         }
         return data
     }
@@ -136,7 +135,7 @@ public final class MPICommunicator: Communicator {
     /// Every rank's bytes, by rank, on every rank. Ranks may bring different lengths.
     public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] {
         var sizes = [Int64](repeating: 0, count: size)
-        try check("MPI_Allgather", cmpi_gather_sizes(Int64(bytes.count), &sizes))
+        try waiting("MPI_Allgather", cmpi_gather_sizes(Int64(bytes.count), &sizes))
         var gathered = sizes.map { size in
             var part: [UInt8] = []
             part.reserveCapacity(Int(size))
@@ -152,12 +151,13 @@ public final class MPICommunicator: Communicator {
             let total = Int(offsets[size - 1] + counts[size - 1])
             var round = [UInt8](repeating: 0, count: total)
             let mine = bytes[min(start, bytes.count)..<min(start + roundCount, bytes.count)]
-            let status = mine.withUnsafeBufferPointer { part in
-                round.withUnsafeMutableBufferPointer {
-                    cmpi_gather_bytes(part.baseAddress, Int32(part.count), $0.baseAddress, counts, offsets)
+            try mine.withUnsafeBufferPointer { part in
+                try round.withUnsafeMutableBufferPointer { whole in
+                    try waiting(
+                        "MPI_Allgatherv",
+                        cmpi_gather_bytes(part.baseAddress, Int32(part.count), whole.baseAddress, counts, offsets))
                 }
             }
-            try check("MPI_Allgatherv", status)
             for other in 0..<size {
                 let offset = Int(offsets[other])
                 gathered[other].append(contentsOf: round[offset..<offset + Int(counts[other])])
@@ -175,8 +175,10 @@ public final class MPICommunicator: Communicator {
 
     /// Waits for what is under way and leaves MPI. Collective. Nothing may be called afterwards.
     public func finalize() throws {
+        Watchdog.enter(.end)
         for slot in requests.indices { try complete(slot) }
-        try check("MPI_Finalize", cmpi_finalize())
+        try waiting("MPI_Finalize", cmpi_finalize())
+        Watchdog.leave()
     }
 
     // MARK: - Sums under way
@@ -186,13 +188,18 @@ public final class MPICommunicator: Communicator {
 
     /// Blocks until the sum of `slot` is complete.
     fileprivate func complete(_ slot: Int) throws {
-        try check("MPI_Wait", cmpi_wait(&requests[slot]))
+        try waiting("MPI_Wait", cmpi_wait(&requests[slot]))
     }
 
     /// Gives slots back whose sums are complete and waited for.
     fileprivate func release(_ slots: [Int]) { freeSlots.append(contentsOf: slots) }
 
     // MARK: - Helpers
+
+    /// Makes a call that waits for other ranks.
+    func waiting(_ call: String, _ status: @autoclosure () -> Int32) throws {
+        try check(call, Watchdog.waiting(status))
+    }
 
     /// The one funnel from statuses to errors.
     func check(_ call: String, _ status: Int32) throws {
@@ -240,6 +247,13 @@ private final class MPIPendingSum: PendingSum {
         communicator.release(slots)
         slots = []
     }
+}
+
+/// Ends all ranks with `code` if MPI can; from any thread, while others may be in MPI.
+func abortMPI(code: Int32) {
+    var (started, finished): (Int32, Int32) = (0, 0)
+    guard cmpi_initialized(&started) == 0, cmpi_finalized(&finished) == 0, started != 0, finished == 0 else { return }
+    _ = cmpi_abort(code)
 }
 
 /// MPI's text for `status`.

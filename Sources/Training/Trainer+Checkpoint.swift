@@ -115,6 +115,7 @@ extension Trainer {
     /// - Parameter required: whether the run must fail when the checkpoint cannot be written; otherwise it goes on and
     ///   says so.
     func saveCheckpoint(required: Bool) throws {
+        Watchdog.enter(.checkpoint, step: step)
         let checkpoint = try checkpoint()
         try communicator.together("saving a checkpoint") {
             guard let checkpoint else { return }

@@ -14,6 +14,7 @@ extension Trainer {
         let isPoints = configuration.model.size == 1
         let count = isPoints ? max(configuration.previewCount, 2000) : configuration.previewCount
         guard count > 0 else { return true }
+        Watchdog.enter(.preview, step: step)
         for (kind, arena) in [("raw", state.parameters), ("ema", state.ema)] {
             let generator = try generator()
             if let shards, kind == "ema" {
@@ -27,7 +28,10 @@ extension Trainer {
                 samples = try untilStopped(signals, evaluations: evaluations(of: count, generator)) { look in
                     try generator.samples(
                         mine, seed: configuration.seed, sampler: Sampler(configuration.diffusion),
-                        progress: { _, _ in try look() })
+                        progress: { _, _ in
+                            Watchdog.beat()
+                            try look()
+                        })
                 }
             } catch is Stopped {
                 if communicator.rank == 0 { observer.say("gave up the preview of step \(step): asked to stop") }

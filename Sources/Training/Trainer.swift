@@ -160,8 +160,10 @@ public final class Trainer {
         try computeGradients(probing: probes)
         clock.attribute(workers.reduce(0) { $0 + $1.secondsData } / Double(workers.count), to: .data)
         clock.begin(.communication)
+        Watchdog.enter(.allReduce, step: step + 1)
         try reduction.finish()
         clock.begin(.optimizer)
+        Watchdog.enter(.update, step: step + 1)
         let update = try state.update(
             step: step + 1, learningRate: configuration.learningRate, configuration.optimizer, configuration.ema,
             on: workers[0].backend, over: team)
@@ -172,6 +174,7 @@ public final class Trainer {
         }
         try parametersChanged()
 
+        Watchdog.enter(.allReduce, step: step + 1)
         // One exchange: the loss, who wants to stop, and where everybody's time went.
         clock.begin(.communication)
         let communicated = clock[.communication]

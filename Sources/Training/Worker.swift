@@ -1,4 +1,5 @@
 import CPUBackend
+import Communication
 import Configuration
 import Foundation
 import ImageData
@@ -77,8 +78,10 @@ final class Worker {
         let clock = ContinuousClock()
         for (number, start) in starts.enumerated() {
             let began = clock.now
+            Watchdog.enter(.data, step: step + 1)
             let batch = try source.microBatch(start..<start + microBatchSize)
             secondsData += (clock.now - began).seconds
+            Watchdog.enter(.forward, step: step + 1)
             if number == 0, let probeKey { etaVariance = try variance(batch, step: step, key: probeKey) }
             let selfCondition = try estimateForSelfConditioning(batch, step: step)
             executor.write("x", batch.task.xt)

@@ -2,11 +2,31 @@ import ArgumentParser
 import Communication
 import Foundation
 
+/// How long a job waits before it ends itself.
+struct DeadlineOption: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Seconds after which a job that makes no progress ends with status 75, naming the rank; 0: never.",
+            valueName: "seconds"))
+    var deadline = Watchdog.usualDeadline
+
+    func validate() throws {
+        guard deadline == 0 || (1...1e6).contains(deadline) else {
+            throw ValidationError("--deadline is \(deadline); it must be 0 (never) or in 1 ... 1000000 seconds")
+        }
+    }
+}
+
 /// Runs a command's work on all ranks of its job. With several ranks an error is told by one of them and ends them
 /// all; alone it goes the way of any other command's error.
-func onAllRanks(_ body: (any Communicator) throws -> Void) throws {
+///
+/// - Parameter deadline: seconds without progress after which the watchdog ends the job; 0: never.
+func onAllRanks(deadline: Double = Watchdog.usualDeadline, _ body: (any Communicator) throws -> Void) throws {
+    if deadline > 0 { Watchdog.start(deadline: deadline, program: "smd") }
     let communicator = try openCommunicator()
     do {
+        try Watchdog.join(communicator)
+        Watchdog.enter(.preparation)
         try body(communicator)
     } catch {
         guard communicator.size > 1 else { throw error }

@@ -52,6 +52,8 @@ struct SampleCommand: ParsableCommand {
     @Option(help: "Most samples computed at a time on each rank.")
     var batch = 32
 
+    @OptionGroup var watchdog: DeadlineOption
+
     @Flag(help: "Write over existing files.")
     var overwrite = false
 
@@ -63,7 +65,7 @@ struct SampleCommand: ParsableCommand {
     }
 
     func run() throws {
-        try onAllRanks { communicator in
+        try onAllRanks(deadline: watchdog.deadline) { communicator in
             let job = try communicator.together("reading the checkpoint") {
                 let job = try SamplingJob(checkpoint, weights)
                 return job
@@ -78,9 +80,11 @@ struct SampleCommand: ParsableCommand {
             }
             let progress = DatasetProgress("sampling", unit: "network evaluations")
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
+            Watchdog.enter(.sampling)
             let (samples, sampleSize) = try communicator.together("sampling") {
                 let generator = try job.generator(batch: SampleGenerator.batch(for: mine.count, atMost: batch))
                 let samples = try generator.samples(mine, seed: seed, sampler: Sampler(diffusion)) { done, all in
+                    Watchdog.beat()
                     try endingAllRanks(communicator) {
                         try communicator.rank == 0 ? progress.update(done, all) : progress.stopIfAsked(done, all)
                     }

@@ -45,6 +45,8 @@ struct TrainCommand: ParsableCommand {
             valueName: "hours"))
     var maxHours: Double?
 
+    @OptionGroup var watchdog: DeadlineOption
+
     @Flag(help: "Print the resolved configuration as JSON and stop.")
     var dryRun = false
 
@@ -59,7 +61,7 @@ struct TrainCommand: ParsableCommand {
 
     func run() throws {
         let signals = StopSignals(deadline: maxHours.map { .now + .seconds($0 * 3600) })
-        try onAllRanks { communicator in
+        try onAllRanks(deadline: watchdog.deadline) { communicator in
             let configuration = try communicator.together("reading the configuration") {
                 try RunConfiguration.load(fileOrPreset: config, overrides)
             }

@@ -9,12 +9,14 @@ import Foundation
 ///     rank-program lonely-error RANK              RANK throws an error the others do not know of
 ///     rank-program disagree RANK                  RANK was started with another configuration
 ///     rank-program where                          prints rank, size, kind of group and placement
+///     rank-program watched ...                    works under a watchdog; see `WatchedWork`
 ///     rank-program sleep                          never ends
 @main
 struct RankProgram {
     static func main() throws {
         let arguments = Array(CommandLine.arguments.dropFirst())
         let numbers = arguments.dropFirst().compactMap { Int($0) }
+        if arguments.first == "watched" { return try WatchedWork(Array(arguments.dropFirst())).run() }
         if arguments.first == "collectives", let maximumCount = numbers.first {
             return try Collectives(group: MPICommunicator(maximumCount: maximumCount)).run()
         }
