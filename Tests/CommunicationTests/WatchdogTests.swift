@@ -23,7 +23,7 @@ struct WatchdogTests {
             (0..<ranks).flatMap { victim in Self.places.indices.map { (ranks: ranks, victim: victim, place: $0) } }
         }
         // All 84 in a long run, some of them in a short one.
-        for (ranks, victim, place) in all.shuffled(using: &random).prefix(Torture.amount("stops", short: 3)) {
+        for (ranks, victim, place) in all.shuffled(using: &random).prefix(Torture.amount("stops", short: 2)) {
             try expectEnd(
                 ranks, victim, "stop", Self.places[place].place, "no sign of life", in: Self.places[place].name)
         }
