@@ -6,21 +6,21 @@ public struct StopSignals: Sendable {
     private nonisolated(unsafe) static var received: sig_atomic_t = 0
     private let deadline: ContinuousClock.Instant?
 
-    /// Installs the handlers. A launcher may have left the signals blocked; they are let through.
+    /// Installs the handlers, then lets the signals through: a launcher may have left them blocked.
     ///
     /// - Parameter deadline: when the time is up, if ever.
     public init(deadline: ContinuousClock.Instant? = nil) {
         self.deadline = deadline
         var signals = sigset_t()
         sigemptyset(&signals)
-        for number in [SIGINT, SIGTERM, SIGUSR1] { sigaddset(&signals, number) }
-        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
         for number in [SIGINT, SIGTERM, SIGUSR1] {
+            sigaddset(&signals, number)
             signal(number) { number in
                 StopSignals.received = sig_atomic_t(number)
                 if number == SIGINT { signal(SIGINT, SIG_DFL) }
             }
         }
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     }
 
     /// Why to stop, in words; nil while there is no reason.

@@ -65,6 +65,7 @@ struct SampleCommand: ParsableCommand {
     }
 
     func run() throws {
+        let progress = DatasetProgress("sampling", unit: "network evaluations")
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let job = try communicator.together("reading the checkpoint") {
                 let job = try SamplingJob(checkpoint, weights)
@@ -78,7 +79,6 @@ struct SampleCommand: ParsableCommand {
                 try diffusion.validate()
                 if communicator.rank == 0 { try refuseExisting() }
             }
-            let progress = DatasetProgress("sampling", unit: "network evaluations")
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
             Watchdog.enter(.sampling)
             let (samples, sampleSize) = try communicator.together("sampling") {

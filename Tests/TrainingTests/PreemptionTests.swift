@@ -77,8 +77,8 @@ import Testing
             ]
             let log = run.path("run/log")
             let job = try Job(ranks == 1 ? command : ["mpirun", "-n", "\(ranks)"] + command, log: log)
-            #expect(waitUntil(60) { job.ranks.count == ranks })
-            usleep(1_000_000)
+            #expect(waitUntil(60) { job.ranks.count == ranks && job.ranks.allSatisfy { catches($0, SIGTERM) } })
+            usleep(300_000)
             kill(try #require(job.ranks.last), SIGTERM)
             #expect(job.end(within: 30) == 75, "\(job.output)")
             #expect(job.output.contains("smd: error: SIGTERM: stopped sampling at "), "\(job.output)")
