@@ -9,7 +9,8 @@ public enum DurableFile {
     ///
     /// - Throws: `HDF5Error` where it is missing, a folder, or cannot be read.
     public static func read(_ path: String) throws -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // A pipe in its place must not be waited for.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
             if errno == ENOENT { throw HDF5Error("\(path) does not exist") }
             throw failure("open", path)

@@ -12,11 +12,16 @@ public final class HDF5File {
     /// The path, or the name given for one in memory.
     public var name: String { handle.name }
 
+    /// Bytes of the file that was opened, as they are now; `nil` for one that this process writes.
+    public var byteCount: Int? { handle.byteCount }
+
     private let userBlockBytes: Int
 
-    private init(id: chdf5_id, name: String, userBlockBytes: Int = 0) throws {
+    private init(
+        id: chdf5_id, name: String, userBlockBytes: Int = 0, measure: @escaping () -> Int? = { nil }
+    ) throws {
         self.userBlockBytes = userBlockBytes
-        handle = FileHandle(id: id, name: name)
+        handle = FileHandle(id: id, name: name, measure: measure)
         root = try HDF5Group(parent: id, file: handle, path: "/", full: "/")
     }
 
@@ -28,7 +33,7 @@ public final class HDF5File {
         if let problem = FileDiagnosis.problem(path) { throw HDF5Error(problem) }
         var id: chdf5_id = 0
         guard chdf5_file_open(path, 0, &id) == 0 else { throw FileDiagnosis.explain(path, reason: lastReason()) }
-        return try HDF5File(id: id, name: path)
+        return try HDF5File(id: id, name: path, measure: { FileDiagnosis.bytes(path) })
     }
 
     /// Opens bytes that are already in memory, for reading.
@@ -39,7 +44,8 @@ public final class HDF5File {
         var id: chdf5_id = 0
         let status = image.withUnsafeBytes { chdf5_file_open_image($0.baseAddress, $0.count, &id) }
         guard status == 0 else { throw FileDiagnosis.explain(name, reason: lastReason()) }
-        return try HDF5File(id: id, name: name)
+        let count = image.count
+        return try HDF5File(id: id, name: name, measure: { count })
     }
 
     /// Creates a file for writing, in the earliest format that serves.
@@ -116,7 +122,9 @@ public final class HDF5File {
             var failure = FileDiagnosis.problem(path).map { HDF5Error($0) }
             var id: chdf5_id = 0
             if failure == nil {
-                if chdf5_file_open(path, 1, &id) == 0 { return try HDF5File(id: id, name: path) }
+                if chdf5_file_open(path, 1, &id) == 0 {
+                    return try HDF5File(id: id, name: path, measure: { FileDiagnosis.bytes(path) })
+                }
                 failure = FileDiagnosis.explain(path, reason: lastReason())
             }
             guard FileDiagnosis.exists(path), let milliseconds = pauses.popFirst() else {

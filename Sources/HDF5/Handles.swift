@@ -6,10 +6,25 @@ final class FileHandle {
     /// How messages name the file: its path.
     let name: String
     private(set) var isOpen = true
+    private let measure: () -> Int?
 
-    init(id: chdf5_id, name: String) {
+    /// - Parameter measure: bytes of the file as they are now; `nil` for one that this process writes.
+    init(id: chdf5_id, name: String, measure: @escaping () -> Int?) {
         self.id = id
         self.name = name
+        self.measure = measure
+    }
+
+    var byteCount: Int? { measure() }
+
+    /// Throws where something claims to be larger than what the whole file could hold: `bytes` is only a number that
+    /// the file states, and nothing may be allocated for it before. Deflate shrinks at most 1032 to 1.
+    func checkPlausible(bytes: UInt64, stored: UInt64 = .max, _ claim: @autoclosure () -> String) throws {
+        guard bytes > 16 << 20, let size = measure() else { return }
+        let room = min(stored, UInt64(max(size, 0)))
+        if bytes / 1100 > room {
+            throw HDF5Error("\(claim()), which \(room) bytes cannot hold: the file is damaged, or meant to do harm")
+        }
     }
 
     /// The funnel for calls on an open file. After the system has refused a write, libhdf5 1.10 crashes when the file

@@ -73,18 +73,24 @@ extension Checkpoint {
         for name in try root.attributeNames() where !Self.reservedAttributes.contains(name) {
             attributes[name] = try root.attribute(name)
         }
+        // Tensors are stored as they are: together they cannot be larger than the file, however many names lead to one.
+        var room = file.byteCount ?? 0
         for (group, tensors) in Self.places {
-            self[keyPath: tensors] = try Self.tensors(in: root.group(group), path: path)
+            self[keyPath: tensors] = try Self.tensors(in: root.group(group), path: path, room: &room)
         }
         try requireAgreement(path: path)
         try file.close()
     }
 
-    private static func tensors(in group: HDF5Group, path: String) throws -> [NamedTensor] {
+    private static func tensors(in group: HDF5Group, path: String, room: inout Int) throws -> [NamedTensor] {
         try group.names().map { name in
             let dataset = try group.dataset(name)
             guard dataset.elementType == .float32 else {
                 throw StorageError("\(dataset.path) in \(path) holds \(dataset.elementType), not float32")
+            }
+            room -= dataset.count * MemoryLayout<Float>.stride
+            guard room >= 0 else {
+                throw StorageError("\(path) claims more tensors than fit into it, beginning with \(dataset.path)")
             }
             return NamedTensor(name: name, shape: dataset.shape, values: try dataset.read(as: Float.self))
         }

@@ -48,6 +48,7 @@ struct MetricsCommand: ParsableCommand {
             var isFolder: ObjCBool = false
             let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
             let file = exists && isFolder.boolValue ? path + "/metrics.h5" : path
+            try FileTrial.run(.metrics, file)
             var table = try MetricsTable.read(file)
             if let columns {
                 let names = columns.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
