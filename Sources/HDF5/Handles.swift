@@ -6,10 +6,13 @@ final class FileHandle {
     /// How messages name the file: its path.
     let name: String
     private(set) var isOpen = true
+    /// The bytes that the file is read from, where they are in memory.
+    private let image: FileBytes?
 
-    init(id: chdf5_id, name: String) {
+    init(id: chdf5_id, name: String, image: FileBytes? = nil) {
         self.id = id
         self.name = name
+        self.image = image
     }
 
     /// The funnel for calls on an open file. After the system has refused a write, libhdf5 1.10 crashes when the file
@@ -30,6 +33,8 @@ final class FileHandle {
         defer { isOpen = false }
         try check(chdf5_file_close(id), "cannot close \(name)")
     }
+
+    func abandon() { isOpen = false }
 
     deinit {
         try? close()

@@ -16,8 +16,7 @@ struct RunFolder {
 
     /// True when a run has left files here.
     func holdsRun() throws -> Bool {
-        let exists = FileManager.default.fileExists(atPath: metrics)
-        return try exists || !checkpoints.steps().isEmpty
+        try MetricsWriter.exists(metrics) || !checkpoints.steps().isEmpty
     }
 
     /// Makes the folders and tries whether they can be written to.

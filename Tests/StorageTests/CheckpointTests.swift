@@ -154,27 +154,27 @@ extension FileHandle {
             let checkpoints = CheckpointFolder(path: folder + "/run/checkpoints")
             #expect(try checkpoints.newestVerified { _ in } == nil)
             for step in [100, 200, 300, 400] {
-                let path = try checkpoints.save(smallCheckpoint(step: step), keepLast: 2)
+                let path = try checkpoints.save(smallCheckpoint(step: step), keep: Retention(last: 2)).path
                 #expect(path == folder + "/run/checkpoints/step-00000\(step).h5")
             }
             #expect(try checkpoints.steps() == [300, 400])
-            _ = try checkpoints.save(smallCheckpoint(step: 500), keepLast: 0)
+            _ = try checkpoints.save(smallCheckpoint(step: 500), keep: Retention(last: 0))
             #expect(try checkpoints.steps() == [300, 400, 500])
-            #expect(try checkpoints.newestVerified { Issue.record("\($0)") }?.checkpoint.step == 500)
+            #expect(try checkpoints.newestVerified { Issue.record("\($0)") }?.header.step == 500)
         }
     }
 
     @Test func damagedOnesAreReportedAndSkipped() throws {
         try withTemporaryDirectory { folder in
             let checkpoints = CheckpointFolder(path: folder)
-            for step in [1, 2, 3] { _ = try checkpoints.save(smallCheckpoint(step: step), keepLast: 0) }
+            for step in [1, 2, 3] { _ = try checkpoints.save(smallCheckpoint(step: step), keep: Retention(last: 0)) }
             var damaged = try bytes(checkpoints.path(step: 3))
             damaged[damaged.count - 1] ^= 0x80
             try write(damaged, checkpoints.path(step: 3))
             try write(try bytes(checkpoints.path(step: 1)), checkpoints.path(step: 4))
             var reports: [String] = []
             let newest = try checkpoints.newestVerified { reports.append($0) }
-            #expect(newest?.checkpoint.step == 2 && newest?.path == checkpoints.path(step: 2))
+            #expect(newest?.header.step == 2 && newest?.path == checkpoints.path(step: 2))
             #expect(reports.count == 2)
             #expect(reports[0].contains("step-00000004.h5 holds step 1"))
             #expect(reports[1].contains("step-00000003.h5 is damaged"))
@@ -185,7 +185,7 @@ extension FileHandle {
         try withTemporaryDirectory { folder in
             let checkpoints = CheckpointFolder(path: folder)
             for step in [10, 20, 30, 15] {
-                _ = try checkpoints.save(smallCheckpoint(step: step), keepLast: step == 15 ? 1 : 0)
+                _ = try checkpoints.save(smallCheckpoint(step: step), keep: Retention(last: step == 15 ? 1 : 0))
             }
             #expect(try checkpoints.steps() == [15, 20, 30])
         }
@@ -200,7 +200,7 @@ extension FileHandle {
             let descriptor = open(alive, O_RDWR | O_CREAT, 0o600)
             defer { close(descriptor) }
             #expect(flock(descriptor, LOCK_EX) == 0)
-            _ = try checkpoints.save(smallCheckpoint(step: 5), keepLast: 1)
+            _ = try checkpoints.save(smallCheckpoint(step: 5), keep: Retention(last: 1))
             #expect(
                 try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
                     == ["notes.tmp-abc", "step-00000002.h5.tmp-def", "step-00000005.h5"])
