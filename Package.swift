@@ -121,10 +121,10 @@ let package = Package(
             name: "CommandTests", dependencies: ["smd", "Configuration", "Storage", "TestSupport"],
             swiftSettings: strict),
         .executableTarget(
-            name: "storage-program", dependencies: ["Storage"], path: "Tests/StorageProgram",
+            name: "storage-program", dependencies: ["Storage", "HDF5"], path: "Tests/StorageProgram",
             swiftSettings: strict),
         .testTarget(
-            name: "StorageTests", dependencies: ["Storage", "HDF5", "TestSupport", "storage-program"],
+            name: "StorageTests", dependencies: ["Storage", "HDF5", "Philox", "TestSupport", "storage-program"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

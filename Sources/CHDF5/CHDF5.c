@@ -189,7 +189,9 @@ int chdf5_file_create(const char *path, int overwrite, chdf5_id *out) {
 int chdf5_file_create_swmr(const char *path, chdf5_id *out) {
     chdf5_enter();
     hid_t access = access_properties(1);
-    return chdf5_leave(create_with(path, H5F_ACC_EXCL, 0, access, access >= 0, out));
+    // Chunks that are full are not needed again: without this every data set would keep a mebibyte of them.
+    int ready = access >= 0 && H5Pset_cache(access, 0, 521, 1 << 16, 1.0) >= 0;
+    return chdf5_leave(create_with(path, H5F_ACC_EXCL, 0, access, ready, out));
 }
 
 // Memory of a file in memory: on huge pages where the system has them, because copying a large state into it would

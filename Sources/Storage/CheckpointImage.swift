@@ -57,8 +57,8 @@ public final class CheckpointImage {
         try Self.describe(header, in: file.root)
     }
 
-    /// Slightly more than the size of the file: so it grows once, and memory is not moved.
-    static func expectedBytes(_ header: Checkpoint, elements: Int, tensors: Int) -> Int {
+    /// Slightly more than the file will have: its memory then grows once, and is not moved.
+    public static func expectedBytes(_ header: Checkpoint, elements: Int, tensors: Int) -> Int {
         elements * MemoryLayout<Float>.stride + 768 * tensors + header.config.utf8.count + 32 << 10
     }
 

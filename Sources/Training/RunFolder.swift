@@ -23,6 +23,8 @@ struct RunFolder {
     ///
     /// - Throws: ``TrainingError`` that names the folder and the reason.
     func prepare() throws {
+        // A limit on the size of files is then an error of a write, not the end of the process.
+        signal(SIGXFSZ, SIG_IGN)
         for folder in [path, path + "/checkpoints", path + "/previews"] {
             try make(folder)
             let probe = folder + "/.writable-\(getpid())"
