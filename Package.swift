@@ -121,14 +121,14 @@ let package = Package(
             name: "CommandTests", dependencies: ["smd", "Configuration", "Storage", "TestSupport"],
             swiftSettings: strict),
         .executableTarget(
-            name: "storage-program", dependencies: ["Storage"], path: "Tests/StorageProgram",
+            name: "storage-program", dependencies: ["Storage", "HDF5"], path: "Tests/StorageProgram",
             swiftSettings: strict),
         .target(
             name: "FuzzTargets", dependencies: ["Configuration", "HDF5", "ImageData", "Storage"],
             path: "Tests/FuzzTargets", swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "StorageTests", dependencies: ["Storage", "HDF5", "TestSupport", "storage-program"],
+            name: "StorageTests", dependencies: ["Storage", "HDF5", "Philox", "TestSupport", "storage-program"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

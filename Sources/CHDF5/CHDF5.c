@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 // Errors
 
@@ -128,31 +129,26 @@ static const char *name_in_memory(void) {
     return name;
 }
 
-// libhdf5 would copy an image into the property list, then into the driver. These callbacks make the property list
-// point at the caller's bytes, which outlive it, so that only the driver's copy is made.
-
-static int is_property_list(H5FD_file_image_op_t operation) {
-    return operation == H5FD_FILE_IMAGE_OP_PROPERTY_LIST_SET || operation == H5FD_FILE_IMAGE_OP_PROPERTY_LIST_COPY ||
-           operation == H5FD_FILE_IMAGE_OP_PROPERTY_LIST_GET || operation == H5FD_FILE_IMAGE_OP_PROPERTY_LIST_CLOSE;
-}
+// libhdf5 would copy an image into the property list, then into the driver. These callbacks make both use the caller's
+// bytes, which outlive them; nobody writes to them, for the file is opened for reading.
 
 static void *image_malloc(size_t bytes, H5FD_file_image_op_t operation, void *image) {
-    return is_property_list(operation) ? image : malloc(bytes);
+    (void)bytes, (void)operation;
+    return image;
 }
 
 static void *image_memcpy(void *to, const void *from, size_t bytes, H5FD_file_image_op_t operation, void *image) {
-    (void)image;
-    return is_property_list(operation) ? to : memcpy(to, from, bytes);
+    (void)from, (void)bytes, (void)operation, (void)image;
+    return to;
 }
 
 static void *image_realloc(void *memory, size_t bytes, H5FD_file_image_op_t operation, void *image) {
-    (void)image;
-    return is_property_list(operation) ? NULL : realloc(memory, bytes);
+    (void)memory, (void)bytes, (void)operation, (void)image;
+    return NULL;
 }
 
 static herr_t image_free(void *memory, H5FD_file_image_op_t operation, void *image) {
-    (void)image;
-    if (!is_property_list(operation)) free(memory);
+    (void)memory, (void)operation, (void)image;
     return 0;
 }
 
@@ -167,7 +163,7 @@ int chdf5_file_open_image(const void *image, size_t bytes, chdf5_id *out) {
     chdf5_enter();
     int status = 1;
     hid_t access = access_properties(0);
-    // libhdf5 takes the image through a pointer to non-const, and only copies from it.
+    // libhdf5 takes the image through a pointer to non-const, and only reads it.
     void *source = (void *)(uintptr_t)image;
     H5FD_file_image_callbacks_t callbacks = {image_malloc, image_memcpy, image_realloc, image_free,
                                              same_image,   keep_image,   source};
@@ -208,13 +204,49 @@ int chdf5_file_create(const char *path, int overwrite, chdf5_id *out) {
 int chdf5_file_create_swmr(const char *path, chdf5_id *out) {
     chdf5_enter();
     hid_t access = access_properties(1);
-    return chdf5_leave(create_with(path, H5F_ACC_EXCL, 0, access, access >= 0, out));
+    // Chunks that are full are not needed again: without this every data set would keep a mebibyte of them.
+    int ready = access >= 0 && H5Pset_cache(access, 0, 521, 1 << 16, 1.0) >= 0;
+    return chdf5_leave(create_with(path, H5F_ACC_EXCL, 0, access, ready, out));
 }
 
-int chdf5_file_create_core(size_t user_block, chdf5_id *out) {
+// Memory of a file in memory: on huge pages where the system has them, because copying a large state into it would
+// otherwise be mostly page faults. No image is ever given to these callbacks.
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+static void *core_malloc(size_t bytes, H5FD_file_image_op_t operation, void *context) {
+    (void)operation, (void)context;
+    if (bytes < HUGE_PAGE) return malloc(bytes);
+    void *memory = NULL;
+    if (posix_memalign(&memory, HUGE_PAGE, bytes)) return NULL;
+    madvise(memory, bytes, MADV_HUGEPAGE);
+    return memory;
+}
+
+static void *core_memcpy(void *to, const void *from, size_t bytes, H5FD_file_image_op_t operation, void *context) {
+    (void)operation, (void)context;
+    return memcpy(to, from, bytes);
+}
+
+static void *core_realloc(void *memory, size_t bytes, H5FD_file_image_op_t operation, void *context) {
+    if (memory) return realloc(memory, bytes);
+    return core_malloc(bytes, operation, context);
+}
+
+static herr_t core_free(void *memory, H5FD_file_image_op_t operation, void *context) {
+    (void)operation, (void)context;
+    free(memory);
+    return 0;
+}
+
+int chdf5_file_create_core(size_t user_block, size_t expected, chdf5_id *out) {
     chdf5_enter();
     hid_t access = access_properties(0);
-    int ready = access >= 0 && H5Pset_fapl_core(access, 1 << 20, 0) >= 0;
+    // The driver's memory grows by this much at a time.
+    size_t increment = expected > 1 << 16 ? expected : 1 << 16;
+    H5FD_file_image_callbacks_t callbacks = {core_malloc, core_memcpy, core_realloc, core_free, NULL, NULL, NULL};
+    int ready = access >= 0 && H5Pset_fapl_core(access, increment, 0) >= 0 &&
+                H5Pset_file_image_callbacks(access, &callbacks) >= 0;
     return chdf5_leave(create_with(name_in_memory(), H5F_ACC_TRUNC, user_block, access, ready, out));
 }
 
@@ -237,6 +269,27 @@ int chdf5_file_image(chdf5_id file, void *buffer, size_t bytes) {
     ssize_t written = H5Fget_file_image(file, buffer, bytes);
     if (written < 0) return chdf5_leave(chdf5_capture());
     if ((size_t)written != bytes) return chdf5_leave(chdf5_fail("the image has %zd bytes, not %zu", written, bytes));
+    return chdf5_leave(0);
+}
+
+int chdf5_file_core_memory(chdf5_id file, size_t user_block, void **memory, size_t *bytes) {
+    chdf5_enter();
+    // The driver's memory is complete, and does not move any more, once all metadata are in it.
+    if (H5Fflush(file, H5F_SCOPE_LOCAL) < 0) return chdf5_leave(chdf5_capture());
+    ssize_t after_block = H5Fget_file_image(file, NULL, 0);
+    void *place = NULL;
+    if (after_block < 0 || H5Fget_vfd_handle(file, H5P_DEFAULT, &place) < 0) return chdf5_leave(chdf5_capture());
+    if (!place || !*(void **)place) return chdf5_leave(chdf5_fail("the file is not in memory"));
+    *memory = *(void **)place;
+    *bytes = user_block + (size_t)after_block;
+    return chdf5_leave(0);
+}
+
+int chdf5_open_count(size_t *out) {
+    chdf5_enter();
+    ssize_t count = H5Fget_obj_count((hid_t)H5F_OBJ_ALL, H5F_OBJ_ALL);
+    if (count < 0) return chdf5_leave(chdf5_capture());
+    *out = (size_t)count;
     return chdf5_leave(0);
 }
 

@@ -12,7 +12,8 @@ extension RunConfiguration {
         try requireInteger("micro_batch_size", microBatchSize, in: 0...(1 << 20))
         try requireNumber("learning_rate", learningRate, above: 0, upTo: 10)
         for (key, value) in [
-            ("checkpoint_every", checkpointEvery), ("preview_every", previewEvery), ("log_every", logEvery),
+            ("checkpoint_every", checkpointEvery), ("keep_every", keepEvery), ("preview_every", previewEvery),
+            ("log_every", logEvery),
             ("eta_variance_every", etaVarianceEvery),
         ] {
             try requireInteger(key, value, in: 0...1_000_000_000)

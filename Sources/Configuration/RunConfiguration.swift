@@ -65,6 +65,8 @@ public struct RunConfiguration: Codable, Equatable, Sendable {
     public var checkpointEvery = 1000
     /// Newest checkpoints that are kept.
     public var keepCheckpoints = 3
+    /// Checkpoints of steps that are multiples of this are kept for ever; 0: none.
+    public var keepEvery = 0
     /// Steps between two sample grids; 0: none.
     public var previewEvery = 1000
     /// Images in one sample grid.
@@ -92,6 +94,7 @@ public struct RunConfiguration: Codable, Equatable, Sendable {
         case learningRate = "learning_rate"
         case checkpointEvery = "checkpoint_every"
         case keepCheckpoints = "keep_checkpoints"
+        case keepEvery = "keep_every"
         case previewEvery = "preview_every"
         case previewCount = "preview_count"
         case logEvery = "log_every"

@@ -8,44 +8,37 @@ public enum DurableFile {
     /// Reads a whole file.
     ///
     /// - Throws: `HDF5Error` where it is missing, a folder, or cannot be read.
-    public static func read(_ path: String) throws -> [UInt8] {
-        // A pipe in its place must not be waited for.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else {
-            if errno == ENOENT { throw HDF5Error("\(path) does not exist") }
-            throw failure("open", path)
-        }
+    public static func read(_ path: String) throws -> FileBytes {
+        let descriptor = try openForReading(path)
         defer { _ = close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure("look at", path) }
         guard status.st_mode & S_IFMT == S_IFREG else { throw HDF5Error("\(path) is not a regular file") }
         let size = Int(status.st_size)
-        return try [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
-            // A file that shrinks meanwhile ends early; the caller's check of the contents finds it.
-            filled = try readFully(descriptor, UnsafeMutableRawBufferPointer(buffer), at: 0, path)
-        }
+        // A file that shrinks meanwhile ends early; the caller's check of the contents finds it.
+        return try FileBytes(count: size, name: path) { try readFully(descriptor, $0, at: 0, path) }
     }
 
     /// Writes `bytes` under `path`, replacing what is there, in this order: a temporary file beside it, fsync, read
     /// again and compared, renamed, fsync of the folder. Same permissions as any new file.
     ///
     /// - Throws: `HDF5Error` where any of it fails; nothing of the attempt is then left, and an older file stays.
-    public static func write(_ bytes: [UInt8], to path: String) throws {
+    public static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws {
         var name = path + temporaryMark
         for _ in 0..<12 { name.append("0123456789abcdefghijklmnopqrstuvwxyz".randomElement() ?? "0") }
-        let descriptor = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        let descriptor = retrying { open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666) }
         guard descriptor >= 0 else { throw failure("create", path) }
         // Marks the temporary as alive for `removeAbandoned`. Where a file system has no locks, none is removed.
         _ = flock(descriptor, LOCK_EX | LOCK_NB)
         do {
             // The lock must last until the rename, so the descriptor is closed after it.
             defer { _ = close(descriptor) }
-            try bytes.withUnsafeBytes { try writeFully(descriptor, $0, path) }
+            try write(bytes, to: descriptor, at: 0, path)
             guard retrying({ fsync(descriptor) }) == 0 else { throw failure("write", path) }
-            try bytes.withUnsafeBytes { try compare(descriptor, $0, path) }
-            guard rename(name, path) == 0 else { throw failure("rename a temporary file to", path) }
+            try compare(descriptor, bytes, path)
+            guard retrying({ rename(name, path) }) == 0 else { throw failure("rename a temporary file to", path) }
         } catch {
-            _ = unlink(name)
+            _ = retrying { unlink(name) }
             throw error
         }
         try synchronizeFolder(of: path)
@@ -62,11 +55,97 @@ public enum DurableFile {
     ///
     /// - Throws: `HDF5Error` where the disk reports a failure.
     public static func synchronize(_ path: String) throws {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = retrying { open(path, O_RDONLY | O_CLOEXEC) }
         guard descriptor >= 0 else { throw failure("open", path) }
         defer { _ = close(descriptor) }
         // Some file systems cannot synchronise folders, and say so with EINVAL.
         if retrying({ fsync(descriptor) }) != 0, errno != EINVAL { throw failure("synchronise", path) }
+    }
+
+    // MARK: Files that grow
+
+    /// Opens a file for reading.
+    ///
+    /// - Throws: `HDF5Error` where it is missing or cannot be opened.
+    public static func openForReading(_ path: String) throws -> Int32 {
+        // Without waiting for a writer, if it is a pipe.
+        let descriptor = retrying { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
+        guard descriptor >= 0 else {
+            if errno == ENOENT { throw HDF5Error("\(path) does not exist") }
+            throw failure("open", path)
+        }
+        return descriptor
+    }
+
+    /// Reads from a place of an open file, whose name is for messages: less than `count` bytes at its end.
+    ///
+    /// - Throws: `HDF5Error` where it cannot be read.
+    public static func read(_ descriptor: Int32, at start: Int, atMost count: Int, _ path: String) throws -> [UInt8] {
+        try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            filled = try readFully(descriptor, UnsafeMutableRawBufferPointer(buffer), at: start, path)
+        }
+    }
+
+    /// Opens an existing file for writing.
+    ///
+    /// - Throws: `HDF5Error` where it cannot be opened.
+    public static func openForWriting(_ path: String) throws -> Int32 {
+        let descriptor = retrying { open(path, O_RDWR | O_CLOEXEC) }
+        guard descriptor >= 0 else { throw failure("open", path) }
+        return descriptor
+    }
+
+    /// Writes `bytes` at a place of an open file, whose name is for messages.
+    ///
+    /// - Throws: `HDF5Error` where the disk is full or fails; a part may then have been written.
+    public static func write(
+        _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at start: Int, _ path: String
+    ) throws {
+        var done = 0
+        while done < bytes.count {
+            // Linux writes at most 2 GiB at once.
+            let piece = UnsafeRawBufferPointer(rebasing: bytes[done..<min(done + 1 << 30, bytes.count)])
+            let written = retrying { pwrite(descriptor, piece.baseAddress, piece.count, start + done) }
+            // A write of nothing, which the system does not explain, is a disk that takes no more.
+            if written == 0 { errno = ENOSPC }
+            guard written > 0 else { throw failure("write", path) }
+            done += written
+        }
+    }
+
+    // F_OFD_GETLK and F_OFD_SETLK of Linux, which the C library names only for GNU's dialect: locks of the open file,
+    // not of the process.
+    private static let (getLock, setLock): (Int32, Int32) = (36, 37)
+
+    /// Locks an open file for writing, until it is closed or this process ends.
+    ///
+    /// - Returns: false where another process holds it, or the file system has no locks.
+    public static func lock(_ descriptor: Int32) -> Bool {
+        var whole = flock(l_type: Int16(F_WRLCK), l_whence: Int16(SEEK_SET), l_start: 0, l_len: 0, l_pid: 0)
+        return fcntl(descriptor, setLock, &whole) == 0
+    }
+
+    /// Whether another process has locked an open file with `lock`. Takes no lock itself, so it is in nobody's way.
+    public static func isLocked(_ descriptor: Int32) -> Bool {
+        var whole = flock(l_type: Int16(F_WRLCK), l_whence: Int16(SEEK_SET), l_start: 0, l_len: 0, l_pid: 0)
+        return fcntl(descriptor, getLock, &whole) == 0 && whole.l_type != Int16(F_UNLCK)
+    }
+
+    // MARK: Names
+
+    /// Renames a file, over one that is there, and makes that survive a loss of power.
+    ///
+    /// - Throws: `HDF5Error` where it cannot be renamed.
+    public static func move(_ path: String, to new: String) throws {
+        guard retrying({ rename(path, new) }) == 0 else { throw failure("rename \(path) to", new) }
+        try synchronizeFolder(of: new)
+    }
+
+    /// Removes a file; none is fine.
+    ///
+    /// - Throws: `HDF5Error` where it cannot be removed.
+    public static func remove(_ path: String) throws {
+        guard retrying({ unlink(path) }) == 0 || errno == ENOENT else { throw failure("remove", path) }
     }
 
     /// Removes the temporary files that writers of `path` left behind when they were killed; those of writers still
@@ -92,7 +171,8 @@ public enum DurableFile {
         return overflow ? Int.max : Int(clamping: bytes)
     }
 
-    static func folder(of path: String) -> String {
+    /// The folder that holds a file.
+    public static func folder(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
@@ -114,17 +194,6 @@ public enum DurableFile {
         while true {
             let result = call()
             if result != -1 || errno != EINTR { return result }
-        }
-    }
-
-    private static func writeFully(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, _ path: String) throws {
-        var done = 0
-        while done < bytes.count {
-            // Linux writes at most 2 GiB at once.
-            let piece = UnsafeRawBufferPointer(rebasing: bytes[done..<min(done + 1 << 30, bytes.count)])
-            let written = retrying { Glibc.write(descriptor, piece.baseAddress, piece.count) }
-            guard written > 0 else { throw failure("write", path) }
-            done += written
         }
     }
 

@@ -17,12 +17,26 @@ public final class HDF5File {
 
     private let userBlockBytes: Int
 
-    private init(
+    private convenience init(
         id: chdf5_id, name: String, userBlockBytes: Int = 0, measure: @escaping () -> Int? = { nil }
     ) throws {
+        try self.init(handle: FileHandle(id: id, name: name, measure: measure), userBlockBytes: userBlockBytes)
+    }
+
+    private init(handle: FileHandle, userBlockBytes: Int = 0) throws {
         self.userBlockBytes = userBlockBytes
-        handle = FileHandle(id: id, name: name, measure: measure)
-        root = try HDF5Group(parent: id, file: handle, path: "/", full: "/")
+        self.handle = handle
+        root = try HDF5Group(parent: handle.id, file: handle, path: "/", full: "/")
+    }
+
+    /// Files, groups, data sets, attributes and types that libhdf5 holds open in this process: a number that must not
+    /// grow.
+    ///
+    /// - Throws: `HDF5Error` where libhdf5 does not tell.
+    public static func openObjectCount() throws -> Int {
+        var count = 0
+        try check(chdf5_open_count(&count), "cannot count what libhdf5 has open")
+        return count
     }
 
     /// Opens a file for reading.
@@ -36,16 +50,25 @@ public final class HDF5File {
         return try HDF5File(id: id, name: path, measure: { FileDiagnosis.bytes(path) })
     }
 
-    /// Opens bytes that are already in memory, for reading.
+    /// Opens bytes that are already in memory, for reading. They are not copied, and kept while the file is.
+    ///
+    /// - Parameter name: what messages call it.
+    /// - Throws: `HDF5Error` where the bytes are no HDF5 file.
+    public static func open(image: FileBytes, name: String) throws -> HDF5File {
+        var id: chdf5_id = 0
+        guard chdf5_file_open_image(image.raw.baseAddress, image.raw.count, &id) == 0 else {
+            throw FileDiagnosis.explain(name, reason: lastReason())
+        }
+        let count = image.raw.count
+        return try HDF5File(handle: FileHandle(id: id, name: name, image: image, measure: { count }))
+    }
+
+    /// Opens a copy of bytes that are already in memory, for reading.
     ///
     /// - Parameter name: what messages call it.
     /// - Throws: `HDF5Error` where the bytes are no HDF5 file.
     public static func open(image: [UInt8], name: String) throws -> HDF5File {
-        var id: chdf5_id = 0
-        let status = image.withUnsafeBytes { chdf5_file_open_image($0.baseAddress, $0.count, &id) }
-        guard status == 0 else { throw FileDiagnosis.explain(name, reason: lastReason()) }
-        let count = image.count
-        return try HDF5File(id: id, name: name, measure: { count })
+        try open(image: FileBytes(image), name: name)
     }
 
     /// Creates a file for writing, in the earliest format that serves.
@@ -68,14 +91,16 @@ public final class HDF5File {
 
     /// Creates a file in memory whose first bytes are left to the caller.
     ///
-    /// - Parameter userBlockBytes: 0, or a power of two from 512.
+    /// - Parameters:
+    ///   - userBlockBytes: 0, or a power of two from 512.
+    ///   - expectedBytes: how large it will become. Memory grows by this much at a time: once, where it is enough.
     /// - Throws: `HDF5Error` where memory is short.
-    public static func createInMemory(userBlockBytes: Int) throws -> HDF5File {
+    public static func createInMemory(userBlockBytes: Int, expectedBytes: Int = 1 << 20) throws -> HDF5File {
         precondition(
             userBlockBytes == 0 || (userBlockBytes >= 512 && userBlockBytes & (userBlockBytes - 1) == 0),
             "a user block of \(userBlockBytes) bytes is neither 0 nor a power of two from 512")
         var id: chdf5_id = 0
-        try check(chdf5_file_create_core(userBlockBytes, &id), "cannot create a file in memory")
+        try check(chdf5_file_create_core(userBlockBytes, expectedBytes, &id), "cannot create a file in memory")
         return try HDF5File(id: id, name: "a file in memory", userBlockBytes: userBlockBytes)
     }
 
@@ -91,6 +116,18 @@ public final class HDF5File {
             try handle.check(chdf5_file_image(handle.id, rest.baseAddress, bytes), "cannot copy \(name)")
             filled = userBlockBytes + bytes
         }
+    }
+
+    /// A file made with `createInMemory`, finished: its bytes where they are, user block included, without a copy.
+    /// Nothing more may be written to the file.
+    ///
+    /// - Throws: `HDF5Error` where memory is short.
+    public func finishedImage() throws -> FileImage {
+        var memory: UnsafeMutableRawPointer?
+        var bytes = 0
+        try handle.check(
+            chdf5_file_core_memory(handle.id, userBlockBytes, &memory, &bytes), "cannot finish \(name)")
+        return FileImage(file: self, bytes: UnsafeMutableRawBufferPointer(start: memory, count: bytes))
     }
 
     /// Creates a file that one program can append to while others read it ("single writer, multiple readers"). Make
@@ -140,6 +177,10 @@ public final class HDF5File {
     public func flush() throws {
         try handle.check(chdf5_file_flush(handle.id), "cannot write \(name)")
     }
+
+    /// Gives the file up after a write to it has failed: it is never touched again, because libhdf5 can crash where it
+    /// closes such a file. What libhdf5 holds of it stays in memory.
+    public func abandon() { handle.abandon() }
 
     /// Writes what is left and closes the file with its groups and data sets. A second call does nothing.
     ///

@@ -6,12 +6,15 @@ final class FileHandle {
     /// How messages name the file: its path.
     let name: String
     private(set) var isOpen = true
+    /// The bytes that the file is read from, where they are in memory.
+    private let image: FileBytes?
     private let measure: () -> Int?
 
     /// - Parameter measure: bytes of the file as they are now; `nil` for one that this process writes.
-    init(id: chdf5_id, name: String, measure: @escaping () -> Int?) {
+    init(id: chdf5_id, name: String, image: FileBytes? = nil, measure: @escaping () -> Int? = { nil }) {
         self.id = id
         self.name = name
+        self.image = image
         self.measure = measure
     }
 
@@ -45,6 +48,8 @@ final class FileHandle {
         defer { isOpen = false }
         try check(chdf5_file_close(id), "cannot close \(name)")
     }
+
+    func abandon() { isOpen = false }
 
     deinit {
         try? close()

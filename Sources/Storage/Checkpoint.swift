@@ -63,35 +63,37 @@ public struct Checkpoint: Equatable, Sendable {
         self.secondMoment = secondMoment
     }
 
+    static let format = "smd checkpoint"
+    static let formatVersion = 1
+    /// Attributes of the root that are part of the format.
+    public static let reservedAttributes: Set<String> = [
+        "format", "format_version", "smd_version", "step", "seed", "config", "data_fingerprint",
+    ]
+
     /// Writes the state, replacing a file of that name: built in memory, then saved with `DurableFile`.
     ///
     /// - Throws: `HDF5Error` where the folder cannot be written, the disk is full or gives back other bytes. Nothing
     ///   half-written is left, and a file that was there before stays.
     public func write(to path: String) throws {
-        var bytes = try image()
-        CheckpointEnvelope.seal(&bytes)
-        try DurableFile.write(bytes, to: path)
+        let image = try image()
+        try image.writeCheckpoint(to: path)
+        try image.close()
     }
 
-    /// Bytes of memory that `write` needs for a state of so many parameters with averages and moments, the state itself
-    /// included: tensors, libhdf5's file in memory and its image are there at the same time; and 6 MiB for what libhdf5
-    /// keeps and for comparing the written file.
+    /// Bytes of memory that are needed beside the state, of so many parameters, while it is saved or restored: the file
+    /// in memory, and 5 MiB for what libhdf5 keeps and for comparing the written file.
     public static func savingBytes(parameters: Int) -> Int {
-        3 * 4 * parameters * MemoryLayout<Float>.stride + 6 << 20
+        4 * parameters * MemoryLayout<Float>.stride + 5 << 20
     }
 
     /// Reads a state, after every byte of the file has been checked. Tensors come sorted by name.
     ///
     /// - Throws: `HDF5Error` or `StorageError` where the file is missing, damaged, truncated, or no checkpoint.
     public static func read(_ path: String) throws -> Checkpoint {
-        try Checkpoint(file: checkedFile(path), path: path)
-    }
-
-    /// The bytes are released on return: only libhdf5's copy is in memory while the tensors are read.
-    private static func checkedFile(_ path: String) throws -> HDF5File {
-        let bytes = try DurableFile.read(path)
-        try CheckpointEnvelope.check(bytes, path: path)
-        return try HDF5File.open(image: bytes, name: path)
+        let file = try CheckpointFile(path)
+        var checkpoint = file.header
+        for part in CheckpointPart.allCases { checkpoint[keyPath: part.tensors] = try file.values(part) }
+        return checkpoint
     }
 
     /// Checks every byte of a checkpoint, and that the state in it is complete.
@@ -99,5 +101,15 @@ public struct Checkpoint: Equatable, Sendable {
     /// - Throws: as `read`, with the reason.
     public static func verify(_ path: String) throws {
         _ = try read(path)
+    }
+}
+
+extension FileImage {
+    /// Seals the file of a state and writes it under `path`, with `DurableFile`. From any thread.
+    func writeCheckpoint(to path: String) throws {
+        try withUnsafeMutableBytes { bytes in
+            CheckpointEnvelope.seal(bytes)
+            try DurableFile.write(UnsafeRawBufferPointer(bytes), to: path)
+        }
     }
 }

@@ -15,9 +15,9 @@ package enum CheckpointEnvelope {
     private static let magic = "smd checkpoint "
     private static let formatVersion = 1
 
-    private static func prefix(payload: ArraySlice<UInt8>) -> [UInt8] {
+    private static func prefix(payload: UnsafeRawBufferPointer) -> [UInt8] {
         var hash = SHA256()
-        payload.withUnsafeBytes { hash.update(bufferPointer: $0) }
+        hash.update(bufferPointer: payload)
         let digest = hash.finalize().map { byte in
             let digits = String(byte, radix: 16)
             return digits.count == 1 ? "0" + digits : digits
@@ -32,14 +32,14 @@ package enum CheckpointEnvelope {
         return bytes + [UInt8](repeating: 0x0A, count: byteCount - bytes.count)
     }
 
-    /// Fills the prefix of an HDF5 image that has room for it.
-    package static func seal(_ image: inout [UInt8]) {
+    /// Fills the prefix of an HDF5 file that has room for it.
+    package static func seal(_ image: UnsafeMutableRawBufferPointer) {
         precondition(image.count > byteCount, "an image of \(image.count) bytes has no room for the prefix")
-        image.replaceSubrange(..<byteCount, with: prefix(payload: image[byteCount...]))
+        image.copyBytes(from: prefix(payload: UnsafeRawBufferPointer(rebasing: image[byteCount...])))
     }
 
     /// Throws, with the likeliest reason, unless `bytes` are exactly what `seal` makes.
-    static func check(_ bytes: [UInt8], path: String) throws {
+    static func check(_ bytes: UnsafeRawBufferPointer, path: String) throws {
         if bytes.isEmpty { throw StorageError("\(path) is empty, not a checkpoint") }
         let head = String(decoding: bytes.prefix(byteCount), as: UTF8.self)
         guard head.hasPrefix(magic) else {
@@ -48,7 +48,10 @@ package enum CheckpointEnvelope {
                 "\(path) is not an smd checkpoint"
                     + (isHDF5 ? ", though an HDF5 file" : " or its first bytes are damaged"))
         }
-        if bytes.count > byteCount, bytes[..<byteCount] == prefix(payload: bytes[byteCount...])[...] { return }
+        if bytes.count > byteCount {
+            let expected = prefix(payload: UnsafeRawBufferPointer(rebasing: bytes[byteCount...]))
+            if bytes[..<byteCount].elementsEqual(expected) { return }
+        }
         let lines = head.split(separator: "\n")
         if let version = Int(lines[0].dropFirst(magic.count)), version > formatVersion {
             throw StorageError(

@@ -43,12 +43,19 @@ public struct CheckpointFolder: Sendable {
 
     /// Writes a checkpoint and, once it is safe on disk, removes older ones.
     ///
-    /// - Parameter keepLast: how many checkpoints up to this step to keep, this one included; 0 or less keeps all.
-    ///   Files of later steps, which a run that was set back leaves, are never removed.
-    /// - Returns: the path of the new file.
+    /// - Parameter keep: which older ones to keep.
+    /// - Returns: the path of the new file, and why an older one could not be removed.
     /// - Throws: `HDF5Error` or `StorageError` where the folder cannot be made or written, or the disk is full; older
     ///   checkpoints are then all still there.
-    public func save(_ checkpoint: Checkpoint, keepLast: Int) throws -> String {
+    public func save(_ checkpoint: Checkpoint, keep: Retention) throws -> (path: String, problem: String?) {
+        let image = try checkpoint.image()
+        let saved = try save(image, step: checkpoint.step, keep: keep)
+        try image.close()
+        return saved
+    }
+
+    /// As above, of a state that is already in memory as a file. From any thread.
+    func save(_ image: FileImage, step: Int, keep: Retention) throws -> (path: String, problem: String?) {
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         } catch {
@@ -56,38 +63,56 @@ public struct CheckpointFolder: Sendable {
         }
         let isTemporary = { (name: String) in name.hasPrefix(Self.prefix) && name.contains(DurableFile.temporaryMark) }
         DurableFile.removeAbandoned(in: folder, names: try names().filter(isTemporary))
-        let path = path(step: checkpoint.step)
-        try checkpoint.write(to: path)
-        if keepLast > 0 {
-            for step in try steps().filter({ $0 < checkpoint.step }).dropLast(keepLast - 1) {
-                let old = self.path(step: step)
-                do {
-                    try FileManager.default.removeItem(atPath: old)
-                } catch {
-                    throw StorageError("cannot remove the old checkpoint \(old): \(error.localizedDescription)")
-                }
-            }
+        let path = path(step: step)
+        try image.writeCheckpoint(to: path)
+        do {
+            for old in keep.outdated(try steps(), by: step) { try DurableFile.remove(self.path(step: old)) }
+            return (path, nil)
+        } catch {
+            return (path, "\(error)")
         }
-        return path
     }
 
     /// The checkpoint of the highest step that verifies, or `nil` where there is none.
     ///
     /// - Parameter report: called with one line for each newer file that is damaged and passed over.
     /// - Throws: `StorageError` where the folder cannot be read.
-    public func newestVerified(report: (String) -> Void) throws -> (path: String, checkpoint: Checkpoint)? {
+    public func newestVerified(report: (String) -> Void) throws -> CheckpointFile? {
         for step in try steps().reversed() {
             let path = path(step: step)
             do {
-                let checkpoint = try Checkpoint.read(path)
-                guard checkpoint.step == step else {
-                    throw StorageError("\(path) holds step \(checkpoint.step): it was renamed")
+                let file = try CheckpointFile(path)
+                guard file.header.step == step else {
+                    throw StorageError("\(path) holds step \(file.header.step): it was renamed")
                 }
-                return (path, checkpoint)
+                return file
             } catch {
                 report("skipping a checkpoint that cannot be used: \(error)")
             }
         }
         return nil
+    }
+}
+
+/// Which checkpoints stay when a new one has been saved. Files of later steps, which a run that was set back leaves, are
+/// never removed.
+public struct Retention: Sendable {
+    private let last: Int
+    private let every: Int
+
+    /// Keeps checkpoints up to the new one.
+    ///
+    /// - Parameters:
+    ///   - last: how many of the newest, the new one included; 0 keeps all.
+    ///   - every: those whose step is a multiple of this, for ever; 0 for none.
+    public init(last: Int, every: Int = 0) {
+        precondition(last >= 0 && every >= 0, "keep the last \(last), every \(every)")
+        (self.last, self.every) = (last, every)
+    }
+
+    /// Those of `steps`, ascending, that need not stay now that `new` is there.
+    func outdated(_ steps: [Int], by new: Int) -> [Int] {
+        guard last > 0 else { return [] }
+        return steps.filter { $0 < new }.dropLast(last - 1).filter { every == 0 || $0 % every != 0 }
     }
 }

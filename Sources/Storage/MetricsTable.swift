@@ -21,10 +21,78 @@ public struct MetricsTable: Equatable, Sendable {
     }
 
     /// Reads a metrics file: one being written, finished, or left behind by a writer that was killed. A row counts
-    /// when all its columns are there. Tries a few times where a writer is in the way, for about a second at most.
+    /// when all its columns are there. Tries a few times where a writer is in the way, for about a second at most. Where
+    /// the file is damaged and its journal is there, the rows come from that.
     ///
     /// - Throws: `HDF5Error` or `StorageError` where the file is missing, damaged, or holds no metrics.
     public static func read(_ path: String) throws -> MetricsTable {
+        do {
+            return try readFile(path)
+        } catch {
+            guard let journal = try? MetricsJournal.read(MetricsJournal.path(of: path)) else { throw error }
+            return journal.table
+        }
+    }
+
+    /// The rows that a run has left: those of its HDF5 file and of the journal, which misses none that was acknowledged.
+    /// Metrics must not keep a run from going on: what cannot be read is put aside, loudly.
+    static func earlier(_ path: String, report: (String) -> Void) throws -> MetricsTable? {
+        let journalPath = MetricsJournal.path(of: path)
+        var journal: MetricsTable?
+        if FileManager.default.fileExists(atPath: journalPath) {
+            do {
+                let contents = try MetricsJournal.read(journalPath)
+                journal = contents.table
+                if contents.damagedLines > 0 {
+                    report("\(contents.damagedLines) lines of \(journalPath) are damaged and passed over")
+                }
+            } catch {
+                report("the journal of the metrics is kept as \(try setAside(journalPath)): \(error)")
+            }
+        }
+        guard FileManager.default.fileExists(atPath: path) else { return journal }
+        do {
+            let file = try readFile(path)
+            return journal?.completed(by: file) ?? file
+        } catch {
+            let aside = try setAside(path)
+            report(
+                journal.map {
+                    "\(path) is damaged and kept as \(aside); it is built again from its journal, "
+                        + "\($0.rowCount) rows: \(error)"
+                } ?? "the metrics so far cannot be read and are kept as \(aside): \(error)")
+            return journal
+        }
+    }
+
+    /// Renames a file to a name that is free.
+    private static func setAside(_ path: String) throws -> String {
+        var aside = path + ".damaged"
+        var number = 2
+        while FileManager.default.fileExists(atPath: aside) {
+            aside = path + ".damaged-\(number)"
+            number += 1
+        }
+        try DurableFile.move(path, to: aside)
+        return aside
+    }
+
+    /// With the rows and columns of another table that this one lacks, in the order of steps.
+    private func completed(by other: MetricsTable) -> MetricsTable {
+        let known = Set(steps)
+        let missing = other.steps.indices.filter { !known.contains(other.steps[$0]) }
+        let extra = other.columns.filter { !columns.contains($0) }
+        guard !missing.isEmpty || !extra.isEmpty else { return self }
+        let order = (steps + missing.map { other.steps[$0] }).enumerated().sorted { $0.element < $1.element }
+        let values = (columns + extra).map { name in
+            let all =
+                (column(name) ?? steps.map { _ in .nan }) + missing.map { other.column(name)?[$0] ?? .nan }
+            return order.map { all[$0.offset] }
+        }
+        return MetricsTable(columns: columns + extra, values: values, units: other.units.merging(units) { $1 })
+    }
+
+    private static func readFile(_ path: String) throws -> MetricsTable {
         let pausesMilliseconds = [20, 50, 100, 200]
         for pause in pausesMilliseconds {
             let file = try HDF5File.openSWMR(path)

@@ -192,7 +192,7 @@ public final class Doctor {
         defer { if communicator.rank == 0 { unlink(probe) } }
         let written = try attempt("run folder", fix: fix) {
             guard communicator.rank == 0 else { return 0.0 }
-            return try seconds { try DurableFile.write(bytes, to: probe) }
+            return try seconds { try bytes.withUnsafeBytes { try DurableFile.write($0, to: probe) } }
         }
         guard let written else { return }
         tell(
@@ -214,7 +214,7 @@ public final class Doctor {
     /// Writes metrics and reads them at the same time, as `smd metrics` does beside a job.
     private func examineHDF5(in place: String) throws {
         let path = place + "/.smd-doctor-\(UUID().uuidString).h5"
-        defer { if communicator.rank == 0 { unlink(path) } }
+        defer { if communicator.rank == 0 { for end in ["", ".journal"] { unlink(path + end) } } }
         let done: Void? = try attempt(
             "HDF5",
             fix: "if the file system has no locks (some NFS, Lustre without flock), set HDF5_USE_FILE_LOCKING=FALSE "
@@ -222,8 +222,8 @@ public final class Doctor {
         ) {
             guard communicator.rank == 0 else { return }
             let writer = try MetricsWriter(path: path, columns: ["loss"], continueAfterStep: nil)
-            try writer.append(step: 1, values: [0.5])
-            try writer.synchronize()
+            writer.append(step: 1, values: [0.5])
+            try writer.flush()
             let rows = try MetricsTable.read(path).rowCount
             try writer.close()
             guard rows == 1 else { throw TrainingError("\(path) shows \(rows) rows to a reader instead of 1") }

@@ -25,8 +25,8 @@ public struct MemoryPlan: Encodable, Sendable {
     /// MPI, and its buffers for sums under way: 7 MiB and half of the gradient, as measured on 2 ranks of one host; not
     /// more than the whole gradient. Nothing for one rank.
     public var messageBytes: Int
-    /// What rank 0 needs in addition while it saves or restores a checkpoint: the tensors, libhdf5's file in memory and
-    /// the bytes to be written.
+    /// What rank 0 needs in addition while it saves or restores a checkpoint: the file in memory, and where
+    /// the state is sharded, one whole arena.
     public var checkpointBytes: Int
 
     /// Most that a rank which writes no checkpoint holds.
@@ -59,7 +59,9 @@ public struct MemoryPlan: Encodable, Sendable {
         stateBytes = arenas.reduce(0) { $0 + $1.count } * MemoryLayout<Float>.stride
         workingBytes = bytes - activationBytes - stateBytes
         messageBytes = ranks > 1 ? 7 << 20 + state.gradients.count * MemoryLayout<Float>.stride / 2 : 0
-        checkpointBytes = Checkpoint.savingBytes(parameters: state.layout.parameters.reduce(0) { $0 + $1.count })
+        let whole = own != nil && ranks > 1 ? plan.layout.count * MemoryLayout<Float>.stride : 0
+        checkpointBytes =
+            whole + Checkpoint.savingBytes(parameters: state.layout.parameters.reduce(0) { $0 + $1.count })
     }
 
     enum CodingKeys: String, CodingKey {

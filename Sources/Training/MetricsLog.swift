@@ -28,26 +28,26 @@ struct MetricsLog {
 
     /// Opens the file at `path`: new, or continued after `step` with later rows dropped.
     ///
-    /// - Parameter report: is told when an unreadable old file had to be put aside.
-    init(path: String, continueAfterStep step: Int?, report: (String) -> Void) throws {
+    /// - Parameter report: is told when an unreadable old file had to be put aside, and when rows wait for the disk.
+    init(path: String, continueAfterStep step: Int?, report: @escaping (String) -> Void) throws {
         writer = try MetricsWriter(
             path: path, columns: Self.columns.map(\.name),
             units: Dictionary(uniqueKeysWithValues: Self.columns.map { ($0.name, $0.unit) }), continueAfterStep: step,
             report: report)
     }
 
-    func append(_ report: StepReport, _ ranks: RankSeconds, etaVariance: Double?, learningRate: Double) throws {
+    func append(_ report: StepReport, _ ranks: RankSeconds, etaVariance: Double?, learningRate: Double) {
         let seconds = Self.phases.flatMap { phase -> [Double] in
             let all = ranks[phase]
             return [all.reduce(0, +) / Double(all.count), all.min() ?? .nan, all.max() ?? .nan]
         }
-        try writer.append(
+        writer.append(
             step: report.step,
             values: [report.loss, report.gradientNorm, learningRate, report.epoch, report.imagesPerSecond] + seconds
                 + [Double(ranks.slowestRank), etaVariance ?? .nan])
     }
 
-    /// Brings every row so far to the disk.
-    func synchronize() throws { try writer.synchronize() }
+    /// Flushes every row; what is returned brings them to the disk, on any thread.
+    func synchronizing() throws -> @Sendable () throws -> Void { try writer.synchronizing() }
     func close() throws { try writer.close() }
 }

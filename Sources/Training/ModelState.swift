@@ -64,38 +64,44 @@ final class ModelState {
         _ = ema.elements.update(fromContentsOf: parameters.elements[own])
     }
 
-    /// The tensors of a whole arena by name, sorted, as a checkpoint stores them.
-    func tensors(_ memory: CPUMemory) -> [NamedTensor] {
-        zip(layout.parameters, layout.offsets).map { parameter, offset in
-            NamedTensor(
-                name: parameter.name, shape: parameter.shape,
-                values: memory.read(offset..<(offset + parameter.count)))
+    /// Adds the tensors of a whole arena to a checkpoint in the making, as the next part.
+    func add(_ memory: CPUMemory, as part: CheckpointPart, to image: CheckpointImage) throws {
+        try image.begin(part)
+        for (parameter, offset) in zip(layout.parameters, layout.offsets).sorted(by: { $0.0.name < $1.0.name }) {
+            try image.add(
+                parameter.name, shape: parameter.shape,
+                values: UnsafeBufferPointer(rebasing: memory.elements[offset..<offset + parameter.count]))
         }
-        .sorted { $0.name < $1.name }
     }
 
-    /// Fills a whole arena from a checkpoint's tensors.
-    func load(_ tensors: [NamedTensor], into memory: CPUMemory, of what: String) throws {
-        try Training.load(tensors, layout, into: memory, of: what)
+    /// Fills a whole arena from a part of a checkpoint.
+    func load(_ part: CheckpointPart, of file: CheckpointFile, into memory: CPUMemory) throws {
+        try Training.load(file.tensors(part), layout, into: memory, of: file.path) { name, place in
+            try file.read(name, of: part, into: place)
+        }
     }
 }
 
 /// Fills an arena of `layout` from a checkpoint's tensors.
 ///
-/// - Throws: ``TrainingError`` when a tensor is missing, unknown, or of another shape.
-func load(_ tensors: [NamedTensor], _ layout: ParameterLayout, into memory: CPUMemory, of what: String) throws {
+/// - Parameter read: copies the values of the named tensor to their place.
+/// - Throws: ``TrainingError`` when a tensor is missing, unknown, or of another shape; what `read` throws.
+func load(
+    _ tensors: [(name: String, shape: [Int])], _ layout: ParameterLayout, into memory: CPUMemory, of what: String,
+    read: (String, UnsafeMutableBufferPointer<Float>) throws -> Void
+) throws {
     let known = Dictionary(uniqueKeysWithValues: zip(layout.parameters, layout.offsets).map { ($0.name, ($0, $1)) })
     var missing = Set(known.keys)
-    for tensor in tensors {
-        guard let (parameter, offset) = known[tensor.name] else {
-            throw TrainingError("\(what) holds the tensor \(tensor.name), which this architecture does not have")
+    for (name, shape) in tensors {
+        guard let (parameter, offset) = known[name] else {
+            throw TrainingError("\(what) holds the tensor \(name), which this architecture does not have")
         }
-        guard parameter.shape == tensor.shape else {
+        guard parameter.shape == shape else {
             throw TrainingError(
-                "\(what) holds \(tensor.name) with shape \(tensor.shape), this architecture wants \(parameter.shape)")
+                "\(what) holds \(name) with shape \(shape), this architecture wants \(parameter.shape)")
         }
-        memory.write(tensor.values, at: offset)
-        missing.remove(tensor.name)
+        try read(name, UnsafeMutableBufferPointer(rebasing: memory.elements[offset..<offset + parameter.count]))
+        missing.remove(name)
     }
     if let name = missing.min() {
         throw TrainingError("\(what) lacks \(missing.count) tensors of this architecture, \(name) among them")

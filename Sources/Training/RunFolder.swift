@@ -16,14 +16,15 @@ struct RunFolder {
 
     /// True when a run has left files here.
     func holdsRun() throws -> Bool {
-        let exists = FileManager.default.fileExists(atPath: metrics)
-        return try exists || !checkpoints.steps().isEmpty
+        try MetricsWriter.exists(metrics) || !checkpoints.steps().isEmpty
     }
 
     /// Makes the folders and tries whether they can be written to.
     ///
     /// - Throws: ``TrainingError`` that names the folder and the reason.
     func prepare() throws {
+        // A limit on the size of files is then an error of a write, not the end of the process.
+        signal(SIGXFSZ, SIG_IGN)
         for folder in [path, path + "/checkpoints", path + "/previews"] {
             try make(folder)
             let probe = folder + "/.writable-\(getpid())"

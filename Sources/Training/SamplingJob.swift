@@ -27,20 +27,23 @@ public struct SamplingJob {
 
     /// Reads and verifies the checkpoint at `path`.
     public init(_ path: String, _ weights: SampleWeights) throws {
-        let checkpoint = try Checkpoint.read(path)
-        configuration = try RunConfiguration(json: checkpoint.config, name: path)
+        let checkpoint = try CheckpointFile(path)
+        configuration = try RunConfiguration(json: checkpoint.header.config, name: path)
         try configuration.model.validate()
-        json = checkpoint.config
-        step = checkpoint.step
+        json = checkpoint.header.config
+        step = checkpoint.header.step
         self.path = path
-        tensors = weights == .ema ? checkpoint.ema : checkpoint.parameters
+        tensors = try checkpoint.values(weights == .ema ? .ema : .parameters)
     }
 
     /// The network with the checkpoint's weights, for `batch` samples at a time.
     public func generator(batch: Int) throws -> SampleGenerator {
         let generator = try SampleGenerator(configuration.model, batch: batch, on: try CPUBackend())
         try generator.load { layout, weights in
-            try load(tensors, layout, into: weights, of: path)
+            let values = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.values) })
+            try load(tensors.map { ($0.name, $0.shape) }, layout, into: weights, of: path) { name, place in
+                _ = place.update(fromContentsOf: values[name] ?? [])
+            }
         }
         return generator
     }

@@ -8,20 +8,19 @@ extension Trainer {
     /// Puts the state of `resume` in place on all ranks, or draws the first parameters. Collective.
     func restore(_ resume: Resume) throws {
         let found = try communicator.together("opening the run folder") { try findCheckpoint(resume) }
-        let step = try communicator.sum([Double(found?.checkpoint.step ?? 0), found == nil ? 0 : 1])
+        let step = try communicator.sum([Double(found?.header.step ?? 0), found == nil ? 0 : 1])
         guard step[1] > 0 else {
             state.initialize(seed: configuration.seed)
             return
         }
         self.step = Int(step[0])
-        let seen = try communicator.sum([Double(found.map(samplesSeen) ?? 0)])
+        let seen = try communicator.sum([Double(found.map { samplesSeen($0.header) } ?? 0)])
         samplesSeen = Int(seen[0])
         let room = try roomForShards(when: found != nil)
-        for (tensors, arena) in sharedArenas {
+        for (part, arena) in savedArenas {
             let whole = arena === state.parameters ? arena : room ?? arena
             try communicator.together("restoring the checkpoint") {
-                guard let (path, checkpoint) = found else { return }
-                try state.load(checkpoint[keyPath: tensors], into: whole, of: path)
+                if let found { try state.load(part, of: found, into: whole) }
             }
             if let shards, arena !== state.parameters {
                 try shards.distribute(room, into: arena)
@@ -29,15 +28,19 @@ extension Trainer {
                 try share(arena)
             }
         }
-        if let (path, checkpoint) = found { say(restored: checkpoint, path) }
+        if let found { say(restored: found.header, found.path) }
     }
 
-    /// The arenas that a checkpoint keeps, and where in it.
-    private var sharedArenas: [(tensors: WritableKeyPath<Checkpoint, [NamedTensor]>, arena: CPUMemory)] {
-        [
-            (\.parameters, state.parameters), (\.ema, state.ema), (\.firstMoment, state.firstMoment),
-            (\.secondMoment, state.secondMoment),
-        ]
+    /// The arenas that a checkpoint keeps, in the order of the file, and what they are there.
+    private var savedArenas: [(part: CheckpointPart, arena: CPUMemory)] {
+        CheckpointPart.allCases.map { part in
+            switch part {
+            case .parameters: (part, state.parameters)
+            case .ema: (part, state.ema)
+            case .firstMoment: (part, state.firstMoment)
+            case .secondMoment: (part, state.secondMoment)
+            }
+        }
     }
 
     /// Room for one whole arena, on the rank that needs it, where the state is sharded. Collective.
@@ -47,15 +50,15 @@ extension Trainer {
         }
     }
 
-    private func samplesSeen(_ found: (path: String, checkpoint: Checkpoint)) -> Int {
-        if case .integer(let seen)? = found.checkpoint.attributes["samples_seen"] { return seen }
-        return found.checkpoint.step * configuration.batchSize
+    private func samplesSeen(_ header: Checkpoint) -> Int {
+        if case .integer(let seen)? = header.attributes["samples_seen"] { return seen }
+        return header.step * configuration.batchSize
     }
 
     /// Rank 0 looks for what to resume and refuses what does not fit.
-    private func findCheckpoint(_ resume: Resume) throws -> (path: String, checkpoint: Checkpoint)? {
+    private func findCheckpoint(_ resume: Resume) throws -> CheckpointFile? {
         guard communicator.rank == 0 else { return nil }
-        let found: (path: String, checkpoint: Checkpoint)?
+        let found: CheckpointFile?
         switch resume {
         case .none:
             guard try !folder.holdsRun() else {
@@ -69,14 +72,14 @@ extension Trainer {
                 observer.say("no checkpoint to resume from in \(folder.path), starting at step 0")
             }
         case .checkpoint(let path):
-            found = (path, try Checkpoint.read(path))
+            found = try CheckpointFile(path)
         }
-        if let (path, checkpoint) = found {
-            let stored = try RunConfiguration(json: checkpoint.config, name: path)
+        if let found {
+            let stored = try RunConfiguration(json: found.header.config, name: found.path)
             let differences = try configuration.architectureDifferences(from: stored)
             guard differences.isEmpty else {
                 throw TrainingError(
-                    "\(path) is of another architecture (\(differences.joined(separator: ", "))): resume with the "
+                    "\(found.path) is of another architecture (\(differences.joined(separator: ", "))): resume with the "
                         + "configuration it was trained with, or choose another --output")
             }
         }
@@ -105,46 +108,103 @@ extension Trainer {
     func openMetrics(continued step: Int) throws -> MetricsLog? {
         try communicator.together("opening the metrics") {
             guard communicator.rank == 0 else { return nil }
-            let exists = FileManager.default.fileExists(atPath: folder.metrics)
-            return try MetricsLog(path: folder.metrics, continueAfterStep: exists ? step : nil) { observer.warn($0) }
-        }
-    }
-
-    /// Writes the state after the current step; rank 0 only does the work.
-    ///
-    /// - Parameter required: whether the run must fail when the checkpoint cannot be written; otherwise it goes on and
-    ///   says so.
-    func saveCheckpoint(required: Bool) throws {
-        Watchdog.enter(.checkpoint, step: step)
-        let checkpoint = try checkpoint()
-        try communicator.together("saving a checkpoint") {
-            guard let checkpoint else { return }
-            do {
-                try synchronizeMetrics()
-                let path = try folder.checkpoints.save(checkpoint, keepLast: configuration.keepCheckpoints)
-                observer.say("saved \(path)")
-            } catch  where !required {
-                observer.warn("the checkpoint of step \(step) could not be saved, training goes on: \(error)")
+            let exists = MetricsWriter.exists(folder.metrics)
+            return try MetricsLog(path: folder.metrics, continueAfterStep: exists ? step : nil) { [observer] line in
+                observer.warn(line)
             }
         }
     }
 
-    /// The logical state, on rank 0; shards of the others come one arena at a time. Collective.
-    private func checkpoint() throws -> Checkpoint? {
-        let isWriter = communicator.rank == 0
-        let room = try roomForShards(when: isWriter)
-        var checkpoint = Checkpoint(
+    // MARK: Saving
+
+    /// Starts to write the state after the current step; rank 0 only does the work, on a thread of its own once it has
+    /// a copy of the state. Collective.
+    ///
+    /// - Parameter required: whether to wait until the checkpoint is on disk, and to fail when it cannot be written;
+    ///   otherwise the run goes on at once, and says so.
+    func saveCheckpoint(required: Bool) throws {
+        Watchdog.enter(.checkpoint, step: step)
+        let start = ContinuousClock.now
+        endSave(waiting: true)
+        let waited = (ContinuousClock.now - start).seconds
+        if waited > 0.1 {
+            observer.say(
+                "waited \(tenths(waited)) s for the checkpoint before: step \(step) is too soon after it for this disk")
+        }
+        let image = try communicator.together("making room for a checkpoint") {
+            communicator.rank == 0 ? try emptyImage() : nil
+        }
+        let problem = try copyState(to: image)
+        try communicator.together("saving a checkpoint") {
+            guard let image else { return }
+            do {
+                if let problem { throw problem }
+                // Rows that the checkpoint builds on are on disk before it is.
+                let synchronize = try synchronizingMetrics()
+                save = try CheckpointSaver(
+                    image, in: folder.checkpoints,
+                    keep: Retention(last: configuration.keepCheckpoints, every: configuration.keepEvery),
+                    after: synchronize)
+                heldUp = (ContinuousClock.now - start).seconds
+                if required { try reportEnd(of: save?.end(waiting: true)) }
+            } catch  where !required {
+                observer.warn(Self.goesOn(without: step, error))
+            }
+            if required { save = nil }
+        }
+    }
+
+    /// Looks whether the save under way has ended, and says what became of it. Does nothing on ranks but 0.
+    func endSave(waiting: Bool) {
+        guard let save else { return }
+        do {
+            guard let outcome = try save.end(waiting: waiting) else { return }
+            reportEnd(of: outcome)
+        } catch {
+            observer.warn(Self.goesOn(without: save.step, error))
+        }
+        self.save = nil
+    }
+
+    private static func goesOn(without step: Int, _ error: any Error) -> String {
+        "the checkpoint of step \(step) could not be saved, training goes on: \(error)"
+    }
+
+    private func reportEnd(of outcome: CheckpointSaver.Outcome?) {
+        guard let outcome else { return }
+        observer.say(
+            "saved \(outcome.path): \(tenths(Double(outcome.bytes) / 1e6)) MB, training held up for "
+                + "\(String(format: "%.3f", heldUp)) s, on disk after \(tenths(outcome.seconds)) s more")
+        if let problem = outcome.problem { observer.warn(problem) }
+    }
+
+    private func tenths(_ value: Double) -> String { String(format: "%.1f", value) }
+
+    private func emptyImage() throws -> CheckpointImage {
+        let header = Checkpoint(
             step: step, seed: configuration.seed, config: try configuration.resolvedJSON(),
             dataFingerprint: data.fingerprint, version: version, attributes: ["samples_seen": .integer(samplesSeen)],
             parameters: [])
-        for (tensors, arena) in sharedArenas {
+        let parts = CheckpointPart.allCases.count
+        return try CheckpointImage(
+            header: header, elements: parts * parameterCount, tensors: parts * state.layout.parameters.count)
+    }
+
+    /// Copies the state to `image`, on rank 0; shards of the others come one arena at a time. Collective.
+    ///
+    /// - Returns: why `image` could not take it.
+    private func copyState(to image: CheckpointImage?) throws -> (any Error)? {
+        let room = try roomForShards(when: image != nil)
+        var problem: (any Error)?
+        for (part, arena) in savedArenas {
             var whole = arena
             if let shards, arena !== state.parameters {
                 try shards.collect(arena, into: room)
                 whole = room ?? arena
             }
-            if isWriter { checkpoint[keyPath: tensors] = state.tensors(whole) }
+            guard let image, problem == nil else { continue }
+            do { try state.add(whole, as: part, to: image) } catch { problem = error }
         }
-        return isWriter ? checkpoint : nil
+        return problem
     }
 }

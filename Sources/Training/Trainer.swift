@@ -73,6 +73,9 @@ public final class Trainer {
     private var metrics: MetricsLog?
     /// Seconds that the reports of the last step took to go round: they count to the next.
     private var reportSeconds = 0.0
+    /// The checkpoint that is being written, on rank 0, and how long the run stood still for it.
+    var save: CheckpointSaver?
+    var heldUp = 0.0
 
     /// Updates done so far.
     public internal(set) var step = 0
@@ -140,6 +143,7 @@ public final class Trainer {
         while step < configuration.steps && !stop {
             stop = try trainStep(stopRequested: signals.requested)
             let last = step == configuration.steps
+            endSave(waiting: false)
             if (isDue(configuration.previewEvery) && !stop) || (last && configuration.previewEvery > 0) {
                 stop = try !drawPreviews(signals) || stop
             }
@@ -193,7 +197,7 @@ public final class Trainer {
             epoch: Double(samplesSeen) / Double(data.count))
         if communicator.rank == 0 {
             let variance = probes ? sums[2] / Double(communicator.size) : nil
-            try metrics?.append(
+            metrics?.append(
                 report, RankSeconds(sums[own.count...]), etaVariance: variance,
                 learningRate: configuration.learningRate)
             observer.stepped(report)
@@ -226,6 +230,9 @@ public final class Trainer {
             && (step + 1) % configuration.etaVarianceEvery == 0
     }
 
-    /// Brings the metrics to the disk: rows a checkpoint builds on are there before it is.
-    func synchronizeMetrics() throws { try metrics?.synchronize() }
+    /// Flushes the metrics; what is returned makes them survive a loss of power, on any thread.
+    func synchronizingMetrics() throws -> @Sendable () throws -> Void {
+        guard let metrics else { return {} }
+        return try metrics.synchronizing()
+    }
 }

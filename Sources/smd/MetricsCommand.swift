@@ -11,8 +11,9 @@ struct MetricsCommand: ParsableCommand {
             EXAMPLES
               smd metrics show runs/fashion
               smd metrics show runs/fashion/metrics.h5 --last 20 --columns loss,gradient_norm
+              smd metrics follow runs/fashion
             """,
-        subcommands: [Show.self])
+        subcommands: [Show.self, Follow.self])
 
     /// `smd metrics show`.
     struct Show: ParsableCommand {
@@ -45,15 +46,10 @@ struct MetricsCommand: ParsableCommand {
         }
 
         func run() throws {
-            var isFolder: ObjCBool = false
-            let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-            let file = exists && isFolder.boolValue ? path + "/metrics.h5" : path
+            let file = metricsFile(path)
             try FileTrial.run(.metrics, file)
             var table = try MetricsTable.read(file)
-            if let columns {
-                let names = columns.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
-                table = try table.selecting(names)
-            }
+            if let columns { table = try table.selecting(columnNames(columns)) }
             let summary = MetricsSummary(path: file, table: table, lastRows: last)
             if json { return try printJSON(summary) }
             guard let last else { return try printOut(summary.text) }
@@ -62,6 +58,18 @@ struct MetricsCommand: ParsableCommand {
             try printOut(MetricsTable(columns: rows.columns, values: rows.values).formatted())
         }
     }
+}
+
+/// The metrics file that is meant by `path`, which may be the folder of a run.
+func metricsFile(_ path: String) -> String {
+    var isFolder: ObjCBool = false
+    let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    return exists && isFolder.boolValue ? path + "/metrics.h5" : path
+}
+
+/// Names of columns, separated by commas.
+func columnNames(_ text: String) -> [String] {
+    text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
 }
 
 /// What `smd metrics show` tells of a table of metrics.

@@ -13,7 +13,7 @@ import Testing
         for step in 1...rows {
             let loss = diverged && step > 150 ? .nan : step <= 100 ? 2.0 : 1.0
             let variance = step.isMultiple(of: 100) ? 0.5 : .nan
-            try writer.append(step: step, values: [loss, 0.25, 0.3, 0.1, 0.4, variance])
+            writer.append(step: step, values: [loss, 0.25, 0.3, 0.1, 0.4, variance])
         }
         try writer.flush()
         return writer
@@ -49,7 +49,7 @@ import Testing
                 let writer = try MetricsWriter(path: path, columns: columns, continueAfterStep: nil)
                 for step in 1...100 {
                     let rank = spread == 0 ? 0.0 : step.isMultiple(of: 5) ? 1.0 : 12.0
-                    try writer.append(
+                    writer.append(
                         step: step, values: [0.5, 0.5, 0.5, 1.5, 1.5 - spread, 1.5 + spread, rank])
                 }
                 try writer.close()
@@ -80,7 +80,7 @@ import Testing
         try withTemporaryDirectory { folder in
             let writer = try writer(folder, rows: 7)
             #expect(try smd(["metrics", "show", folder]).output.contains("steps 1 to 7, 7 rows"))
-            try writer.append(step: 8, values: [1, 1, 1, 1, 1, 1])
+            writer.append(step: 8, values: [1, 1, 1, 1, 1, 1])
             try writer.flush()
             #expect(try smd(["metrics", "show", folder]).output.contains("steps 1 to 8, 8 rows"))
             try writer.close()
@@ -138,6 +138,58 @@ import Testing
                 #expect(result.status == 65)
                 #expect(result.errors.contains(name) && result.errors.filter { $0 == "\n" }.count == 1)
             }
+        }
+    }
+
+    /// Rows come as they are written, through a pipe, until the run ends.
+    @Test func rowsAreFollowed() throws {
+        try withTemporaryDirectory { folder in
+            let writer = try self.writer(folder, rows: 20)
+            let follower = Process()
+            follower.executableURL = URL(fileURLWithPath: product("smd"))
+            follower.arguments = [
+                "metrics", "follow", folder, "--columns", "loss", "--last", "2", "--interval", "0.02",
+            ]
+            let pipe = Pipe()
+            follower.standardOutput = pipe
+            try follower.run()
+            defer { if follower.isRunning { kill(follower.processIdentifier, SIGKILL) } }
+            func line() throws -> [String] {
+                var bytes: [UInt8] = []
+                while let byte = try pipe.fileHandleForReading.read(upToCount: 1)?.first, byte != UInt8(ascii: "\n") {
+                    bytes.append(byte)
+                }
+                return String(decoding: bytes, as: UTF8.self).split(separator: " ").map(String.init)
+            }
+            #expect(try line() == ["step", "loss"])
+            #expect(try line().first == "19")
+            #expect(try line().first == "20")
+            for step in 21...23 {
+                writer.append(step: step, values: [Double(step) / 4, 0, 0, 0, 0, 0])
+                #expect(try line() == ["\(step)", "\(Double(step) / 4)"])
+            }
+            writer.append(step: 24, values: [0.5, 0, 0, 0, 0, 0])
+            try writer.close()
+            #expect(try line() == ["24", "0.5"])
+            #expect(try line().isEmpty)
+            follower.waitUntilExit()
+            #expect(follower.terminationStatus == 0)
+            // Of a run that has ended, the last rows; of one that was killed, an error after them.
+            let late = try smd(["metrics", "follow", folder, "--columns", "loss", "--last", "1"])
+            #expect(late.status == 0 && late.output.split(separator: "\n").last?.hasSuffix("0.5") == true, "\(late)")
+        }
+    }
+
+    @Test func aKilledRunEndsTheFollowing() throws {
+        try withTemporaryDirectory { folder in
+            let writer = try self.writer(folder, rows: 5)
+            try FileManager.default.createDirectory(atPath: folder + "/dead", withIntermediateDirectories: true)
+            try FileManager.default.copyItem(
+                atPath: folder + "/metrics.h5.journal", toPath: folder + "/dead/metrics.h5.journal")
+            try writer.close()
+            let result = try smd(["metrics", "follow", folder + "/dead", "--columns", "loss", "--interval", "0.02"])
+            #expect(result.status == 1 && result.output.split(separator: "\n").count == 6)
+            #expect(result.errors.contains("the run was killed after step 5"), "\(result.errors)")
         }
     }
 }

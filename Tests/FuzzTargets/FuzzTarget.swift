@@ -73,7 +73,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     private func sealed(_ bytes: [UInt8]) -> [UInt8] {
         var image = [UInt8](repeating: 0, count: 512) + bytes
         if bytes.isEmpty { image.append(0) }
-        CheckpointEnvelope.seal(&image)
+        image.withUnsafeMutableBytes { CheckpointEnvelope.seal($0) }
         return image
     }
 

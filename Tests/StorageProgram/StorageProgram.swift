@@ -1,20 +1,52 @@
 import Foundation
+import HDF5
 import Storage
 
-/// What tests cannot do to their own process: be killed, and run out of room. Usage: storage-program MODE PATH.
+/// Whether `pwrite` writes only a part, and how often it did.
+nonisolated(unsafe) private var writesAreShort = false
+nonisolated(unsafe) private var cutWrites = 0
+
+private typealias Write = @convention(c) (Int32, UnsafeRawPointer?, Int, Int) -> Int
+
+/// Takes the place of the C library's function in this program.
+@_cdecl("pwrite")
+public func shortWrite(_ file: Int32, _ bytes: UnsafeRawPointer?, _ count: Int, _ offset: Int) -> Int {
+    guard let real = dlsym(nil, "pwrite64") else { return -1 }
+    let isCut = writesAreShort && count > 1
+    if isCut { cutWrites += 1 }
+    return unsafeBitCast(real, to: Write.self)(file, bytes, isCut ? count * 2 / 3 : count, offset)
+}
+
+/// What tests cannot do to their own process: be killed, run out of room, meet failing system calls. Usage:
+/// storage-program MODE PATH [AMOUNT].
 @main enum StorageProgram {
     static func main() {
         let arguments = CommandLine.arguments
-        guard arguments.count == 3 else { return exit("usage: storage-program MODE PATH") }
+        guard (3...4).contains(arguments.count) else { return exit("usage: storage-program MODE PATH [AMOUNT]") }
         do {
             switch arguments[1] {
             case "checkpoint": try writeCheckpoint(arguments[2])
+            case "save":  // between two calls that a tracer can recognise
+                _ = access("/save-begins", F_OK)
+                let keep = Retention(last: 1)
+                let saved = try CheckpointFolder(path: arguments[2]).save(smallState(step: 2), keep: keep)
+                _ = access("/save-ends", F_OK)
+                if let problem = saved.problem { throw HDF5Error(problem) }
+            case "save-short":  // every write takes less than it was given
+                writesAreShort = true
+                _ = try CheckpointFolder(path: arguments[2]).save(smallState(step: 2), keep: Retention(last: 1))
+                if cutWrites < 3 { throw HDF5Error("only \(cutWrites) writes were cut") }
+            case "newest-as-nobody":
+                if getuid() == 0, setgid(65534) != 0 || setuid(65534) != 0 { throw HDF5Error("cannot change user") }
+                let newest = try CheckpointFolder(path: arguments[2]).newestVerified { print($0) }
+                print(newest?.path ?? "none")
+            case "steady": try saveForSeconds(arguments[2], Double(arguments[3]) ?? 1)
             case "checkpoint-limited":  // no file may grow past 4 KiB
                 limitFileSize(4096)
                 try writeCheckpoint(arguments[2])
             case "metrics-killed":
                 let writer = try writeMetrics(arguments[2], rows: 2500)
-                try writer.append(step: 9999, values: [0, 0])  // not flushed
+                writer.append(step: 9999, values: [0, 0])  // not flushed
                 kill(getpid(), SIGKILL)
             case "metrics-limited":  // no file may grow past 64 KiB
                 limitFileSize(65536)
@@ -29,6 +61,45 @@ import Storage
     private static func exit(_ message: String) {
         FileHandle.standardError.write(Data((message + "\n").utf8))
         Foundation.exit(1)
+    }
+
+    private static func smallState(step: Int) -> Checkpoint {
+        let tensors = (0..<4).map {
+            NamedTensor(name: "layer.\($0)", shape: [500], values: .init(repeating: 2, count: 500))
+        }
+        return Checkpoint(
+            step: step, seed: 1, config: "{}", dataFingerprint: "0a1b", version: "0", parameters: tensors, ema: tensors,
+            firstMoment: tensors, secondMoment: tensors)
+    }
+
+    /// Saves, reads and writes metrics for some seconds; prints what libhdf5 has open after each round.
+    private static func saveForSeconds(_ folder: String, _ seconds: Double) throws {
+        let end = ContinuousClock.now + .seconds(seconds)
+        let checkpoints = CheckpointFolder(path: folder)
+        let writer = try MetricsWriter(path: folder + "/metrics.h5", columns: ["loss"], continueAfterStep: nil)
+        var step = 0
+        while ContinuousClock.now < end {
+            step += 1
+            writer.append(step: step, values: [0.5])
+            try writer.flush()
+            let state = smallState(step: step)
+            let image = try CheckpointImage(header: state, elements: 8000, tensors: 16)
+            for part in CheckpointPart.allCases {
+                try image.begin(part)
+                for tensor in state.parameters {
+                    try tensor.values.withUnsafeBufferPointer {
+                        try image.add(tensor.name, shape: tensor.shape, values: $0)
+                    }
+                }
+            }
+            let saver = try CheckpointSaver(
+                image, in: checkpoints, keep: Retention(last: 2), after: try writer.synchronizing())
+            _ = try MetricsTable.read(folder + "/metrics.h5")
+            guard let saved = try saver.end(waiting: true) else { throw HDF5Error("the save has not ended") }
+            guard try Checkpoint.read(saved.path).step == step else { throw HDF5Error("\(saved.path) is another") }
+            print(try HDF5File.openObjectCount())
+        }
+        try writer.close()
     }
 
     /// 700 tensors of 1000 numbers.
@@ -48,7 +119,7 @@ import Storage
         let writer = try MetricsWriter(
             path: path, columns: ["loss", "seconds"], units: ["seconds": "s"], continueAfterStep: nil)
         for step in 1...rows {
-            try writer.append(step: step, values: [1 / Double(step), Double(step)])
+            writer.append(step: step, values: [1 / Double(step), Double(step)])
             if step % 100 == 0 { try writer.flush() }
         }
         try writer.flush()

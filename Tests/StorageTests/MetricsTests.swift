@@ -9,8 +9,8 @@ private let columns = ["loss", "seconds"]
 private func values(_ step: Int) -> [Double] { [1 / Double(step), Double(step)] }
 
 /// Appends rows `step, 1 / step, step`.
-private func append(_ steps: ClosedRange<Int>, to writer: MetricsWriter) throws {
-    for step in steps { try writer.append(step: step, values: values(step)) }
+private func append(_ steps: ClosedRange<Int>, to writer: MetricsWriter) {
+    for step in steps { writer.append(step: step, values: values(step)) }
 }
 
 /// Compared outside of `#expect`, which would spend minutes on the difference of two long lists.
@@ -29,7 +29,7 @@ private func expectRows(_ table: MetricsTable, upTo last: Int) {
             let writer = try MetricsWriter(
                 path: path, columns: columns, units: ["seconds": "s"], continueAfterStep: nil)
             #expect(try MetricsTable.read(path).rowCount == 0)
-            try append(1...2500, to: writer)
+            append(1...2500, to: writer)
             try writer.close()
             try writer.close()
             let table = try MetricsTable.read(path)
@@ -63,7 +63,8 @@ private func expectRows(_ table: MetricsTable, upTo last: Int) {
             let path = folder + "/metrics.h5"
             let writer = try MetricsWriter(path: path, columns: columns, continueAfterStep: nil)
             for last in [10, 1024, 1030, 5000] {
-                try append((last == 10 ? 1 : try MetricsTable.read(path).rowCount + 1)...last, to: writer)
+                let first = try MetricsTable.read(path).rowCount + 1
+                append(first...last, to: writer)
                 try writer.flush()
                 // A copy of the bytes is what another process finds, now or after kill -9.
                 try FileManager.default.copyItem(atPath: path, toPath: folder + "/copy-\(last).h5")
@@ -86,7 +87,7 @@ private func expectRows(_ table: MetricsTable, upTo last: Int) {
             // The run goes on from its checkpoint of step 2000: later rows are done again.
             let writer = try MetricsWriter(path: path, columns: columns, continueAfterStep: 2000)
             expectRows(try MetricsTable.read(path), upTo: 2000)
-            try append(2001...3000, to: writer)
+            append(2001...3000, to: writer)
             try writer.close()
             expectRows(try MetricsTable.read(path), upTo: 3000)
             #expect(try MetricsTable.read(path).units["seconds"] == "s")
@@ -98,11 +99,11 @@ private func expectRows(_ table: MetricsTable, upTo last: Int) {
         try withTemporaryDirectory { folder in
             let path = folder + "/metrics.h5"
             let first = try MetricsWriter(path: path, columns: ["loss", "old"], continueAfterStep: 7)
-            try first.append(step: 1, values: [0.5, 1])
-            try first.append(step: 2, values: [0.25, 2])
+            first.append(step: 1, values: [0.5, 1])
+            first.append(step: 2, values: [0.25, 2])
             try first.close()
             let second = try MetricsWriter(path: path, columns: ["new", "loss"], continueAfterStep: 1)
-            try second.append(step: 2, values: [9, 0.125])
+            second.append(step: 2, values: [9, 0.125])
             try second.close()
             let table = try MetricsTable.read(path)
             #expect(table.columns == ["step", "new", "loss", "old"])

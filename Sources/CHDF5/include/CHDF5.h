@@ -62,19 +62,24 @@ int chdf5_version(unsigned *major, unsigned *minor, unsigned *release);
 
 /// Opens for reading; with `swmr`, a file that one writer may be appending to or has left behind without closing.
 int chdf5_file_open(const char *path, int swmr, chdf5_id *out);
-/// Opens a file image for reading. The bytes are copied.
+/// Opens a file image for reading. The bytes are not copied: they must stay, unchanged, until the file is closed.
 int chdf5_file_open_image(const void *image, size_t bytes, chdf5_id *out);
 /// Creates for writing, in the earliest format that serves; fails where the file exists unless `overwrite`.
 int chdf5_file_create(const char *path, int overwrite, chdf5_id *out);
 /// Creates (never overwrites) in the format of 1.10 that one writer and many readers can share.
 int chdf5_file_create_swmr(const char *path, chdf5_id *out);
 /// Creates in memory; nothing reaches a disk. The first `user_block` bytes (0, or a power of two from 512) are kept
-/// free for the caller.
-int chdf5_file_create_core(size_t user_block, chdf5_id *out);
+/// free for the caller. Memory grows by `expected` bytes at a time: once only, where that is the size to come.
+int chdf5_file_create_core(size_t user_block, size_t expected, chdf5_id *out);
 int chdf5_file_start_swmr_write(chdf5_id file);
 /// The bytes of the file as they would lie on disk after the user block.
 int chdf5_file_image_size(chdf5_id file, size_t *out);
 int chdf5_file_image(chdf5_id file, void *buffer, size_t bytes);
+/// Where a file made with chdf5_file_create_core lies in memory, user block included: libhdf5's own memory, which stays
+/// in place until something is written to the file or it is closed.
+int chdf5_file_core_memory(chdf5_id file, size_t user_block, void **memory, size_t *bytes);
+/// Files, groups, data sets, attributes and types that this process has open.
+int chdf5_open_count(size_t *out);
 int chdf5_file_flush(chdf5_id file);
 int chdf5_file_close(chdf5_id file);
 
