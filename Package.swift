@@ -22,7 +22,8 @@ let package = Package(
 
         // C shims, one function per need, every one returning a status; and the fused kernels.
         .target(name: "CMPI", dependencies: ["SystemMPI"], cSettings: strictC),
-        .target(name: "CHDF5", dependencies: ["SystemHDF5"], cSettings: strictC),
+        .target(
+            name: "CHDF5", dependencies: ["SystemHDF5"], cSettings: strictC, linkerSettings: [.linkedLibrary("z")]),
         .target(name: "COneDNN", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
         .target(
             name: "CCodecs", dependencies: ["SystemPNG", "SystemJPEG"], cSettings: strictC,

@@ -82,6 +82,14 @@ public final class HDF5Dataset {
         return filters > 0
     }
 
+    /// Checks that every stored chunk has, once decompressed, the length that a chunk has; libhdf5 reads past the end of
+    /// shorter ones.
+    ///
+    /// - Throws: `HDF5Error` where one has not, or cannot be read.
+    public func checkChunks() throws {
+        try handle.file.check(chdf5_dataset_check_chunks(handle.id), "cannot read \(handle.place)")
+    }
+
     /// Reads everything. Numbers of another type are converted: out-of-range integers are clamped, as libhdf5 does.
     ///
     /// - Throws: `HDF5Error` where the elements are no numbers or the data are damaged.

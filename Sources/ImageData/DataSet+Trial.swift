@@ -26,6 +26,8 @@ extension DataSet {
             }
             if root.isDataset("label_names") { _ = try root.dataset("label_names").readStrings() }
             if root.isGroup("mixture") { _ = try root.group("mixture").names() }
+            // However large the set is: each chunk is read and inflated once.
+            if try file.samples.isCompressed() { try file.samples.checkChunks() }
             let all = try file.samples.isCompressed() && source.totalBytes <= wholeTrialBytes
             switch (source.sample, all) {
             case (.image, true): try source.stream(index, as: UInt8.self) { _ in }

@@ -109,6 +109,8 @@ int chdf5_dataset_shape(chdf5_id dataset, int *rank, uint64_t *dims, uint64_t *m
 int chdf5_dataset_type(chdf5_id dataset, int *type, int *numeric, size_t *element_bytes, char *name, size_t capacity);
 /// Number of filters (compression, shuffling, check sums) that the data go through.
 int chdf5_dataset_filters(chdf5_id dataset, int *out);
+/// Whether every chunk that is stored has, once decompressed, the length that a chunk has. libhdf5 does not look.
+int chdf5_dataset_check_chunks(chdf5_id dataset);
 /// Bytes that the data take in the file.
 int chdf5_dataset_storage(chdf5_id dataset, uint64_t *out);
 /// Reads or writes the box [offset, offset + count), or everything where both are NULL. `buffer` is dense, row-major.
