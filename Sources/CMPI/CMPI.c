@@ -20,6 +20,10 @@ static cmpi_request wrap(MPI_Request inner) {
     return request;
 }
 
+// Ranks begin a gather when their own exchange is done, at their own time: gathers have a communicator of their own, so
+// that on each of the two all ranks begin their calls in one order.
+static MPI_Comm gathering = MPI_COMM_NULL;
+
 static void copy_text(char *out, size_t capacity, const char *text) {
     if (capacity == 0) return;
     size_t length = strnlen(text, capacity - 1);
@@ -45,6 +49,8 @@ int cmpi_initialize(int *out_thread_level) {
     if (status != MPI_SUCCESS) return status;
     status = MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     if (status != MPI_SUCCESS) return status;
+    status = MPI_Comm_dup(MPI_COMM_WORLD, &gathering);
+    if (status != MPI_SUCCESS) return status;
     *out_thread_level = provided == MPI_THREAD_MULTIPLE     ? 3
                         : provided == MPI_THREAD_SERIALIZED ? 2
                         : provided == MPI_THREAD_FUNNELED   ? 1
@@ -56,7 +62,10 @@ int cmpi_initialized(int *out_flag) { return MPI_Initialized(out_flag); }
 
 int cmpi_finalized(int *out_flag) { return MPI_Finalized(out_flag); }
 
-int cmpi_finalize(void) { return MPI_Finalize(); }
+int cmpi_finalize(void) {
+    int status = MPI_Comm_free(&gathering);
+    return status == MPI_SUCCESS ? MPI_Finalize() : status;
+}
 
 int cmpi_abort(int code) { return MPI_Abort(MPI_COMM_WORLD, code); }
 
@@ -117,6 +126,23 @@ int cmpi_receive_float(float *data, int count, int from) {
 int cmpi_begin_sum_float(float *data, int count, cmpi_request *out_request) {
     MPI_Request request = MPI_REQUEST_NULL;
     int status = MPI_Iallreduce(MPI_IN_PLACE, data, count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD, &request);
+    if (status == MPI_SUCCESS) *out_request = wrap(request);
+    return status;
+}
+
+int cmpi_begin_exchange_float(const float *data, const int *counts, const int *offsets, float *out_received,
+                              const int *received_counts, const int *received_offsets, cmpi_request *out_request) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    int status = MPI_Ialltoallv(data, counts, offsets, MPI_FLOAT, out_received, received_counts, received_offsets,
+                                MPI_FLOAT, MPI_COMM_WORLD, &request);
+    if (status == MPI_SUCCESS) *out_request = wrap(request);
+    return status;
+}
+
+int cmpi_begin_all_gather_float(float *data, const int *counts, const int *offsets, cmpi_request *out_request) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    int status = MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, data, counts, offsets, MPI_FLOAT, gathering,
+                                 &request);
     if (status == MPI_SUCCESS) *out_request = wrap(request);
     return status;
 }

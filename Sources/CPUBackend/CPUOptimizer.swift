@@ -60,4 +60,15 @@ extension CPUMemory {
         let sum = pointer(range)
         ck_add(range.count, sum, addend.pointer(range), sum)
     }
+
+    /// Adds the elements `range` of `addend` to those of this memory from `start` on.
+    public func add(_ range: Range<Int>, of addend: CPUMemory, to start: Int) {
+        let sum = pointer(start..<start + range.count)
+        ck_add(range.count, sum, addend.pointer(range), sum)
+    }
+
+    /// Copies the elements `range` of `other` to this memory from `start` on.
+    public func copy(_ range: Range<Int>, of other: CPUMemory, to start: Int) {
+        pointer(start..<start + range.count).update(from: other.pointer(range), count: range.count)
+    }
 }

@@ -19,13 +19,25 @@ public protocol Communicator: AnyObject {
     /// Element-wise maximum over ranks of a few doubles.
     func maximum(_ values: [Double]) throws -> [Double]
     /// Starts an in-place sum that goes on while this rank computes. At most `count` elements are in flight until `wait`.
-    func beginSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> any PendingSum
-    /// Gives the MPI library a chance to move pending sums forward. Cheap; called between operations.
+    func beginSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> any PendingCollective
+    /// Gives the MPI library a chance to move what is pending forward. Cheap; called between operations.
     func progress() throws
     /// Brings the parts of an array together on every rank, in place: before, rank r holds the elements `parts[r]`;
     /// afterwards every rank holds all parts. Parts are the same on all ranks, ascending and disjoint; empty ones are
     /// allowed.
     func allGather(_ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>]) throws
+    /// Starts to give every rank its part of every rank's `values`: once complete, `received` holds the elements
+    /// `parts[rank]` of rank 0, then those of rank 1, and so on. Parts as in `allGather`; at most Int32.max elements. Both
+    /// arrays belong to the exchange until it is complete.
+    func beginExchange(
+        _ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>],
+        into received: UnsafeMutableBufferPointer<Float>
+    ) throws -> any PendingCollective
+    /// Starts an `allGather` that goes on while this rank computes, of at most Int32.max elements. All ranks begin theirs
+    /// in one order, but may begin other collectives before on one rank and after on another.
+    func beginAllGather(
+        _ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>]
+    ) throws -> any PendingCollective
     /// Brings the parts of an array together on rank `root` alone, which gives `whole`; every rank gives its `part`, of
     /// as many elements as `parts[rank]`.
     func collect(
@@ -45,10 +57,10 @@ public protocol Communicator: AnyObject {
     func finalize() throws
 }
 
-/// An all-reduce that is under way.
-public protocol PendingSum: AnyObject {
-    /// True once the sum is complete; never blocks.
+/// A collective that is under way.
+public protocol PendingCollective: AnyObject {
+    /// True once it is complete; never blocks.
     func test() throws -> Bool
-    /// Blocks until the sum is complete.
+    /// Blocks until it is complete.
     func wait() throws
 }

@@ -20,6 +20,38 @@ extension MPICommunicator {
         }
     }
 
+    /// Starts to give every rank its part of every rank's `values`.
+    public func beginExchange(
+        _ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>],
+        into received: UnsafeMutableBufferPointer<Float>
+    ) throws -> any PendingCollective {
+        requireParts(parts, of: values.count)
+        let own = parts[rank].count
+        precondition(
+            max(values.count, own * size) <= Int32.max && received.count == own * size,
+            "\(received.count) elements for \(size) parts of \(own), of \(values.count)")
+        let places =
+            parts.map { Int32($0.count) } + parts.map { Int32($0.lowerBound) }
+            + [Int32](repeating: Int32(own), count: size) + (0..<size).map { Int32($0 * own) }
+        return try begin("MPI_Ialltoallv", places: places) { [size] places, request in
+            cmpi_begin_exchange_float(
+                values.baseAddress, places, places + size, received.baseAddress, places + 2 * size, places + 3 * size,
+                &request)
+        }
+    }
+
+    /// Starts to bring the parts of an array together on every rank, in place.
+    public func beginAllGather(
+        _ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>]
+    ) throws -> any PendingCollective {
+        requireParts(parts, of: values.count)
+        precondition(values.count <= Int32.max, "\(values.count) elements in one gather")
+        let places = parts.map { Int32($0.count) } + parts.map { Int32($0.lowerBound) }
+        return try begin("MPI_Iallgatherv", places: places) { [size] places, request in
+            cmpi_begin_all_gather_float(values.baseAddress, places, places + size, &request)
+        }
+    }
+
     /// Brings the parts of an array together on rank `root` alone.
     public func collect(
         _ part: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>], to root: Int,

@@ -15,7 +15,7 @@ public final class MPICommunicator: Communicator {
     /// Most elements (bytes for `broadcast` and `gather`) in one MPI call.
     public let maximumCount: Int
 
-    /// Requests of the sums under way. A slot is null when its sum is complete, and in `freeSlots` when nobody waits.
+    /// Requests of what is under way. A slot is null when that is complete, and in `freeSlots` when nobody waits.
     private var requests: [cmpi_request] = []
     private var freeSlots: [Int] = []
 
@@ -92,23 +92,17 @@ public final class MPICommunicator: Communicator {
 
     /// Starts an in-place sum over ranks. The memory of `values` belongs to MPI, and must stay where it is, until the
     /// sum is complete. All ranks begin their sums in the same order, with the same counts.
-    public func beginSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> any PendingSum {
+    public func beginSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> any PendingCollective {
         var slots: [Int] = []
         try forEachChunk(of: values) { pointer, count in
             var request = cmpi_request_null()
             try check("MPI_Iallreduce", cmpi_begin_sum_float(pointer, count, &request))
-            if let slot = freeSlots.popLast() {
-                requests[slot] = request
-                slots.append(slot)
-            } else {
-                requests.append(request)
-                slots.append(requests.count - 1)
-            }
+            slots.append(keep(request))
         }
-        return MPIPendingSum(communicator: self, slots: slots)
+        return MPIPending(communicator: self, slots: slots)
     }
 
-    /// Lets MPI move the sums under way forward.
+    /// Lets MPI move what is under way forward.
     public func progress() throws {
         guard requests.count > freeSlots.count else { return }
         var completed: Int32 = 0
@@ -181,17 +175,41 @@ public final class MPICommunicator: Communicator {
         Watchdog.leave()
     }
 
-    // MARK: - Sums under way
+    // MARK: - Under way
 
-    /// Whether the sum of `slot` is complete.
+    /// Keeps a request; the slot where it is.
+    private func keep(_ request: cmpi_request) -> Int {
+        guard let slot = freeSlots.popLast() else {
+            requests.append(request)
+            return requests.count - 1
+        }
+        requests[slot] = request
+        return slot
+    }
+
+    /// Begins a collective of one request that reads `places`, counts and offsets, until it is complete.
+    func begin(
+        _ call: String, places: [Int32], _ body: (UnsafePointer<Int32>, inout cmpi_request) -> Int32
+    ) throws -> any PendingCollective {
+        let kept = UnsafeMutableBufferPointer<Int32>.allocate(capacity: max(1, places.count))
+        _ = kept.initialize(from: places)
+        var request = cmpi_request_null()
+        guard let base = kept.baseAddress else { preconditionFailure("no memory for \(places.count) numbers") }
+        let status = body(base, &request)
+        if status != 0 { kept.deallocate() }
+        try check(call, status)
+        return MPIPending(communicator: self, slots: [keep(request)], places: kept)
+    }
+
+    /// Whether the collective of `slot` is complete.
     fileprivate func isComplete(_ slot: Int) -> Bool { cmpi_request_is_null(requests[slot]) != 0 }
 
-    /// Blocks until the sum of `slot` is complete.
+    /// Blocks until the collective of `slot` is complete.
     fileprivate func complete(_ slot: Int) throws {
         try waiting("MPI_Wait", cmpi_wait(&requests[slot]))
     }
 
-    /// Gives slots back whose sums are complete and waited for.
+    /// Gives slots back whose collectives are complete and waited for.
     fileprivate func release(_ slots: [Int]) { freeSlots.append(contentsOf: slots) }
 
     // MARK: - Helpers
@@ -219,15 +237,18 @@ public final class MPICommunicator: Communicator {
     }
 }
 
-/// A sum that was begun with `MPICommunicator.beginSum`: one request for each chunk of the buffer.
-private final class MPIPendingSum: PendingSum {
+/// What was begun: one request for each chunk of the buffer.
+private final class MPIPending: PendingCollective {
     private let communicator: MPICommunicator
-    /// Slots of the chunks' requests; empty once complete.
+    /// Slots of the requests; empty once complete.
     private var slots: [Int]
+    /// Counts and offsets that MPI reads until then.
+    private let places: UnsafeMutableBufferPointer<Int32>?
 
-    init(communicator: MPICommunicator, slots: [Int]) {
+    init(communicator: MPICommunicator, slots: [Int], places: UnsafeMutableBufferPointer<Int32>? = nil) {
         self.communicator = communicator
         self.slots = slots
+        self.places = places
     }
 
     func test() throws -> Bool {
@@ -239,6 +260,7 @@ private final class MPIPendingSum: PendingSum {
     }
 
     func wait() throws {
+        if slots.isEmpty { return }
         for slot in slots { try communicator.complete(slot) }
         finish()
     }
@@ -246,6 +268,7 @@ private final class MPIPendingSum: PendingSum {
     private func finish() {
         communicator.release(slots)
         slots = []
+        places?.deallocate()
     }
 }
 

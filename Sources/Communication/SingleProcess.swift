@@ -27,13 +27,27 @@ public final class SingleProcess: Communicator {
     public func maximum(_ values: [Double]) throws -> [Double] { values }
 
     /// Leaves `values` as they are; the sum is complete at once.
-    public func beginSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> any PendingSum { CompleteSum() }
+    public func beginSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> any PendingCollective { Complete() }
 
     /// Does nothing.
     public func progress() throws {}
 
     /// Does nothing.
     public func allGather(_ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>]) throws {}
+
+    /// Copies the only part; the exchange is complete at once.
+    public func beginExchange(
+        _ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>],
+        into received: UnsafeMutableBufferPointer<Float>
+    ) throws -> any PendingCollective {
+        _ = received.update(fromContentsOf: place(parts, received.count, values, 0))
+        return Complete()
+    }
+
+    /// Does nothing; the gather is complete at once.
+    public func beginAllGather(
+        _ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>]
+    ) throws -> any PendingCollective { Complete() }
 
     /// Copies the only part.
     public func collect(
@@ -76,8 +90,8 @@ public final class SingleProcess: Communicator {
     public func finalize() throws {}
 }
 
-/// A sum over one rank is its own input.
-private final class CompleteSum: PendingSum {
+/// What one rank does alone is complete at once.
+private final class Complete: PendingCollective {
     func test() throws -> Bool { true }
     func wait() throws {}
 }

@@ -66,6 +66,7 @@ struct KeySchema: Sendable {
     static func choices(for key: String) -> [String]? {
         switch key {
         case "precision": Precision.allCases.map(\.rawValue)
+        case "reduction": Reduction.allCases.map(\.rawValue)
         case "model.eta": EtaDistribution.allCases.map(\.rawValue)
         case "diffusion.objective": Objective.allCases.map(\.rawValue)
         case "diffusion.schedule": ScheduleKind.allCases.map(\.rawValue)

@@ -36,7 +36,7 @@ extension RunConfiguration {
     /// - Throws: `ConfigurationError`; for the batch it names the nearest sizes and rank counts that fit.
     public func validate(ranks: Int, threads: Int = 1) throws {
         try validate()
-        _ = try microBatchSize(ranks: ranks, threads: threads)
+        _ = try batchPlan(ranks: ranks, threads: threads)
     }
 
     /// One feature map of the widest stage at full resolution, the micro-batch included, is under 2^36 numbers.

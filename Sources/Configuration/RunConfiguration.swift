@@ -53,8 +53,10 @@ public struct RunConfiguration: Codable, Equatable, Sendable {
     public var steps = 100_000
     /// Images in one step, over all ranks.
     public var batchSize = 128
-    /// Images one rank computes at a time; 0 chooses by `microBatchSize(ranks:)`.
+    /// Images one rank computes at a time; 0 chooses by `batchPlan(ranks:threads:)`.
     public var microBatchSize = 0
+    /// In which order the sums of a step are taken.
+    public var reduction = Reduction.auto
     /// Seed of every random number of the run.
     public var seed: UInt64 = 0
     /// Number format of the forward and the backward pass.
@@ -86,7 +88,7 @@ public struct RunConfiguration: Codable, Equatable, Sendable {
     public init() {}
 
     enum CodingKeys: String, CodingKey {
-        case data, steps, seed, precision, model, diffusion, optimizer, ema
+        case data, steps, seed, precision, reduction, model, diffusion, optimizer, ema
         case batchSize = "batch_size"
         case microBatchSize = "micro_batch_size"
         case learningRate = "learning_rate"

@@ -64,7 +64,7 @@ public final class AllReduceBenchmark {
         }
         func blocking() throws { try communicator.sum(buffer) }
         func inPieces() throws {
-            var pending: [any PendingSum] = []
+            var pending: [any PendingCollective] = []
             pending.reserveCapacity(pieces.count)
             for piece in pieces {
                 pending.append(try communicator.beginSum(piece))

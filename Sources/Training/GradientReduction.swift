@@ -3,12 +3,13 @@ import Communication
 import Synchronization
 import TensorGraph
 
-/// Sums gradients over the threads of this rank and over ranks, bucket by bucket, while the backward passes still run.
+/// Sums gradients over the leaves and threads of this rank and over ranks, bucket by bucket, while the backward passes
+/// still run.
 ///
 /// The arena is laid out in the order in which gradients get ready, so a bucket is a range of it and needs no packing.
 /// A bucket is complete in the rank when every thread has passed the last node that adds to it. It is then cut into
-/// slices, which are added up by whichever thread comes by, always in the order of the threads: the sum does not depend
-/// on who takes it. Thread 0 alone calls MPI.
+/// slices, which are added up by whichever thread comes by, always as the same tree: the sum does not depend on who takes
+/// it. Thread 0 alone calls MPI.
 final class GradientReduction {
     /// Elements of a bucket: large enough that latency does not matter, small enough to start early (1 MiB).
     static let bucketCount = 1 << 18
@@ -16,8 +17,8 @@ final class GradientReduction {
     static let sliceCount = 1 << 16
 
     private let communicator: any Communicator
-    /// The gradient arenas by thread; the sum is taken in the first.
-    private let arenas: [CPUMemory]
+    /// The sums by thread; that of all is taken in the first.
+    private let sums: [PartialSums]
     private let buckets: [(range: Range<Int>, readyAfter: Int)]
     private let slices: [(range: Range<Int>, bucket: Int)]
     /// The last node of the last micro-batch that each thread has passed; −1 before the first.
@@ -25,23 +26,31 @@ final class GradientReduction {
     /// Slices of each bucket that are not added up yet.
     private let slicesLeft: [Counter]
     private let nextSlice = Counter()
-    private var pending: [any PendingSum] = []
+    private let ranks: RankReduction
     private var nextBucket = 0
 
-    /// - Parameter gradients: the arenas of the threads; afterwards the first holds the sum.
-    init(_ plan: ExecutionPlan, gradients: [CPUMemory], communicator: any Communicator) {
-        precondition(!gradients.isEmpty, "no gradients to sum")
+    /// - Parameters:
+    ///   - sums: those of the threads; afterwards the gradients of the first are the sum.
+    ///   - exact: whether the sum must not depend on the number of ranks, as it does not on that of threads.
+    /// - Throws: when memory cannot be had.
+    init(_ plan: ExecutionPlan, _ sums: [PartialSums], exact: Bool, communicator: any Communicator) throws {
+        precondition(!sums.isEmpty, "no gradients to sum")
         self.communicator = communicator
-        arenas = gradients
+        self.sums = sums
         buckets = plan.gradientBuckets(minimumCount: Self.bucketCount)
-        slices = buckets.enumerated().flatMap { bucket, place in
-            stride(from: place.range.lowerBound, to: place.range.upperBound, by: Self.sliceCount).map { start in
-                (start..<min(start + Self.sliceCount, place.range.upperBound), bucket)
+        let needsSlices = sums.count > 1 || sums[0].extraArenas > 0
+        slices =
+            !needsSlices
+            ? []
+            : buckets.enumerated().flatMap { bucket, place in
+                stride(from: place.range.lowerBound, to: place.range.upperBound, by: Self.sliceCount).map { start in
+                    (start..<min(start + Self.sliceCount, place.range.upperBound), bucket)
+                }
             }
-        }
-        passed = gradients.map { _ in Counter() }
+        passed = sums.map { _ in Counter() }
         slicesLeft = buckets.map { _ in Counter() }
-        pending.reserveCapacity(buckets.count)
+        ranks = try RankReduction(
+            buckets.map(\.range), of: sums[0].gradients, exact: exact, communicator: communicator)
     }
 
     /// To be called before the threads begin with a step.
@@ -77,23 +86,20 @@ final class GradientReduction {
         guard communicator.size > 1 else { return }
         try sumOverRanks()
         precondition(nextBucket == buckets.count, "\(nextBucket) of \(buckets.count) buckets started")
-        for sum in pending { try sum.wait() }
-        pending.removeAll(keepingCapacity: true)
+        try ranks.finish()
     }
 
     private func sumOverRanks() throws {
         guard communicator.size > 1 else { return }
         while nextBucket < buckets.count, isSummedInRank(nextBucket) {
-            let range = buckets[nextBucket].range
-            pending.append(
-                try communicator.beginSum(UnsafeMutableBufferPointer(rebasing: arenas[0].elements[range])))
+            try ranks.beginNext()
             nextBucket += 1
         }
-        if !pending.isEmpty { try communicator.progress() }
+        try ranks.progress()
     }
 
     private func isSummedInRank(_ bucket: Int) -> Bool {
-        arenas.count == 1 ? isComplete(bucket) : slicesLeft[bucket].value.load(ordering: .acquiring) == 0
+        isComplete(bucket) && slicesLeft[bucket].value.load(ordering: .acquiring) == 0
     }
 
     /// Whether no thread adds to the bucket any more.
@@ -103,8 +109,9 @@ final class GradientReduction {
 
     /// Adds up the next slice that is complete; false when there is none.
     @discardableResult private func addSlice() -> Bool {
-        guard arenas.count > 1, let slice = claimSlice() else { return false }
-        for arena in arenas.dropFirst() { arenas[0].add(arena, slice.range) }
+        guard let slice = claimSlice() else { return false }
+        for sum in sums { sum.fold(slice.range) }
+        forEachPair(of: sums.count) { sums[$0].gradients.add(sums[$1].gradients, slice.range) }
         slicesLeft[slice.bucket].value.subtract(1, ordering: .releasing)
         return true
     }

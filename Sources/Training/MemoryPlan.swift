@@ -18,7 +18,8 @@ public struct MemoryPlan: Encodable, Sendable {
     public var dataBytes: Int?
     /// Inputs and intermediates of each thread.
     public var activationBytes: Int
-    /// Parameters, gradients of each thread, moments and average, or the rank's shard of the last two.
+    /// Parameters, gradients of each thread and their partial sums, moments and average, or the rank's shard of the last
+    /// two; and what an exact sum over more than two ranks receives.
     public var stateBytes: Int
     /// Weights in the layouts that the operations want, scratch memory, and the network that draws samples.
     public var workingBytes: Int
@@ -38,10 +39,11 @@ public struct MemoryPlan: Encodable, Sendable {
     ///
     /// - Throws: when the configuration does not fit them, or an operation cannot be prepared.
     public init(_ configuration: RunConfiguration, ranks: Int, threads: Int = 1) throws {
-        let micro = try configuration.microBatchSize(ranks: ranks, threads: threads)
+        let batch = try configuration.batchPlan(ranks: ranks, threads: threads)
         let data = try? DataSet(path: configuration.data)
         dataBytes = data.map(\.residentBytes)
-        let plan = ExecutionPlan(DenoiserGraph.training(configuration.model, batch: micro, lossScale: 1).graph)
+        let plan = ExecutionPlan(
+            DenoiserGraph.training(configuration.model, batch: batch.microBatchSize, lossScale: 1).graph)
         let own =
             configuration.optimizer.sharded
             ? OptimizerShards.parts(count: plan.layout.count, ranks: ranks).max { $0.count < $1.count } : nil
@@ -49,14 +51,17 @@ public struct MemoryPlan: Encodable, Sendable {
             let state = try ModelState(plan.layout, own: own)
             let workers = try (0..<threads).map { thread in
                 try PlannedWorker(
-                    plan, configuration, microBatchSize: micro, state, gradients: thread == 0 ? state.gradients : nil)
+                    plan, configuration, batch, state, gradients: thread == 0 ? state.gradients : nil)
             }
             return (state, workers)
         }
         programBytes = try withExtendedLifetime((data, workers)) { try residentBytes() } + Self.runningBytes
         activationBytes = threads * plan.activationBytes
-        let arenas = [state.parameters, state.firstMoment, state.secondMoment, state.ema] + workers.map(\.gradients)
-        stateBytes = arenas.reduce(0) { $0 + $1.count } * MemoryLayout<Float>.stride
+        let exchanges = RankReduction.needsExchange(exact: batch.isExact, ranks: ranks)
+        let sums = workers.reduce(exchanges ? 1 : 0) { $0 + 1 + $1.sums.extraArenas }
+        let arenas = [state.parameters, state.firstMoment, state.secondMoment, state.ema]
+        stateBytes =
+            (arenas.reduce(0) { $0 + $1.count } + sums * state.gradients.count) * MemoryLayout<Float>.stride
         workingBytes = bytes - activationBytes - stateBytes
         messageBytes = ranks > 1 ? 7 << 20 + state.gradients.count * MemoryLayout<Float>.stride / 2 : 0
         checkpointBytes = Checkpoint.savingBytes(parameters: state.layout.parameters.reduce(0) { $0 + $1.count })
@@ -75,25 +80,26 @@ public struct MemoryPlan: Encodable, Sendable {
 
 /// What one thread of a rank prepares.
 private struct PlannedWorker {
-    let gradients: CPUMemory
+    let sums: PartialSums
     let executor: Executor
     let generator: SampleGenerator?
 
     /// - Parameter gradients: those of the state, for the first thread; nil makes an arena.
     init(
-        _ plan: ExecutionPlan, _ configuration: RunConfiguration, microBatchSize: Int, _ state: ModelState,
+        _ plan: ExecutionPlan, _ configuration: RunConfiguration, _ batch: BatchPlan, _ state: ModelState,
         gradients: CPUMemory?
     ) throws {
         let backend = try CPUBackend()
         let activations = try CPUMemory(count: plan.activationCount)
         let draws = gradients != nil && configuration.needsGenerator || configuration.model.selfCondition
-        self.gradients = try gradients ?? CPUMemory(count: plan.layout.count)
+        sums = try PartialSums(gradients ?? CPUMemory(count: plan.layout.count), leaves: batch.leavesPerThread)
         executor = try Executor(
-            plan, on: backend, parameters: state.parameters, gradients: self.gradients, activations: activations)
+            plan, on: backend, parameters: state.parameters, gradients: sums.gradients, activations: activations)
         generator =
             draws
             ? try SampleGenerator(
-                configuration.model, batch: microBatchSize, layout: plan.layout, on: backend, activations: activations)
+                configuration.model, batch: batch.microBatchSize, layout: plan.layout, on: backend,
+                activations: activations)
             : nil
     }
 }

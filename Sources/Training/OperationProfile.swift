@@ -85,13 +85,15 @@ extension StepBenchmark {
     public func profile(repetitions: Int) throws -> OperationProfile {
         let arena = state.layout.count * MemoryLayout<Float>.stride
         // Adam reads gradients, parameters and two moments and writes all but the gradients.
-        let besides = [("clear gradients", arena), ("optimizer", 7 * arena), ("reload weights", 0)]
+        let besides = [("sum gradients", sums.arenasMoved * arena), ("optimizer", 7 * arena), ("reload weights", 0)]
         var times = LapTimes(executor.plan, runs: microBatches, besides: besides)
         for _ in 0..<repetitions {
             times.begin(machine())
-            clearGradients()
-            times.lap(besides: 0)
-            for _ in 0..<microBatches { try executor.run { times.lap(node: $0) } }
+            try computeGradients {
+                times.lap(besides: 0)
+            } _: {
+                try executor.run { times.lap(node: $0) }
+            }
             try update()
             times.lap(besides: 1)
             try reloadWeights()

@@ -13,6 +13,11 @@ public struct RunPlan: Encodable, Sendable {
     /// Images of one micro-batch, and micro-batches of a rank in one step.
     public var microBatchSize: Int
     public var microBatchesPerRank: Int
+    /// Whether results are the same bits on any number of ranks × threads that divides ``leaves``; where they could be and
+    /// are not, why.
+    public var exact: Bool
+    public var leaves: Int
+    public var whyNotExact: String?
     /// Floating-point operations of convolutions and products an image, forward and backward, in units of 1e9.
     public var gflopPerImage: Double
     /// The same for one step of one rank.
@@ -40,8 +45,12 @@ public struct RunPlan: Encodable, Sendable {
         try configuration.validate(ranks: ranks, threads: threads)
         self.ranks = ranks
         self.threads = threads
-        microBatchSize = try configuration.microBatchSize(ranks: ranks, threads: threads)
-        microBatchesPerRank = try configuration.microBatchesPerRank(ranks: ranks, threads: threads)
+        let batch = try configuration.batchPlan(ranks: ranks, threads: threads)
+        microBatchSize = batch.microBatchSize
+        microBatchesPerRank = batch.microBatchesPerRank
+        exact = batch.isExact
+        leaves = batch.leaves
+        whyNotExact = batch.whyNotExact
         let graph = DenoiserGraph.training(configuration.model, batch: microBatchSize, lossScale: 1).graph
         let plan = ExecutionPlan(graph)
         let arena = plan.layout.count * MemoryLayout<Float>.stride
@@ -89,7 +98,8 @@ public struct RunPlan: Encodable, Sendable {
     static let unshardedPasses = 5.0
 
     enum CodingKeys: String, CodingKey {
-        case ranks, threads, parameters
+        case ranks, threads, parameters, exact, leaves
+        case whyNotExact = "why_not_exact"
         case microBatchSize = "micro_batch_size"
         case microBatchesPerRank = "micro_batches_per_rank"
         case gflopPerImage = "gflop_per_image"

@@ -5,8 +5,8 @@ import NeuralNetwork
 import Philox
 import TensorGraph
 
-/// The training step alone, as the trainer computes it on one rank: forward and backward of each micro-batch, clip, Adam
-/// and average, on made-up images, without data set, ranks or files.
+/// The training step alone, as the trainer computes it on one rank: forward and backward of each micro-batch, sums of
+/// them, clip, Adam and average, on made-up images, without data set, ranks or files.
 public final class StepBenchmark {
     /// Images a step.
     public let batch: Int
@@ -21,6 +21,8 @@ public final class StepBenchmark {
     private let configuration: RunConfiguration
     private let backend: CPUBackend
     private let probe: MachineProbe
+    let sums: PartialSums
+    private let microBatchesOfLeaf: Int
     private var step = 0
 
     /// Builds the network of `configuration`.
@@ -34,7 +36,9 @@ public final class StepBenchmark {
         if let batch { configuration.batchSize = batch }
         if let microBatch { configuration.microBatchSize = microBatch }
         self.batch = configuration.batchSize
-        self.microBatch = try configuration.microBatchSize(ranks: 1)
+        let parts = try configuration.batchPlan(ranks: 1)
+        self.microBatch = parts.microBatchSize
+        microBatchesOfLeaf = parts.microBatchesPerRank / parts.leavesPerThread
         self.configuration = configuration
         self.probe = probe
         backend = try CPUBackend()
@@ -45,6 +49,7 @@ public final class StepBenchmark {
         operationsPerImage = plan.floatingPointOperations / self.microBatch
         activationBytes = plan.activationBytes
         state = try ModelState(plan.layout)
+        sums = try PartialSums(state.gradients, leaves: parts.leavesPerThread)
         executor = try Executor(plan, on: backend, parameters: state.parameters, gradients: state.gradients)
         state.initialize(seed: 0)
         executor.fillInputs(batch: self.microBatch, timesteps: configuration.diffusion.timesteps)
@@ -54,8 +59,7 @@ public final class StepBenchmark {
     /// One step, with the machine measured on both sides of it.
     public func measure() throws -> Measurement {
         try Measurement.of(probe) {
-            clearGradients()
-            for _ in 0..<microBatches { try executor.run() }
+            try computeGradients { try executor.run() }
             try update()
             try reloadWeights()
         }
@@ -68,7 +72,22 @@ public final class StepBenchmark {
 
     var microBatches: Int { batch / microBatch }
 
-    func clearGradients() { state.gradients.clear(state.all) }
+    /// Calls `run` for each micro-batch, which adds to the gradients, and sums them up.
+    ///
+    /// - Parameter summed: called after each part of the work on sums.
+    func computeGradients(summed: () -> Void = {}, _ run: () throws -> Void) rethrows {
+        sums.begin()
+        summed()
+        for number in 0..<microBatches {
+            if number > 0, number.isMultiple(of: microBatchesOfLeaf) {
+                sums.carry()
+                summed()
+            }
+            try run()
+        }
+        sums.fold(state.all)
+        summed()
+    }
 
     func update() throws {
         step += 1

@@ -86,9 +86,9 @@ extension Trainer {
 
     private func share(_ arena: CPUMemory) throws {
         guard communicator.size > 1 else { return }
-        // All other ranks hold zeros: a sum is a broadcast that needs no second buffer.
-        if communicator.rank != 0 { arena.clear(state.all) }
-        try communicator.sum(arena.elements)
+        // All of it is rank 0's part: a broadcast that needs no second buffer.
+        let parts = (0..<communicator.size).map { $0 == 0 ? state.all : arena.count..<arena.count }
+        try communicator.allGather(arena.elements, parts: parts)
     }
 
     private func say(restored checkpoint: Checkpoint, _ path: String) {

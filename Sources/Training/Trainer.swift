@@ -68,8 +68,7 @@ public final class Trainer {
     private let team: ThreadTeam
     private let workers: [Worker]
     private let reduction: GradientReduction
-    private let microBatchSize: Int
-    private let microBatches: Int
+    private let batch: BatchPlan
     private var metrics: MetricsLog?
     /// Seconds that the reports of the last step took to go round: they count to the next.
     private var reportSeconds = 0.0
@@ -104,32 +103,38 @@ public final class Trainer {
             ("number of threads", "\(threads)"),
         ])
         self.data = data
-        microBatchSize = try configuration.microBatchSize(ranks: communicator.size, threads: threads)
-        microBatches = try configuration.microBatchesPerRank(ranks: communicator.size, threads: threads)
-        let (micro, batch, team) = (microBatchSize, configuration.batchSize, ThreadTeam(size: threads))
+        let batch = try configuration.batchPlan(ranks: communicator.size, threads: threads)
+        let team = ThreadTeam(size: threads)
+        self.batch = batch
         self.team = team
         let plan = ExecutionPlan(
-            DenoiserGraph.training(configuration.model, batch: micro, lossScale: 1 / Float(batch)).graph)
-        (state, shards, workers) = try communicator.together("building the network") {
+            DenoiserGraph.training(
+                configuration.model, batch: batch.microBatchSize, lossScale: 1 / Float(configuration.batchSize)
+            ).graph)
+        (state, shards, workers, reduction) = try communicator.together("building the network") {
             let shards = OptimizerShards(
                 count: plan.layout.count, sharded: configuration.optimizer.sharded, among: communicator)
             let state = try ModelState(plan.layout, own: shards?.own)
-            let workers = try Worker.make(team, plan, configuration, microBatchSize: micro, data, state)
-            return (state, shards, workers)
+            let workers = try Worker.make(team, plan, configuration, batch, data, state)
+            let reduction = try GradientReduction(
+                plan, workers.map(\.sums), exact: batch.isExact, communicator: communicator)
+            return (state, shards, workers, reduction)
         }
-        reduction = GradientReduction(plan, gradients: workers.map(\.gradients), communicator: communicator)
         folder = RunFolder(output)
         try restore(resume)
         metrics = try openMetrics(continued: step)
         try parametersChanged()
+        if let why = batch.whyNotExact, communicator.rank == 0 {
+            observer.warn("results depend on the number of ranks and threads in their last bits: \(why)")
+        }
     }
 
     /// Parameters of the network.
     public var parameterCount: Int { state.layout.parameters.reduce(0) { $0 + $1.count } }
     /// Samples of the data set.
     public var dataCount: Int { data.count }
-    /// Images of a micro-batch, and how many of them each rank computes for a step.
-    public var microBatchPlan: (size: Int, perRank: Int) { (microBatchSize, microBatches) }
+    /// How a step is dealt out to the ranks.
+    public var batchPlan: BatchPlan { batch }
 
     /// The forward pass for previews, on the calling thread.
     func generator() throws -> SampleGenerator { try workers[0].generator() }
@@ -178,8 +183,7 @@ public final class Trainer {
         // One exchange: the loss, who wants to stop, and where everybody's time went.
         clock.begin(.communication)
         let communicated = clock[.communication]
-        let loss = workers.reduce(0) { $0 + $1.loss }
-        let own = [loss, stopRequested ? 1 : 0, workers[0].etaVariance ?? 0]
+        let own = [stopRequested ? 1 : 0, workers[0].etaVariance ?? 0] + ownLosses
         let sums = try communicator.sum(
             own + RankSeconds.row(clock, rank: communicator.rank, of: communicator.size))
         let seconds = clock.end()
@@ -188,32 +192,40 @@ public final class Trainer {
         step += 1
         samplesSeen += configuration.batchSize
         let report = StepReport(
-            step: step, loss: sums[0] / Double(configuration.batchSize), gradientNorm: update.gradientNorm,
+            step: step, loss: sums[2..<own.count].reduce(0, +) / Double(configuration.batchSize),
+            gradientNorm: update.gradientNorm,
             imagesPerSecond: Double(configuration.batchSize) / seconds,
             epoch: Double(samplesSeen) / Double(data.count))
         if communicator.rank == 0 {
-            let variance = probes ? sums[2] / Double(communicator.size) : nil
             try metrics?.append(
-                report, RankSeconds(sums[own.count...]), etaVariance: variance,
+                report, RankSeconds(sums[own.count...]), etaVariance: probes ? sums[1] : nil,
                 learningRate: configuration.learningRate)
             observer.stepped(report)
         }
-        return sums[1] > 0
+        return sums[0] > 0
     }
 
     /// Leaves the sum of the gradients of this rank's micro-batches in the arena of the state, or on the way to the sum
-    /// over ranks. Micro-batch m belongs to thread m mod threads.
+    /// over ranks. Ranks, and threads in them, have consecutive micro-batches. The first of all is where a probe measures:
+    /// what it finds does not depend on the number of ranks.
     private func computeGradients(probing: Bool) throws {
-        let first = samplesSeen + communicator.rank * microBatches * microBatchSize
-        let probeKey = probing ? communicator.rank : nil
         reduction.begin()
         try team.run(whileWaiting: reduction.whileWaiting) { [self] thread in
-            let starts = stride(from: thread, to: microBatches, by: team.size).map { first + $0 * microBatchSize }
-            try workers[thread].computeGradients(starts, step: step, probeKey: thread == 0 ? probeKey : nil) {
+            let own = batch.microBatches(rank: communicator.rank, thread: thread, of: team.size)
+            let starts = own.map { samplesSeen + $0 * batch.microBatchSize }
+            try workers[thread].computeGradients(starts, step: step, probing: probing && own.first == 0) {
                 try reduction.after(node: $0, thread: thread)
             }
         }
         try team.run { [reduction] _ in reduction.finishThread() }
+    }
+
+    /// The losses of this rank's micro-batches among zeros for those of others: the sum over ranks is exact.
+    private var ownLosses: [Double] {
+        let own = workers.flatMap(\.losses)
+        var all = [Double](repeating: 0, count: own.count * communicator.size)
+        all.replaceSubrange(communicator.rank * own.count..<(communicator.rank + 1) * own.count, with: own)
+        return all
     }
 
     /// Rebuilds on every thread what is derived from the parameters.

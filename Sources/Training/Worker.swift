@@ -11,10 +11,10 @@ import TensorGraph
 final class Worker {
     let backend: CPUBackend
     let executor: Executor
-    /// Sum of the gradients of this worker's micro-batches.
-    let gradients: CPUMemory
-    /// Sum of the losses of this worker's micro-batches of the last step.
-    private(set) var loss = 0.0
+    /// The gradients of this worker's micro-batches, leaf by leaf.
+    let sums: PartialSums
+    /// Loss of each of this worker's micro-batches of the last step.
+    private(set) var losses: [Double] = []
     /// The variance over η that the last step was asked to measure.
     private(set) var etaVariance: Double?
     /// Seconds of the last step that went into making batches.
@@ -22,7 +22,7 @@ final class Worker {
     private let configuration: RunConfiguration
     private let parameters: CPUMemory
     private let layout: ParameterLayout
-    private let microBatchSize: Int
+    private let batchPlan: BatchPlan
     private var source: BatchSource
     private var madeGenerator: SampleGenerator?
 
@@ -31,18 +31,18 @@ final class Worker {
     /// - Parameter gradients: the arena to add gradients to; nil makes one.
     /// - Throws: when memory cannot be had or an operation cannot be prepared.
     init(
-        _ plan: ExecutionPlan, _ configuration: RunConfiguration, microBatchSize: Int, source: BatchSource,
+        _ plan: ExecutionPlan, _ configuration: RunConfiguration, _ batch: BatchPlan, source: BatchSource,
         parameters: CPUMemory, gradients: CPUMemory?
     ) throws {
         self.configuration = configuration
-        self.microBatchSize = microBatchSize
+        batchPlan = batch
         self.source = source
         self.parameters = parameters
         layout = plan.layout
         backend = try CPUBackend()
-        self.gradients = try gradients ?? CPUMemory(count: plan.layout.count)
+        sums = try PartialSums(gradients ?? CPUMemory(count: plan.layout.count), leaves: batch.leavesPerThread)
         executor = try Executor(
-            plan, on: backend, parameters: parameters, gradients: self.gradients,
+            plan, on: backend, parameters: parameters, gradients: sums.gradients,
             activations: CPUMemory(count: plan.activationCount))
     }
 
@@ -50,7 +50,7 @@ final class Worker {
     ///
     /// - Throws: as `init`.
     static func make(
-        _ team: ThreadTeam, _ plan: ExecutionPlan, _ configuration: RunConfiguration, microBatchSize: Int,
+        _ team: ThreadTeam, _ plan: ExecutionPlan, _ configuration: RunConfiguration, _ batch: BatchPlan,
         _ data: DataSet, _ state: ModelState
     ) throws -> [Worker] {
         final class Place { var worker: Worker? }
@@ -58,7 +58,7 @@ final class Worker {
         let source = BatchSource(data, configuration)
         try team.run { thread in
             places[thread].worker = try Worker(
-                plan, configuration, microBatchSize: microBatchSize, source: source, parameters: state.parameters,
+                plan, configuration, batch, source: source, parameters: state.parameters,
                 gradients: thread == 0 ? state.gradients : nil)
         }
         return places.compactMap(\.worker)
@@ -68,21 +68,23 @@ final class Worker {
     ///
     /// - Parameters:
     ///   - step: number of steps done before this one.
-    ///   - probeKey: where the variance over η is to be measured, a number that is this rank's alone.
+    ///   - probing: whether the variance over η is to be measured, on the first micro-batch.
     ///   - after: called after each node of the last micro-batch with its index.
-    func computeGradients(_ starts: [Int], step: Int, probeKey: Int?, after: (Int) throws -> Void) throws {
-        loss = 0
+    func computeGradients(_ starts: [Int], step: Int, probing: Bool, after: (Int) throws -> Void) throws {
+        losses.removeAll(keepingCapacity: true)
         etaVariance = nil
         secondsData = 0
-        gradients.clear(0..<gradients.count)
+        sums.begin()
+        let leaf = starts.count / batchPlan.leavesPerThread
         let clock = ContinuousClock()
         for (number, start) in starts.enumerated() {
+            if number > 0, number.isMultiple(of: leaf) { sums.carry() }
             let began = clock.now
             Watchdog.enter(.data, step: step + 1)
-            let batch = try source.microBatch(start..<start + microBatchSize)
+            let batch = try source.microBatch(start..<start + batchPlan.microBatchSize)
             secondsData += (clock.now - began).seconds
             Watchdog.enter(.forward, step: step + 1)
-            if number == 0, let probeKey { etaVariance = try variance(batch, step: step, key: probeKey) }
+            if number == 0, probing { etaVariance = try variance(batch, step: step) }
             let selfCondition = try estimateForSelfConditioning(batch, step: step)
             executor.write("x", batch.task.xt)
             executor.write("timestep", batch.task.timestep)
@@ -95,20 +97,20 @@ final class Worker {
             } else {
                 try executor.run()
             }
-            loss += executor.read("loss").reduce(0) { $0 + Double($1) }
+            losses.append(executor.read("loss").reduce(0) { $0 + Double($1) })
         }
     }
 
     /// Mean variance over η of the network's output at the same x_t and t, from two draws. Zero means that the mixture
     /// has collapsed to one Gaussian.
-    private func variance(_ batch: MicroBatch, step: Int, key: Int) throws -> Double {
+    private func variance(_ batch: MicroBatch, step: Int) throws -> Double {
         let generator = try generator()
         try generator.load(parameters)
         let stream = RandomStream(seed: configuration.seed, purpose: .probe)
         let outputs = try (0..<2).map { draw in
             try generator.predict(
                 xt: batch.task.xt, timesteps: batch.task.timestep,
-                eta: stream.normals(count: batch.task.xt.count, epoch: step, position: key * 2 + draw),
+                eta: stream.normals(count: batch.task.xt.count, epoch: step, position: draw),
                 selfCondition: nil)
         }
         let squares = zip(outputs[0], outputs[1]).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
@@ -125,7 +127,7 @@ final class Worker {
         let generator = try generator()
         try generator.load(parameters)
         // Epoch 0 of the stream belongs to the coin.
-        let size = batch.task.xt.count / microBatchSize
+        let size = batch.task.xt.count / batch.timesteps.count
         let eta =
             configuration.model.smd
             ? batch.places.flatMap { coin.normals(count: size, epoch: $0.epoch + 1, position: $0.place) } : nil
@@ -138,7 +140,7 @@ final class Worker {
     func generator() throws -> SampleGenerator {
         if let madeGenerator { return madeGenerator }
         let generator = try SampleGenerator(
-            configuration.model, batch: microBatchSize, layout: layout, on: backend,
+            configuration.model, batch: batchPlan.microBatchSize, layout: layout, on: backend,
             activations: executor.activations as? CPUMemory)
         madeGenerator = generator
         return generator

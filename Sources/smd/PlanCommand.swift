@@ -90,6 +90,7 @@ struct PlanCommand: ParsableCommand {
             parameters              \(grouped(plan.parameters))
             ranks × threads         \(plan.ranks) × \(plan.threads)
             step of a rank          \(plan.microBatchesPerRank) micro-batches of \(plan.microBatchSize)
+            sums                    \(sums(plan))
             work                    \(fourDigits(plan.gflopPerImage)) GFLOP an image, \
             \(fourDigits(plan.gflopPerStepAndRank)) GFLOP a step and rank
             memory of a rank        \(mebibytes(memory.bytes)); of rank 0 while it saves a checkpoint \
@@ -112,6 +113,11 @@ struct PlanCommand: ParsableCommand {
             \(fourDigits(bandwidth)) Gb/s, \(fourDigits(latency)) µs
               update                \(milliseconds(step.update))
             """)
+    }
+
+    private func sums(_ plan: RunPlan) -> String {
+        if plan.exact { return "exact: the same bits on 1 to \(plan.leaves) ranks × threads, powers of two" }
+        return "fast: bits depend on ranks and threads" + (plan.whyNotExact.map { ", for \($0)" } ?? "")
     }
 
     private func sharding(_ plan: RunPlan, _ mebibytes: (Int) -> String) -> String {

@@ -101,16 +101,17 @@ struct TrainCommand: ParsableCommand {
     private func announce(
         _ trainer: Trainer, _ configuration: RunConfiguration, _ binding: Binding, _ observer: TrainingProgress
     ) {
-        let micro = trainer.microBatchPlan
+        let batch = trainer.batchPlan
         observer.say(
             "training \(configuration.model.smd ? "SMD" : "vanilla DDPM"), \(grouped(trainer.parameterCount)) parameters, "
                 + "on \(grouped(trainer.dataCount)) samples of \(configuration.data)")
         observer.say(binding.summary)
         let ranks = binding.ranks.count
         observer.say(
-            "\(ranks) \(ranks == 1 ? "rank" : "ranks") × \(micro.perRank) "
-                + "\(micro.perRank == 1 ? "micro-batch" : "micro-batches") of \(micro.size) = batch "
-                + "\(configuration.batchSize); steps \(trainer.step) to \(configuration.steps)")
+            "\(ranks) \(ranks == 1 ? "rank" : "ranks") × \(batch.microBatchesPerRank) "
+                + "\(batch.microBatchesPerRank == 1 ? "micro-batch" : "micro-batches") of \(batch.microBatchSize) = batch "
+                + "\(configuration.batchSize), \(batch.isExact ? "exact" : "fast") sums; steps \(trainer.step) to \(configuration.steps)"
+        )
         if let problem = binding.problem { observer.warn(problem) }
     }
 }

@@ -80,7 +80,7 @@ import Testing
             #expect(parts.reduce(0) { $0 + ($1["count"] as? Int ?? 0) } == row["count"] as? Int)
         }
         func row(_ name: String) -> [String: Any] { kinds.first { $0["operation"] as? String == name } ?? [:] }
-        for name in ["optimizer", "clear gradients", "reload weights"] { #expect(row(name)["count"] as? Int == 1) }
+        for name in ["optimizer", "sum gradients", "reload weights"] { #expect(row(name)["count"] as? Int == 1) }
         #expect(row("weightedSquaredError")["count"] as? Int == 3)
         // Work of all products together is that of the step.
         let work = kinds.reduce(0.0) { $0 + ($1["gflops"] as? Double ?? 0) * ($1["seconds"] as? Double ?? 0) }
@@ -104,7 +104,7 @@ import Testing
                 uniquingKeysWith: { _, _ in -1 })
         }
         var expected = counts(rows((step["profile"] as? [String: Any])?["operations"]))
-        for name in ["optimizer ", "clear gradients ", "reload weights "] { expected[name] = nil }
+        for name in ["optimizer ", "sum gradients ", "reload weights "] { expected[name] = nil }
         #expect(counts(kernels) == expected)
         #expect(Set(kernels.map(kind)).isSuperset(of: ["linearAttentionGradient", "groupNormSiLU", "rankOneUpdate"]))
         #expect(abs(sum(kernels, "share") - 1) < 1e-9)

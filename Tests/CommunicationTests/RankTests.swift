@@ -7,7 +7,8 @@ import Testing
 struct RankTests {
     static let checks = [
         "barrier", "sum of floats", "sum of doubles", "maximum", "pending sums", "pending sum of nothing", "broadcast",
-        "gather", "all-gather of parts", "parts at one rank", "agree", "together", "requireEqual", "placement",
+        "gather", "all-gather of parts", "exchanges and gathers under way", "parts at one rank", "agree", "together",
+        "requireEqual", "placement",
     ]
 
     @Test(arguments: [1, 2, 3, 4])

@@ -24,6 +24,12 @@ import Testing
             try values.withUnsafeMutableBufferPointer { try group.distribute($0, parts: [0..<2], from: 0, into: part) }
         }
         #expect(part == [1, 9])
+        let exchange = try values.withUnsafeMutableBufferPointer { values in
+            try part.withUnsafeMutableBufferPointer { try group.beginExchange(values, parts: [1..<3], into: $0) }
+        }
+        #expect(try exchange.test() && part == [9, 8])
+        try values.withUnsafeMutableBufferPointer { try group.beginAllGather($0, parts: [0..<3]).wait() }
+        #expect(values == [1, 9, 8])
         try group.finalize()
     }
 

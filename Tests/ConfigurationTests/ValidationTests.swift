@@ -133,13 +133,13 @@ import Testing
     /// 2 MiB of the first stage's activations, but never less than one image or more than 32.
     @Test(arguments: [(128, 32, 4), (32, 32, 16), (32, 16, 32), (512, 256, 1)])
     func microBatchesSuitTheCaches(dim: Int, size: Int, wanted: Int) throws {
-        var found = configuration(128, 0)
+        var found = configuration(256, 0)
         (found.model.dim, found.model.size) = (dim, size)
         #expect(try found.microBatchSize(ranks: 1) == wanted)
     }
 
     @Test(arguments: [
-        (128, 0, 1, 16), (128, 0, 4, 16), (128, 0, 16, 8), (96, 0, 2, 16), (128, 8, 2, 8), (20, 0, 1, 10),
+        (128, 0, 1, 16), (128, 0, 4, 16), (128, 0, 16, 8), (96, 0, 2, 12), (128, 8, 2, 8), (20, 0, 1, 10),
         (37, 0, 1, 1), (1, 0, 1, 1), (66, 0, 1, 11),
     ])
     func microBatch(batch: Int, micro: Int, ranks: Int, wanted: Int) throws {
@@ -186,6 +186,73 @@ import Testing
                 $0.batchSize = batch
                 $0.microBatchSize = micro
             } == message)
+    }
+
+    /// Micro-batch, leaves, and the leaves of a thread; whether sums are exact.
+    @Test(arguments: [
+        (128, 0, 1, 1, 16, 8, 8, true), (128, 0, 4, 2, 16, 8, 1, true), (128, 0, 16, 1, 8, 16, 1, false),
+        (128, 8, 16, 1, 8, 16, 1, true), (32, 0, 2, 1, 4, 8, 4, true), (96, 0, 3, 1, 16, 3, 1, false),
+        (24, 2, 2, 2, 2, 4, 1, true), (24, 2, 1, 3, 2, 3, 1, false), (37, 0, 1, 1, 1, 1, 1, true),
+    ])
+    func exactSums(
+        batch: Int, micro: Int, ranks: Int, threads: Int, size: Int, leaves: Int, ofThread: Int, exact: Bool
+    ) throws {
+        var found = configuration(batch, micro)
+        let plan = try found.batchPlan(ranks: ranks, threads: threads)
+        #expect(plan.microBatchSize == size && plan.leaves == leaves && plan.leavesPerThread == ofThread)
+        #expect(plan.isExact == exact && (plan.whyNotExact == nil) == exact)
+        found.reduction = .fast
+        #expect(try found.batchPlan(ranks: ranks, threads: threads).isExact == false)
+        found.reduction = .exact
+        if exact {
+            #expect(try found.batchPlan(ranks: ranks, threads: threads) == plan)
+        } else {
+            #expect(throws: ConfigurationError.self) { try found.batchPlan(ranks: ranks, threads: threads) }
+        }
+    }
+
+    /// Where the sum is exact, the micro-batch and the tree do not depend on ranks and threads.
+    @Test func theTreeIsTheConfigurations() throws {
+        for batch in 1...200 {
+            for micro in [0, 1, 3, 4] where micro == 0 || batch.isMultiple(of: micro) {
+                let found = configuration(batch, micro)
+                let alone = try found.batchPlan(ranks: 1)
+                #expect(alone.isExact && batch.isMultiple(of: alone.microBatchSize))
+                for ranks in [1, 2, 4, 8] {
+                    for threads in [1, 2, 4] {
+                        guard let plan = try? found.batchPlan(ranks: ranks, threads: threads), plan.isExact else {
+                            #expect(alone.leaves % (ranks * threads) != 0)
+                            continue
+                        }
+                        #expect(plan.microBatchSize == alone.microBatchSize && plan.leaves == alone.leaves)
+                        let parts = (0..<ranks).flatMap { rank in
+                            (0..<threads).flatMap { plan.microBatches(rank: rank, thread: $0, of: threads) }
+                        }
+                        #expect(parts == Array(0..<batch / plan.microBatchSize))
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func exactSumsThatDoNotFitAreExplained() {
+        func complaintOf(_ ranks: Int, _ threads: Int, _ micro: Int) -> String {
+            var found = configuration(128, micro)
+            found.reduction = .exact
+            do {
+                try found.validate(ranks: ranks, threads: threads)
+                return "(accepted)"
+            } catch { return "\(error)" }
+        }
+        let start = "reduction is exact, but batch_size 128 in micro-batches of 16 makes 8 equal parts, which "
+        #expect(
+            complaintOf(16, 2, 0) == start + "16 ranks × 2 threads cannot share; what would fit: ranks × threads = a "
+                + "power of two, at most 8; or micro_batch_size 4; or reduction fast")
+        #expect(
+            complaintOf(3, 1, 16) == start + "3 ranks × 1 thread cannot share; what would fit: ranks × threads = a "
+                + "power of two, at most 8; or reduction fast")
+        #expect(complaintOf(1, 1, 48).contains("batch_size 128 is not divisible by 1 rank × micro_batch_size 48"))
+        #expect(complaintOf(256, 1, 0).hasSuffix("at most 8; or reduction fast"))
     }
 
     /// Threads divide the batch as ranks do.

@@ -11,6 +11,7 @@ struct Collectives {
             ("barrier", barrier), ("sum of floats", sumOfFloats), ("sum of doubles", sumOfDoubles),
             ("maximum", maximum), ("pending sums", pendingSums), ("pending sum of nothing", pendingSumOfNothing),
             ("broadcast", broadcast), ("gather", gather), ("all-gather of parts", allGatherParts),
+            ("exchanges and gathers under way", pendingParts),
             ("parts at one rank", partsAtOneRank), ("agree", agree), ("together", together),
             ("requireEqual", requireEqual), ("placement", placement),
         ]
@@ -153,6 +154,49 @@ struct Collectives {
         for index in parts[group.rank] { data[index] = expected[index] }
         try data.withUnsafeMutableBufferPointer { try group.allGather($0, parts: parts) }
         return data == expected ? nil : "all-gather gave \(data)"
+    }
+
+    /// Several exchanges and gathers under way at once; ranks begin their gathers at different times among them.
+    private func pendingParts() throws -> String? {
+        let parts = gappedParts
+        let own = parts[group.rank]
+        let rounds = 3
+        func value(_ round: Int, _ rank: Int, _ index: Int) -> Float { Float(10_000 * round + 100 * rank + index) }
+        func buffer(_ count: Int, _ fill: (Int) -> Float) -> UnsafeMutableBufferPointer<Float> {
+            let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: count)
+            _ = buffer.initialize(from: (0..<count).map(fill))
+            return buffer
+        }
+        let count = parts[group.size - 1].upperBound + 2
+        let sent = (0..<rounds).map { round in buffer(count) { value(round, group.rank, $0) } }
+        let received = (0..<rounds).map { _ in buffer(own.count * group.size) { _ in -1 } }
+        let gathered = (0..<rounds).map { round in
+            buffer(count) { own.contains($0) ? value(round, group.rank, $0) : -1 }
+        }
+        defer { (sent + received + gathered).forEach { $0.deallocate() } }
+        var exchanges: [any PendingCollective] = []
+        var gathers: [any PendingCollective] = []
+        for round in 0..<rounds {
+            if group.rank.isMultiple(of: 2) {
+                gathers.append(try group.beginAllGather(gathered[round], parts: parts))
+            }
+            exchanges.append(try group.beginExchange(sent[round], parts: parts, into: received[round]))
+        }
+        while try !exchanges[1].test() {}
+        for round in 0..<rounds where !group.rank.isMultiple(of: 2) {
+            gathers.append(try group.beginAllGather(gathered[round], parts: parts))
+        }
+        for pending in (exchanges + gathers).reversed() { try pending.wait() }
+        for round in 0..<rounds {
+            let expected = (0..<group.size).flatMap { rank in own.map { value(round, rank, $0) } }
+            if Array(received[round]) != expected { return "exchange \(round) gave \(Array(received[round]))" }
+            for (owner, part) in parts.enumerated()
+            where part.contains(where: { index in
+                gathered[round][index] != value(round, owner, index)
+            }) { return "gather \(round) lacks the part of rank \(owner)" }
+            if gathered[round][0] != -1 { return "gather \(round) wrote into a gap" }
+        }
+        return nil
     }
 
     private func partsAtOneRank() throws -> String? {

@@ -15,7 +15,7 @@ private final class Mirror: Communicator {
         for i in values.indices { values[i] *= 3 }
         if let wrongElement { values[wrongElement] += 1 }
     }
-    func beginSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> any PendingSum {
+    func beginSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> any PendingCollective {
         try sum(values)
         return Done()
     }
@@ -24,6 +24,13 @@ private final class Mirror: Communicator {
     func maximum(_ values: [Double]) throws -> [Double] { values }
     func progress() throws {}
     func allGather(_ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>]) throws {}
+    func beginExchange(
+        _ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>],
+        into received: UnsafeMutableBufferPointer<Float>
+    ) throws -> any PendingCollective { Done() }
+    func beginAllGather(
+        _ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>]
+    ) throws -> any PendingCollective { Done() }
     func collect(
         _ part: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>], to root: Int,
         into whole: UnsafeMutableBufferPointer<Float>?
@@ -37,7 +44,7 @@ private final class Mirror: Communicator {
     func abort(code: Int32) -> Never { preconditionFailure("aborted with \(code)") }
     func finalize() throws {}
 
-    private final class Done: PendingSum {
+    private final class Done: PendingCollective {
         func test() throws -> Bool { true }
         func wait() throws {}
     }

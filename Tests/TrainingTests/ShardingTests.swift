@@ -40,13 +40,7 @@ import Testing
                 #expect(resumed.output.contains("restored step 4"), "\(resumed.errors)")
                 try run.train(1, run.command(name, resume: "auto", "steps=8", second))
             }
-            try run.train(2, run.command("d", "steps=4", sharded))
             for name in ["b", "c"] { try expectSameState(run, "a", name, step: 8) }
-            let (a, d) = (
-                try Checkpoint.read(run.checkpoint("a", step: 4)), try Checkpoint.read(run.checkpoint("d", step: 4))
-            )
-            let (difference, norm) = distances(a.ema, d.ema, from: a.secondMoment)
-            #expect(difference > 0 && difference < 1e-6 * norm, "other ranks, other order of sums, other bits")
         }
     }
 }

@@ -58,6 +58,15 @@ int cmpi_receive_float(float *data, int count, int from);
 
 /// Starts an in-place sum. `data` belongs to MPI until the request is complete. `*out_request` untouched on failure.
 int cmpi_begin_sum_float(float *data, int count, cmpi_request *out_request);
+/// Starts to hand `counts[r]` elements at `data + offsets[r]` to every rank r; those of rank r for this one come to
+/// `out_received + received_offsets[r]`, `received_counts[r]` of them. All buffers and arrays (as many as ranks) belong to
+/// MPI until the request is complete. `*out_request` untouched on failure.
+int cmpi_begin_exchange_float(const float *data, const int *counts, const int *offsets, float *out_received,
+                              const int *received_counts, const int *received_offsets, cmpi_request *out_request);
+/// Starts what cmpi_all_gather_float does. `data`, `counts` and `offsets` belong to MPI until the request is complete.
+/// Independent of the order of other calls: only gathers are begun in one order on all ranks. `*out_request` untouched
+/// on failure.
+int cmpi_begin_all_gather_float(float *data, const int *counts, const int *offsets, cmpi_request *out_request);
 /// Moves requests forward without blocking. Those that are complete become null; null ones are skipped.
 int cmpi_test_some(cmpi_request *requests, int count, int *out_completed);
 /// Blocks until the request is complete; it becomes null.
