@@ -70,11 +70,11 @@ extension RunConfiguration {
     /// The micro-batch and the number of leaves of the exact sum: the configuration's alone, whatever the ranks.
     ///
     /// Where `micro_batch_size` is 0 it is the divisor of the batch, at most as large as suits the caches and an eighth of
-    /// the batch and larger than half of that, which leaves most leaves.
+    /// the batch and larger than half of that, which leaves most leaves. Fewer points than 128 at a time cost time.
     private var tree: (microBatchSize: Int, leaves: Int) {
         if microBatchSize > 0 { return (microBatchSize, leafCount(of: microBatchSize)) }
         let eighth = batchSize.isMultiple(of: Self.leastLeaves) ? batchSize / Self.leastLeaves : batchSize
-        let limit = min(eighth, automaticMicroBatchLimit)
+        let limit = min(max(eighth, model.size == 1 ? Self.leastPoints : 1), automaticMicroBatchLimit)
         let divisors = (1...max(1, limit)).filter { batchSize.isMultiple(of: $0) }
         let largest = divisors.last ?? 1
         let chosen =
@@ -84,6 +84,9 @@ extension RunConfiguration {
 
     /// The automatic micro-batch leaves at least as many, where the batch can be divided so.
     private static let leastLeaves = 8
+
+    /// Points of an automatic micro-batch, if there are so many.
+    private static let leastPoints = 128
 
     /// The largest power of two that divides the number of micro-batches; 1 where `micro` does not divide the batch.
     private func leafCount(of micro: Int) -> Int {

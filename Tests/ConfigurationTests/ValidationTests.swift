@@ -211,6 +211,15 @@ import Testing
         }
     }
 
+    /// Points come at least 128 at a time.
+    @Test func pointsAreNotCutSmall() throws {
+        var found = configuration(256, 0)
+        found.model.size = 1
+        #expect(try found.batchPlan(ranks: 2).microBatchSize == 128)
+        found.batchSize = 64
+        #expect(try found.batchPlan(ranks: 1).microBatchSize == 64)
+    }
+
     /// Where the sum is exact, the micro-batch and the tree do not depend on ranks and threads.
     @Test func theTreeIsTheConfigurations() throws {
         for batch in 1...200 {
