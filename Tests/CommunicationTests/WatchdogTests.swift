@@ -102,8 +102,8 @@ struct WatchdogTests {
         let line = String(lines.first ?? "")
         #expect(line.hasPrefix("rank-program: error: rank \(victim) on host "), "\(told)")
         #expect(line.contains(what) && line.contains("in \(phase ?? "")"), "\(told)")
-        let left = try run(["pgrep", "-f", marker], timeout: 10)
-        #expect(left.output.isEmpty, "\(told); left: \(left.output)")
+        let left = try processesLeft(matching: marker)
+        #expect(left.isEmpty, "\(told); left: \(left)")
     }
 }
 

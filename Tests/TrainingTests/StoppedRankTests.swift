@@ -42,7 +42,7 @@ struct StoppedRankTests {
                     line.contains("no sign of life") && line.contains("process \(stopped.1) is stopped"),
                     "\(told): \(line)")
                 #expect((Int(stopped.2) ?? 99) <= 3 + 5 + 2, "\(told): \(result)")
-                #expect(try TestSupport.run(["pgrep", "-f", folder], timeout: 10).output.isEmpty, "\(told)")
+                #expect(try processesLeft(matching: folder).isEmpty, "\(told)")
             }
         }
     }

@@ -73,7 +73,7 @@ struct TwoHostsTests {
             #expect([75, 205].contains(result.status), "\(result)")
             #expect(result.errors.contains(#/Remote daemon: .* on node 10\.77\.\d+\.2|on host smd-b-/#), "\(result)")
             #expect(seconds < 4 + 15 + 5 + 3, "\(seconds) s")
-            #expect(try TestSupport.run(["pgrep", "-f", folder], timeout: 10).output.isEmpty)
+            #expect(try processesLeft(matching: folder).isEmpty)
         }
     }
 }
