@@ -123,9 +123,20 @@ let package = Package(
         .executableTarget(
             name: "storage-program", dependencies: ["Storage", "HDF5"], path: "Tests/StorageProgram",
             swiftSettings: strict),
+        .target(
+            name: "FuzzTargets", dependencies: ["Configuration", "HDF5", "ImageData", "Storage"],
+            path: "Tests/FuzzTargets", swiftSettings: strict),
+        .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "StorageTests", dependencies: ["Storage", "HDF5", "Philox", "TestSupport", "storage-program"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The program of launch/fuzz has its main function from libFuzzer: it can only be linked with that.
+if Context.environment["SMD_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "smd-fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzz", swiftSettings: strict))
+}

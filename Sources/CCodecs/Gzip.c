@@ -60,8 +60,8 @@ static int inflate_members(z_stream *stream, const uint8_t *bytes, size_t count,
     }
 }
 
-int codecs_gzip_inflate(const uint8_t *bytes, size_t count, size_t cap, uint8_t **out, size_t *out_count,
-                        char *message, size_t message_size) {
+int codecs_gzip_inflate(const uint8_t *bytes, size_t count, size_t cap, int beginning, uint8_t **out,
+                        size_t *out_count, char *message, size_t message_size) {
     z_stream stream = {0};
     if (inflateInit2(&stream, 15 + 16) != Z_OK) { /* 16: gzip headers and check sums only */
         codecs_say(message, message_size, "gzip: no memory for the decoder");
@@ -71,6 +71,7 @@ int codecs_gzip_inflate(const uint8_t *bytes, size_t count, size_t cap, uint8_t 
     size_t written = 0;
     int status = inflate_members(&stream, bytes, count, cap, &memory, &written, message, message_size);
     inflateEnd(&stream);
+    if (beginning && status == CODECS_TOO_LARGE) status = CODECS_OK;
     if (status != CODECS_OK) {
         free(memory);
         return status;

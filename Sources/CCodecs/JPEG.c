@@ -9,8 +9,8 @@
 
 #include <jerror.h>
 
-/* A progressive file may name thousands of scans, each as dear as a whole image. */
-enum { maximum_scans = 500 };
+/* A progressive file may name thousands of scans, each as dear as a whole image; encoders make about ten. */
+enum { maximum_scans = 100 };
 
 /* The managers come first, so that libjpeg's pointer to one is a pointer to the whole. */
 typedef struct {
@@ -69,6 +69,16 @@ static int decode(jpeg_work *work, const uint8_t *bytes, size_t count, codecs_li
     jpeg_read_header(jpeg, TRUE);
     int status = codecs_check_size(jpeg->image_width, jpeg->image_height, limits, work->message, work->message_size);
     if (status != CODECS_OK) return status;
+    if (jpeg->arith_code) {
+        codecs_say(work->message, work->message_size, "JPEG: arithmetic coding is not read; save it with Huffman coding");
+        return CODECS_UNSUPPORTED;
+    }
+    /* With Huffman's code every block of 8 x 8 pixels takes a bit at least, and a component has a block for 16 of them at
+       the most: a header that promises more than the file can hold is a lie. */
+    if ((size_t)jpeg->image_width * jpeg->image_height / 64 / 16 / 8 > count) {
+        codecs_say(work->message, work->message_size, "JPEG: the file is too short for its dimensions");
+        return CODECS_MALFORMED;
+    }
 
     int inks = 0;
     switch (jpeg->jpeg_color_space) {

@@ -19,7 +19,8 @@ void chdf5_enter(void) {
     static int prepared = 0;
     pthread_mutex_lock(&gate);
     // At exit libhdf5 would close what is still open, and crash on a file whose writes have failed.
-    if (!prepared) prepared = 1, H5dont_atexit();
+    // No code is ever loaded because a file or the environment asks for it.
+    if (!prepared) prepared = 1, H5dont_atexit(), H5PLset_loading_state(0);
     // The switch belongs to a thread's error stack, so one call at start would not silence other threads.
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     last_error[0] = 0;
@@ -66,6 +67,8 @@ int chdf5_version(unsigned *major, unsigned *minor, unsigned *release) {
 
 int chdf5_strings_append(chdf5_strings *strings, const char *text) {
     size_t length = strlen(text) + 1;
+    if (length > CHDF5_MAX_TEXT || strings->used + length > CHDF5_MAX_TEXT)
+        return chdf5_fail("it has more than %d MiB of text, which is not read", CHDF5_MAX_TEXT >> 20);
     if (strings->used + length > strings->capacity) {
         size_t capacity = 2 * strings->capacity + length + 256;
         char *bytes = realloc(strings->bytes, capacity);
@@ -76,6 +79,12 @@ int chdf5_strings_append(chdf5_strings *strings, const char *text) {
     memcpy(strings->bytes + strings->used, text, length);
     strings->used += length;
     return 0;
+}
+
+int chdf5_strings_add_member(chdf5_strings *strings, const char *name) {
+    if (++strings->members > CHDF5_MAX_MEMBERS)
+        return chdf5_fail("it has more than %d members, which are not read", CHDF5_MAX_MEMBERS);
+    return chdf5_strings_append(strings, name);
 }
 
 // Files
@@ -96,6 +105,12 @@ int chdf5_file_open(const char *path, int swmr, chdf5_id *out) {
     chdf5_enter();
     int status = 1;
     hid_t access = access_properties(swmr);
+    // A piece that is stored whole goes from the file to where it is wanted: libhdf5's cache of pieces would trust the
+    // size that the index claims for it, and read past a shorter one.
+    if (access >= 0 && H5Pset_cache(access, 0, 0, 0, 1.0) < 0) {
+        H5Pclose(access);
+        access = -1;
+    }
     // A reader that meets half-written metadata tries again, nested inside further attempts: the default of 100 can
     // take minutes on a file that its writer left behind.
     int ready = access >= 0 && (!swmr || H5Pset_metadata_read_attempts(access, 8) >= 0);
@@ -312,9 +327,33 @@ chdf5_id chdf5_text_type(void) {
 
 /// Whether an enumeration is what h5py writes for numpy's bool.
 static int is_boolean(hid_t type) {
-    int8_t zero[16] = {0}, one[16] = {0};
-    if (H5Tget_nmembers(type) != 2 || H5Tget_size(type) > sizeof zero) return 0;
+    int8_t zero[1] = {0}, one[1] = {0};
+    if (H5Tget_nmembers(type) != 2 || H5Tget_size(type) != sizeof zero) return 0;
     return H5Tenum_valueof(type, "FALSE", zero) >= 0 && H5Tenum_valueof(type, "TRUE", one) >= 0 && zero[0] == 0;
+}
+
+static int has_plain_order(hid_t type) {
+    H5T_order_t order = H5Tget_order(type);
+    return order == H5T_ORDER_LE || order == H5T_ORDER_BE;
+}
+
+/// Whether all bits of an integer count and it has a width that processors have.
+static int is_plain_integer(hid_t type) {
+    size_t bytes = H5Tget_size(type);
+    if (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8) return 0;
+    return H5Tget_offset(type) == 0 && H5Tget_precision(type) == 8 * bytes && has_plain_order(type);
+}
+
+/// Whether a float is IEEE 754's of 16, 32 or 64 bits.
+static int is_plain_float(hid_t type) {
+    size_t sign = 0, exponent = 0, exponent_bits = 0, mantissa = 0, mantissa_bits = 0;
+    size_t bytes = H5Tget_size(type);
+    size_t wanted = bytes == 2 ? 5 : bytes == 4 ? 8 : bytes == 8 ? 11 : 0;
+    if (wanted == 0 || H5Tget_offset(type) != 0 || H5Tget_precision(type) != 8 * bytes) return 0;
+    if (H5Tget_fields(type, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits) < 0) return 0;
+    return sign == 8 * bytes - 1 && exponent_bits == wanted && mantissa == 0 && exponent == mantissa_bits &&
+           mantissa_bits == 8 * bytes - 1 - wanted && H5Tget_norm(type) == H5T_NORM_IMPLIED && has_plain_order(type) &&
+           H5Tget_ebias(type) == ((size_t)1 << (wanted - 1)) - 1;
 }
 
 void chdf5_classify(chdf5_id type, int *code, int *numeric, char *name, size_t capacity) {
@@ -325,6 +364,10 @@ void chdf5_classify(chdf5_id type, int *code, int *numeric, char *name, size_t c
     *numeric = 0;
     switch (H5Tget_class(type)) {
     case H5T_INTEGER:
+        if (!is_plain_integer(type)) {
+            word = "integers of an unusual width or layout";
+            break;
+        }
         is_signed = H5Tget_sign(type) != H5T_SGN_NONE;
         *numeric = 1;
         if (!is_signed && bits == 8) *code = CHDF5_UINT8;
@@ -333,14 +376,18 @@ void chdf5_classify(chdf5_id type, int *code, int *numeric, char *name, size_t c
         snprintf(name, capacity, "%s%zu", is_signed ? "int" : "uint", bits);
         return;
     case H5T_FLOAT:
+        if (!is_plain_float(type)) {
+            word = "floats of an unusual layout";
+            break;
+        }
         *numeric = 1;
         if (bits == 32) *code = CHDF5_FLOAT32;
         if (bits == 64) *code = CHDF5_FLOAT64;
         snprintf(name, capacity, "float%zu", bits);
         return;
     case H5T_ENUM:
-        *numeric = 1;
-        word = is_boolean(type) ? "boolean" : "enumeration";
+        *numeric = is_boolean(type);
+        word = *numeric ? "boolean" : "enumeration";
         break;
     case H5T_STRING:
         *code = CHDF5_STRING;
@@ -362,6 +409,10 @@ int chdf5_unpack_strings(chdf5_id type, chdf5_id space, size_t count, int (*read
                          void *context, chdf5_strings *out) {
     int variable = H5Tis_variable_str(type) > 0;
     size_t width = variable ? sizeof(char *) : H5Tget_size(type);
+    // Counts and widths of text are only claims yet.
+    if (width == 0 || count > CHDF5_MAX_TEXT / width)
+        return chdf5_fail("it claims %zu texts of %zu bytes; at most %d MiB of text are read", count, width,
+                          CHDF5_MAX_TEXT >> 20);
     hid_t memory = H5Tcopy(H5T_C_S1);
     int status = 0;
     char *buffer = calloc(count ? count : 1, width);

@@ -9,7 +9,7 @@
 
 static herr_t collect_attribute(hid_t object, const char *name, const H5A_info_t *info, void *context) {
     (void)object, (void)info;
-    return chdf5_strings_append(context, name) ? -1 : 0;
+    return chdf5_strings_add_member(context, name) ? -1 : 0;
 }
 
 int chdf5_attribute_names(chdf5_id object, char **out, size_t *bytes) {
@@ -58,6 +58,9 @@ static int read_string(chdf5_id attribute, hid_t type, hid_t space, size_t count
 
 /// uint64_t values that fit are handed over as int64_t, so that callers meet one kind of integer.
 static int read_numbers(chdf5_id attribute, hid_t type, int kind, size_t count, value *out) {
+    if (count > CHDF5_MAX_ATTRIBUTE_NUMBERS)
+        return chdf5_fail("it claims %zu numbers; attributes of at most %d are read", count,
+                          CHDF5_MAX_ATTRIBUTE_NUMBERS);
     void *data = calloc(count ? count : 1, 8);
     if (!data) return chdf5_fail("no memory for %zu numbers", count);
     int is_unsigned = kind == CHDF5_ATTRIBUTE_INTEGER && H5Tget_class(type) == H5T_INTEGER &&

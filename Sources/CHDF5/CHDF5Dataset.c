@@ -11,7 +11,9 @@
 static int check_layout(hid_t creation) {
     H5D_layout_t layout = H5Pget_layout(creation);
     if (layout == H5D_VIRTUAL) return chdf5_fail("it is a virtual data set, whose data are in other files");
-    if (layout == H5D_CONTIGUOUS && H5Pget_external_count(creation) > 0)
+    if (layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED && layout != H5D_COMPACT)
+        return chdf5_fail("it has an unknown layout");
+    if (H5Pget_external_count(creation) != 0)
         return chdf5_fail("its data are in other files, which are not read");
     int filters = H5Pget_nfilters(creation);
     if (filters < 0) return chdf5_capture();
@@ -31,6 +33,7 @@ static int check_layout(hid_t creation) {
 
 int chdf5_dataset_open(chdf5_id parent, const char *path, chdf5_id *out) {
     chdf5_enter();
+    if (chdf5_require_hard(parent, path)) return chdf5_leave(1);
     hid_t access = chdf5_guarded(H5Pcreate(H5P_DATASET_ACCESS));
     hid_t dataset = access < 0 ? -1 : H5Dopen2(parent, path, access);
     int status = dataset < 0 ? chdf5_capture() : 0;
@@ -132,6 +135,16 @@ int chdf5_dataset_type(chdf5_id dataset, int *type, int *numeric, size_t *elemen
     chdf5_classify(element, type, numeric, name, capacity);
     *element_bytes = H5Tget_size(element);
     H5Tclose(element);
+    return chdf5_leave(0);
+}
+
+int chdf5_dataset_filters(chdf5_id dataset, int *out) {
+    chdf5_enter();
+    hid_t creation = H5Dget_create_plist(dataset);
+    int filters = creation < 0 ? -1 : H5Pget_nfilters(creation);
+    if (creation >= 0) H5Pclose(creation);
+    if (filters < 0) return chdf5_leave(chdf5_capture());
+    *out = filters;
     return chdf5_leave(0);
 }
 

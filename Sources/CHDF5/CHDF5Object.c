@@ -25,6 +25,7 @@ chdf5_id chdf5_guarded(chdf5_id access) {
 
 int chdf5_group_open(chdf5_id parent, const char *path, chdf5_id *out) {
     chdf5_enter();
+    if (chdf5_require_hard(parent, path)) return chdf5_leave(1);
     hid_t access = chdf5_guarded(H5Pcreate(H5P_GROUP_ACCESS));
     hid_t group = access < 0 ? -1 : H5Gopen2(parent, path, access);
     int status = group < 0 ? chdf5_capture() : 0;
@@ -54,7 +55,7 @@ int chdf5_group_close(chdf5_id group) {
 
 static herr_t collect_link(hid_t group, const char *name, const H5L_info_t *info, void *context) {
     (void)group, (void)info;
-    return chdf5_strings_append(context, name) ? -1 : 0;
+    return chdf5_strings_add_member(context, name) ? -1 : 0;
 }
 
 int chdf5_group_names(chdf5_id group, char **out, size_t *bytes) {
@@ -70,11 +71,34 @@ int chdf5_group_names(chdf5_id group, char **out, size_t *bytes) {
     return chdf5_leave(0);
 }
 
-/// Kind of the object at `path` once every component of it is known to exist.
-static int kind_of_existing(chdf5_id parent, const char *path, hid_t access, int *out) {
-    hid_t object = H5Oopen(parent, path, access);
-    if (object < 0) {  // a dangling soft link, or one into another file
-        *out = CHDF5_UNREADABLE;
+/// What stands at `path`: CHDF5_MISSING where a component does not exist, CHDF5_UNREADABLE where one is no hard link
+/// (the reason is then kept for `chdf5_error_text`), else the object's kind.
+static int kind_of(chdf5_id parent, const char *path, char *prefix, hid_t access, int *out) {
+    size_t length = strlen(path);
+    memcpy(prefix, path, length + 1);
+    *out = CHDF5_MISSING;
+    // Every component is looked at before anything goes through it. (H5Lexists fails, instead of answering no, where a
+    // group on the way is missing.)
+    for (size_t i = 1; i <= length; i++) {
+        int at_end = path[i - 1] != '/' && (path[i] == '/' || path[i] == 0);
+        if (!at_end) continue;
+        prefix[i] = 0;
+        H5L_info_t link;
+        // A component that is a data set has nothing below it; libhdf5 calls that an error too.
+        if (H5Lexists(parent, prefix, access) <= 0) return 0;
+        if (H5Lget_info(parent, prefix, &link, access) < 0) return chdf5_capture();
+        if (link.type != H5L_TYPE_HARD) {
+            *out = CHDF5_UNREADABLE;
+            chdf5_fail("%s is a %s, which is not followed: only what lies in the file itself, under its own name, is "
+                       "read", prefix, link.type == H5L_TYPE_SOFT ? "soft link" : "link into another file");
+            return 0;
+        }
+        prefix[i] = path[i];
+    }
+    hid_t object = length ? H5Oopen(parent, path, access) : -1;
+    if (object < 0) {
+        *out = length ? CHDF5_UNREADABLE : CHDF5_MISSING;
+        if (length) chdf5_capture();
         return 0;
     }
     H5I_type_t type = H5Iget_type(object);
@@ -82,29 +106,27 @@ static int kind_of_existing(chdf5_id parent, const char *path, hid_t access, int
     return H5Oclose(object) < 0 ? chdf5_capture() : 0;
 }
 
-int chdf5_object_kind(chdf5_id parent, const char *path, int *out) {
-    chdf5_enter();
-    size_t length = strlen(path);
-    char *prefix = malloc(length + 1);
-    if (!prefix) return chdf5_leave(chdf5_fail("no memory for a path of %zu bytes", length));
-    memcpy(prefix, path, length + 1);
+int chdf5_kind(chdf5_id parent, const char *path, int *out) {
+    char *prefix = malloc(strlen(path) + 1);
+    if (!prefix) return chdf5_fail("no memory for a path of %zu bytes", strlen(path));
     hid_t access = chdf5_guarded(H5Pcreate(H5P_LINK_ACCESS));
-    int status = access < 0 ? chdf5_capture() : 0;
-    int missing = 0;
-    // H5Lexists fails, instead of answering no, where a group on the way is missing: ask from the front.
-    for (size_t i = 0; i <= length && !status && !missing; i++) {
-        int at_end = i > 0 && path[i - 1] != '/' && (path[i] == '/' || path[i] == 0);
-        if (!at_end) continue;
-        prefix[i] = 0;
-        htri_t exists = H5Lexists(parent, prefix, access);
-        prefix[i] = path[i];
-        // A component that is a data set has nothing below it; libhdf5 calls that an error too.
-        missing = exists <= 0;
-    }
     int kind = CHDF5_MISSING;
-    if (!status && !missing && length) status = kind_of_existing(parent, path, access, &kind);
+    int status = access < 0 ? chdf5_capture() : kind_of(parent, path, prefix, access, &kind);
     if (access >= 0) H5Pclose(access);
     free(prefix);
     if (!status) *out = kind;
-    return chdf5_leave(status);
+    return status;
+}
+
+int chdf5_require_hard(chdf5_id parent, const char *path) {
+    int kind = CHDF5_MISSING;
+    if (strcmp(path, "/") == 0) return 0;
+    if (chdf5_kind(parent, path, &kind)) return 1;
+    if (kind == CHDF5_MISSING) return chdf5_fail("there is no %s", path);
+    return kind == CHDF5_UNREADABLE;
+}
+
+int chdf5_object_kind(chdf5_id parent, const char *path, int *out) {
+    chdf5_enter();
+    return chdf5_leave(chdf5_kind(parent, path, out));
 }

@@ -15,11 +15,14 @@ int chdf5_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /// A growing list of NUL-terminated strings in one block.
 typedef struct {
     char *bytes;
-    size_t used, capacity;
+    size_t used, capacity, members;
 } chdf5_strings;
 
-/// Appends; returns 0, or 1 where memory is short (the list is then still valid).
+/// Appends; returns 0, or 1 where memory is short or all would be more than CHDF5_MAX_TEXT (the list is then still
+/// valid).
 int chdf5_strings_append(chdf5_strings *strings, const char *text);
+/// The same for the name of a member or attribute, of which there are at most CHDF5_MAX_MEMBERS.
+int chdf5_strings_add_member(chdf5_strings *strings, const char *name);
 
 /// libhdf5's type for a CHDF5_ code; `in_file` chooses the little-endian form, else the machine's. -1 for others.
 chdf5_id chdf5_type_id(int type, int in_file);
@@ -28,6 +31,11 @@ chdf5_id chdf5_text_type(void);
 /// Adds to access properties (of a group, data set or link) that links into other files are refused. Passes a negative
 /// identifier through; closes the properties and returns a negative one on failure.
 chdf5_id chdf5_guarded(chdf5_id access);
+/// What a path leads to, as chdf5_object_kind says it, for callers who hold the lock. With CHDF5_UNREADABLE the reason is
+/// kept.
+int chdf5_kind(chdf5_id parent, const char *path, int *out);
+/// Fails, with the reason kept, unless `path` exists and every component of it is a hard link.
+int chdf5_require_hard(chdf5_id parent, const char *path);
 /// Reads strings (fixed or variable) of `count` elements into one packed block. `read` reads into a buffer with a
 /// memory type; `space` is the data space to reclaim variable-length strings with.
 int chdf5_unpack_strings(chdf5_id type, chdf5_id space, size_t count, int (*read)(void *, chdf5_id, void *),

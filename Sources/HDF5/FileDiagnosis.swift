@@ -24,6 +24,12 @@ enum FileDiagnosis {
         return hasSignature(descriptor, bytes: Int(status.st_size)) ? nil : "\(path) is not an HDF5 file"
     }
 
+    /// Size of the file now; 0 where it cannot be told.
+    static func bytes(_ path: String) -> Int {
+        var status = stat()
+        return stat(path, &status) == 0 ? Int(status.st_size) : 0
+    }
+
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     /// The signature lies at byte 0, 512, 1024, 2048, …

@@ -41,6 +41,7 @@ public final class HDF5Dataset {
         shape = layout.shape
         maximumShape = layout.maximum
         chunk = layout.chunk
+        try checkChunk()
     }
 
     private static func layout(
@@ -71,6 +72,15 @@ public final class HDF5Dataset {
     }
 
     // MARK: Reading
+
+    /// Whether the elements are compressed, or otherwise not stored as they are.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be read.
+    public func isCompressed() throws -> Bool {
+        var filters: Int32 = 0
+        try handle.file.check(chdf5_dataset_filters(handle.id, &filters), "cannot read the filters of \(handle.place)")
+        return filters > 0
+    }
 
     /// Reads everything. Numbers of another type are converted: out-of-range integers are clamped, as libhdf5 does.
     ///
@@ -122,15 +132,23 @@ public final class HDF5Dataset {
         return takeStrings(packed, bytes: bytes)
     }
 
-    /// A damaged header can claim any shape; memory for it is only asked for where the stored bytes could fill it.
-    /// Deflate shrinks at most 1032 to 1.
+    /// Memory for a claimed shape is only asked for where the stored bytes could fill it.
     private func checkPlausible(elements: Int) throws {
-        guard elements > 1 << 28 else { return }
         var stored: UInt64 = 0
         try handle.file.check(chdf5_dataset_storage(handle.id, &stored), "cannot read the size of \(handle.place)")
-        if UInt64(elements) / 1100 > stored / UInt64(max(elementBytes, 1)) {
-            throw HDF5Error("\(handle.place) claims \(elements) elements but stores only \(stored) bytes")
+        let (bytes, overflow) = UInt64(elements).multipliedReportingOverflow(by: UInt64(max(elementBytes, 1)))
+        try handle.file.checkPlausible(
+            bytes: overflow ? .max : bytes, stored: stored, "\(handle.place) claims \(elements) elements")
+    }
+
+    /// A piece is read whole where it is compressed, whatever part of it is wanted.
+    private func checkChunk() throws {
+        var bytes = UInt64(max(elementBytes, 1))
+        for length in chunk ?? [] {
+            let (product, overflow) = bytes.multipliedReportingOverflow(by: UInt64(length))
+            bytes = overflow ? .max : product
         }
+        try handle.file.checkPlausible(bytes: bytes, "\(handle.place) claims chunks of \(chunk ?? [])")
     }
 
     private func checkBox(offset: [Int], count: [Int], values: Int) {

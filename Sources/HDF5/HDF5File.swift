@@ -12,10 +12,15 @@ public final class HDF5File {
     /// The path, or the name given for one in memory.
     public var name: String { handle.name }
 
+    /// Bytes of the file that was opened, as they are now; `nil` for one that this process writes.
+    public var byteCount: Int? { handle.byteCount }
+
     private let userBlockBytes: Int
 
-    private convenience init(id: chdf5_id, name: String, userBlockBytes: Int = 0) throws {
-        try self.init(handle: FileHandle(id: id, name: name), userBlockBytes: userBlockBytes)
+    private convenience init(
+        id: chdf5_id, name: String, userBlockBytes: Int = 0, measure: @escaping () -> Int? = { nil }
+    ) throws {
+        try self.init(handle: FileHandle(id: id, name: name, measure: measure), userBlockBytes: userBlockBytes)
     }
 
     private init(handle: FileHandle, userBlockBytes: Int = 0) throws {
@@ -42,7 +47,7 @@ public final class HDF5File {
         if let problem = FileDiagnosis.problem(path) { throw HDF5Error(problem) }
         var id: chdf5_id = 0
         guard chdf5_file_open(path, 0, &id) == 0 else { throw FileDiagnosis.explain(path, reason: lastReason()) }
-        return try HDF5File(id: id, name: path)
+        return try HDF5File(id: id, name: path, measure: { FileDiagnosis.bytes(path) })
     }
 
     /// Opens bytes that are already in memory, for reading. They are not copied, and kept while the file is.
@@ -153,7 +158,9 @@ public final class HDF5File {
             var failure = FileDiagnosis.problem(path).map { HDF5Error($0) }
             var id: chdf5_id = 0
             if failure == nil {
-                if chdf5_file_open(path, 1, &id) == 0 { return try HDF5File(id: id, name: path) }
+                if chdf5_file_open(path, 1, &id) == 0 {
+                    return try HDF5File(id: id, name: path, measure: { FileDiagnosis.bytes(path) })
+                }
                 failure = FileDiagnosis.explain(path, reason: lastReason())
             }
             guard FileDiagnosis.exists(path), let milliseconds = pauses.popFirst() else {

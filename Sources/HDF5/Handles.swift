@@ -8,11 +8,26 @@ final class FileHandle {
     private(set) var isOpen = true
     /// The bytes that the file is read from, where they are in memory.
     private let image: FileBytes?
+    private let measure: () -> Int?
 
-    init(id: chdf5_id, name: String, image: FileBytes? = nil) {
+    /// - Parameter measure: bytes of the file as they are now; `nil` for one that this process writes.
+    init(id: chdf5_id, name: String, image: FileBytes? = nil, measure: @escaping () -> Int? = { nil }) {
         self.id = id
         self.name = name
         self.image = image
+        self.measure = measure
+    }
+
+    var byteCount: Int? { image?.count ?? measure() }
+
+    /// Throws where something claims to be larger than what the whole file could hold: `bytes` is only a number that
+    /// the file states, and nothing may be allocated for it before. Deflate shrinks at most 1032 to 1.
+    func checkPlausible(bytes: UInt64, stored: UInt64 = .max, _ claim: @autoclosure () -> String) throws {
+        guard bytes > 16 << 20, let size = byteCount else { return }
+        let room = min(stored, UInt64(max(size, 0)))
+        if bytes / 1100 > room {
+            throw HDF5Error("\(claim()), which \(room) bytes cannot hold: the file is damaged, or meant to do harm")
+        }
     }
 
     /// The funnel for calls on an open file. After the system has refused a write, libhdf5 1.10 crashes when the file

@@ -41,16 +41,13 @@ struct DataSetManifest: Codable, Equatable {
 
     /// Whether the file at `path` begins like JSON, as no HDF5 file does.
     static func isManifest(_ path: String) -> Bool {
-        guard let file = FileHandle(forReadingAtPath: path) else { return false }
-        defer { try? file.close() }
-        let head = (try? file.read(upToCount: 64)) ?? Data()
+        guard let head = try? readBeginning(path, count: 64) else { return false }
         return head.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) } == UInt8(ascii: "{")
     }
 
     /// Reads and checks a manifest, without looking at its shards.
     static func read(_ path: String) throws -> DataSetManifest {
-        let bytes = try readFile(path)
-        guard bytes.count <= maximumBytes else { throw ImageDataError("\(path): too big for a manifest") }
+        let bytes = try readFile(path, atMost: maximumBytes)
         struct Head: Decodable { var format: String? }
         guard (try? JSONDecoder().decode(Head.self, from: Data(bytes)))?.format == DataSetFormat.manifestName else {
             throw ImageDataError("\(path): neither HDF5 nor a JSON file with \"format\": \"smd manifest\"")

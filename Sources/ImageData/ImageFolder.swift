@@ -41,13 +41,13 @@ public struct ImageFolder: Sendable {
     }
 
     /// One file, read: the pixels of the image that came of it, or why none did.
-    struct Item: Sendable {
-        var pixels: Result<[UInt8], ImageDataError>
-        var digest: String
+    package struct Item: Sendable {
+        package var pixels: Result<[UInt8], ImageDataError>
+        package var digest: String
     }
 
     /// Reads, decodes, scales and crops the files `range`, on all cores.
-    func load(_ range: Range<Int>, size: Int, channels: Int) -> [Item] {
+    package func load(_ range: Range<Int>, size: Int, channels: Int) -> [Item] {
         let items = Mutex<[Item?]>(Array(repeating: nil, count: range.count))
         DispatchQueue.concurrentPerform(iterations: range.count) { i in
             let item = load(files[range.lowerBound + i], size: size, channels: channels)
@@ -59,25 +59,28 @@ public struct ImageFolder: Sendable {
     private func load(_ file: String, size: Int, channels: Int) -> Item {
         var digest = ""
         do {
+            func finished(_ image: RasterImage) -> [UInt8] {
+                image.converted(toChannels: channels).fitted(to: size).pixels
+            }
             let bytes = try Self.readImageFile(FileReplacement.join(path, file))
             digest = sha256(bytes)
-            let image = try RasterImage.decode(bytes).converted(toChannels: channels).fitted(to: size)
-            return Item(pixels: .success(image.pixels), digest: digest)
+            // Ordinary images are decoded on all cores at the same time; of huge ones, which a few KiB can be, one.
+            if let image = try RasterImage.decode(bytes, within: Self.ordinaryPixels) {
+                return Item(pixels: .success(finished(image)), digest: digest)
+            }
+            let pixels = try Self.hugeImage.withLock { _ in finished(try RasterImage.decode(bytes)) }
+            return Item(pixels: .success(pixels), digest: digest)
         } catch {
             return Item(pixels: .failure(error as? ImageDataError ?? ImageDataError("\(error)")), digest: digest)
         }
     }
 
+    private static let ordinaryPixels = 1 << 24
+    private static let hugeImage = Mutex<Void>(())
+
     /// The content of a file that begins like an image and has a size that an image may have.
     private static func readImageFile(_ path: String) throws -> [UInt8] {
-        guard let file = FileHandle(forReadingAtPath: path) else { throw ImageDataError("cannot be read") }
-        defer { try? file.close() }
-        let head = [UInt8]((try? file.read(upToCount: 8)) ?? Data())
-        try RasterImage.checkSignature(head)
-        let size = (try? file.seekToEnd()) ?? 0
-        guard size <= RasterImage.maximumFileBytes else {
-            throw ImageDataError("\(sizeText(Int(clamping: size))) is too large for an image file")
-        }
-        return try readFile(path)
+        try RasterImage.checkSignature(readBeginning(path, count: 8))
+        return try readFile(path, atMost: RasterImage.maximumFileBytes)
     }
 }

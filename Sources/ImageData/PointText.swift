@@ -12,9 +12,11 @@ public struct PointText: Equatable, Sendable {
 
     /// The most coordinates a point may have.
     public static let maximumDimension = 4096
+    /// The largest text that is read, in bytes.
+    static let maximumBytes = 4 << 30
 
     /// Reads the file at `path`. Throws ``ImageDataError`` with the number of the first bad line.
-    public init(path: String) throws { try self.init(bytes: readFile(path), name: path) }
+    public init(path: String) throws { try self.init(bytes: readFile(path, atMost: Self.maximumBytes), name: path) }
 
     /// Parses UTF-8 text, called `name` in errors.
     public init(bytes: [UInt8], name: String) throws {

@@ -141,7 +141,7 @@ public struct Preparation {
     /// - Throws: ``ImageDataError`` with the number of the first bad line.
     public func points(file path: String) throws -> (count: Int, dimension: Int) {
         try checkOutput()
-        let bytes = try readFile(path)
+        let bytes = try readFile(path, atMost: PointText.maximumBytes)
         let text = try PointText(bytes: bytes, name: path)
         let writer = try writer(
             .point(dimension: text.dimension), labelled: false, count: text.count, digest: sha256(bytes))

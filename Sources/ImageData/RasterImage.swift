@@ -36,10 +36,16 @@ public struct RasterImage: Equatable, Sendable {
     /// Throws ``ImageDataError`` for other formats, for damaged files, and beyond ``maximumSide`` or
     /// ``maximumPixels``.
     public static func decode(_ bytes: [UInt8]) throws -> RasterImage {
+        guard let image = try decode(bytes, within: maximumPixels) else { throw ImageDataError("an image too large") }
+        return image
+    }
+
+    /// The same; `nil`, with no memory taken for the pixels, where they are more than `pixels`.
+    package static func decode(_ bytes: [UInt8], within pixels: Int) throws -> RasterImage? {
         try checkSignature(bytes)
-        if bytes.starts(with: pngSignature) { return try decode(bytes, with: codecs_png_decode) }
-        let image = try decode(bytes, with: codecs_jpeg_decode)
-        return image.oriented(exifOrientation(ofJPEG: bytes))
+        if bytes.starts(with: pngSignature) { return try decode(bytes, within: pixels, with: codecs_png_decode) }
+        let image = try decode(bytes, within: pixels, with: codecs_jpeg_decode)
+        return image?.oriented(exifOrientation(ofJPEG: bytes))
     }
 
     private static let pngSignature: [UInt8] = [0x89, 0x50, 0x4E, 0x47]
@@ -57,11 +63,20 @@ public struct RasterImage: Equatable, Sendable {
         Int
     ) -> Int32
 
-    private static func decode(_ bytes: [UInt8], with decoder: Decoder) throws -> RasterImage {
+    private static func decode(_ bytes: [UInt8], within pixels: Int, with decoder: Decoder) throws -> RasterImage? {
         var image = codecs_image()
-        let limits = codecs_limits(max_side: Int64(maximumSide), max_pixels: Int64(maximumPixels))
-        try checkCodec { message, size in
-            bytes.withUnsafeBufferPointer { decoder($0.baseAddress, $0.count, limits, &image, message, size) }
+        let limits = codecs_limits(max_side: Int64(maximumSide), max_pixels: Int64(pixels))
+        var status = Int32(CODECS_OK.rawValue)
+        do {
+            try checkCodec { message, size in
+                status = bytes.withUnsafeBufferPointer {
+                    decoder($0.baseAddress, $0.count, limits, &image, message, size)
+                }
+                return status
+            }
+        } catch {
+            if status == Int32(CODECS_TOO_LARGE.rawValue), pixels < maximumPixels { return nil }
+            throw error
         }
         defer { codecs_free(image.pixels) }
         let (height, width, channels) = (Int(image.height), Int(image.width), Int(image.channels))

@@ -10,7 +10,7 @@ import HDF5
 ///
 /// It is a function of the payload, so a reader makes it anew and compares all 512 bytes: no bit of the file is
 /// outside the check.
-enum CheckpointEnvelope {
+package enum CheckpointEnvelope {
     static let byteCount = 512
     private static let magic = "smd checkpoint "
     private static let formatVersion = 1
@@ -33,7 +33,7 @@ enum CheckpointEnvelope {
     }
 
     /// Fills the prefix of an HDF5 file that has room for it.
-    static func seal(_ image: UnsafeMutableRawBufferPointer) {
+    package static func seal(_ image: UnsafeMutableRawBufferPointer) {
         precondition(image.count > byteCount, "an image of \(image.count) bytes has no room for the prefix")
         image.copyBytes(from: prefix(payload: UnsafeRawBufferPointer(rebasing: image[byteCount...])))
     }

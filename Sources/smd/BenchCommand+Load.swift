@@ -43,6 +43,7 @@ extension BenchCommand {
             var configuration = try RunConfiguration.load(fileOrPreset: network.preset, network.overrides)
             if let data { configuration.data = data }
             try configuration.validate()
+            try FileTrial.run(.dataset, configuration.data)
             let benchmark = try LoadBenchmark(
                 configuration, memoryLimitBytes: fromDisk ? 0 : nil, probe: MachineProbe())
             for _ in 0..<repetitions.warmup { _ = try benchmark.measure(images: images) }

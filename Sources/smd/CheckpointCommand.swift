@@ -40,6 +40,7 @@ struct CheckpointCommand: ParsableCommand {
         var tensors = false
 
         func run() throws {
+            try FileTrial.run(.checkpoint, path)
             let summary = try CheckpointSummary(path: path, includesTensors: tensors)
             if json { try printJSON(summary) } else { try printOut(summary.text) }
         }

@@ -36,6 +36,7 @@ struct DatasetInfoCommand: ParsableCommand {
     var file: String
 
     func run() throws {
+        try FileTrial.run(.dataset, file)
         let summary = try DataSet(path: file).summary()
         let width = summary.map(\.name.count).max() ?? 0
         for (name, value) in summary {
@@ -61,6 +62,7 @@ struct DatasetVerifyCommand: ParsableCommand {
     var file: String
 
     func run() throws {
+        try FileTrial.run(.dataset, file)
         let progress = DatasetProgress("verifying", unit: "samples")
         let report = try DataSet.verify(path: file, progress: progress.update)
         progress.finish()
@@ -110,6 +112,7 @@ struct DatasetPreviewCommand: ParsableCommand {
         if !overwrite && FileManager.default.fileExists(atPath: output) {
             throw ImageDataError("\(output): exists already; give another name or --overwrite")
         }
+        try FileTrial.run(.dataset, file)
         // Only a few samples are read: no need to hold the set in memory.
         let set = try DataSet(path: file, memoryLimitBytes: 0)
         switch set.sample {

@@ -61,6 +61,7 @@ struct DoctorCommand: ParsableCommand {
                 if json || problem != nil { return }
                 do { try printOut(Self.text(finding)) } catch { problem = error }
             }
+            doctor.tryReading = { try FileTrial.run(.dataset, $0) }
             let isWell = try doctor.examine()
             try communicator.together("writing the findings") {
                 if let problem { throw problem }

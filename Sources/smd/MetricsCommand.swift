@@ -47,6 +47,7 @@ struct MetricsCommand: ParsableCommand {
 
         func run() throws {
             let file = metricsFile(path)
+            try FileTrial.run(.metrics, file)
             var table = try MetricsTable.read(file)
             if let columns { table = try table.selecting(columnNames(columns)) }
             let summary = MetricsSummary(path: file, table: table, lastRows: last)

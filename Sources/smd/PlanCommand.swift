@@ -67,6 +67,10 @@ struct PlanCommand: ParsableCommand {
 
     func run() throws {
         let configuration = try RunConfiguration.load(fileOrPreset: config, overrides)
+        // Without the data set a plan leaves its memory out.
+        if FileManager.default.fileExists(atPath: configuration.data) {
+            try FileTrial.run(.dataset, configuration.data)
+        }
         let plan = try RunPlan(configuration, ranks: ranks, threads: threads)
         let memory = try MemoryPlan(configuration, ranks: ranks, threads: threads)
         let fabric = Fabric(

@@ -29,6 +29,7 @@ struct SMD: ParsableCommand {
             CheckpointCommand.self,
             BenchCommand.self,
             ConformanceCommand.self,
+            TryFileCommand.self,
         ]
     )
 

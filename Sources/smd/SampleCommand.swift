@@ -67,6 +67,9 @@ struct SampleCommand: ParsableCommand {
     func run() throws {
         let progress = DatasetProgress("sampling", unit: "network evaluations")
         try onAllRanks(deadline: watchdog.deadline) { communicator in
+            try communicator.together("reading the checkpoint") {
+                if communicator.rank == 0 { try FileTrial.run(.checkpoint, checkpoint) }
+            }
             let job = try communicator.together("reading the checkpoint") {
                 let job = try SamplingJob(checkpoint, weights)
                 return job

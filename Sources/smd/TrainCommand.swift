@@ -72,6 +72,10 @@ struct TrainCommand: ParsableCommand {
                 if communicator.rank == 0 { try printOut(configuration.resolvedJSON()) }
                 return
             }
+            try communicator.together("checking the configuration") {
+                try configuration.validate(ranks: communicator.size, threads: threads)
+            }
+            try tryFiles(configuration, communicator)
             let observer = TrainingProgress(configuration)
             let trainer = try Trainer(
                 configuration, output: output, resume: startingPoint, threads: threads, version: Release.version,
@@ -87,6 +91,17 @@ struct TrainCommand: ParsableCommand {
                 }
                 throw ExitCode(ExitStatus.tryAgain.rawValue)
             }
+        }
+    }
+
+    /// Reads what others may have made in a helper process first. The run's own checkpoints are not among it.
+    private func tryFiles(_ configuration: RunConfiguration, _ communicator: any Communicator) throws {
+        try communicator.together("opening the data set") {
+            if communicator.rank == 0 { try FileTrial.run(.dataset, configuration.data) }
+        }
+        guard case .checkpoint(let path) = startingPoint else { return }
+        try communicator.together("reading the checkpoint \(path)") {
+            if communicator.rank == 0 { try FileTrial.run(.checkpoint, path) }
         }
     }
 

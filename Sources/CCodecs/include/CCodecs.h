@@ -46,9 +46,10 @@ int codecs_jpeg_decode(const uint8_t *bytes, size_t count, codecs_limits limits,
 int codecs_png_encode(const uint8_t *pixels, int height, int width, int channels, uint8_t **out, size_t *out_count,
                       char *message, size_t message_size);
 
-/* Inflates a .gz file (one member or several). More than `cap` bytes of output is CODECS_TOO_LARGE. */
-int codecs_gzip_inflate(const uint8_t *bytes, size_t count, size_t cap, uint8_t **out, size_t *out_count,
-                        char *message, size_t message_size);
+/* Inflates a .gz file (one member or several). More than `cap` bytes of output is CODECS_TOO_LARGE; with `beginning`, the
+   first `cap` bytes are handed out then. */
+int codecs_gzip_inflate(const uint8_t *bytes, size_t count, size_t cap, int beginning, uint8_t **out,
+                        size_t *out_count, char *message, size_t message_size);
 
 void codecs_free(void *memory);
 

@@ -18,6 +18,12 @@ typedef int64_t chdf5_id;
 
 /// The largest number of dimensions that HDF5 allows.
 #define CHDF5_MAX_RANK 32
+/// Most bytes of text that an attribute, a data set of text or a list of names may have.
+#define CHDF5_MAX_TEXT (16 << 20)
+/// Most numbers that an attribute may have.
+#define CHDF5_MAX_ATTRIBUTE_NUMBERS (1 << 20)
+/// Most members of a group, and most attributes of an object.
+#define CHDF5_MAX_MEMBERS (1 << 16)
 /// Stands for "no limit" in `max_dims`.
 #define CHDF5_UNLIMITED UINT64_MAX
 
@@ -77,8 +83,8 @@ int chdf5_open_count(size_t *out);
 int chdf5_file_flush(chdf5_id file);
 int chdf5_file_close(chdf5_id file);
 
-// Groups and links. `parent` is a file, a group or a data set; `path` may have several components. A link that leads
-// to another file is refused.
+// Groups and links. `parent` is a file, a group or a data set; `path` may have several components. Only hard links are
+// followed: soft links and links into other files are refused.
 
 int chdf5_group_open(chdf5_id parent, const char *path, chdf5_id *out);
 /// Creates missing groups on the way.
@@ -91,7 +97,7 @@ int chdf5_object_kind(chdf5_id parent, const char *path, int *out);
 
 // Data sets.
 
-/// Refuses data kept in other files, and filters other than deflate, shuffle and fletcher32.
+/// Refuses data kept in other files, virtual ones, and filters other than deflate, shuffle and fletcher32.
 int chdf5_dataset_open(chdf5_id parent, const char *path, chdf5_id *out);
 /// `max_dims` and `chunk` may be NULL: fixed size, contiguous. `deflate` below 0: uncompressed. Times are not stored.
 int chdf5_dataset_create(chdf5_id parent, const char *path, int type, int rank, const uint64_t *dims,
@@ -101,6 +107,8 @@ int chdf5_dataset_close(chdf5_id dataset);
 int chdf5_dataset_shape(chdf5_id dataset, int *rank, uint64_t *dims, uint64_t *max_dims, uint64_t *chunk);
 /// `name` (capacity bytes) gets a word such as "uint16" or "compound". `numeric` is nonzero where reads as numbers work.
 int chdf5_dataset_type(chdf5_id dataset, int *type, int *numeric, size_t *element_bytes, char *name, size_t capacity);
+/// Number of filters (compression, shuffling, check sums) that the data go through.
+int chdf5_dataset_filters(chdf5_id dataset, int *out);
 /// Bytes that the data take in the file.
 int chdf5_dataset_storage(chdf5_id dataset, uint64_t *out);
 /// Reads or writes the box [offset, offset + count), or everything where both are NULL. `buffer` is dense, row-major.

@@ -1,0 +1,75 @@
+import ArgumentParser
+import Foundation
+import HDF5
+import ImageData
+import Storage
+
+/// Kinds of files that are tried in a helper process before they are used.
+enum TriedFile: String, ExpressibleByArgument {
+    case dataset, checkpoint, metrics
+}
+
+/// `smd try-file`: the helper process of `FileTrial`. Not for people.
+struct TryFileCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "try-file", abstract: "Read a file under limits, to see whether that is safe.",
+        shouldDisplay: false)
+
+    @Argument(help: "dataset, checkpoint or metrics.")
+    var kind: TriedFile
+
+    @Argument(help: "The file.")
+    var path: String
+
+    func run() throws {
+        try TrialLimits(kind, path: path).apply()
+        switch kind {
+        case .dataset: try DataSet.tryReading(path: path)
+        case .checkpoint: try Checkpoint.verify(path)
+        case .metrics: _ = try MetricsTable.read(path)
+        }
+    }
+}
+
+/// What a helper process may use.
+struct TrialLimits {
+    /// Seconds of processor time.
+    let processorSeconds: Int
+    /// Bytes of memory beyond what the process has when it starts.
+    let memoryBytes: Int
+
+    /// Limits that no honest file comes near: they grow with its size.
+    init(_ kind: TriedFile, path: String) {
+        var status = stat()
+        let size = stat(path, &status) == 0 ? max(0, Int(status.st_size)) : 0
+        // A checkpoint is in memory twice: its bytes and the tensors.
+        memoryBytes = 2 << 30 + 4 * min(size, 1 << 50)
+        processorSeconds = 10 + 30 * (size >> 30)
+    }
+
+    /// Seconds to wait for the helper: a file may lie on a slow disk, and the processor may have other work.
+    var waitSeconds: Double { Double(30 * processorSeconds) }
+
+    /// Puts the limits on this process, for good.
+    ///
+    /// - Throws: `HDF5Error` where the system refuses them.
+    func apply() throws {
+        let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.prefix { $0 != " " }
+        let present = (pages.flatMap { Int($0) } ?? 0) * Int(getpagesize())
+        try set(RLIMIT_AS, present + memoryBytes)
+        try set(RLIMIT_CPU, processorSeconds, hard: processorSeconds + 5)  // the soft limit's signal says what happened
+        try set(RLIMIT_CORE, 0)
+        try set(RLIMIT_FSIZE, 0)
+    }
+
+    private func set(_ name: __rlimit_resource, _ most: Int, hard: Int? = nil) throws {
+        let resource = __rlimit_resource_t(name.rawValue)
+        var limit = rlimit()
+        getrlimit(resource, &limit)
+        limit.rlim_max = min(rlim_t(hard ?? most), limit.rlim_max)
+        limit.rlim_cur = min(rlim_t(most), limit.rlim_max)
+        guard setrlimit(resource, &limit) == 0 else {
+            throw HDF5Error("cannot limit a helper process: \(String(cString: strerror(errno)))")
+        }
+    }
+}

@@ -1,0 +1,81 @@
+import Foundation
+import ImageData
+import TestSupport
+import Testing
+
+/// Raw files made to do harm: bombs, pipes, devices, loops.
+@Suite struct HostileInputTests {
+    private func gzip(_ bytes: [UInt8], in folder: String) throws -> [UInt8] {
+        try Data(bytes).write(to: URL(fileURLWithPath: folder + "/plain"))
+        _ = try run(["gzip", "-9", "-f", folder + "/plain"], timeout: 60)
+        return try [UInt8](Data(contentsOf: URL(fileURLWithPath: folder + "/plain.gz")))
+    }
+
+    /// 64 MiB of zeros in 64 KiB behind a header that speaks of 784 bytes: only those are taken out.
+    @Test func aGzipBombIsCutOff() throws {
+        try withTemporaryDirectory { folder in
+            let header: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28]
+            let bomb = try gzip(header + [UInt8](repeating: 0, count: 64 << 20), in: folder)
+            #expect(bomb.count < 1 << 17)
+            #expect { try IDXArray(bytes: bomb, name: "bomb.gz") } throws: {
+                "\($0)".contains("holds more than \(16 + 784) bytes")
+            }
+            let liar = try gzip([0, 0, 8, 1, 0x7F, 0xFF, 0xFF, 0xFF, 1], in: folder)
+            #expect { try IDXArray(bytes: liar, name: "liar.gz") } throws: { "\($0)".contains("cannot come out of") }
+        }
+    }
+
+    @Test func everyTruncationOfAGzipFileIsAnError() throws {
+        try withTemporaryDirectory { folder in
+            let whole = try gzip([0, 0, 8, 1, 0, 0, 0, 200] + (0..<200).map { UInt8($0) }, in: folder)
+            #expect(try IDXArray(bytes: whole, name: "a").values.count == 200)
+            for length in 0..<whole.count {
+                #expect(throws: ImageDataError.self) { try IDXArray(bytes: Array(whole[..<length]), name: "a") }
+            }
+        }
+    }
+
+    /// A pipe would be waited for forever, a device read forever.
+    @Test func pipesAndDevicesAreNotRead() throws {
+        try withTemporaryDirectory { folder in
+            #expect(mkfifo(folder + "/pipe.png", 0o600) == 0)
+            try FileManager.default.createSymbolicLink(atPath: folder + "/zero.png", withDestinationPath: "/dev/zero")
+            try FileManager.default.createSymbolicLink(atPath: folder + "/loop", withDestinationPath: folder)
+            try FileManager.default.createSymbolicLink(atPath: folder + "/self", withDestinationPath: "self")
+            let images = try ImageFolder(path: folder)
+            #expect(images.files == ["pipe.png", "zero.png"])
+            for item in images.load(0..<2, size: 8, channels: 1) {
+                guard case .failure(let error) = item.pixels else { Issue.record("read it"); continue }
+                #expect("\(error)".contains("is a pipe or device, not a file"))
+            }
+            for path in ["/pipe.png", "/zero.png"].map({ folder + $0 }) {
+                #expect { try IDXArray(path: path) } throws: { "\($0)".contains("pipe or device") }
+                #expect { try PointText(path: path) } throws: { "\($0)".contains("pipe or device") }
+                #expect { try DataSet(path: path) } throws: { "\($0)".contains("is not a regular file") }
+            }
+        }
+    }
+
+    /// A JPEG of 128 bytes whose header speaks of 16384×16384 pixels, and one that is coded in a way not read.
+    @Test func jpegHeadersAreHeldAgainstTheFile() throws {
+        var bytes = try Samples.bytes(Samples.jpegGrey)
+        let frame = try #require(bytes.indices.first { bytes[$0...].starts(with: [0xFF, 0xC0]) })
+        bytes.replaceSubrange(frame + 5..<frame + 9, with: [0x40, 0, 0x40, 0])
+        #expect { try RasterImage.decode(bytes) } throws: { "\($0)".contains("too short for its dimensions") }
+        var coded = try Samples.bytes(Samples.jpegGrey)
+        coded[frame + 1] = 0xC9
+        #expect { try RasterImage.decode(coded) } throws: { "\($0)".contains("arithmetic coding is not read") }
+    }
+
+    /// 101 scans of nothing new.
+    @Test func scansAreCounted() throws {
+        let bytes = try Samples.bytes(Samples.jpegProgressive)
+        let scans = bytes.indices.filter { bytes[$0...].starts(with: [0xFF, 0xDA]) }
+        let (last, end) = (try #require(scans.last), bytes.count - 2)
+        let first = try #require(scans.first)
+        // A refinement of the highest bit may come again and again as far as the decoder is concerned.
+        let again = Array(repeating: Array(bytes[last..<end]), count: 101).flatMap { $0 }
+        #expect(scans.count > 2 && first < last)
+        #expect(throws: ImageDataError.self) { try RasterImage.decode(Array(bytes[..<end]) + again + [0xFF, 0xD9]) }
+    }
+}
