@@ -27,6 +27,14 @@ public final class CheckpointFile {
         }
         self.shapes = shapes
         try requireAgreement()
+        // Tensors are stored as they are: together they cannot be larger than the file, however many names lead to one.
+        var room = bytes.count
+        for (name, shape) in CheckpointPart.allCases.flatMap({ shapes[$0] ?? [] }) {
+            room -= shape.reduce(MemoryLayout<Float>.stride, *)
+            guard room >= 0 else {
+                throw StorageError("\(path) claims more tensors than fit into it, beginning with \(name)")
+            }
+        }
     }
 
     private static func header(_ root: HDF5Group, path: String) throws -> Checkpoint {
