@@ -20,11 +20,7 @@ public final class CheckpointFile {
         file = try HDF5File.open(image: bytes, name: path)
         header = try Self.header(file.root, path: path)
         var shapes: [CheckpointPart: [(name: String, shape: [Int])]] = [:]
-        // Tensors are stored as they are: together they cannot be larger than the file, however many names lead to one.
-        var room = file.byteCount ?? 0
-        for part in CheckpointPart.allCases {
-            shapes[part] = try Self.shapes(file.root.group(part.group), path: path, room: &room)
-        }
+        for part in CheckpointPart.allCases { shapes[part] = try Self.shapes(file.root.group(part.group), path: path) }
         self.shapes = shapes
         try requireAgreement()
         // Tensors are stored as they are: together they cannot be larger than the file, however many names lead to one.
@@ -70,17 +66,11 @@ public final class CheckpointFile {
         return header
     }
 
-    private static func shapes(
-        _ group: HDF5Group, path: String, room: inout Int
-    ) throws -> [(name: String, shape: [Int])] {
+    private static func shapes(_ group: HDF5Group, path: String) throws -> [(name: String, shape: [Int])] {
         try group.names().map { name in
             let dataset = try group.dataset(name)
             guard dataset.elementType == .float32 else {
                 throw StorageError("\(dataset.path) in \(path) holds \(dataset.elementType), not float32")
-            }
-            room -= dataset.count * MemoryLayout<Float>.stride
-            guard room >= 0 else {
-                throw StorageError("\(path) claims more tensors than fit into it, beginning with \(dataset.path)")
             }
             return (name, dataset.shape)
         }
