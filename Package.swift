@@ -44,7 +44,9 @@ let package = Package(
 
         // Files and ranks.
         .target(name: "HDF5", dependencies: ["CHDF5"], swiftSettings: strict),
-        .target(name: "Communication", dependencies: ["CMPI"], swiftSettings: strict),
+        .target(
+            name: "Communication", dependencies: ["CMPI", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: strict),
         .target(
             name: "ImageData",
             dependencies: [

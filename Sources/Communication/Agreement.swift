@@ -1,8 +1,17 @@
+import Crypto
 import Foundation
 
 /// An error that every rank holds alike. Rank 0 reports it, once, and all ranks end together in good order; any other
 /// error is known to one rank only, which must say so itself and abort the job.
-public protocol AgreedError: Error {}
+public protocol AgreedError: Error {
+    /// What the job ends with: 1, or 75 where starting it again can help.
+    var exitStatus: Int32 { get }
+}
+
+extension AgreedError {
+    /// 1: something has to be changed first.
+    public var exitStatus: Int32 { 1 }
+}
 
 /// A phase of the job that failed on at least one rank. All ranks throw the same value.
 public struct AgreedFailure: AgreedError, CustomStringConvertible, Equatable, Sendable {
@@ -60,6 +69,31 @@ public struct RankDisagreement: AgreedError, CustomStringConvertible, Equatable,
     }
 }
 
+/// Copies that should be the same on all ranks and are not. All ranks throw the same value.
+public struct CorruptedCopy: AgreedError, CustomStringConvertible, Equatable, Sendable {
+    /// What differs.
+    public let name: String
+    /// The ranks that hold something else than most.
+    public let ranks: [Int]
+    /// The host of every rank.
+    public let hosts: [String]
+    /// Whether more than half of the ranks agree: then the others are at fault.
+    public let isMajority: Bool
+
+    /// Started again from the last checkpoint, the job goes on with equal copies.
+    public var exitStatus: Int32 { 75 }
+
+    /// One line for a person.
+    public var description: String {
+        let first = ranks.first ?? 0
+        let who = ranks.count == 1 ? "rank \(first) on host \(hosts[first])" : "ranks \(rankList(ranks))"
+        return "\(name) differ on \(who) from "
+            + (isMajority ? "those of the other ranks" : "those of rank 0, and no more than half of the ranks agree")
+            + ": memory or a processor has erred there; start again to go on from the last checkpoint, and have the host "
+            + "checked if it happens again"
+    }
+}
+
 extension Communicator {
     /// Ends a phase on all ranks together. Every rank brings nil when the phase went well, or its error's text.
     /// Collective.
@@ -105,15 +139,36 @@ extension Communicator {
         }
     }
 
+    /// Finds ranks whose copy of something that all hold alike has come to differ: memory or a processor that errs.
+    /// Collective.
+    ///
+    /// - Parameter name: what the values are, for the message.
+    /// - Throws: `CorruptedCopy`, the same on every rank, which names the ranks that differ from most.
+    public func requireSameBits(_ values: UnsafeBufferPointer<Float>, _ name: String) throws {
+        guard size > 1 else { return }
+        let digests = try gather([UInt8](SHA256.hash(data: UnsafeRawBufferPointer(values))))
+        var counts: [[UInt8]: Int] = [:]
+        for digest in digests { counts[digest, default: 0] += 1 }
+        guard counts.count > 1 else { return }
+        // Of equally many, the lowest rank's.
+        let most = counts.values.max() ?? 0
+        let usual = digests.first { counts[$0] == most }
+        let names = try gather([UInt8](host.utf8)).map { String(decoding: $0, as: UTF8.self) }
+        throw CorruptedCopy(
+            name: name, ranks: digests.indices.filter { digests[$0] != usual }, hosts: names,
+            isMajority: 2 * most > size)
+    }
+
     /// Ends the job after `error`, for the outermost level of the program: one line on standard error, exit status 1
-    /// of the whole job. An `AgreedError` is printed by rank 0 and all ranks leave in good order; any other error is
+    /// of the whole job, or the error's own. An `AgreedError` is printed by rank 0 and all ranks leave in good order; any other error is
     /// printed by the rank that holds it, which then aborts the job. Lines begin with the name of the `program`.
     public func fail(with error: any Error, program: String) -> Never {
         if error is any AgreedError || size == 1 {
             // Printed before finalize, which waits for all: a launcher ends the rest at the first non-zero exit.
             if rank == 0 { printError("\(program): error: \(oneLine(String(describing: error)))") }
-            do { try finalize() } catch { abort(code: 1) }
-            exit(1)
+            let status = (error as? any AgreedError)?.exitStatus ?? 1
+            do { try finalize() } catch { abort(code: status) }
+            exit(status)
         }
         let told = error is CommunicationError ? "" : " rank \(rank) on host \(host):"
         printError("\(program): error:\(told) \(oneLine(String(describing: error)))")

@@ -67,6 +67,7 @@ struct KeySchema: Sendable {
         switch key {
         case "precision": Precision.allCases.map(\.rawValue)
         case "reduction": Reduction.allCases.map(\.rawValue)
+        case "on_bad_step": BadStepPolicy.allCases.map(\.rawValue)
         case "model.eta": EtaDistribution.allCases.map(\.rawValue)
         case "diffusion.objective": Objective.allCases.map(\.rawValue)
         case "diffusion.schedule": ScheduleKind.allCases.map(\.rawValue)

@@ -8,6 +8,14 @@ public enum Reduction: String, Codable, CaseIterable, Sendable {
     case fast
 }
 
+/// What becomes of a step whose gradient is not finite.
+public enum BadStepPolicy: String, Codable, CaseIterable, Sendable {
+    /// The run ends with an error that says where it comes from.
+    case stop
+    /// The parameters stay as they are, and the run goes on with the next step; after ten in a row it ends.
+    case skip
+}
+
 /// How the images of a step are dealt out to ranks and threads, and how their gradients are summed.
 ///
 /// Micro-batches lie one after the other: every rank, and every thread in it, has a contiguous part of them.

@@ -14,7 +14,7 @@ extension RunConfiguration {
         for (key, value) in [
             ("checkpoint_every", checkpointEvery), ("keep_every", keepEvery), ("preview_every", previewEvery),
             ("log_every", logEvery),
-            ("eta_variance_every", etaVarianceEvery),
+            ("eta_variance_every", etaVarianceEvery), ("check_ranks_every", checkRanksEvery),
         ] {
             try requireInteger(key, value, in: 0...1_000_000_000)
         }

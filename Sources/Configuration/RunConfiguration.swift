@@ -77,6 +77,10 @@ public struct RunConfiguration: Codable, Equatable, Sendable {
     public var logEvery = 0
     /// Steps between two measurements of the variance of the prediction over η; 0: never.
     public var etaVarianceEvery = 100
+    /// Steps between two comparisons of the ranks' parameters; 0: never.
+    public var checkRanksEvery = 100
+    /// What becomes of a step whose gradient is not finite.
+    public var onBadStep = BadStepPolicy.stop
     /// The network.
     public var model = ModelConfiguration()
     /// The diffusion process, its loss and its sampler.
@@ -101,5 +105,7 @@ public struct RunConfiguration: Codable, Equatable, Sendable {
         case previewCount = "preview_count"
         case logEvery = "log_every"
         case etaVarianceEvery = "eta_variance_every"
+        case checkRanksEvery = "check_ranks_every"
+        case onBadStep = "on_bad_step"
     }
 }

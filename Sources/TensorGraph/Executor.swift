@@ -4,6 +4,7 @@ public final class Executor {
     public let plan: ExecutionPlan
     /// Values of inputs and intermediates.
     public let activations: any Memory
+    private let gradients: (any Memory)?
     private let operations: [PreparedOperation]
     private let derived: [DerivedParameters]
     private let inputs: [String: Int]
@@ -22,6 +23,7 @@ public final class Executor {
     ) throws {
         precondition(parameters.count >= plan.layout.count, "\(parameters.count) < \(plan.layout.count)")
         self.plan = plan
+        self.gradients = gradients
         let activations = try shared ?? backend.allocate(count: plan.activationCount)
         precondition(activations.count >= plan.activationCount, "\(activations.count) < \(plan.activationCount)")
         self.activations = activations
@@ -92,5 +94,41 @@ public final class Executor {
             try operation.run()
             try after(index)
         }
+    }
+
+    /// Runs operations in order until one gives a value that is not finite, and says which, with the learned tensor it
+    /// works with or the last one before it: "convolution with model.init_conv.weight". Slow: for looking into errors.
+    ///
+    /// - Returns: nil when all values are finite.
+    public func firstNonFinite() throws -> String? {
+        for (name, id) in inputs.sorted(by: { $0.key < $1.key }) where !isFinite(id) { return "the input \(name)" }
+        var lastParameter: String?
+        for (node, operation) in zip(plan.nodes, operations) {
+            try operation.run()
+            let own = (node.inputs + node.outputs).lazy.compactMap(parameterName).first
+            lastParameter = own ?? lastParameter
+            guard !node.outputs.allSatisfy(isFinite) else { continue }
+            let kind = "\(node.operation)".prefix { $0.isLetter || $0.isNumber }
+            let place = own.map { " with \($0)" } ?? lastParameter.map { " after \($0)" } ?? ""
+            return kind + place
+        }
+        return nil
+    }
+
+    private func parameterName(_ id: Int) -> String? {
+        switch plan.values[id].role {
+        case .parameter(let index), .parameterGradient(let index):
+            plan.layout.parameters[plan.layoutIndex[index]].name
+        case .input, .intermediate: nil
+        }
+    }
+
+    private func isFinite(_ id: Int) -> Bool {
+        let count = plan.values[id].count
+        if case .parameterGradient(let index) = plan.values[id].role {
+            let start = plan.layout.offsets[plan.layoutIndex[index]]
+            return gradients?.read(start..<start + count).allSatisfy(\.isFinite) ?? true
+        }
+        return range(id).map { activations.read($0).allSatisfy(\.isFinite) } ?? true
     }
 }

@@ -15,6 +15,8 @@ struct MicroBatch {
     var timesteps: [Int]
     /// Epoch of each sample and its place there: what its random numbers are keyed by.
     var places: [(epoch: Int, place: Int)]
+    /// Number of each sample in the data set.
+    var indices: [Int]
 }
 
 /// Makes micro-batches from the data set: order, flips, timesteps, noise and η.
@@ -60,6 +62,7 @@ struct BatchSource {
         let drawsEta = model.smd && model.eta == .normal
         var timesteps: [Int] = []
         var places: [(epoch: Int, place: Int)] = []
+        var indices: [Int] = []
         var offsets: [Float]? = task.offsetNoise == 0 ? nil : []
         var batchEta = [Float](repeating: 0, count: model.smd ? total : 0)
         for (slot, position) in positions.enumerated() {
@@ -82,11 +85,12 @@ struct BatchSource {
             }
             timesteps.append(timestep.integer(below: task.schedule.timesteps, epoch: epoch, position: place))
             places.append((epoch, place))
+            indices.append(index)
             offsets?.append(contentsOf: offset.normals(count: model.channels, epoch: epoch, position: place))
         }
         return MicroBatch(
             task: task.batch(x0: x0, noise: epsilon, timesteps: timesteps, offsets: offsets), eta: batchEta,
-            timesteps: timesteps, places: places)
+            timesteps: timesteps, places: places, indices: indices)
     }
 
     /// The estimate of x_0 in an output for `batch`, for self-conditioning.

@@ -17,17 +17,13 @@ extension ModelState {
     /// that their number does not change the bits either.
     ///
     /// - Parameter step: number of this update, from 1.
-    /// - Throws: ``AgreedTrainingError`` when the gradient is not finite; nothing is changed then.
+    /// A gradient that is not finite, as its norm then tells, changes nothing.
     func update(
         step: Int, learningRate: Double, _ optimizer: OptimizerConfiguration, _ average: EMAConfiguration,
         on backend: CPUBackend, over team: ThreadTeam = ThreadTeam(size: 1)
     ) throws -> UpdateReport {
         let norm = try sumOfSquaredGradients(on: backend, over: team).squareRoot()
-        guard norm.isFinite else {
-            throw AgreedTrainingError(
-                "the gradient of step \(step) is not finite: lower learning_rate, or look at the data set "
-                    + "(smd dataset verify)")
-        }
+        guard norm.isFinite else { return UpdateReport(gradientNorm: norm) }
         let clip = optimizer.clipNorm > 0 ? min(1, optimizer.clipNorm / (norm + 1e-6)) : 1
         let decay = averageDecay(step: step, average)
         try forEachPiece(of: own, over: team) { [self] _, piece in

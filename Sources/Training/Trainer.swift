@@ -6,6 +6,7 @@ import Foundation
 import ImageData
 import NeuralNetwork
 import Storage
+import Synchronization
 import TensorGraph
 
 /// What a run starts from.
@@ -72,6 +73,9 @@ public final class Trainer {
     private var metrics: MetricsLog?
     /// Seconds that the reports of the last step took to go round: they count to the next.
     private var reportSeconds = 0.0
+    /// Steps up to this one that were skipped, and how many may follow each other.
+    private var badStepsInARow = 0
+    private static let mostBadSteps = 10
     /// The checkpoint that is being written, on rank 0, and how long the run stood still for it.
     var save: CheckpointSaver?
     var heldUp = 0.0
@@ -158,7 +162,8 @@ public final class Trainer {
         return step < configuration.steps ? .interrupted : .finished
     }
 
-    private func isDue(_ every: Int) -> Bool { every > 0 && step % every == 0 }
+    private func isDue(_ every: Int) -> Bool { isDue(every, after: step) }
+    private func isDue(_ every: Int, after step: Int) -> Bool { every > 0 && step % every == 0 }
 
     /// One update of the parameters from one global batch.
     ///
@@ -176,12 +181,18 @@ public final class Trainer {
         let update = try state.update(
             step: step + 1, learningRate: configuration.learningRate, configuration.optimizer, configuration.ema,
             on: workers[0].backend, over: team)
-        if let shards {
+        let isBad = !update.gradientNorm.isFinite
+        if isBad { try passOverBadStep() } else { badStepsInARow = 0 }
+        if let shards, !isBad {
             clock.begin(.communication)
             try shards.gather(parameters: state.parameters)
             clock.begin(.optimizer)
         }
         try parametersChanged()
+        if isDue(configuration.checkRanksEvery, after: step + 1) {
+            try communicator.requireSameBits(
+                UnsafeBufferPointer(state.parameters.elements), "the parameters after step \(step + 1)")
+        }
 
         Watchdog.enter(.allReduce, step: step + 1)
         // One exchange: the loss, who wants to stop, and where everybody's time went.
@@ -216,12 +227,45 @@ public final class Trainer {
         reduction.begin()
         try team.run(whileWaiting: reduction.whileWaiting) { [self] thread in
             let own = batch.microBatches(rank: communicator.rank, thread: thread, of: team.size)
-            let starts = own.map { samplesSeen + $0 * batch.microBatchSize }
+            let starts = starts(own)
             try workers[thread].computeGradients(starts, step: step, probing: probing && own.first == 0) {
                 try reduction.after(node: $0, thread: thread)
             }
         }
         try team.run { [reduction] _ in reduction.finishThread() }
+    }
+
+    private func starts(_ microBatches: Range<Int>) -> [Int] {
+        microBatches.map { samplesSeen + $0 * batch.microBatchSize }
+    }
+
+    /// The gradient is not finite, which all ranks see alike: finds out why, and ends the run or lets it go on without
+    /// the step. Collective.
+    ///
+    /// - Throws: ``AgreedTrainingError`` that names step, rank, samples and layer.
+    private func passOverBadStep() throws {
+        badStepsInARow += 1
+        let found = Mutex<[Int: String]>([:])
+        try team.run { [self] thread in
+            let own = batch.microBatches(rank: communicator.rank, thread: thread, of: team.size)
+            if let text = try workers[thread].firstNonFinite(starts(own), step: step) {
+                found.withLock { $0[thread] = text }
+            }
+        }
+        let first = found.withLock { $0.min { $0.key < $1.key }?.value }
+        let texts = try communicator.gather(
+            [UInt8]((first.map { "rank \(communicator.rank) on host \(communicator.host), \($0)" } ?? "").utf8))
+        let culprit = texts.first { !$0.isEmpty }.map { String(decoding: $0, as: UTF8.self) }
+        let what =
+            "the gradient of step \(step + 1) is not finite ("
+            + (culprit ?? "each rank's part is: their sum exceeds what a float32 holds") + ")"
+        guard configuration.onBadStep == .skip, badStepsInARow <= Self.mostBadSteps else {
+            let often = badStepsInARow > 1 ? ", the \(badStepsInARow)th in a row" : ""
+            throw AgreedTrainingError(
+                "\(what)\(often): lower learning_rate, look at the data set (smd dataset verify), go on from an earlier "
+                    + "checkpoint (--resume CHECKPOINT), or let such steps be skipped (on_bad_step: skip)")
+        }
+        if communicator.rank == 0 { observer.warn("\(what): the step is skipped, the parameters stay as they are") }
     }
 
     /// The losses of this rank's micro-batches among zeros for those of others: the sum over ranks is exact.

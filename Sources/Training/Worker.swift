@@ -86,12 +86,7 @@ final class Worker {
             Watchdog.enter(.forward, step: step + 1)
             if number == 0, probing { etaVariance = try variance(batch, step: step) }
             let selfCondition = try estimateForSelfConditioning(batch, step: step)
-            executor.write("x", batch.task.xt)
-            executor.write("timestep", batch.task.timestep)
-            executor.write("target", batch.task.target)
-            executor.write("weight", batch.task.weight)
-            executor.write("eta", batch.eta)
-            executor.write("self_condition", selfCondition)
+            write(batch, selfCondition: selfCondition)
             if number == starts.count - 1 {
                 try executor.run(after: after)
             } else {
@@ -99,6 +94,34 @@ final class Worker {
             }
             losses.append(executor.read("loss").reduce(0) { $0 + Double($1) })
         }
+    }
+
+    private func write(_ batch: MicroBatch, selfCondition: [Float]) {
+        executor.write("x", batch.task.xt)
+        executor.write("timestep", batch.task.timestep)
+        executor.write("target", batch.task.target)
+        executor.write("weight", batch.task.weight)
+        executor.write("eta", batch.eta)
+        executor.write("self_condition", selfCondition)
+    }
+
+    /// Computes the micro-batches of a step again and looks for the first value that is not finite: where it comes up and
+    /// in which samples' micro-batch. Leaves gradients that mean nothing.
+    ///
+    /// - Parameters: as of `computeGradients`.
+    /// - Returns: nil when all values are finite.
+    func firstNonFinite(_ starts: [Int], step: Int) throws -> String? {
+        for start in starts {
+            Watchdog.enter(.forward, step: step + 1)
+            sums.begin()
+            let batch = try source.microBatch(start..<start + batchPlan.microBatchSize)
+            write(batch, selfCondition: try estimateForSelfConditioning(batch, step: step))
+            if let found = try executor.firstNonFinite() {
+                let samples = batch.indices.sorted().map { String($0) }.joined(separator: ", ")
+                return "samples \(samples): not finite from \(found) on"
+            }
+        }
+        return nil
     }
 
     /// Mean variance over η of the network's output at the same x_t and t, from two draws. Zero means that the mixture

@@ -89,6 +89,23 @@ struct RankTests {
             ])
     }
 
+    /// One bit is enough; the job ends with the status that asks for a restart.
+    @Test(arguments: [
+        (4, 2, "rank 2 on host ", "those of the other ranks"), (3, 0, "rank 0 on host ", "those of the other ranks"),
+        (2, 0, "rank 1 on host ", "no more than half of the ranks agree"), (3, 9, "", ""),
+    ])
+    func corruptedRankIsNamed(ranks: Int, corrupt: Int, who: String, than: String) throws {
+        let result = try mpirun(ranks, [product("rank-program"), "corrupt", "\(corrupt)"], timeout: 60)
+        let told = result.errors.split(separator: "\n").filter { $0.hasPrefix("rank-program: error: ") }
+        if who.isEmpty {
+            #expect(result.status == 0 && told.isEmpty, "\(result.errors)")
+            return
+        }
+        #expect(result.status == 75 && told.count == 1, "\(result.errors)")
+        #expect(told.first?.contains("the parameters after step 5 differ on \(who)") == true, "\(told)")
+        #expect(told.first?.contains(than) == true, "\(told)")
+    }
+
     /// Ranks that a launcher started but MPI did not join must not train alone, each over the others' files.
     @Test func launcherThatMPIDoesNotKnowIsRefused() throws {
         var environment = try localMPISettings()
