@@ -3,13 +3,13 @@ import Storage
 import TestSupport
 import Testing
 
-/// kill -9 at random instants, started again until done: the bits of the run that was never stopped.
+/// kill -9 of a random rank or of mpirun at random instants, started again until done: the bits of the run that was
+/// never stopped.
 @Suite struct KillTests {
-    private static let steps = 200
-    private static let settings = ["steps=\(steps)"]
-
-    /// Numbers of ranks that a restart may choose from.
-    private static let rankCounts = [2]
+    private static let steps = 100
+    private static let settings = ["steps=\(steps)", "reduction=exact"]
+    /// Numbers of ranks that a restart chooses from; their results are the same.
+    private static let rankCounts = [1, 2, 4]
 
     /// When to kill.
     private enum Instant: CaseIterable {
@@ -23,56 +23,65 @@ import Testing
         case end
     }
 
-    /// Restarted by hand, each time on another number of ranks.
     @Test func killedRunIsBitwiseTheSame() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
             try run.train(2, run.command("whole", settings: Self.settings))
             var random = SeededRandom(seed: Torture.seed)
-            var kills = 0
             let wanted = Torture.amount("kills", short: 4)
-            var number = 0
+            var (kills, number) = (0, 0)
             while kills < wanted {
-                number += 1
-                let output = "killed-\(number)"
-                let sharded = Bool.random(using: &random)
-                let command = run.command(
-                    output, resume: "auto", settings: Self.settings + ["optimizer.sharded=\(sharded)"])
-                for _ in 0..<Int.random(in: 1...6, using: &random) where kills < wanted {
-                    let ranks = Self.rankCounts.randomElement(using: &random) ?? 2
-                    let job = try run.start(ranks, command)
-                    kills += try killSomething(of: job, run, output, &random) ? 1 : 0
+                let atMost = min(Int.random(in: 1...6, using: &random), wanted - kills)
+                if number.isMultiple(of: 2) {
+                    kills += try restartedByHand(run, "killed-\(number)", kills: atMost, &random)
+                } else {
+                    kills += try restartedByLauncher(run, "killed-\(number)", kills: atMost, &random)
                 }
-                let last = try run.train(Self.rankCounts.randomElement(using: &random) ?? 2, command)
-                #expect(last.status == 0, "seed \(Torture.seed), after \(kills) kills: \(last.errors)")
-                try expectWhole(run, output, "seed \(Torture.seed), after \(kills) kills")
+                try expectWhole(run, "killed-\(number)", "seed \(Torture.seed), run \(number), after \(kills) kills")
+                number += 1
             }
+            print("\(kills) kills in \(number) runs, seed \(Torture.seed)")
         }
     }
 
-    /// Restarted by launch/run, which is told nothing.
-    @Test func launcherBringsTheRunToItsEnd() throws {
-        try withTemporaryDirectory { folder in
-            let run = try Run(in: folder)
-            try run.train(2, run.command("whole", settings: Self.settings))
-            var random = SeededRandom(seed: Torture.seed &+ 1)
-            var kills = 0
-            let wanted = max(1, Torture.amount("kills", short: 4) / 2)
-            var number = 0
-            while kills < wanted {
-                number += 1
-                let output = "killed-\(number)"
-                let command = run.command(output, settings: Self.settings).dropFirst(2)
-                let job = try Job(
-                    [repositoryFolder + "/launch/run", "-n", "2", "--pause", "0", "--restarts", "1000"] + command,
-                    log: run.path("log"), environment: ["SMD": product("smd")])
-                while kills < wanted, job.isRunning {
-                    kills += try killSomething(of: job, run, output, &random) ? 1 : 0
-                }
-                #expect(job.end(within: 120) == 0, "seed \(Torture.seed), after \(kills) kills: \(job.output)")
-                try expectWhole(run, output, "seed \(Torture.seed), after \(kills) kills")
-            }
+    /// Every start on another number of ranks, with the optimiser's state whole or sharded.
+    ///
+    /// - Returns: how often something was killed before the run was done.
+    private func restartedByHand(
+        _ run: Run, _ output: String, kills: Int, _ random: inout SeededRandom
+    ) throws -> Int {
+        var done = 0
+        func command() -> [String] {
+            let sharded = "optimizer.sharded=\(Bool.random(using: &random))"
+            return run.command(output, resume: "auto", settings: Self.settings + [sharded])
         }
+        func ranks() -> Int { Self.rankCounts.randomElement(using: &random) ?? 2 }
+        for _ in 0..<kills {
+            let job = try run.start(ranks(), command())
+            done += try killSomething(of: job, run, output, &random) ? 1 : 0
+        }
+        let last = try run.train(ranks(), command())
+        #expect(last.status == 0, "seed \(Torture.seed), \(output): \(last.errors)")
+        return done
+    }
+
+    /// Restarted by launch/run, which is told nothing.
+    ///
+    /// - Returns: how often something was killed before the run was done.
+    private func restartedByLauncher(
+        _ run: Run, _ output: String, kills: Int, _ random: inout SeededRandom
+    ) throws -> Int {
+        var done = 0
+        let ranks = Self.rankCounts.randomElement(using: &random) ?? 2
+        let job = try Job(
+            [repositoryFolder + "/launch/run", "-n", "\(ranks)", "--pause", "0", "--restarts", "1000"]
+                + run.command(output, settings: Self.settings).dropFirst(2),
+            log: run.path("log-\(output)"), environment: ["SMD": product("smd")])
+        while done < kills, job.isRunning {
+            done += try killSomething(of: job, run, output, &random) ? 1 : 0
+        }
+        #expect(job.end(within: 300) == 0, "seed \(Torture.seed), \(output): \(job.output)")
+        return done
     }
 
     /// Kills a random rank, or mpirun, at a random instant, and waits until all processes of that start are gone: mpirun
@@ -98,7 +107,10 @@ import Testing
         if instant != .save { usleep(UInt32(milliseconds * 1_000)) }
         let ranks = job.ranks
         let victim = victimNumber == 0 || ranks.isEmpty ? mpirun : ranks[victimNumber % ranks.count]
-        guard isAlive(mpirun), kill(victim, SIGKILL) == 0 else { return false }
+        guard isAlive(mpirun), isAlive(victim), kill(victim, SIGKILL) == 0 else {
+            waitUntil(60) { !isAlive(mpirun) }
+            return false
+        }
         #expect(waitUntil(30) { !isAlive(mpirun) }, "mpirun goes on without \(victim): \(context)")
         #expect(waitUntil(30) { !ranks.contains(where: isAlive) }, "ranks outlive mpirun: \(context)")
         return true
