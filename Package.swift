@@ -121,7 +121,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "CommandTests", dependencies: ["smd", "Configuration", "Storage", "TestSupport"],
+            name: "CommandTests", dependencies: ["smd", "Configuration", "HDF5", "Storage", "TestSupport"],
             swiftSettings: strict),
         .executableTarget(
             name: "storage-program", dependencies: ["Storage", "HDF5"], path: "Tests/StorageProgram",
