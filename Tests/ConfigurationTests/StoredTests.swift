@@ -29,7 +29,10 @@ import Testing
 
     @Test func jsonIsSortedAndComplete() throws {
         let json = try RunConfiguration().resolvedJSON()
-        #expect(json.hasPrefix("{\"batch_size\":128,\"check_ranks_every\":100,\"checkpoint_every\":1000,\"data\":\"\",\"diffusion\":{"))
+        #expect(
+            json.hasPrefix(
+                "{\"batch_size\":128,\"check_ranks_every\":100,\"checkpoint_every\":1000,\"data\":\"\",\"diffusion\":{")
+        )
         #expect(json.contains("\"learning_rate\":0.0001"))
         #expect(json.contains("\"dim_mults\":[1,2,2,2]"))
     }
