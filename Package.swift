@@ -91,7 +91,7 @@ let package = Package(
             name: "TensorGraphTests", dependencies: ["TensorGraph", "NeuralNetwork", "Philox", "ReferenceBackend"],
             swiftSettings: strict),
         .testTarget(
-            name: "OperationTests", dependencies: ["ReferenceBackend", "CPUBackend", "TensorGraph"],
+            name: "OperationTests", dependencies: ["ReferenceBackend", "CPUBackend", "TensorGraph", "TestSupport"],
             swiftSettings: strict),
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
         .executableTarget(
@@ -111,13 +111,15 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "ImageDataTests", dependencies: ["ImageData", "HDF5", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "HDF5Tests", dependencies: ["HDF5", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "HDF5Tests", dependencies: ["HDF5", "TestSupport", "storage-program"], swiftSettings: strict),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "smd", "Training", "Communication", "Configuration", "HDF5", "Philox", "Storage", "TestSupport",
+                "smd", "rank-program", "Training", "Communication", "Configuration", "HDF5", "Philox", "Storage",
+                "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(

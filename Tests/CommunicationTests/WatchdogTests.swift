@@ -18,7 +18,7 @@ struct WatchdogTests {
 
     /// Any rank, rank 0 too, stopped anywhere: the job ends in time, and says who it was and where.
     @Test func stoppedRanks() throws {
-        var random = SplitMix(state: Torture.seed)
+        var random = SplitMix64(seed: Torture.seed)
         let all = [2, 4].flatMap { ranks in
             (0..<ranks).flatMap { victim in Self.places.indices.map { (ranks: ranks, victim: victim, place: $0) } }
         }
@@ -104,18 +104,5 @@ struct WatchdogTests {
         #expect(line.contains(what) && line.contains("in \(phase ?? "")"), "\(told)")
         let left = try processesLeft(matching: marker)
         #expect(left.isEmpty, "\(told); left: \(left)")
-    }
-}
-
-/// A generator of random choices that a seed repeats.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

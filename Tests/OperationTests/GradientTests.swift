@@ -1,5 +1,6 @@
 import ReferenceBackend
 import TensorGraph
+import TestSupport
 import Testing
 
 /// The reference's gradient operations against central differences of its forward operations, in double precision.

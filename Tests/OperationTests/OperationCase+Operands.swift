@@ -1,5 +1,6 @@
 import ReferenceBackend
 import TensorGraph
+import TestSupport
 
 extension OperationCase {
     /// Operands as ``Operation`` describes them, the same for the same case.

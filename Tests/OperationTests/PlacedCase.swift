@@ -1,5 +1,6 @@
 import ReferenceBackend
 import TensorGraph
+import TestSupport
 
 /// A case whose operands lie in memory of a backend, ready to run: inputs, then outputs, each followed by a gap.
 ///

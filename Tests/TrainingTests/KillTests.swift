@@ -27,7 +27,7 @@ import Testing
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
             try run.train(2, run.command("whole", settings: Self.settings))
-            var random = SeededRandom(seed: Torture.seed)
+            var random = SplitMix64(seed: Torture.seed)
             let wanted = Torture.amount("kills", short: 4)
             var (kills, number) = (0, 0)
             while kills < wanted {
@@ -48,7 +48,7 @@ import Testing
     ///
     /// - Returns: how often something was killed before the run was done.
     private func restartedByHand(
-        _ run: Run, _ output: String, kills: Int, _ random: inout SeededRandom
+        _ run: Run, _ output: String, kills: Int, _ random: inout SplitMix64
     ) throws -> Int {
         var done = 0
         func command() -> [String] {
@@ -69,7 +69,7 @@ import Testing
     ///
     /// - Returns: how often something was killed before the run was done.
     private func restartedByLauncher(
-        _ run: Run, _ output: String, kills: Int, _ random: inout SeededRandom
+        _ run: Run, _ output: String, kills: Int, _ random: inout SplitMix64
     ) throws -> Int {
         var done = 0
         let ranks = Self.rankCounts.randomElement(using: &random) ?? 2
@@ -89,7 +89,7 @@ import Testing
     ///
     /// - Returns: false when the job ended before.
     private func killSomething(
-        of job: Job, _ run: Run, _ output: String, _ random: inout SeededRandom
+        of job: Job, _ run: Run, _ output: String, _ random: inout SplitMix64
     ) throws -> Bool {
         let begin = try run.newestStep(output)
         let instant = Instant.allCases.randomElement(using: &random) ?? .step
@@ -127,20 +127,5 @@ import Testing
             let (whole, killed) = (try run.column(column, "whole"), try run.column(column, output))
             #expect(whole.count == Self.steps && whole == killed, "\(column): \(context)")
         }
-    }
-}
-
-/// Random choices that a seed repeats (SplitMix64).
-struct SeededRandom: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }
