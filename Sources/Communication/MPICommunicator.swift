@@ -191,11 +191,10 @@ public final class MPICommunicator: Communicator {
     func begin(
         _ call: String, places: [Int32], _ body: (UnsafePointer<Int32>, inout cmpi_request) -> Int32
     ) throws -> any PendingCollective {
-        let kept = UnsafeMutableBufferPointer<Int32>.allocate(capacity: max(1, places.count))
-        _ = kept.initialize(from: places)
+        let kept = UnsafeMutablePointer<Int32>.allocate(capacity: max(1, places.count))
+        kept.initialize(from: places, count: places.count)
         var request = cmpi_request_null()
-        guard let base = kept.baseAddress else { preconditionFailure("no memory for \(places.count) numbers") }
-        let status = body(base, &request)
+        let status = body(kept, &request)
         if status != 0 { kept.deallocate() }
         try check(call, status)
         return MPIPending(communicator: self, slots: [keep(request)], places: kept)
@@ -243,9 +242,9 @@ private final class MPIPending: PendingCollective {
     /// Slots of the requests; empty once complete.
     private var slots: [Int]
     /// Counts and offsets that MPI reads until then.
-    private let places: UnsafeMutableBufferPointer<Int32>?
+    private let places: UnsafeMutablePointer<Int32>?
 
-    init(communicator: MPICommunicator, slots: [Int], places: UnsafeMutableBufferPointer<Int32>? = nil) {
+    init(communicator: MPICommunicator, slots: [Int], places: UnsafeMutablePointer<Int32>? = nil) {
         self.communicator = communicator
         self.slots = slots
         self.places = places

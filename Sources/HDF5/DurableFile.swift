@@ -184,7 +184,9 @@ public enum DurableFile {
         let reason = String(cString: strerror(number))
         switch number {
         case ENOSPC, EDQUOT: return HDF5Error("cannot \(verb) \(path): \(reason); free some space and try again")
-        case ENOENT: return HDF5Error("cannot \(verb) \(path): the folder \(folder(of: path)) does not exist")
+        // Some file systems say so of a name that they do not take, too.
+        case ENOENT where access(folder(of: path), F_OK) != 0:
+            return HDF5Error("cannot \(verb) \(path): the folder \(folder(of: path)) does not exist")
         default: return HDF5Error("cannot \(verb) \(path): \(reason)")
         }
     }

@@ -73,6 +73,15 @@ private func reason(_ body: () throws -> Void) -> String {
         }
     }
 
+    /// /proc takes no files, and says of a new one that it does not exist.
+    @Test func aFolderThatIsThereIsNotMissing() throws {
+        func writing(_ path: String) -> String {
+            reason { try [UInt8](repeating: 1, count: 9).withUnsafeBytes { try DurableFile.write($0, to: path) } }
+        }
+        #expect(writing("/proc/x") == "cannot create /proc/x: No such file or directory")
+        #expect(writing("/nowhere/x") == "cannot create /nowhere/x: the folder /nowhere does not exist")
+    }
+
     @Test func nothingWorksAfterClosing() throws {
         let file = try HDF5File.createInMemory()
         let dataset = try file.root.createDataset("x", type: .uint8, shape: [1])
