@@ -44,6 +44,10 @@ public func shortWrite(_ file: Int32, _ bytes: UnsafeRawPointer?, _ count: Int, 
             case "checkpoint-limited":  // no file may grow past 4 KiB
                 limitFileSize(4096)
                 try writeCheckpoint(arguments[2])
+            case "filter":  // whether libhdf5 finds a filter that it lacks, once a file that asks for it was opened
+                let file = arguments[2] == "none" ? nil : try HDF5File.open(arguments[2])
+                _ = try? file?.root.dataset("unknown_filter")
+                print(try isFilterAvailable(40000))
             case "metrics-killed":
                 let writer = try writeMetrics(arguments[2], rows: 2500)
                 writer.append(step: 9999, values: [0, 0])  // not flushed
@@ -124,6 +128,12 @@ public func shortWrite(_ file: Int32, _ bytes: UnsafeRawPointer?, _ count: Int, 
         }
         try writer.flush()
         return writer
+    }
+
+    /// What libhdf5 itself says, which looks for a plugin then.
+    private static func isFilterAvailable(_ number: Int32) throws -> Bool {
+        guard let function = dlsym(nil, "H5Zfilter_avail") else { throw HDF5Error("no H5Zfilter_avail") }
+        return unsafeBitCast(function, to: (@convention(c) (Int32) -> Int32).self)(number) > 0
     }
 
     private static func limitFileSize(_ bytes: UInt) {
