@@ -82,6 +82,10 @@ struct SampleCommand: ParsableCommand {
                 try diffusion.validate()
                 if communicator.rank == 0 { try refuseExisting() }
             }
+            if communicator.rank == 0 {
+                let many = grouped(count) + (count == 1 ? " sample" : " samples")
+                progress.report("sampling \(many), \(Sampler(diffusion).steps) network evaluations each")
+            }
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
             Watchdog.enter(.sampling)
             let (samples, sampleSize) = try communicator.together("sampling") {

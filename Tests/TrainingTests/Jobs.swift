@@ -73,14 +73,6 @@ func isAlive(_ process: Int32) -> Bool {
     return state != "Z" && state != "X"
 }
 
-/// Whether a process has a handler for a signal.
-func catches(_ process: Int32, _ signal: Int32) -> Bool {
-    let status = (try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)) ?? ""
-    let line = status.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }
-    let mask = line.flatMap { UInt64($0.dropFirst(7).trimmingCharacters(in: .whitespaces), radix: 16) } ?? 0
-    return mask >> UInt64(signal - 1) & 1 == 1
-}
-
 private func processName(_ process: Int32) -> String? {
     (try? String(contentsOfFile: "/proc/\(process)/comm", encoding: .utf8))?.trimmingCharacters(in: .newlines)
 }
