@@ -9,9 +9,9 @@ import Testing
     private let launcher = repositoryFolder + "/launch/run"
 
     /// Runs launch/run with a script in the place of smd, whose lines see the number of the start in `$start` and the
-    /// run's folder in `$run`.
+    /// run's folder in `$run`. `path` is where mpirun is looked for first.
     private func launch(
-        _ script: String, _ options: [String] = [], _ arguments: [String] = [], in folder: String
+        _ script: String, _ options: [String] = [], _ arguments: [String] = [], in folder: String, path: String? = nil
     ) throws -> (status: Int32, starts: [String], errors: String) {
         let program = folder + "/program"
         try """
@@ -22,7 +22,8 @@ import Testing
         \(script)
         """.write(toFile: program, atomically: true, encoding: .utf8)
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
-        let settings = try localMPISettings().merging(["SMD": program]) { $1 }
+        var settings = try localMPISettings().merging(["SMD": program]) { $1 }
+        if let path { settings["PATH"] = path + ":" + (ProcessInfo.processInfo.environment["PATH"] ?? "") }
         let result = try TestSupport.run(
             [launcher, "-n", "1", "--pause", "0"] + options + ["c.yaml", "--output", folder + "/run"] + arguments,
             environment: settings, timeout: 120)
@@ -66,6 +67,31 @@ import Testing
                 "\(result.errors)")
             let single = try launch("exit 75", ["--no-restart"], in: folder)
             #expect(single.status == 75 && single.starts.count == 5, "\(single.errors)")
+        }
+    }
+
+    /// Stands for an mpirun that waits for a host that has vanished, when the ranks of this one have ended.
+    @Test func hangingLauncherIsKilled() throws {
+        try withTemporaryDirectory { folder in
+            let mpirun = folder + "/bin/mpirun"
+            try FileManager.default.createDirectory(atPath: folder + "/bin", withIntermediateDirectories: true)
+            try """
+            #!/bin/bash
+            while [[ $1 != */program ]]; do shift; done
+            "$@" || sleep 100
+            """.write(toFile: mpirun, atomically: true, encoding: .utf8)
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: mpirun)
+            let start = ContinuousClock.now
+            let script = "sleep 2; [[ $start == 2 ]] || exit 75"
+            let result = try launch(script, ["--linger", "1"], in: folder, path: folder + "/bin")
+            #expect(result.status == 0 && result.starts.count == 2, "\(result.errors)")
+            #expect(result.errors.contains("run: all ranks of this host ended 1 s ago"), "\(result.errors)")
+            #expect(result.errors.contains("run: status 75 (interrupted, or lost a rank)"), "\(result.errors)")
+            let last = try launch(
+                "sleep 2; exit 75", ["--linger", "1", "--no-restart"], in: folder, path: folder + "/bin")
+            #expect(last.status == 75, "\(last.errors)")
+            #expect(ContinuousClock.now - start < .seconds(50))
+            #expect(try processesLeft(matching: folder).isEmpty)
         }
     }
 
