@@ -139,24 +139,37 @@ extension Communicator {
         }
     }
 
-    /// Finds ranks whose copy of something that all hold alike has come to differ: memory or a processor that errs.
+    /// Finds ranks whose copies of things that all hold alike have come to differ: memory or a processor that errs.
     /// Collective.
     ///
-    /// - Parameter name: what the values are, for the message.
+    /// - Parameters:
+    ///   - copies: what all ranks hold, each under a name that a person understands.
+    ///   - when: for the message, for instance "after step 5".
     /// - Throws: `CorruptedCopy`, the same on every rank, which names the ranks that differ from most.
-    public func requireSameBits(_ values: UnsafeBufferPointer<Float>, _ name: String) throws {
+    public func requireSameBits(
+        _ copies: [(name: String, values: UnsafeBufferPointer<Float>)], _ when: String
+    ) throws {
         guard size > 1 else { return }
-        let digests = try gather([UInt8](SHA256.hash(data: UnsafeRawBufferPointer(values))))
+        var own: [UInt8] = []
+        for copy in copies {
+            own += SHA256.hash(data: UnsafeRawBufferPointer(copy.values))
+            Watchdog.beat()
+        }
+        let digests = try gather(own)
         var counts: [[UInt8]: Int] = [:]
         for digest in digests { counts[digest, default: 0] += 1 }
         guard counts.count > 1 else { return }
         // Of equally many, the lowest rank's.
         let most = counts.values.max() ?? 0
-        let usual = digests.first { counts[$0] == most }
-        let names = try gather([UInt8](host.utf8)).map { String(decoding: $0, as: UTF8.self) }
+        let usual = digests.first { counts[$0] == most } ?? []
+        let different = copies.indices.filter { index in
+            let part = SHA256.byteCount * index..<SHA256.byteCount * (index + 1)
+            return digests.contains { $0[part] != usual[part] }
+        }
+        let hosts = try gather([UInt8](host.utf8)).map { String(decoding: $0, as: UTF8.self) }
         throw CorruptedCopy(
-            name: name, ranks: digests.indices.filter { digests[$0] != usual }, hosts: names,
-            isMajority: 2 * most > size)
+            name: different.map { copies[$0].name }.joined(separator: ", ") + " " + when,
+            ranks: digests.indices.filter { digests[$0] != usual }, hosts: hosts, isMajority: 2 * most > size)
     }
 
     /// Ends the job after `error`, for the outermost level of the program: one line on standard error, exit status 1

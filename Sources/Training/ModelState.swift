@@ -30,6 +30,17 @@ final class ModelState {
     /// Every element of an arena.
     var all: Range<Int> { 0..<layout.count }
 
+    /// What all ranks hold alike: the parameters, and where it is not sharded the rest.
+    var copies: [(name: String, values: UnsafeBufferPointer<Float>)] {
+        let parameters = ("the parameters", UnsafeBufferPointer(parameters.elements))
+        guard own == all else { return [parameters] }
+        return [
+            parameters, ("the first moments", UnsafeBufferPointer(firstMoment.elements)),
+            ("the second moments", UnsafeBufferPointer(secondMoment.elements)),
+            ("the averages", UnsafeBufferPointer(ema.elements)),
+        ]
+    }
+
     /// Draws the parameters as PyTorch initialises them, keyed by `seed` and the parameter's name: the same on every
     /// rank, and for any layout. The average starts as a copy.
     func initialize(seed: UInt64) {

@@ -190,8 +190,7 @@ public final class Trainer {
         }
         try parametersChanged()
         if isDue(configuration.checkRanksEvery, after: step + 1) {
-            try communicator.requireSameBits(
-                UnsafeBufferPointer(state.parameters.elements), "the parameters after step \(step + 1)")
+            try communicator.requireSameBits(state.copies, "after step \(step + 1)")
         }
 
         Watchdog.enter(.allReduce, step: step + 1)

@@ -106,6 +106,13 @@ struct RankTests {
         #expect(told.first?.contains(than) == true, "\(told)")
     }
 
+    @Test func corruptedPartIsNamed() throws {
+        let result = try mpirun(3, [product("rank-program"), "corrupt", "1", "2"], timeout: 60)
+        #expect(result.status == 75)
+        #expect(
+            result.errors.contains("error: the averages after step 5 differ on rank 1 on host "), "\(result.errors)")
+    }
+
     /// Ranks that a launcher started but MPI did not join must not train alone, each over the others' files.
     @Test func launcherThatMPIDoesNotKnowIsRefused() throws {
         var environment = try localMPISettings()

@@ -8,7 +8,7 @@ import Foundation
 ///     rank-program fail RANK                      RANK brings a failure to `agree`
 ///     rank-program lonely-error RANK              RANK throws an error the others do not know of
 ///     rank-program disagree RANK                  RANK was started with another configuration
-///     rank-program corrupt RANK                   RANK holds one other bit than the others
+///     rank-program corrupt RANK [PART]            RANK holds one other bit than the others, in PART of three
 ///     rank-program where                          prints rank, size, kind of group and placement
 ///     rank-program watched ...                    works under a watchdog; see `WatchedWork`
 ///     rank-program sleep                          never ends
@@ -45,9 +45,15 @@ struct RankProgram {
                 let digest = group.rank == numbers[0] ? "beef" : "cafe"
                 try group.requireEqual([("version", "1"), ("configuration", digest), ("data", digest)])
             case "corrupt":
-                var values = (0..<1000).map { Float($0) }
-                if group.rank == numbers[0] { values[777] = Float(bitPattern: values[777].bitPattern ^ 1) }
-                try values.withUnsafeBufferPointer { try group.requireSameBits($0, "the parameters after step 5") }
+                var values = (0..<3000).map { Float($0) }
+                let place = 1000 * (numbers.count > 1 ? numbers[1] : 0) + 777
+                if group.rank == numbers[0] { values[place] = Float(bitPattern: values[place].bitPattern ^ 1) }
+                try values.withUnsafeBufferPointer { all in
+                    let parts = ["the parameters", "the moments", "the averages"].enumerated().map { index, name in
+                        (name, UnsafeBufferPointer(rebasing: all[1000 * index..<1000 * (index + 1)]))
+                    }
+                    try group.requireSameBits(parts, "after step 5")
+                }
             case "where":
                 let placement = try group.placement()
                 let kind = group is SingleProcess ? "single process" : "mpi"
