@@ -81,6 +81,9 @@ public enum Watchdog {
         }
     }
 
+    /// Seconds without progress after which this job ends; nil where nothing watches.
+    public static var deadline: Double? { thread.withLock { $0?.deadline } }
+
     /// From now on watches all ranks of `communicator`. Collective.
     ///
     /// - Throws: `CommunicationError`.

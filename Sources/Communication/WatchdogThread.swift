@@ -41,7 +41,7 @@ final class WatchdogThread: @unchecked Sendable {
         var report: ActivityReport
     }
 
-    private let deadline: Double
+    let deadline: Double
     private let program: String
     private let processes: JobProcesses?
     /// The launcher, or what it started this process through; nil when nobody launched it.

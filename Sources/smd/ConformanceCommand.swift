@@ -31,6 +31,7 @@ struct ConformanceCommand: ParsableCommand {
         var summary = ConformanceSummary()
         for path in cases {
             do {
+                try FileTrial.run(.conformance, path)
                 let report = try Conformance.run(path, on: backend)
                 summary.add(report)
                 if !json { print(report.table, terminator: "\n\n") }

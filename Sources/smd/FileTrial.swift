@@ -1,3 +1,4 @@
+import Communication
 import Foundation
 import HDF5
 
@@ -11,8 +12,9 @@ enum FileTrial {
     ///
     /// - Throws: `HDF5Error` with the helper's own line where it found the file unusable, or with what became of it.
     static func run(_ kind: TriedFile, _ path: String) throws {
-        let seconds = TrialLimits(kind, path: path).waitSeconds
-        let (end, lines) = try Helper.run(["try-file", "--", kind.rawValue, path], seconds: seconds)
+        // Well within the watchdog's deadline: the line is then about the file, not about a rank.
+        let patience = min(300, (Watchdog.deadline ?? .infinity) / 2)
+        let (end, lines) = try Helper.run(["try-file", "--", kind.rawValue, path], patience: patience)
         switch end {
         case .exited(0): return
         case .exited(let status):
@@ -21,7 +23,10 @@ enum FileTrial {
                 throw HDF5Error(String(line.dropFirst(mark.count)))
             }
             throw unsafe(path, "the helper process that tried it ended with status \(status)")
-        case .timedOut: throw unsafe(path, "reading it takes longer than \(Int(seconds)) s")
+        case .stuck:
+            throw HDF5Error(
+                "\(path) cannot be read: the helper process that tries it has got nowhere for \(Int(patience)) s; "
+                    + "see whether its disk or file server answers")
         case .signalled(SIGXCPU):
             throw unsafe(
                 path, "reading it takes more than \(TrialLimits(kind, path: path).processorSeconds) s of processor time"
@@ -45,7 +50,8 @@ enum FileTrial {
 private enum HelperEnd {
     case exited(Int32)
     case signalled(Int32)
-    case timedOut
+    /// It neither read nor computed any more.
+    case stuck
 }
 
 /// This program, run again.
@@ -53,7 +59,10 @@ private enum Helper {
     private static let keptOutputBytes = 1 << 14
 
     /// Runs this program with `arguments` and returns how it ended and the lines it wrote to standard error.
-    static func run(_ arguments: [String], seconds: Double) throws -> (HelperEnd, [Substring]) {
+    ///
+    /// - Parameter patience: seconds in which it must read or compute something. As long as it does, the wait is
+    ///   progress of this process in the eyes of the watchdog, however slow the disk is.
+    static func run(_ arguments: [String], patience: Double) throws -> (HelperEnd, [Substring]) {
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw failure("a pipe", errno) }
         defer { close(ends[0]) }
@@ -62,15 +71,18 @@ private enum Helper {
             defer { close(ends[1]) }
             process = try spawn(arguments, errors: ends[1])
         }
-        let deadline = ContinuousClock.now + .seconds(seconds)
-        let (text, ended) = read(ends[0], until: deadline)
-        if !ended { kill(process, SIGKILL) }
+        let (text, ended) = read(ends[0], of: process, patience: patience)
+        let lines = String(decoding: text, as: UTF8.self).split(whereSeparator: \.isNewline)
+        guard ended else {
+            kill(process, SIGKILL)
+            // A dead file server may hold it in the kernel: then it is left there.
+            for _ in 0..<100 where waitpid(process, nil, WNOHANG) == 0 { usleep(10_000) }
+            return (.stuck, lines)
+        }
         var status: Int32 = 0
         while waitpid(process, &status, 0) < 0 {
             guard errno == EINTR else { throw failure("a helper process", errno) }
         }
-        let lines = String(decoding: text, as: UTF8.self).split(whereSeparator: \.isNewline)
-        if !ended { return (.timedOut, lines) }
         let signal = status & 0x7F
         return (signal == 0 ? .exited((status >> 8) & 0xFF) : .signalled(signal), lines)
     }
@@ -121,19 +133,42 @@ private enum Helper {
         return kept
     }
 
-    /// Reads until the other end is closed (true) or the deadline has passed. Keeps the beginning.
-    private static func read(_ descriptor: Int32, until deadline: ContinuousClock.Instant) -> ([UInt8], Bool) {
+    /// Reads what `process` says until it has ended (true) or has got nowhere for `patience` seconds. Keeps the
+    /// beginning. Time is the sum of the waits here: none passes while the whole job is stopped.
+    private static func read(_ descriptor: Int32, of process: pid_t, patience: Double) -> ([UInt8], Bool) {
         var text: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 4096)
-        while true {
-            let left = (deadline - ContinuousClock.now) / .milliseconds(1)
-            guard left > 0 else { return (text, false) }
+        let wait = min(1, patience / 8)
+        var work = work(of: process)
+        var idle = 0.0
+        while idle < patience {
             var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            guard poll(&waiting, 1, Int32(min(left.rounded(.up), 1000))) > 0 else { continue }
-            let count = Glibc.read(descriptor, &piece, piece.count)
-            if count == 0 { return (text, true) }
-            if count > 0 { text += piece[..<min(count, keptOutputBytes - text.count)] }
+            switch poll(&waiting, 1, Int32((wait * 1000).rounded(.up))) {
+            case 1:
+                let count = Glibc.read(descriptor, &piece, piece.count)
+                if count == 0 { return (text, true) }
+                if count > 0 { text += piece[..<min(count, keptOutputBytes - text.count)] }
+            case 0: idle += wait
+            default: continue  // a signal
+            }
+            let new = self.work(of: process)
+            if new != work {
+                (work, idle) = (new, 0)
+                Watchdog.beat()
+            }
         }
+        return (text, false)
+    }
+
+    /// What a process has done so far: its processor time, and the bytes it has read.
+    private static func work(of process: pid_t) -> [String] {
+        func text(_ name: String) -> String {
+            (try? String(contentsOfFile: "/proc/\(process)/\(name)", encoding: .utf8)) ?? ""
+        }
+        // Behind the program's name: state, …, and as 12th and 13th the time in the program and in the kernel.
+        let fields = text("stat").split(separator: ")").last?.split(separator: " ") ?? []
+        let read = text("io").split(separator: "\n").first { $0.hasPrefix("rchar:") }
+        return (fields.dropFirst(11).prefix(2) + [read ?? ""]).map(String.init)
     }
 
     private static func failure(_ what: String, _ number: Int32) -> HDF5Error {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Conformance
 import Foundation
 import HDF5
 import ImageData
@@ -6,7 +7,7 @@ import Storage
 
 /// Kinds of files that are tried in a helper process before they are used.
 enum TriedFile: String, ExpressibleByArgument {
-    case dataset, checkpoint, metrics
+    case dataset, checkpoint, metrics, conformance
 }
 
 /// `smd try-file`: the helper process of `FileTrial`. Not for people.
@@ -15,7 +16,7 @@ struct TryFileCommand: ParsableCommand {
         commandName: "try-file", abstract: "Read a file under limits, to see whether that is safe.",
         shouldDisplay: false)
 
-    @Argument(help: "dataset, checkpoint or metrics.")
+    @Argument(help: "dataset, checkpoint, metrics or conformance.")
     var kind: TriedFile
 
     @Argument(help: "The file.")
@@ -27,6 +28,7 @@ struct TryFileCommand: ParsableCommand {
         case .dataset: try DataSet.tryReading(path: path)
         case .checkpoint: try Checkpoint.verify(path)
         case .metrics: _ = try MetricsTable.read(path)
+        case .conformance: try Conformance.tryReading(path)
         }
     }
 }
@@ -46,9 +48,6 @@ struct TrialLimits {
         memoryBytes = 2 << 30 + 4 * min(size, 1 << 50)
         processorSeconds = 10 + size >> 22  // inflating a MiB a hundredfold takes less than a tenth of a second
     }
-
-    /// Seconds to wait for the helper: a file may lie on a slow disk, and the processor may have other work.
-    var waitSeconds: Double { Double(30 * processorSeconds) }
 
     /// Puts the limits on this process, for good.
     ///

@@ -50,9 +50,61 @@ import Testing
         }
     }
 
+    /// The helper ends at its limit of processor time. That it computes is progress: the watchdog, whose deadline is
+    /// shorter, does not end the job meanwhile.
     @Test func aFileThatNeverEndsIsAnError() throws {
-        let result = try run([product("smd"), "dataset", "info", fixture("hang")], timeout: 400)
-        expectRefusal(result, "hang.h5 cannot be read safely: reading it takes ")
+        try withTemporaryDirectory { folder in
+            let command = ["train", "fashion", "--deadline", "3", "--output", folder + "/run", "--set", "data="]
+            let result = try run([product("smd")] + command.dropLast() + ["data=" + fixture("hang")], timeout: 400)
+            expectRefusal(result, "hang.h5 cannot be read safely: reading it takes more than 10 s of processor time")
+        }
+    }
+
+    /// As on a file server that is dead: the line comes within the watchdog's deadline, and is about the file.
+    @Test func aHelperThatIsStuckIsAnError() throws {
+        try withTemporaryDirectory { folder in
+            let script = """
+                "$1" train fashion --deadline 4 --output "$2/run" --set data="$3" & job=$!
+                until helper=$(pgrep -P $job); do sleep 0.05; done
+                kill -STOP $helper
+                status=0; wait $job || status=$?
+                kill -0 $helper 2>/dev/null && echo "the helper is left"
+                exit $status
+                """
+            let command = ["bash", "-c", script, "bash", product("smd"), folder, fixture("hang")]
+            let result = try run(command, timeout: 60)
+            expectRefusal(
+                result, "hang.h5 cannot be read: the helper process that tries it has got nowhere for 2 s; see whether")
+            #expect(result.output.isEmpty)
+        }
+    }
+
+    /// 4 MiB of noise and nothing else may be compressed data of 4 GiB: they are not asked for.
+    @Test func memoryIsLimited() throws {
+        try withTemporaryDirectory { folder in
+            func write(_ name: String, samples: Int) throws -> String {
+                let path = folder + "/\(name).h5"
+                let file = try HDF5File.create(path)
+                let chunk = 1 << 20
+                let images = try file.root.createDataset(
+                    "images", type: .uint8, shape: [samples, 1, 1, 1], chunk: [chunk, 1, 1, 1], deflate: 1)
+                let labels = try file.root.createDataset(
+                    "labels", type: .int32, shape: [samples], chunk: [chunk], deflate: 1)
+                var random = SplitMix64(seed: 1)
+                let noise = (0..<chunk).map { _ in Int32.random(in: .min ... .max, using: &random) }
+                try images.write(
+                    noise.map { UInt8(truncatingIfNeeded: $0) }, offset: [0, 0, 0, 0], count: [chunk, 1, 1, 1])
+                try labels.write(noise, offset: [0], count: [chunk])
+                try file.close()
+                return path
+            }
+            // All but the first chunk are not stored.
+            let honest = try smd(["dataset", "info", write("honest", samples: 5_000_000)])
+            #expect(honest.status == 0, "\(honest.errors)")
+            // The labels alone take 3.2 GB.
+            let greedy = try smd(["dataset", "info", write("greedy", samples: 800_000_000)])
+            expectRefusal(greedy, "greedy.h5 cannot be read safely: the helper process that tried it was ended by SIG")
+        }
     }
 
     /// The seal is in order: anyone can make one.
@@ -65,6 +117,14 @@ import Testing
                     "crash-checkpoint.h5 cannot be read safely: the helper process that tried it was ended by SIG")
             }
         }
+    }
+
+    /// The file counts as one that does not pass; the others are still compared.
+    @Test func aReferenceCaseThatCrashesTheLibraryIsAnError() throws {
+        let result = try smd(["conformance", fixture("crash-1"), goldenFolder + "/schedules.h5"])
+        #expect(result.status == 1 && result.output.contains("1 of 2 files pass"), "\(result.output)")
+        let errors = result.errors.split(separator: "\n").filter { $0.contains("error:") }
+        #expect(errors.count == 1 && errors.first?.contains("crash-1.h5 cannot be read safely") == true, "\(errors)")
     }
 
     /// Two ranks: the helper is no rank of the job, which ends with one line and its own status.
