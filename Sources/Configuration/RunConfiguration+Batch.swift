@@ -8,12 +8,15 @@ public enum Reduction: String, Codable, CaseIterable, Sendable {
     case fast
 }
 
-/// What becomes of a step whose gradient is not finite.
+/// What becomes of a step whose loss or gradient is not finite, or far above what is normal for the run (`spike_factor`).
 public enum BadStepPolicy: String, Codable, CaseIterable, Sendable {
     /// The run ends with an error that says where it comes from.
     case stop
     /// The parameters stay as they are, and the run goes on with the next step; after ten in a row it ends.
     case skip
+    /// The last checkpoint is put back, and the run goes on from there with the samples that follow those of the step;
+    /// after three times without a newer checkpoint it ends.
+    case rollback
 }
 
 /// How the images of a step are dealt out to ranks and threads, and how their gradients are summed.

@@ -20,6 +20,9 @@ extension RunConfiguration {
         }
         try requireInteger("keep_checkpoints", keepCheckpoints, in: 1...1_000_000)
         try requireInteger("preview_count", previewCount, in: 1...1024)
+        try require(
+            spikeFactor == 0 || (spikeFactor > 1 && spikeFactor.isFinite), "spike_factor",
+            "is \(spikeFactor), wanted 0 (off) or a number above 1")
         try optimizer.validate()
         try ema.validate()
         try requireInteger("diffusion.timesteps", diffusion.timesteps, in: 1...100_000)

@@ -79,8 +79,11 @@ public struct RunConfiguration: Codable, Equatable, Sendable {
     public var etaVarianceEvery = 100
     /// Steps between two comparisons of the ranks' parameters; 0: never.
     public var checkRanksEvery = 100
-    /// What becomes of a step whose gradient is not finite.
+    /// What becomes of a bad step.
     public var onBadStep = BadStepPolicy.stop
+    /// A step is bad too when its loss or gradient norm is more than this many times the median of the last 100 good
+    /// steps; 0: only when one is not finite.
+    public var spikeFactor = 0.0
     /// The network.
     public var model = ModelConfiguration()
     /// The diffusion process, its loss and its sampler.
@@ -107,5 +110,6 @@ public struct RunConfiguration: Codable, Equatable, Sendable {
         case etaVarianceEvery = "eta_variance_every"
         case checkRanksEvery = "check_ranks_every"
         case onBadStep = "on_bad_step"
+        case spikeFactor = "spike_factor"
     }
 }

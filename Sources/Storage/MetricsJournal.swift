@@ -9,7 +9,9 @@ import HDF5
 ///     columns step,loss,seconds*90e1…
 ///     unit seconds s*77ab…
 ///     1,0.5,0.25*c3d0…
+///     back 0*4bb1…
 ///
+/// `back N` voids the rows after step N that are above it: the run has gone back to where it was then.
 /// Every line ends in `*` and 16 hexadecimal digits, FNV-1a of what is before. Numbers have the fewest digits that give
 /// the same bits back.
 final class MetricsJournal {
@@ -71,6 +73,11 @@ final class MetricsJournal {
     /// Adds a row: to the file at the next `flush`.
     func append(_ row: [Double]) {
         pending += Array(Self.line(row).utf8)
+    }
+
+    /// Voids the rows after `step`: in the file at the next `flush`.
+    func goBack(to step: Int) {
+        pending += Array(Self.line("back \(step)").utf8)
     }
 
     /// Hands all rows to the operating system, where kill -9 does not lose them.
@@ -142,6 +149,8 @@ final class MetricsJournal {
                 columns = words[1].split(separator: ",").map(String.init)
             } else if words.first == "unit", words.count == 3 {
                 units[String(words[1])] = String(words[2])
+            } else if words.first == "back", words.count == 2, let step = Double(words[1]) {
+                rows.removeAll { $0[0] > step }
             } else {
                 let row = payload.split(separator: ",").compactMap { Double($0) }
                 if row.count == columns.count { rows.append(row) } else { damagedLines += 1 }

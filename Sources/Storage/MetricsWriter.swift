@@ -104,9 +104,39 @@ public final class MetricsWriter {
             if ContinuousClock.now - lastFlush >= wanted { try flush() }
             if isBehind && pendingSteps.isEmpty { caughtUp() }
         } catch {
-            if !isBehind { report("metrics wait in memory, training goes on: \(error)") }
-            isBehind = true
+            fellBehind(error)
         }
+    }
+
+    /// Drops the rows after `step`: the run goes on from there. Where the disk is full this too waits.
+    public func goBack(to step: Int) {
+        precondition(!isClosed, "\(path) is closed")
+        journal.goBack(to: step)
+        lastStep = lastStep.map { min($0, step) }
+        pendingSteps.removeAll()
+        for index in pendingValues.indices { pendingValues[index].removeAll() }
+        // A file that readers have open is not cut: another takes its place, made from the journal.
+        if file?.isUsable == true { try? file?.close() }
+        file = nil
+        pause = .seconds(1)
+        do {
+            try flush()
+        } catch {
+            fellBehind(error)
+        }
+    }
+
+    /// The last rows so far, at most `count` of them.
+    ///
+    /// - Throws: `HDF5Error` or `StorageError` where the journal cannot be written or read.
+    public func lastRows(_ count: Int) throws -> MetricsTable {
+        try journal.flush()
+        return try MetricsJournal.read(journal.path).table.last(count)
+    }
+
+    private func fellBehind(_ error: any Error) {
+        if !isBehind { report("metrics wait in memory, training goes on: \(error)") }
+        isBehind = true
     }
 
     private func caughtUp() {

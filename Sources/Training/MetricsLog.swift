@@ -19,6 +19,7 @@ struct MetricsLog {
                 ("seconds_\(phase)_max", "s, highest of all ranks\(what)"),
             ]
         } + [
+            ("skipped", "1 where the step was bad and changed nothing, else 0"),
             ("slowest_rank", "number of the rank that computed longest"),
             ("eta_variance", "variance of the output over eta, mean over elements; NaN where not measured"),
         ]
@@ -36,7 +37,7 @@ struct MetricsLog {
             report: report)
     }
 
-    func append(_ report: StepReport, _ ranks: RankSeconds, etaVariance: Double?, learningRate: Double) {
+    func append(_ report: StepReport, _ ranks: RankSeconds, etaVariance: Double?, learningRate: Double, skipped: Bool) {
         let seconds = Self.phases.flatMap { phase -> [Double] in
             let all = ranks[phase]
             return [all.reduce(0, +) / Double(all.count), all.min() ?? .nan, all.max() ?? .nan]
@@ -44,8 +45,14 @@ struct MetricsLog {
         writer.append(
             step: report.step,
             values: [report.loss, report.gradientNorm, learningRate, report.epoch, report.imagesPerSecond] + seconds
-                + [Double(ranks.slowestRank), etaVariance ?? .nan])
+                + [skipped ? 1 : 0, Double(ranks.slowestRank), etaVariance ?? .nan])
     }
+
+    /// Drops the rows after `step`.
+    func goBack(to step: Int) { writer.goBack(to: step) }
+
+    /// The last rows, at most `count` of them.
+    func lastRows(_ count: Int) throws -> MetricsTable { try writer.lastRows(count) }
 
     /// Flushes every row; what is returned brings them to the disk, on any thread.
     func synchronizing() throws -> @Sendable () throws -> Void { try writer.synchronizing() }

@@ -42,9 +42,10 @@ final class ModelState {
     }
 
     /// Draws the parameters as PyTorch initialises them, keyed by `seed` and the parameter's name: the same on every
-    /// rank, and for any layout. The average starts as a copy.
+    /// rank, and for any layout. The average starts as a copy, the moments at zero.
     func initialize(seed: UInt64) {
         Self.initialize(parameters, layout, seed: seed)
+        for moment in [firstMoment, secondMoment] { moment.elements.update(repeating: 0) }
         copyParametersToAverage()
     }
 

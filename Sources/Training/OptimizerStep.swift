@@ -2,28 +2,26 @@ import CPUBackend
 import Configuration
 import Foundation
 
-/// What one parameter update did.
-struct UpdateReport {
-    /// Global L2 norm of the gradient before clipping.
-    var gradientNorm: Double
-}
-
 extension ModelState {
-    /// Clips the gradient to the global norm, moves the parameters by Adam (Kingma and Ba 2015) and updates the average;
-    /// of a sharded state only what is this rank's own.
+    /// L2 norm of the gradient over all parameters; not finite when any element is not.
     ///
     /// Every rank holds the whole gradient and takes its norm alone: the sum runs in the same order whether or not the
     /// state is sharded, and so ends in the same bits. The threads of `team` share the work in pieces of one size, so
     /// that their number does not change the bits either.
+    func gradientNorm(on backend: CPUBackend, over team: ThreadTeam) throws -> Double {
+        try sumOfSquaredGradients(on: backend, over: team).squareRoot()
+    }
+
+    /// Clips the gradient to the global norm, moves the parameters by Adam (Kingma and Ba 2015) and updates the average;
+    /// of a sharded state only what is this rank's own.
     ///
-    /// - Parameter step: number of this update, from 1.
-    /// A gradient that is not finite, as its norm then tells, changes nothing.
+    /// - Parameters:
+    ///   - step: number of this update, from 1.
+    ///   - norm: of the gradient, before clipping; finite.
     func update(
-        step: Int, learningRate: Double, _ optimizer: OptimizerConfiguration, _ average: EMAConfiguration,
-        on backend: CPUBackend, over team: ThreadTeam = ThreadTeam(size: 1)
-    ) throws -> UpdateReport {
-        let norm = try sumOfSquaredGradients(on: backend, over: team).squareRoot()
-        guard norm.isFinite else { return UpdateReport(gradientNorm: norm) }
+        step: Int, gradientNorm norm: Double, learningRate: Double, _ optimizer: OptimizerConfiguration,
+        _ average: EMAConfiguration, on backend: CPUBackend, over team: ThreadTeam
+    ) throws {
         let clip = optimizer.clipNorm > 0 ? min(1, optimizer.clipNorm / (norm + 1e-6)) : 1
         let decay = averageDecay(step: step, average)
         try forEachPiece(of: own, over: team) { [self] _, piece in
@@ -36,7 +34,14 @@ extension ModelState {
             }
         }
         if decay == 0 { copyParametersToAverage() }
-        return UpdateReport(gradientNorm: norm)
+    }
+
+    /// The learned tensor with the largest gradient, by L2 norm.
+    func largestGradient() -> String? {
+        let norms = zip(layout.parameters, layout.offsets).map { parameter, offset in
+            gradients.elements[offset..<offset + parameter.count].reduce(0.0) { $0 + Double($1) * Double($1) }
+        }
+        return zip(layout.parameters, norms).max { $0.1 < $1.1 }?.0.name
     }
 
     private func sumOfSquaredGradients(on backend: CPUBackend, over team: ThreadTeam) throws -> Double {

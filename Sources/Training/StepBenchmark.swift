@@ -91,9 +91,11 @@ public final class StepBenchmark {
 
     func update() throws {
         step += 1
-        _ = try state.update(
-            step: step, learningRate: configuration.learningRate, configuration.optimizer, configuration.ema,
-            on: backend)
+        let team = ThreadTeam(size: 1)
+        try state.update(
+            step: step, gradientNorm: state.gradientNorm(on: backend, over: team),
+            learningRate: configuration.learningRate, configuration.optimizer, configuration.ema, on: backend,
+            over: team)
     }
 
     func reloadWeights() throws { try executor.parametersChanged() }

@@ -7,10 +7,17 @@ import Storage
 extension Trainer {
     /// Puts the state of `resume` in place on all ranks, or draws the first parameters. Collective.
     func restore(_ resume: Resume) throws {
-        let found = try communicator.together("opening the run folder") { try findCheckpoint(resume) }
+        try restore(try communicator.together("opening the run folder") { try findCheckpoint(resume) })
+    }
+
+    /// Puts the state of a checkpoint in place on all ranks, or draws the first parameters where rank 0 has none.
+    /// Collective.
+    func restore(_ found: CheckpointFile?) throws {
+        lastCheckpoint = found?.path
         let step = try communicator.sum([Double(found?.header.step ?? 0), found == nil ? 0 : 1])
         guard step[1] > 0 else {
             state.initialize(seed: configuration.seed)
+            (self.step, samplesSeen) = (0, 0)
             return
         }
         self.step = Int(step[0])
@@ -172,6 +179,7 @@ extension Trainer {
 
     private func reportEnd(of outcome: CheckpointSaver.Outcome?) {
         guard let outcome else { return }
+        (lastCheckpoint, rollbacks) = (outcome.path, 0)
         observer.say(
             "saved \(outcome.path): \(tenths(Double(outcome.bytes) / 1e6)) MB, training held up for "
                 + "\(String(format: "%.3f", heldUp)) s, on disk after \(tenths(outcome.seconds)) s more")

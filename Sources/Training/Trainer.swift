@@ -6,7 +6,6 @@ import Foundation
 import ImageData
 import NeuralNetwork
 import Storage
-import Synchronization
 import TensorGraph
 
 /// What a run starts from.
@@ -66,16 +65,20 @@ public final class Trainer {
     let shards: OptimizerShards?
     let observer: any TrainingObserver
     let version: String
-    private let team: ThreadTeam
-    private let workers: [Worker]
+    let team: ThreadTeam
+    let workers: [Worker]
     private let reduction: GradientReduction
-    private let batch: BatchPlan
-    private var metrics: MetricsLog?
+    let batch: BatchPlan
+    private(set) var metrics: MetricsLog?
     /// Seconds that the reports of the last step took to go round: they count to the next.
     private var reportSeconds = 0.0
-    /// Steps up to this one that were skipped, and how many may follow each other.
-    private var badStepsInARow = 0
-    private static let mostBadSteps = 10
+    /// What steps are judged by.
+    var history: StepHistory
+    /// Times that the run was rolled back since it last saved a checkpoint (on rank 0), and how often it may be.
+    var rollbacks = 0
+    static let mostRollbacks = 3
+    /// The checkpoint that this run began with, or saved last; on rank 0.
+    var lastCheckpoint: String?
     /// The checkpoint that is being written, on rank 0, and how long the run stood still for it.
     var save: CheckpointSaver?
     var heldUp = 0.0
@@ -110,6 +113,7 @@ public final class Trainer {
             ("number of threads", "\(threads)"),
         ])
         self.data = data
+        history = StepHistory(spikeFactor: configuration.spikeFactor)
         let batch = try configuration.batchPlan(ranks: communicator.size, threads: threads)
         let team = ThreadTeam(size: threads)
         self.batch = batch
@@ -130,6 +134,7 @@ public final class Trainer {
         folder = RunFolder(output)
         try restore(resume)
         metrics = try openMetrics(continued: step)
+        if step > 0 { try restoreHistory() }
         try parametersChanged()
         if let why = batch.whyNotExact, communicator.rank == 0 {
             observer.warn("results depend on the number of ranks and threads in their last bits: \(why)")
@@ -150,7 +155,8 @@ public final class Trainer {
     public func run(_ signals: StopSignals) throws -> Outcome {
         var stop = false
         while step < configuration.steps && !stop {
-            stop = try trainStep(stopRequested: signals.requested)
+            guard let asked = try trainStep(stopRequested: signals.requested) else { continue }
+            stop = asked
             let last = step == configuration.steps
             endSave(waiting: false)
             if (isDue(configuration.previewEvery) && !stop) || (last && configuration.previewEvery > 0) {
@@ -167,8 +173,8 @@ public final class Trainer {
 
     /// One update of the parameters from one global batch.
     ///
-    /// - Returns: whether any rank was asked to stop.
-    private func trainStep(stopRequested: Bool) throws -> Bool {
+    /// - Returns: whether any rank was asked to stop; nil where the run was rolled back to an earlier step instead.
+    private func trainStep(stopRequested: Bool) throws -> Bool? {
         var clock = StepClock(.compute, communicated: reportSeconds)
         let probes = isProbeDue
         try computeGradients(probing: probes)
@@ -176,47 +182,53 @@ public final class Trainer {
         clock.begin(.communication)
         Watchdog.enter(.allReduce, step: step + 1)
         try reduction.finish()
+        let sums = try communicator.sum([workers[0].etaVariance ?? 0] + ownLosses)
+        let losses = Array(sums.dropFirst())
+        let loss = losses.reduce(0, +) / Double(configuration.batchSize)
         clock.begin(.optimizer)
         Watchdog.enter(.update, step: step + 1)
-        let update = try state.update(
-            step: step + 1, learningRate: configuration.learningRate, configuration.optimizer, configuration.ema,
-            on: workers[0].backend, over: team)
-        let isBad = !update.gradientNorm.isFinite
-        if isBad { try passOverBadStep() } else { badStepsInARow = 0 }
-        if let shards, !isBad {
-            clock.begin(.communication)
-            try shards.gather(parameters: state.parameters)
-            clock.begin(.optimizer)
+        let gradientNorm = try state.gradientNorm(on: workers[0].backend, over: team)
+        let verdict = history.judge(loss: loss, gradientNorm: gradientNorm)
+        if verdict == .good {
+            try state.update(
+                step: step + 1, gradientNorm: gradientNorm, learningRate: configuration.learningRate,
+                configuration.optimizer, configuration.ema, on: workers[0].backend, over: team)
+            if let shards {
+                clock.begin(.communication)
+                try shards.gather(parameters: state.parameters)
+                clock.begin(.optimizer)
+            }
+            try parametersChanged()
+        } else if try passOver(verdict, losses: losses) {
+            try parametersChanged()
+            return nil
         }
-        try parametersChanged()
         if isDue(configuration.checkRanksEvery, after: step + 1) {
             try communicator.requireSameBits(state.copies, "after step \(step + 1)")
         }
 
         Watchdog.enter(.allReduce, step: step + 1)
-        // One exchange: the loss, who wants to stop, and where everybody's time went.
+        // One exchange: who wants to stop, and where everybody's time went.
         clock.begin(.communication)
         let communicated = clock[.communication]
-        let own = [stopRequested ? 1 : 0, workers[0].etaVariance ?? 0] + ownLosses
-        let sums = try communicator.sum(
-            own + RankSeconds.row(clock, rank: communicator.rank, of: communicator.size))
+        let reports = try communicator.sum(
+            [stopRequested ? 1 : 0] + RankSeconds.row(clock, rank: communicator.rank, of: communicator.size))
         let seconds = clock.end()
         reportSeconds = clock[.communication] - communicated
 
         step += 1
         samplesSeen += configuration.batchSize
         let report = StepReport(
-            step: step, loss: sums[2..<own.count].reduce(0, +) / Double(configuration.batchSize),
-            gradientNorm: update.gradientNorm,
+            step: step, loss: loss, gradientNorm: gradientNorm,
             imagesPerSecond: Double(configuration.batchSize) / seconds,
             epoch: Double(samplesSeen) / Double(data.count))
         if communicator.rank == 0 {
             metrics?.append(
-                report, RankSeconds(sums[own.count...]), etaVariance: probes ? sums[1] : nil,
-                learningRate: configuration.learningRate)
+                report, RankSeconds(reports.dropFirst()), etaVariance: probes ? sums[0] : nil,
+                learningRate: configuration.learningRate, skipped: verdict != .good)
             observer.stepped(report)
         }
-        return sums[0] > 0
+        return reports[0] > 0
     }
 
     /// Leaves the sum of the gradients of this rank's micro-batches in the arena of the state, or on the way to the sum
@@ -234,37 +246,8 @@ public final class Trainer {
         try team.run { [reduction] _ in reduction.finishThread() }
     }
 
-    private func starts(_ microBatches: Range<Int>) -> [Int] {
+    func starts(_ microBatches: Range<Int>) -> [Int] {
         microBatches.map { samplesSeen + $0 * batch.microBatchSize }
-    }
-
-    /// The gradient is not finite, which all ranks see alike: finds out why, and ends the run or lets it go on without
-    /// the step. Collective.
-    ///
-    /// - Throws: ``AgreedTrainingError`` that names step, rank, samples and layer.
-    private func passOverBadStep() throws {
-        badStepsInARow += 1
-        let found = Mutex<[Int: String]>([:])
-        try team.run { [self] thread in
-            let own = batch.microBatches(rank: communicator.rank, thread: thread, of: team.size)
-            if let text = try workers[thread].firstNonFinite(starts(own), step: step) {
-                found.withLock { $0[thread] = text }
-            }
-        }
-        let first = found.withLock { $0.min { $0.key < $1.key }?.value }
-        let texts = try communicator.gather(
-            [UInt8]((first.map { "rank \(communicator.rank) on host \(communicator.host), \($0)" } ?? "").utf8))
-        let culprit = texts.first { !$0.isEmpty }.map { String(decoding: $0, as: UTF8.self) }
-        let what =
-            "the gradient of step \(step + 1) is not finite ("
-            + (culprit ?? "each rank's part is: their sum exceeds what a float32 holds") + ")"
-        guard configuration.onBadStep == .skip, badStepsInARow <= Self.mostBadSteps else {
-            let often = badStepsInARow > 1 ? ", the \(badStepsInARow)th in a row" : ""
-            throw AgreedTrainingError(
-                "\(what)\(often): lower learning_rate, look at the data set (smd dataset verify), go on from an earlier "
-                    + "checkpoint (--resume CHECKPOINT), or let such steps be skipped (on_bad_step: skip)")
-        }
-        if communicator.rank == 0 { observer.warn("\(what): the step is skipped, the parameters stay as they are") }
     }
 
     /// The losses of this rank's micro-batches among zeros for those of others: the sum over ranks is exact.

@@ -117,11 +117,19 @@ final class Worker {
             let batch = try source.microBatch(start..<start + batchPlan.microBatchSize)
             write(batch, selfCondition: try estimateForSelfConditioning(batch, step: step))
             if let found = try executor.firstNonFinite() {
-                let samples = batch.indices.sorted().map { String($0) }.joined(separator: ", ")
-                return "samples \(samples): not finite from \(found) on"
+                return "samples \(Self.list(batch.indices)): not finite from \(found) on"
             }
         }
         return nil
+    }
+
+    /// Numbers in the data set of the samples of the micro-batch that begins at `start` of the stream.
+    func samples(from start: Int) throws -> String {
+        Self.list(try source.microBatch(start..<start + batchPlan.microBatchSize).indices)
+    }
+
+    private static func list(_ samples: [Int]) -> String {
+        samples.sorted().map { String($0) }.joined(separator: ", ")
     }
 
     /// Mean variance over η of the network's output at the same x_t and t, from two draws. Zero means that the mixture

@@ -130,6 +130,7 @@ struct MetricsSummary: Encodable {
     private static let timePrefix = "seconds_"
     private static let (lowest, highest) = ("_min", "_max")
     private static let slowest = "slowest_rank"
+    private static let skipped = "skipped"
     /// Measured at every step: not-a-number is a run that diverged. Elsewhere it is a value that was not measured.
     private static let alwaysMeasured: Set = ["loss", "gradient_norm"]
 
@@ -189,7 +190,7 @@ struct MetricsSummary: Encodable {
         func cell(_ value: Double?) -> String { value.map(fourDigits) ?? "-" }
         var cells = [["", "start", "now", "lowest", "highest"]]
         for name in order where !name.hasPrefix(Self.timePrefix) && name != Self.slowest {
-            guard let column = columns[name] else { continue }
+            guard let column = columns[name], name != Self.skipped || column.maximum != 0 else { continue }
             cells.append([printable(name)] + [column.start, column.now, column.minimum, column.maximum].map(cell))
         }
         lines.append(aligned(cells))

@@ -161,12 +161,14 @@ public struct ProgressLine {
     }
 }
 
-/// Mean in which a value counts half after 35 more (factor 0.98), without bias towards 0 at the start.
+/// Mean in which a value counts half after 35 more (factor 0.98), without bias towards 0 at the start. The loss of a step
+/// that was skipped may be not-a-number, which would stay for ever: it does not count.
 struct RunningMean {
     private var sum = 0.0
     private var weight = 0.0
 
     mutating func add(_ value: Double) {
+        guard value.isFinite else { return }
         sum = 0.98 * sum + value
         weight = 0.98 * weight + 1
     }

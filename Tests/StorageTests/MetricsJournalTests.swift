@@ -120,6 +120,35 @@ import Testing
         }
     }
 
+    /// Rows after a step are void once the run has gone back to it: for readers of the file, of the journal, and for who
+    /// goes on after a kill at any moment.
+    @Test func goingBackVoidsRows() throws {
+        try withTemporaryDirectory { folder in
+            let path = folder + "/metrics.h5"
+            let dead = folder + "/dead.h5"
+            let writer = try MetricsWriter(path: path, columns: columns, units: ["loss": "1"], continueAfterStep: nil)
+            let follower = MetricsFollower(path: path)
+            for step in 1...9 { writer.append(step: step, values: [Double(step), 0]) }
+            #expect(try follower.look().rows?.steps == Array(1...9))
+            // The file as it was before, with the journal of after: what a kill between the two leaves.
+            try writer.flush()
+            try FileManager.default.copyItem(atPath: path, toPath: dead)
+            writer.goBack(to: 4)
+            #expect(try MetricsTable.read(path).steps == Array(1...4))
+            for step in 5...6 { writer.append(step: step, values: values(step)) }
+            let (rows, state) = try follower.look()
+            #expect(rows?.steps == [5, 6] && state == .running)
+            try FileManager.default.copyItem(atPath: path + ".journal", toPath: dead + ".journal")
+            let last = try writer.lastRows(3)
+            #expect(last.steps == [4, 5, 6] && last.column("loss") == [4, 1.0 / 5, 1.0 / 6])
+            try writer.close()
+            let whole = try MetricsTable.read(path)
+            #expect(whole.steps == Array(1...6) && whole.column("loss")?[4] == 1.0 / 5 && whole.units["loss"] == "1")
+            let (table, reports) = try resume(dead, after: 6)
+            #expect(table.steps == Array(1...7) && table.column("loss")?[4] == 1.0 / 5 && reports.isEmpty, "\(reports)")
+        }
+    }
+
     @Test func aFollowerSeesEveryRowAndTheEnd() throws {
         try withTemporaryDirectory { folder in
             let path = folder + "/metrics.h5"

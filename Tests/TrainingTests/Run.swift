@@ -41,6 +41,19 @@ struct Run {
         try Self.text.write(toFile: config, atomically: true, encoding: .utf8)
     }
 
+    /// The same for points of the plane, one pixel of two channels each.
+    init(points: [Float], in folder: String) throws {
+        self.folder = folder
+        config = folder + "/run.yaml"
+        data = folder + "/points.h5"
+        let file = try HDF5File.create(data)
+        try file.root.write(points, shape: [points.count / 2, 2], to: "points")
+        try file.close()
+        let text = Self.text.replacing("  size: 8\n", with: "  size: 1\n").replacing("channels: 1", with: "channels: 2")
+            .replacing("dim_mults: [1, 2]", with: "dim_mults: [1]")
+        try text.write(toFile: config, atomically: true, encoding: .utf8)
+    }
+
     static func writeImages(to path: String, count: Int) throws {
         let stream = RandomStream(seed: 3, purpose: .data)
         let pixels = (0..<count * 64).map { UInt8(stream.integer(below: 256, epoch: 0, position: $0)) }
