@@ -31,7 +31,7 @@ public struct SampleMeasurement: Encodable, Sendable {
 
 /// Sampling as `smd sample` does it, with a network that was never trained.
 public final class SampleBenchmark {
-    /// Samples drawn in a repetition.
+    /// Samples that a thread draws in a repetition.
     public let batch: Int
     /// How they are drawn.
     public let sampler: Sampler
@@ -41,19 +41,25 @@ public final class SampleBenchmark {
     public let activationBytes: Int
     /// Bytes they would take without sharing.
     public let unsharedBytes: Int
-    private let generator: SampleGenerator
+    private let team: ThreadTeam
+    /// One a thread.
+    private let generators: [SampleGenerator]
     private let probe: MachineProbe
 
     /// Builds the forward pass of `configuration`, whose sampler is used.
     ///
     /// - Throws: when memory cannot be had or an operation cannot be prepared.
-    public init(_ configuration: RunConfiguration, batch: Int, probe: MachineProbe) throws {
+    public init(_ configuration: RunConfiguration, batch: Int, threads: Int, probe: MachineProbe) throws {
         self.batch = batch
         self.probe = probe
         sampler = Sampler(configuration.diffusion)
-        generator = try SampleGenerator(configuration.model, batch: batch, on: try CPUBackend())
-        try generator.load { ModelState.initialize($1, $0, seed: 0) }
-        let plan = generator.plan
+        team = ThreadTeam(size: threads)
+        generators = try team.map { _ in
+            let generator = try SampleGenerator(configuration.model, batch: batch, on: try CPUBackend())
+            try generator.load { ModelState.initialize($1, $0, seed: 0) }
+            return generator
+        }
+        let plan = generators[0].plan
         operationsPerImage = plan.floatingPointOperations / batch * sampler.steps
         activationBytes = plan.activationBytes
         unsharedBytes = plan.activationOffsets.keys.reduce(0) {
@@ -61,21 +67,33 @@ public final class SampleBenchmark {
         }
     }
 
-    /// Draws one batch, with the machine measured on both sides of it.
+    /// Draws one batch on every thread, with the machine measured on both sides of it.
     public func measure() throws -> SampleMeasurement {
-        let before = generator.times
+        let before = times
         let measurement = try Measurement.of(probe) {
-            _ = try generator.samples(0..<batch, seed: 0, sampler: sampler)
+            try team.run { [generators, batch, sampler] thread in
+                _ = try generators[thread].samples(thread * batch..<(thread + 1) * batch, seed: 0, sampler: sampler)
+            }
         }
-        let all = generator.times.all - before.all
-        let network = (generator.times.network - before.network) / all
-        let random = (generator.times.random - before.random) / all
+        let all = times.all - before.all
+        let network = (times.network - before.network) / all
+        let random = (times.random - before.random) / all
         return SampleMeasurement(
             measurement: measurement, networkShare: network, randomShare: random, samplerShare: 1 - network - random)
     }
 
-    /// Times every operation of drawing one batch; each row is the median over `repetitions`.
+    /// Seconds of all threads together.
+    private var times: SamplingTimes {
+        generators.reduce(into: SamplingTimes()) {
+            $0.network += $1.times.network
+            $0.random += $1.times.random
+            $0.all += $1.times.all
+        }
+    }
+
+    /// Times every operation of drawing one batch on one thread; each row is the median over `repetitions`.
     public func profile(repetitions: Int) throws -> OperationProfile {
+        let generator = generators[0]
         generator.laps = generator.makeLaps(steps: sampler.steps)
         defer { generator.laps = nil }
         for _ in 0..<repetitions {
@@ -86,8 +104,9 @@ public final class SampleBenchmark {
         return laps.profile()
     }
 
-    /// Fraction of the multiply-add peak that a measurement stands for.
+    /// Fraction of the multiply-add peak of as many cores as there are threads that a measurement stands for.
     public func fraction(_ measurement: Measurement) -> Double {
-        Double(operationsPerImage * batch) / measurement.seconds / 1e9 / measurement.machine.peakGflops
+        let operations = operationsPerImage * batch * team.size
+        return Double(operations) / measurement.seconds / 1e9 / (measurement.machine.peakGflops * Double(team.size))
     }
 }

@@ -41,7 +41,19 @@ public final class ThreadTeam {
         if let error { throw error }
         try waiting.get()
     }
+
+    /// What `body` makes on each thread, in the order of their numbers.
+    ///
+    /// - Throws: as ``run(whileWaiting:_:)``.
+    func map<Result>(_ body: @escaping (Int) throws -> Result) throws -> [Result] {
+        let places = (0..<size).map { _ in Place<Result>() }
+        try run { places[$0].result = try body($0) }
+        return places.compactMap(\.result)
+    }
 }
+
+/// Where a thread leaves what it made.
+private final class Place<Result> { var result: Result? }
 
 /// What the threads of a team share. It outlives the team until the last thread has left.
 ///

@@ -53,15 +53,12 @@ final class Worker {
         _ team: ThreadTeam, _ plan: ExecutionPlan, _ configuration: RunConfiguration, _ batch: BatchPlan,
         _ data: DataSet, _ state: ModelState
     ) throws -> [Worker] {
-        final class Place { var worker: Worker? }
-        let places = (0..<team.size).map { _ in Place() }
         let source = BatchSource(data, configuration)
-        try team.run { thread in
-            places[thread].worker = try Worker(
+        return try team.map { thread in
+            try Worker(
                 plan, configuration, batch, source: source, parameters: state.parameters,
                 gradients: thread == 0 ? state.gradients : nil)
         }
-        return places.compactMap(\.worker)
     }
 
     /// Adds the gradients of the micro-batches that begin at `starts` of the stream.

@@ -11,18 +11,20 @@ extension BenchCommand {
         static let configuration = CommandConfiguration(
             abstract: "Measure sampling.",
             discussion: """
-                Draws images as smd sample does, from a network that was never trained, which takes the same time.
+                Draws images as smd sample does, from a network that was never trained, which takes the same time. Every \
+                thread draws a batch of its own.
 
                 EXAMPLES
                   smd bench sample --preset fashion --batch 32 --steps 10
                   smd bench sample --preset fashion --batch 32 --steps 10 --profile
                   smd bench sample --preset fashion --sampler ancestral --ranks 2 --json
+                  smd bench sample --preset fashion --steps 10 --threads 2
                 """)
 
         @OptionGroup var network: BenchNetwork
         @OptionGroup var ranks: BenchRanks
 
-        @Option(help: "Images drawn at a time on each rank.")
+        @Option(help: "Images drawn at a time on each thread.")
         var batch = 32
 
         @Option(help: "Network evaluations an image; default: the configuration's.")
@@ -39,7 +41,10 @@ extension BenchCommand {
         @Flag(help: "Write JSON.")
         var json = false
 
-        func validate() throws { try checkBenchBatch("--batch", batch) }
+        func validate() throws {
+            try checkBenchBatch("--batch", batch)
+            try ranks.validate(profile: profile)
+        }
 
         func run() throws {
             try ranks.onAll { communicator in
@@ -63,14 +68,14 @@ extension BenchCommand {
             if let sampler { configuration.diffusion.sampler = sampler }
             try configuration.diffusion.validate()
             let probe = try MachineProbe()
-            let benchmark = try SampleBenchmark(configuration, batch: batch, probe: probe)
+            let benchmark = try SampleBenchmark(configuration, batch: batch, threads: ranks.threads, probe: probe)
             for _ in 0..<repetitions.warmup { _ = try benchmark.measure() }
             let measured = try (0..<repetitions.repeat).map { _ in try benchmark.measure() }
             let seconds = median(measured.map(\.measurement.seconds))
             return SampleBenchReport(
-                preset: network.preset, smd: configuration.model.smd, ranks: 1, batch: batch,
+                preset: network.preset, smd: configuration.model.smd, ranks: 1, threads: ranks.threads, batch: batch,
                 steps: benchmark.sampler.steps, sampler: configuration.diffusion.sampler.rawValue,
-                repetitions: measured, seconds: seconds, imagesPerSecond: Double(batch) / seconds,
+                repetitions: measured, seconds: seconds, imagesPerSecond: Double(batch * ranks.threads) / seconds,
                 gflopPerImage: Double(benchmark.operationsPerImage) / 1e9,
                 machine: .median(measured.map(\.measurement.machine)),
                 fractionOfPeak: median(measured.map { benchmark.fraction($0.measurement) }),
@@ -88,6 +93,7 @@ struct SampleBenchReport: Encodable {
     var preset: String
     var smd: Bool
     var ranks: Int
+    var threads: Int
     var batch: Int
     var steps: Int
     var sampler: String
@@ -105,7 +111,7 @@ struct SampleBenchReport: Encodable {
     var profile: OperationProfile?
 
     enum CodingKeys: String, CodingKey {
-        case preset, smd, ranks, batch, steps, sampler, repetitions, seconds, profile
+        case preset, smd, ranks, threads, batch, steps, sampler, repetitions, seconds, profile
         case imagesPerSecond = "images_per_second"
         case gflopPerImage = "gflop_per_image"
         case fractionOfPeak = "fraction_of_peak"
@@ -121,6 +127,7 @@ struct SampleBenchReport: Encodable {
         try container.encode(preset, forKey: .preset)
         try container.encode(smd, forKey: .smd)
         try container.encode(ranks, forKey: .ranks)
+        try container.encode(threads, forKey: .threads)
         try container.encode(batch, forKey: .batch)
         try container.encode(steps, forKey: .steps)
         try container.encode(sampler, forKey: .sampler)
@@ -141,7 +148,7 @@ struct SampleBenchReport: Encodable {
     var text: String {
         """
         \(preset), \(smd ? "SMD" : "vanilla"), \(sampler), \(steps) steps, batch \(batch), \
-        \(ranks) \(ranks == 1 ? "rank" : "ranks"), medians of \(repetitions.count)
+        \(placesText(ranks: ranks, threads: threads)), medians of \(repetitions.count)
         time             \(fourDigits(seconds)) s a batch
         speed            \(fourDigits(imagesPerSecond)) images/s, all ranks
         work             \(fourDigits(gflopPerImage)) GFLOP an image

@@ -10,10 +10,10 @@ extension BenchCommand {
         static let configuration = CommandConfiguration(
             abstract: "Measure the training step.",
             discussion: """
-                Times forward, backward, clip, Adam and average on made-up images on one thread a rank, in micro-batches \
-                as training does, and beside every repetition the multiply-add peak and the memory bandwidth of the \
-                core, because machines drift: quote the fraction of the peak. --against-vanilla times the network with \
-                SMD off in turn with it.
+                Times forward, backward, clip, Adam and average on made-up images, in micro-batches and on threads as \
+                training does, and beside every repetition the multiply-add peak and the memory bandwidth of a core, \
+                because machines drift: quote the fraction of the peak (of as many cores as there are threads). \
+                --against-vanilla times the network with SMD off in turn with it.
 
                 EXAMPLES
                   smd bench step --preset fashion --batch 32
@@ -21,6 +21,7 @@ extension BenchCommand {
                   smd bench step --preset fashion --set model.smd=false --json
                   smd bench step --preset fashion --against-vanilla --repeat 15
                   smd bench step --preset fashion --ranks 2
+                  smd bench step --preset fashion --threads 2
                 """)
 
         @OptionGroup var network: BenchNetwork
@@ -46,6 +47,7 @@ extension BenchCommand {
         func validate() throws {
             try checkBenchBatch("--batch", batch)
             try checkBenchBatch("--micro-batch", microBatch)
+            try ranks.validate(profile: profile)
         }
 
         func run() throws {
@@ -67,11 +69,14 @@ extension BenchCommand {
         private func measure() throws -> StepBenchReport {
             let configuration = try network.load()
             let probe = try MachineProbe()
-            let benchmark = try StepBenchmark(configuration, batch: batch, microBatch: microBatch, probe: probe)
+            func make(_ configuration: RunConfiguration) throws -> StepBenchmark {
+                try StepBenchmark(
+                    configuration, batch: batch, microBatch: microBatch, threads: ranks.threads, probe: probe)
+            }
+            let benchmark = try make(configuration)
             var plain = configuration
             plain.model.smd = false
-            let vanilla =
-                againstVanilla ? try StepBenchmark(plain, batch: batch, microBatch: microBatch, probe: probe) : nil
+            let vanilla = againstVanilla ? try make(plain) : nil
             var measurements: [Measurement] = []
             var ratios: [Double] = []
             for repetition in 0..<repetitions.warmup + repetitions.repeat {
@@ -83,7 +88,8 @@ extension BenchCommand {
             }
             let seconds = median(measurements.map(\.seconds))
             return StepBenchReport(
-                preset: network.preset, smd: configuration.model.smd, ranks: 1, batch: benchmark.batch,
+                preset: network.preset, smd: configuration.model.smd, ranks: 1, threads: ranks.threads,
+                batch: benchmark.batch,
                 microBatch: benchmark.microBatch, repetitions: measurements, secondsPerStep: seconds,
                 imagesPerSecond: Double(benchmark.batch) / seconds,
                 gflopPerImage: Double(benchmark.operationsPerImage) / 1e9,
@@ -101,6 +107,7 @@ struct StepBenchReport: Encodable {
     var preset: String
     var smd: Bool
     var ranks: Int
+    var threads: Int
     var batch: Int
     var microBatch: Int
     var repetitions: [Measurement]
@@ -115,7 +122,7 @@ struct StepBenchReport: Encodable {
     var profile: OperationProfile?
 
     enum CodingKeys: String, CodingKey {
-        case preset, smd, ranks, batch, repetitions, profile
+        case preset, smd, ranks, threads, batch, repetitions, profile
         case microBatch = "micro_batch"
         case secondsPerStep = "seconds_per_step"
         case imagesPerSecond = "images_per_second"
@@ -131,6 +138,7 @@ struct StepBenchReport: Encodable {
         try container.encode(preset, forKey: .preset)
         try container.encode(smd, forKey: .smd)
         try container.encode(ranks, forKey: .ranks)
+        try container.encode(threads, forKey: .threads)
         try container.encode(batch, forKey: .batch)
         try container.encode(microBatch, forKey: .microBatch)
         try container.encode(repetitions, forKey: .repetitions)
@@ -148,7 +156,7 @@ struct StepBenchReport: Encodable {
     var text: String {
         var lines = [
             "\(preset), \(smd ? "SMD" : "vanilla"), batch \(batch) in micro-batches of \(microBatch), "
-                + "\(ranks) \(ranks == 1 ? "rank" : "ranks"), medians of \(repetitions.count)",
+                + "\(placesText(ranks: ranks, threads: threads)), medians of \(repetitions.count)",
             "step             \(fourDigits(secondsPerStep * 1e3)) ms",
             "speed            \(fourDigits(imagesPerSecond)) images/s, all ranks",
             "work             \(fourDigits(gflopPerImage)) GFLOP an image",

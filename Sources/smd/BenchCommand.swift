@@ -55,13 +55,26 @@ struct BenchRepetitions: ParsableArguments {
     }
 }
 
-/// Ranks that measure at the same time.
+/// Ranks that measure at the same time, and their threads.
 struct BenchRanks: ParsableArguments {
     @Option(help: "Ranks; more than one are started with mpirun, each measures for itself at the same time.")
     var ranks = 1
 
+    @Option(help: "Compute threads of each rank.")
+    var threads = 1
+
     func validate() throws {
         guard (1...4096).contains(ranks) else { throw ValidationError("--ranks is \(ranks); it must be positive") }
+        guard (1...1024).contains(threads) else {
+            throw ValidationError("--threads is \(threads); it must be in 1 ... 1024")
+        }
+    }
+
+    /// Checks that a profile is asked of one thread.
+    func validate(profile: Bool) throws {
+        guard !profile || threads == 1 else {
+            throw ValidationError("--profile times the operations of one thread: leave out --threads \(threads)")
+        }
     }
 
     /// Runs `body` on all ranks, under mpirun where no launcher started this process yet.
@@ -98,6 +111,11 @@ func peakResidentBytes(without probe: MachineProbe) -> Int {
     var usage = rusage()
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return usage.ru_maxrss * 1024 - probe.residentBytes
+}
+
+/// "1 rank", "2 ranks × 4 threads".
+func placesText(ranks: Int, threads: Int) -> String {
+    "\(ranks) \(ranks == 1 ? "rank" : "ranks")" + (threads == 1 ? "" : " × \(threads) threads")
 }
 
 extension MachineRates {

@@ -106,7 +106,8 @@ import Testing
         var expected = counts(rows((step["profile"] as? [String: Any])?["operations"]))
         for name in ["optimizer ", "sum gradients ", "reload weights "] { expected[name] = nil }
         #expect(counts(kernels) == expected)
-        #expect(Set(kernels.map(kind)).isSuperset(of: ["linearAttentionGradient", "groupNormSiLU", "rankOneUpdate"]))
+        #expect(
+            Set(kernels.map(kind)).isSuperset(of: ["linearAttentionBlockGradient", "groupNormSiLU", "rankOneUpdate"]))
         #expect(abs(sum(kernels, "share") - 1) < 1e-9)
         for row in kernels { #expect(row["seconds"] as? Double ?? 0 > 0, "\(row)") }
     }
@@ -169,6 +170,30 @@ import Testing
         let found = try bench(["sample"] + Self.small + options)
         #expect(found["ranks"] as? Int == 2)
         #expect(found["images_per_second"] as? Double ?? 0 > 0)
+    }
+
+    /// Threads share the images of a step, as in training; each draws a batch of samples.
+    @Test func threads() throws {
+        let common = Self.small + ["--repeat", "2", "--warmup", "0", "--threads", "2"]
+        let step = try bench(["step"] + common + ["--batch", "12"])
+        let plan = try object(
+            smd(
+                ["plan", "fashion"] + Self.small.dropFirst(2) + ["--set", "batch_size=12", "--threads", "2", "--json"]
+            )
+            .output)
+        #expect(step["threads"] as? Int == 2 && step["batch"] as? Int == 12)
+        #expect(step["micro_batch"] as? Int == plan["micro_batch_size"] as? Int)
+        let seconds = step["seconds_per_step"] as? Double ?? 0
+        #expect(abs((step["images_per_second"] as? Double ?? 0) * seconds - 12) < 1e-6)
+        let sample = try bench(["sample"] + common + ["--batch", "3", "--steps", "2"])
+        #expect(sample["threads"] as? Int == 2 && sample["batch"] as? Int == 3)
+        #expect(abs((sample["images_per_second"] as? Double ?? 0) * (sample["seconds"] as? Double ?? 0) - 6) < 1e-6)
+        for command in ["step", "sample"] {
+            let refused = try smd(["bench", command, "--profile", "--threads", "2"])
+            #expect(refused.status == 64 && refused.errors.contains("leave out --threads 2"), "\(refused.errors)")
+            let text = try smd(["bench", command] + common + ["--batch", "4"]).output
+            #expect(text.contains("1 rank × 2 threads"), "\(text)")
+        }
     }
 
     @Test(arguments: [false, true]) func load(fromDisk: Bool) throws {
