@@ -100,13 +100,6 @@ KERNEL void ck_linear_attention(const ck_attention_shape *s, const float *qkv, f
     }
 }
 
-// to [d,d] = from transposed.
-INLINE void turn(int64_t d, const float *from, float *to) {
-    for (int64_t i = 0; i < d; i++) {
-        for (int64_t j = 0; j < d; j++) to[j * d + i] = from[i * d + j];
-    }
-}
-
 // First sweep: dcontext [d,d] = q'ᵀ dout, dq' = dout contextᵀ and q's softmax. Second: dv = k' dcontext,
 // dk' = v dcontextᵀ and k's softmax, whose sum over positions Σ_n k'[n,d] dk'[n,d] is Σ_e dcontext[d,e] context[d,e].
 KERNEL void ck_linear_attention_gradient(const ck_attention_shape *s, const float *dout, const float *softened,
@@ -116,7 +109,7 @@ KERNEL void ck_linear_attention_gradient(const ck_attention_shape *s, const floa
     for (int64_t image = 0; image < s->images; image++) {
         const float *soft = softened + image * n * row, *dy = dout + image * n * D, *c = context + image * D * d;
         float *dx = dqkv + image * n * row;
-        for (int64_t h = 0; h < D; h += d) turn(d, c + h * d, turned + h * d);
+        for (int64_t h = 0; h < D; h += d) ck_transpose(d, d, c + h * d, d, turned + h * d);
         for (int64_t i0 = 0; i0 < n; i0 += DEPTH) {
             int64_t rows = n - i0 < DEPTH ? n - i0 : DEPTH;
             for (int64_t h = 0; h < D; h += d) {
@@ -135,7 +128,7 @@ KERNEL void ck_linear_attention_gradient(const ck_attention_shape *s, const floa
                 }
             }
         }
-        for (int64_t h = 0; h < D; h += d) turn(d, dcontext + h * d, turned + h * d);
+        for (int64_t h = 0; h < D; h += d) ck_transpose(d, d, dcontext + h * d, d, turned + h * d);
         for (int64_t h = 0; h < D; h++) total[h] = dot(d, dcontext + h * d, c + h * d);
         for (int64_t i0 = 0; i0 < n; i0 += DEPTH) {
             int64_t rows = n - i0 < DEPTH ? n - i0 : DEPTH;

@@ -100,3 +100,27 @@ KERNEL void ck_product(int64_t m, int64_t n, int64_t k, float alpha, ck_matrix a
 #undef TILE
     }
 }
+
+// Rows of a product's result that wait in the first cache with what is added to them.
+enum { LINEAR_ROWS = 64 };
+
+void ck_linear(int64_t rows, int64_t inputs, int64_t outputs, const float *x, const float *w, const float *bias,
+               const float *addend, float *y) {
+    for (int64_t i0 = 0; i0 < rows; i0 += LINEAR_ROWS) {
+        const int64_t count = rows - i0 < LINEAR_ROWS ? rows - i0 : LINEAR_ROWS;
+        float *to = y + i0 * outputs;
+        if (addend && addend != y) memcpy(to, addend + i0 * outputs, (size_t)(count * outputs) * sizeof(float));
+        for (int64_t i = 0; bias && i < count; i++) {
+            if (addend) ck_add((size_t)outputs, bias, to + i * outputs, to + i * outputs);
+            else memcpy(to + i * outputs, bias, (size_t)outputs * sizeof(float));
+        }
+        ck_product(count, outputs, inputs, 1.0f, (ck_matrix){x + i0 * inputs, inputs, 1}, w, outputs, bias || addend,
+                   to, outputs);
+    }
+}
+
+void ck_transpose(int64_t m, int64_t n, const float *from, int64_t row, float *to) {
+    for (int64_t i = 0; i < m; i++) {
+        for (int64_t j = 0; j < n; j++) to[j * m + i] = from[i * row + j];
+    }
+}

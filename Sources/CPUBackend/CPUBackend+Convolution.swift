@@ -9,6 +9,7 @@ extension CPUBackend {
         if geometry.isPointwise { return try linear(o, channels, bias: bias, addend: addend) }
         let shape = convolutionShape(
             o, geometry, channels, x: o.shape(input: 0), y: o.shape(output: 0), w: o.shape(input: 1))
+        if let narrow = try narrowConvolution(o, geometry, shape, bias: bias, addend: addend) { return narrow }
         if let sizes = WinogradSizes(geometry, shape) {
             return try winogradConvolution(o, sizes, bias: bias, addend: addend)
         }
@@ -25,6 +26,7 @@ extension CPUBackend {
         if geometry.isPointwise { return try linearInputGradient(o, channels, addend: addend) }
         let shape = convolutionShape(
             o, geometry, channels, x: o.shape(output: 0), y: o.shape(input: 0), w: o.shape(input: 1))
+        if let narrow = try narrowInputGradient(o, geometry, shape, addend: addend) { return narrow }
         if let sizes = WinogradSizes(geometry, shape) {
             return try winogradInputGradient(o, sizes, addend: addend)
         }
@@ -41,6 +43,7 @@ extension CPUBackend {
         if geometry.isPointwise { return try linearParameterGradient(o, channels, bias: bias) }
         let shape = convolutionShape(
             o, geometry, channels, x: o.shape(input: 0), y: o.shape(input: 1), w: o.shape(output: 0))
+        if let narrow = try narrowParameterGradient(o, geometry, shape, bias: bias) { return narrow }
         if let sizes = WinogradSizes(geometry, shape) {
             return try winogradParameterGradient(o, sizes, bias: bias)
         }

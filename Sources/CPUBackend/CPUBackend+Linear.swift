@@ -7,17 +7,33 @@ extension CPUBackend {
     func linear(_ o: Operands, _ channels: Range<Int>, bias: Bool, addend: Bool) throws -> PreparedOperation {
         let d = linearDimensions(
             o, channels, x: o.shape(input: 0), y: o.shape(output: 0), w: o.shape(input: 1))
+        let (offset, added) = (bias ? o.input(2) : nil, addend ? o.input(bias ? 3 : 2) : nil)
+        if d.isNarrow {
+            let slice = o.input(1) + channels.lowerBound
+            return try narrowProduct(inputs: d.inputs, outputs: d.outputs, o, d, bias: offset, addend: added) {
+                ck_transpose(d.outputs, d.inputs, slice, d.weightInputs, $0)
+            }
+        }
         let operation = try OneDNNOperation(engine, name: "linear \(d)") {
             odnn_matmul(
                 $0, d.rows, d.inputs, d.outputs, addend ? 1 : 0, o.input(0), o.input(1) + channels.lowerBound, 1,
-                d.weightInputs, bias ? o.input(2) : nil, o.output(0), &$1)
+                d.weightInputs, offset, o.output(0), &$1)
         }
-        return withAddend(addend ? o.input(bias ? 3 : 2) : nil, operation, o)
+        return withAddend(added, operation, o)
     }
 
     func linearInputGradient(_ o: Operands, _ channels: Range<Int>, addend: Bool) throws -> PreparedOperation {
         let d = linearDimensions(
             o, channels, x: o.shape(output: 0), y: o.shape(input: 0), w: o.shape(input: 1))
+        if d.isNarrow {
+            let w = o.input(1)
+            return try narrowProduct(
+                inputs: d.outputs, outputs: d.inputs, o, d, bias: nil, addend: addend ? o.input(2) : nil
+            ) {
+                ck_copy_columns(
+                    d.outputs, d.inputs, w, d.weightInputs, Int64(channels.lowerBound), $0, d.inputs, 0)
+            }
+        }
         let operation = try OneDNNOperation(engine, name: "linear input gradient \(d)") {
             odnn_matmul(
                 $0, d.rows, d.outputs, d.inputs, addend ? 1 : 0, o.input(0), o.input(1) + channels.lowerBound,
@@ -36,11 +52,33 @@ extension CPUBackend {
         if bias { try scratch.reserve(Int(d.outputs)) }
         return PreparedOperation(run: { [scratch] in
             // dw [O,K] += dyᵀ [O,M] · x [M,K], in place between the rows of the whole weight.
-            try checkOneDNN(
-                odnn_sgemm(1, 0, d.outputs, d.inputs, d.rows, 1, dy, d.outputs, x, d.inputs, 1, dw, d.weightInputs),
-                "linear parameter gradient \(d)")
+            if d.isNarrow {
+                ck_product(
+                    d.outputs, d.inputs, d.rows, 1, ck_matrix(base: dy, row: 1, column: d.outputs), x, d.inputs, 1, dw,
+                    d.weightInputs)
+            } else {
+                try checkOneDNN(
+                    odnn_sgemm(
+                        1, 0, d.outputs, d.inputs, d.rows, 1, dy, d.outputs, x, d.inputs, 1, dw, d.weightInputs),
+                    "linear parameter gradient \(d)")
+            }
             if let dbias { ck_add_column_sums(d.rows, d.outputs, dy, dbias, scratch.pointer) }
         })
+    }
+
+    /// The first output = the first input `[M, inputs]` · derived weights `[inputs, outputs]` (+ bias) (+ addend).
+    ///
+    /// - Parameter derive: writes those weights.
+    private func narrowProduct(
+        inputs: Int64, outputs: Int64, _ o: Operands, _ d: LinearDimensions, bias: UnsafePointer<Float>?,
+        addend: UnsafePointer<Float>?, derive: @escaping (UnsafeMutablePointer<Float>) -> Void
+    ) throws -> PreparedOperation {
+        let weights = try CPUMemory(count: Int(inputs * outputs))
+        let (x, y) = (o.input(0), o.output(0))
+        return PreparedOperation(
+            run: {
+                ck_linear(d.rows, inputs, outputs, x, weights.pointer(0..<weights.count), bias, addend, y)
+            }, derived: DerivedParameters { derive(weights.pointer(0..<weights.count)) })
     }
 
     private func linearDimensions(
@@ -63,5 +101,7 @@ private struct LinearDimensions: CustomStringConvertible {
     let inputs: Int64
     let outputs: Int64
     let weightInputs: Int64
+    /// So small that oneDNN would spend much of its time on packing and dispatch.
+    var isNarrow: Bool { inputs <= 128 && outputs <= 128 }
     var description: String { "[\(rows), \(inputs)] to [\(rows), \(outputs)]" }
 }

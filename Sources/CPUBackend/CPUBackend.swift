@@ -75,6 +75,10 @@ public final class CPUBackend: Backend {
             return try linearAttention(o, heads, headDim)
         case .linearAttentionGradient(let heads, let headDim):
             return try linearAttentionGradient(o, heads, headDim)
+        case .linearAttentionBlock(let heads, let headDim):
+            return try linearAttentionBlock(o, heads, headDim)
+        case .linearAttentionBlockGradient(let heads, let headDim):
+            return try linearAttentionBlockGradient(o, heads, headDim)
         case .fullAttention(let heads, let headDim):
             return try fullAttention(o, heads, headDim)
         case .fullAttentionGradient(let heads, let headDim):

@@ -4,10 +4,12 @@ extension Graph {
     ///
     /// - A convolution of concatenated tensors becomes a sum of convolutions of the parts: nothing is copied.
     /// - GroupNorm, modulation and SiLU become one pass.
+    /// - Linear attention takes in the 1×1 convolutions around it.
     /// - A residual becomes the addend of the operation before it.
     public func fuse() {
         splitConcatenations()
         fuseNormalization()
+        fuseLinearAttention()
         fuseResiduals()
         removeUnread()
     }
@@ -68,6 +70,49 @@ extension Graph {
                     inputs: inner.inputs + scaleShift, outputs: [node.outputs[0], inner.outputs[1]]))
         }
         nodes = rewritten.filter { !absorbed.contains($0.outputs[0]) }
+    }
+
+    /// linear(linearAttention(linear(x))) → linearAttentionBlock, which does less work where there are more positions than
+    /// channels.
+    private func fuseLinearAttention() {
+        let readers = readerCounts()
+        var producers: [Int: Node] = [:]
+        var absorbed: Set<Int> = []
+        var rewritten: [Node] = []
+        for node in nodes {
+            for output in node.outputs { producers[output] = node }
+            guard isWholeLinear(node, bias: true), readers[node.inputs[0]] == 1,
+                let attention = producers[node.inputs[0]],
+                case .linearAttention(let heads, let headDim) = attention.operation,
+                readers[attention.inputs[0]] == 1, let first = producers[attention.inputs[0]],
+                isWholeLinear(first, bias: false)
+            else {
+                rewritten.append(node)
+                continue
+            }
+            let x = values[first.inputs[0]].shape
+            let (positions, channels) = (x.dropFirst().dropLast().reduce(1, *), x[x.count - 1])
+            guard positions >= channels else {
+                rewritten.append(node)
+                continue
+            }
+            absorbed.formUnion([first.outputs[0], attention.outputs[0]])
+            let softened = [x[0], heads, positions, headDim]
+            let saved = [softened, softened, [x[0], heads * headDim, channels]].map { addValue($0) }
+            rewritten.append(
+                Node(
+                    operation: .linearAttentionBlock(heads: heads, headDim: headDim),
+                    inputs: [first.inputs[0], first.inputs[1], node.inputs[1], node.inputs[2]],
+                    outputs: [node.outputs[0]] + saved))
+        }
+        nodes = rewritten.filter { !absorbed.contains($0.outputs[0]) }
+    }
+
+    /// Whether `node` is a product with a whole weight and nothing more.
+    private func isWholeLinear(_ node: Node, bias: Bool) -> Bool {
+        guard case .linear = node.operation else { return false }
+        let channels = 0..<values[node.inputs[1]].shape[1]
+        return node.operation == .linear(weightChannels: channels, bias: bias, addend: false)
     }
 
     /// add(f(x), r) → f with r as residual or addend, when nothing else reads f(x).

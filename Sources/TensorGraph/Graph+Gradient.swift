@@ -144,6 +144,14 @@ private struct ReverseMode {
                 .linearAttentionGradient(heads: heads, headDim: headDim), [dy, node.outputs[1], node.outputs[2]],
                 [shape(inputs[0])])
             contribute(dqkv[0], to: inputs[0])
+        case .linearAttentionBlock(let heads, let headDim):
+            let dx = graph.addValue(shape(inputs[0]))
+            graph.nodes.append(
+                Node(
+                    operation: .linearAttentionBlockGradient(heads: heads, headDim: headDim),
+                    inputs: [dy] + inputs[0...2] + node.outputs[1...3],
+                    outputs: [dx] + inputs[1...3].map { graph.gradientValue(ofParameterValue: $0) }))
+            contribute(dx, to: inputs[0])
         case .fullAttention(let heads, let headDim):
             let dqkv = graph.append(
                 .fullAttentionGradient(heads: heads, headDim: headDim), [dy, inputs[0]] + node.outputs,
@@ -172,7 +180,8 @@ private struct ReverseMode {
             break  // of a timestep; and the loss itself is where the walk starts
         case .sliceChannels, .convolutionInputGradient, .convolutionParameterGradient, .linearInputGradient,
             .linearParameterGradient, .groupNormGradient, .modulateGradient, .siluGradient, .geluGradient,
-            .groupNormSiLUGradient, .rmsNormGradient, .linearAttentionGradient, .fullAttentionGradient,
+            .groupNormSiLUGradient, .rmsNormGradient, .linearAttentionGradient, .linearAttentionBlockGradient,
+            .fullAttentionGradient,
             .rankOneUpdateGradient, .upsampleNearestGradient, .weightedSquaredErrorGradient:
             preconditionFailure("\(node.operation) occurs only in a backward pass and has no derivative of its own")
         }

@@ -24,6 +24,14 @@ extension ExecutionPlan {
             return 2 * 2 * count(node.outputs[0]) * headDim
         case .linearAttentionGradient(_, let headDim):
             return 4 * 2 * count(node.inputs[0]) * headDim
+        case .linearAttentionBlock(_, let headDim), .linearAttentionBlockGradient(_, let headDim):
+            // As the operations that it stands for count: q, k, v, two products of the heads, and the last convolution.
+            let gradient = node.operation.name.hasSuffix("Gradient")
+            let weights = gradient ? node.inputs[2...3] : node.inputs[1...2]
+            let positions = count(node.inputs[0]) / shape(node.inputs[0]).last!
+            let inner = shape(weights.last!)[1]
+            let forward = 2 * positions * (weights.map(count).reduce(0, +) + 2 * inner * headDim)
+            return gradient ? 2 * forward : forward
         case .fullAttention:
             return 2 * 2 * count(node.outputs[0]) * shape(node.outputs[1])[2]
         case .fullAttentionGradient:

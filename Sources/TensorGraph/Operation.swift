@@ -80,6 +80,13 @@ public enum Operation: Hashable, Sendable {
     case linearAttention(heads: Int, headDim: Int)
     /// `dout, softened, context → dqkv`.
     case linearAttentionGradient(heads: Int, headDim: Int)
+    /// ``linearAttention`` with the 1×1 convolutions around it, D = heads·headDim:
+    /// `x [N,H,W,C], wIn [3·D,C,1,1], wOut [O,D,1,1], bias [O] → y [N,H,W,O], q' and k' [N,heads,H·W,headDim],
+    /// mean [N,D,C]`. q, k, v = wIn·x, `y = wOut·linearAttention(q, k, v) + bias`; `mean[d,c] = Σ_n k'[n,d] x[n,c]`, of
+    /// which the context is the product with v's rows of wIn.
+    case linearAttentionBlock(heads: Int, headDim: Int)
+    /// `dy, x, wIn, wOut, q', k', mean → dx, dwIn +=, dwOut +=, dbias +=`.
+    case linearAttentionBlockGradient(heads: Int, headDim: Int)
     /// `qkv → out [N,H,W,heads·headDim], logSumExp [N,heads,H·W]`: softmax over m of `q_n·k_m·headDim^-½`, times v.
     case fullAttention(heads: Int, headDim: Int)
     /// `dout, qkv, out, logSumExp → dqkv`.

@@ -69,6 +69,10 @@ private func parameterInputs(of operation: Operation) -> [Int] {
     switch operation {
     case .convolution(_, _, let bias, _), .linear(_, let bias, _):
         return bias ? [1, 2] : [1]
+    case .linearAttentionBlock:
+        return [1, 2, 3]
+    case .linearAttentionBlockGradient:
+        return [2, 3]
     case .convolutionInputGradient, .linearInputGradient, .rmsNorm:
         return [1]
     case .groupNorm, .groupNormSiLU:

@@ -39,6 +39,10 @@ private let convolutionCases: [OperationCase] = {
         ConvolutionSizes(three, 2, [8, 8], 0..<32, of: 32, to: 32),
         ConvolutionSizes(three, 1, [16, 16], 0..<8, of: 8, to: 12),
         ConvolutionSizes(three, 3, [4, 4], 0..<12, of: 12, to: 4),
+        ConvolutionSizes(three, 2, [16, 16], 0..<8, of: 8, to: 8),
+        ConvolutionSizes(three, 1, [32, 32], 0..<16, of: 16, to: 8),
+        ConvolutionSizes(three, 2, [9, 11], 8..<16, of: 16, to: 8),
+        ConvolutionSizes(three, 2, [6, 9], 0..<8, of: 8, to: 16),
         ConvolutionSizes(three, 1, [1, 1], 0..<4, of: 4, to: 8),
         ConvolutionSizes(three, 2, [5, 7], 0..<8, of: 8, to: 12),
         ConvolutionSizes(three, 3, [2, 1], 0..<8, of: 8, to: 8),
@@ -176,15 +180,22 @@ private let activationCases: [OperationCase] = {
 private let attentionCases: [OperationCase] = [(1, 8), (2, 4), (4, 32), (2, 2)].flatMap { heads, headDim in
     let operations: [Operation] = [
         .linearAttention(heads: heads, headDim: headDim), .linearAttentionGradient(heads: heads, headDim: headDim),
+        .linearAttentionBlock(heads: heads, headDim: headDim),
+        .linearAttentionBlockGradient(heads: heads, headDim: headDim),
         .fullAttention(heads: heads, headDim: headDim), .fullAttentionGradient(heads: heads, headDim: headDim),
     ]
     let sizes = [(1, [1, 1]), (3, [2, 1]), (2, [4, 4]), (1, [3, 5]), (1, [17, 3]), (2, [8, 8]), (1, [16, 16])]
     let ordinary = sizes.flatMap { images, positions in
         operations.map { OperationCase(operation: $0, images: images, positions: positions) }
     }
-    let wide = operations.prefix(2).map { OperationCase(operation: $0, images: 1, positions: [32, 32]) }
+    let wide = operations.prefix(4).map { OperationCase(operation: $0, images: 1, positions: [32, 32]) }
+    let uneven = operations[2..<4].flatMap { operation in
+        [(32, 20), (12, 32), (5, 3)].map { channels, outputs in
+            OperationCase(operation: operation, positions: [9, 8], channels: channels, outputChannels: outputs)
+        }
+    }
     let saturated = operations.map { OperationCase(operation: $0, positions: [4, 5], values: .saturated) }
-    return ordinary + wide + saturated
+    return ordinary + wide + uneven + saturated
 }
 
 private let hypernetworkCases: [OperationCase] = [

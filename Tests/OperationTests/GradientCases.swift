@@ -73,6 +73,9 @@ private let otherGradientCases: [OperationCase] =
         [[3, 3], [2, 1], [1, 5]].flatMap { positions in
             [
                 OperationCase(operation: .linearAttention(heads: heads, headDim: headDim), positions: positions),
+                OperationCase(
+                    operation: .linearAttentionBlock(heads: heads, headDim: headDim), positions: positions, channels: 3,
+                    outputChannels: 5),
                 OperationCase(operation: .fullAttention(heads: heads, headDim: headDim), positions: positions),
             ]
         }

@@ -73,6 +73,13 @@ func gradientRules(of operation: Operation, inputShapes: [[Int]]) -> [GradientRu
                 operation: .linearAttentionGradient(heads: heads, headDim: headDim),
                 sources: [.cotangent, .output(1), .output(2)], results: [(0, false)])
         ]
+    case .linearAttentionBlock(let heads, let headDim):
+        return [
+            GradientRule(
+                operation: .linearAttentionBlockGradient(heads: heads, headDim: headDim),
+                sources: [.cotangent, .input(0), .input(1), .input(2), .output(1), .output(2), .output(3)],
+                results: [(0, false), (1, true), (2, true), (3, true)])
+        ]
     case .fullAttention(let heads, let headDim):
         return [
             GradientRule(
@@ -106,7 +113,8 @@ func gradientRules(of operation: Operation, inputShapes: [[Int]]) -> [GradientRu
         return []
     case .sliceChannels, .convolutionInputGradient, .convolutionParameterGradient, .linearInputGradient,
         .linearParameterGradient, .groupNormGradient, .modulateGradient, .siluGradient, .geluGradient,
-        .groupNormSiLUGradient, .rmsNormGradient, .linearAttentionGradient, .fullAttentionGradient,
+        .groupNormSiLUGradient, .rmsNormGradient, .linearAttentionGradient, .linearAttentionBlockGradient,
+        .fullAttentionGradient,
         .rankOneUpdateGradient, .upsampleNearestGradient, .weightedSquaredErrorGradient:
         return nil
     }

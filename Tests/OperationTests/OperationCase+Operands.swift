@@ -94,6 +94,24 @@ extension OperationCase {
             return CaseOperands(
                 inputs: [random.normals(saved[0].shape)] + saved[1...],
                 outputs: [.assigned(saved[1].shape, parts: 3)])
+        case .linearAttentionBlock(let heads, let headDim):
+            let inner = heads * headDim
+            let softened = [images, heads, positions.reduce(1, *), headDim]
+            return CaseOperands(
+                inputs: [random.normals(x)] + blockWeights(inner, &random) + [vector(outputChannels, &random)],
+                outputs: [
+                    .assigned(activation(outputChannels)), .assigned(softened), .assigned(softened),
+                    .assigned([images, inner, channels]),
+                ])
+        case .linearAttentionBlockGradient(let heads, let headDim):
+            let forward = OperationCase(
+                operation: .linearAttentionBlock(heads: heads, headDim: headDim), images: images, positions: positions,
+                channels: channels, outputChannels: outputChannels, values: values)
+            let inputs = forward.operands().inputs
+            let saved = forward.results()
+            return CaseOperands(
+                inputs: [random.normals(saved[0].shape)] + inputs[0...2] + saved[1...],
+                outputs: [.assigned(x)] + inputs[1...3].map { .accumulated($0.shape) })
         case .fullAttention(let heads, let headDim):
             let qkv = queriesKeysValues(deviation: 5, heads, headDim, &random)
             return CaseOperands(
@@ -192,6 +210,15 @@ extension OperationCase {
         random.normals(
             [outputChannels, weightInputs] + (pointwise ? [1, 1] : []),
             deviation: 1 / Double(channels).squareRoot())
+    }
+
+    /// The weights `[3·inner,C,1,1]` and `[O,inner,1,1]` around attention. Logits are of about 1, or ±80 when saturated.
+    private func blockWeights(_ inner: Int, _ random: inout SplitMix64) -> [ReferenceTensor] {
+        var wIn = random.normals([3 * inner, channels, 1, 1], deviation: 1 / Double(channels).squareRoot())
+        if values == .saturated {
+            for index in 0..<2 * inner * channels { wIn.values[index] = Double(Float(wIn.values[index] * 40)) }
+        }
+        return [wIn, random.normals([outputChannels, inner, 1, 1], deviation: 1 / Double(inner).squareRoot())]
     }
 
     private func vector(_ count: Int, _ random: inout SplitMix64) -> ReferenceTensor {

@@ -9,7 +9,8 @@ enum OperationKind: String, CaseIterable {
     case groupNorm, groupNormGradient, modulate, modulateGradient
     case silu, siluGradient, gelu, geluGradient
     case groupNormSiLU, groupNormSiLUGradient, rmsNorm, rmsNormGradient
-    case linearAttention, linearAttentionGradient, fullAttention, fullAttentionGradient
+    case linearAttention, linearAttentionGradient, linearAttentionBlock, linearAttentionBlockGradient
+    case fullAttention, fullAttentionGradient
     case rankOneUpdate, rankOneUpdateGradient
     case add, concatenateChannels, sliceChannels, upsampleNearest, upsampleNearestGradient, sinusoidalEmbedding
     case weightedSquaredError, weightedSquaredErrorGradient
@@ -36,6 +37,8 @@ enum OperationKind: String, CaseIterable {
         case .rmsNormGradient: self = .rmsNormGradient
         case .linearAttention: self = .linearAttention
         case .linearAttentionGradient: self = .linearAttentionGradient
+        case .linearAttentionBlock: self = .linearAttentionBlock
+        case .linearAttentionBlockGradient: self = .linearAttentionBlockGradient
         case .fullAttention: self = .fullAttention
         case .fullAttentionGradient: self = .fullAttentionGradient
         case .rankOneUpdate: self = .rankOneUpdate

@@ -100,6 +100,14 @@ public func evaluate(
                 dout: operand.next(), softened: operand.next(), context: operand.next(), heads: heads,
                 headDim: headDim)
         ]
+    case .linearAttentionBlock(let heads, let headDim):
+        results = linearAttentionBlock(
+            x: operand.next(), wIn: operand.next(), wOut: operand.next(), bias: operand.next(), heads: heads,
+            headDim: headDim)
+    case .linearAttentionBlockGradient(let heads, let headDim):
+        results = linearAttentionBlockGradient(
+            dy: operand.next(), x: operand.next(), wIn: operand.next(), wOut: operand.next(), queries: operand.next(),
+            keys: operand.next(), mean: operand.next(), heads: heads, headDim: headDim)
     case .fullAttention(let heads, let headDim):
         results = fullAttention(qkv: operand.next(), heads: heads, headDim: headDim)
     case .fullAttentionGradient(let heads, let headDim):

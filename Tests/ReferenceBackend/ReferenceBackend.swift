@@ -55,6 +55,8 @@ extension Operation {
             return bias ? [0, 1] : [0]
         case .groupNormGradient, .groupNormSiLUGradient:
             return [1, 2]
+        case .linearAttentionBlockGradient:
+            return [1, 2, 3]
         case .rmsNormGradient:
             return [1]
         case .rankOneUpdateGradient:

@@ -90,6 +90,11 @@ typedef struct {
 /// small for oneDNN's general one, which would pack and dispatch at every call; about 0.9 of peak in cache.
 void ck_product(int64_t m, int64_t n, int64_t k, float alpha, ck_matrix a, const float *b, int64_t bRow, int accumulate,
                 float *c, int64_t cRow);
+/// y [R,O] = x [R,I] w [I,O] (+ bias [O]) (+ addend [R,O]); bias and addend may be NULL, y may be addend.
+void ck_linear(int64_t rows, int64_t inputs, int64_t outputs, const float *x, const float *w, const float *bias,
+               const float *addend, float *y);
+/// to [n,m] = from [m,n] transposed; rows of from are `row` elements apart.
+void ck_transpose(int64_t m, int64_t n, const float *from, int64_t row, float *to);
 
 // MARK: Winograd's convolution F(2x2, 3x3) (winograd.c): 3x3 windows, stride 1, padding 1, H and W even. Between the
 // changes of basis lie 16 products of matrices, one for each k. Axis letters: t tiles of 2x2 pixels in the order
@@ -118,6 +123,25 @@ void ck_winograd_output(const ck_winograd_shape *shape, int64_t first, int64_t c
 void ck_winograd_output_gradient(const ck_winograd_shape *shape, int64_t first, int64_t count, const float *dy,
                                  float *v, int64_t stride, float *sums);
 
+// MARK: 3x3 convolutions with 8 results a pixel (narrow.c), stride 1, padding 1.
+
+typedef struct {
+    int64_t images, height, width, channels;  // of the activation that is read
+} ck_narrow_shape;
+
+/// Floats of scratch that the functions below need.
+size_t ck_narrow_scratch(const ck_narrow_shape *shape);
+/// The slice of C channels of a weight [O,I,3,3] that begins at w, rearranged: [9,C,8] where O is 8; turned, for the
+/// gradient of the input, [9,O,8] where C is 8.
+void ck_narrow_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int turned, const float *w, float *to);
+/// y [N,H,W,8] = the convolution of x [N,H,W,C] with rearranged weights (+ bias [8]) (+ addend); both may be NULL, y may
+/// be addend.
+void ck_narrow(const ck_narrow_shape *shape, const float *x, const float *w, const float *bias, const float *addend,
+               float *y, float *scratch);
+/// The slice of dw [8,I,3,3] that begins at dw += the gradient for x [N,H,W,C] and dy [N,H,W,8].
+void ck_narrow_weights_gradient(const ck_narrow_shape *shape, int64_t weightInputs, const float *x, const float *dy,
+                                float *dw, float *scratch);
+
 // MARK: Attention (attention.c). qkv, softened, dqkv [N, P, 3·heads·d]: q, k, v in turn, each head by head; d numbers a
 // head; out, dout [N, P, heads·d]. i, j run over the P positions.
 
@@ -134,6 +158,25 @@ void ck_linear_attention(const ck_attention_shape *shape, const float *qkv, floa
 /// The gradient.
 void ck_linear_attention_gradient(const ck_attention_shape *shape, const float *dout, const float *softened,
                                   const float *context, float *dqkv, float *scratch);
+
+typedef struct {
+    int64_t images, positions, channels, outputs, heads, headDim;
+} ck_attention_block_shape;
+
+/// Floats of scratch (64-byte aligned) that the two functions below need.
+size_t ck_attention_block_scratch(const ck_attention_block_shape *shape);
+/// Linear attention between 1x1 convolutions: q, k, v = x wInT, y = attention(q, k, v) wOutT + bias. C channels of x, O
+/// of y, D = heads·d. x [N, P, C]; wIn [3 D, C] and wOut [O, D] are given transposed, turnedIn head by head
+/// [3, heads, C, d], turnedOut [D, O]; bias [O]; y [N, P, O]; queries, keys [N, heads, P, d]: q' = softmax of q over d
+/// · d^-½, k' = softmax of k over positions; mean [N, D, C] = k'T x.
+void ck_attention_block(const ck_attention_block_shape *shape, const float *x, const float *turnedIn,
+                        const float *turnedOut, const float *bias, float *y, float *queries, float *keys,
+                        float *mean, float *scratch);
+/// The gradient; dwIn, dwOut, dbias +=.
+void ck_attention_block_gradient(const ck_attention_block_shape *shape, const float *dy, const float *x,
+                                 const float *wIn, const float *wOut, const float *turnedIn, const float *turnedOut,
+                                 const float *queries, const float *keys, const float *mean, float *dx, float *dwIn,
+                                 float *dwOut, float *dbias, float *scratch);
 
 /// Floats of scratch (64-byte aligned) that the two functions below need.
 size_t ck_full_attention_scratch(const ck_attention_shape *shape);
