@@ -146,7 +146,8 @@ public struct ProgressLine {
     /// As much as fits the width, the most important first.
     private func line(_ progress: Progress, secondsLeft: Double?) -> String {
         var parts = [
-            ("step", "\(progress.step)/\(progress.steps)"), ("loss", fourDigits(progress.loss.isFinite ? loss.value : progress.loss)),
+            ("step", "\(progress.step)/\(progress.steps)"),
+            ("loss", fourDigits(progress.loss.isFinite ? loss.value : progress.loss)),
             ("images/s", speed.value < 100 ? String(format: "%.1f", speed.value) : String(format: "%.0f", speed.value)),
         ]
         if progress.step < progress.steps, let secondsLeft { parts.append(("left", duration(seconds: secondsLeft))) }
