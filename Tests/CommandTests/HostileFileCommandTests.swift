@@ -79,6 +79,20 @@ import Testing
         }
     }
 
+    /// Nobody waits for it any more.
+    @Test func aHelperEndsWithItsJob() throws {
+        let script = """
+            "$1" dataset info "$2" & job=$!
+            until helper=$(pgrep -P $job); do sleep 0.05; done
+            sleep 0.5
+            kill -9 $job
+            for try in $(seq 40); do [[ $(ps -o stat= -p $helper) == [RSDT]* ]] || exit 0; sleep 0.1; done
+            echo "the helper is left"; kill -9 $helper; exit 1
+            """
+        let result = try run(["bash", "-c", script, "bash", product("smd"), fixture("hang")], timeout: 60)
+        #expect(result.status == 0, "\(result.output)")
+    }
+
     /// 4 MiB of noise and nothing else may be compressed data of 4 GiB: they are not asked for.
     @Test func memoryIsLimited() throws {
         try withTemporaryDirectory { folder in
