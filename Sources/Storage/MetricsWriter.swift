@@ -126,12 +126,13 @@ public final class MetricsWriter {
         }
     }
 
-    /// The last rows so far, at most `count` of them.
+    /// The last rows so far, at most `count` of them; without those that wait for the disk.
     ///
-    /// - Throws: `HDF5Error` or `StorageError` where the journal cannot be written or read.
+    /// - Throws: `HDF5Error` or `StorageError` where the journal cannot be read.
     public func lastRows(_ count: Int) throws -> MetricsTable {
-        try journal.flush()
-        return try MetricsJournal.read(journal.path).table.last(count)
+        try? journal.flush()
+        // Where going back waits too, the rows that it voids are still there.
+        return try MetricsJournal.read(journal.path).table.upTo(step: lastStep ?? 0).last(count)
     }
 
     private func fellBehind(_ error: any Error) {

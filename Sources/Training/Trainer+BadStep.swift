@@ -108,8 +108,10 @@ extension Trainer {
 
     // MARK: History
 
-    /// Looks into the metrics for what is normal: the same after a resume as without. Collective.
+    /// Looks into the metrics for what is normal: the same after a resume as without. Does nothing where no step is judged
+    /// by it. Collective.
     func restoreHistory() throws {
+        guard configuration.spikeFactor > 0 || configuration.onBadStep != .stop else { return }
         let numbers = try communicator.together("reading the metrics") {
             try metrics.map { StepHistory.numbers(of: try $0.lastRows(StepHistory.rows)) }
         }
