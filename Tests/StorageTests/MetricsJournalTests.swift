@@ -149,6 +149,32 @@ import Testing
         }
     }
 
+    /// On a full disk rows and going back wait, what is asked for is as if they did not, and nothing is lost.
+    @Test func goingBackWaitsForAFullDisk() throws {
+        try withSmallDisk(bytes: 4 << 20) { folder in
+            guard let folder else { return }
+            let path = folder + "/metrics.h5"
+            var reports: [String] = []
+            let writer = try MetricsWriter(path: path, columns: columns, continueAfterStep: nil) { reports.append($0) }
+            for step in 1...9 { writer.append(step: step, values: [Double(step), 0]) }
+            try writer.flush()
+            let filler = folder + "/filler"
+            #expect(FileManager.default.createFile(atPath: filler, contents: nil))
+            let handle = try #require(FileHandle(forWritingAtPath: filler))
+            for size in [1 << 16, 1 << 10, 1] { while (try? handle.write(contentsOf: Data(count: size))) != nil {} }
+            try handle.close()
+            for step in 10...300 { writer.append(step: step, values: [Double(step), 0]) }
+            #expect(reports.count == 1 && reports[0].contains("metrics wait in memory"), "\(reports)")
+            writer.goBack(to: 5)
+            #expect(try writer.lastRows(100).steps == Array(1...5))
+            try FileManager.default.removeItem(atPath: filler)
+            writer.append(step: 6, values: values(6))
+            try writer.close()
+            let table = try MetricsTable.read(path)
+            #expect(table.steps == Array(1...6) && table.column("loss")?.last == 1.0 / 6)
+        }
+    }
+
     @Test func aFollowerSeesEveryRowAndTheEnd() throws {
         try withTemporaryDirectory { folder in
             let path = folder + "/metrics.h5"
