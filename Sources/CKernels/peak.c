@@ -25,7 +25,7 @@
     }
 
 #if defined(__x86_64__)
-DEFINE_FMA(fma512, __attribute__((target("arch=x86-64-v4"))), 16, 16)
+DEFINE_FMA(fma512, __attribute__((target("arch=x86-64-v4"), min_vector_width(512))), 16, 16)
 DEFINE_FMA(fma256, __attribute__((target("arch=x86-64-v3"))), 8, 12)
 #endif
 DEFINE_FMA(fma128, , 4, 12)

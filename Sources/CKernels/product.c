@@ -1,7 +1,7 @@
 // Small products of matrices. Axis letters: m rows and n columns of the result, k the depth.
 #include "attention.h"
 
-/// Whether the machine has 32 vector registers, room for tiles of 8 rows and 32 columns; else 4 rows and 16 columns.
+/// Whether the machine has 32 vector registers of 16 floats, room for wider tiles.
 INLINE int wideTiles(void) {
 #if defined(__x86_64__)
     return __builtin_cpu_supports("x86-64-v4") != 0;
@@ -10,17 +10,24 @@ INLINE int wideTiles(void) {
 #endif
 }
 
-/// One tile: COUNT rows and N·W columns of C, in registers while it goes through the depth.
-#define DEFINE_TILE(COUNT, W, N)                                                                                       \
-    INLINE void tile##COUNT##x##W##x##N(int64_t depth, float alpha, ck_matrix a, const float *b, int64_t bRow,            \
-                                        int accumulate, float *c, int64_t cRow) {                                      \
+/// Keeps the compiler from moving loads over this line: it would bring in the numbers of several steps of an unrolled
+/// loop at once, for which there are not enough registers.
+#define IN_ORDER __asm__ volatile("" ::: "memory")
+#define PRAGMA(text) _Pragma(#text)
+
+/// One tile: COUNT rows and N·W columns of C, in registers while it goes through the depth. One of the strides of A is
+/// a literal 1 wherever this is called. STEPS of the depth are written out.
+#define DEFINE_TILE(COUNT, W, N, STEPS)                                                                                \
+    INLINE void tile##COUNT##x##W##x##N(int64_t depth, float alpha, const float *a, int64_t row, int64_t column,       \
+                                        const float *b, int64_t bRow, int accumulate, float *c, int64_t cRow) {        \
         f##W sums[COUNT * N];                                                                                          \
         _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT * N; t++) sums[t] = ALL(W, 0.0f);                 \
-        for (int64_t k = 0; k < depth; k++) {                                                                          \
+        PRAGMA(clang loop unroll_count(STEPS)) for (int64_t k = 0; k < depth; k++) {                                   \
+            if (N > 1) IN_ORDER;                                                                                       \
             f##W bk[N];                                                                                                \
             _Pragma("clang loop unroll(full)") for (int j = 0; j < N; j++) bk[j] = READ(W, b + k * bRow + j * W);      \
             _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT * N; t++) sums[t] +=                          \
-                a.base[t / N * a.row + k * a.column] * bk[t % N];                                                      \
+                a[t / N * row + k * column] * bk[t % N];                                                               \
         }                                                                                                              \
         _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT * N; t++) {                                       \
             float *to = c + t / N * cRow + t % N * W;                                                                  \
@@ -28,76 +35,99 @@ INLINE int wideTiles(void) {
             else AT(W, to) = alpha * sums[t];                                                                          \
         }                                                                                                              \
     }
-DEFINE_TILE(8, 16, 2)
-DEFINE_TILE(4, 16, 2)
-DEFINE_TILE(1, 16, 2)
-DEFINE_TILE(8, 16, 1)
-DEFINE_TILE(4, 16, 1)
-DEFINE_TILE(1, 16, 1)
-DEFINE_TILE(8, 8, 1)
-DEFINE_TILE(4, 8, 1)
-DEFINE_TILE(1, 8, 1)
-DEFINE_TILE(8, 4, 1)
-DEFINE_TILE(4, 4, 1)
-DEFINE_TILE(1, 4, 1)
-DEFINE_TILE(4, 1, 1)
-DEFINE_TILE(1, 1, 1)
+DEFINE_TILE(6, 16, 4, 4)
+DEFINE_TILE(4, 16, 4, 4)
+DEFINE_TILE(2, 16, 4, 4)
+DEFINE_TILE(1, 16, 4, 4)
+DEFINE_TILE(8, 16, 2, 4)
+DEFINE_TILE(4, 16, 2, 4)
+DEFINE_TILE(1, 16, 2, 4)
+DEFINE_TILE(12, 16, 1, 2)
+DEFINE_TILE(8, 16, 1, 2)
+DEFINE_TILE(4, 16, 1, 2)
+DEFINE_TILE(1, 16, 1, 2)
+DEFINE_TILE(8, 8, 1, 2)
+DEFINE_TILE(4, 8, 1, 2)
+DEFINE_TILE(1, 8, 1, 2)
+DEFINE_TILE(8, 4, 1, 2)
+DEFINE_TILE(4, 4, 1, 2)
+DEFINE_TILE(1, 4, 1, 2)
+DEFINE_TILE(4, 1, 1, 2)
+DEFINE_TILE(1, 1, 1, 2)
+
+/// C [m, n] = alpha · A B (+ C), for at most DEPTH rows of B. ROW and COLUMN: strides of A.
+#define TILE(COUNT, W, N)                                                                                              \
+    tile##COUNT##x##W##x##N(depth, alpha, a + i * row, row, column, b + j, bRow, add, c + i * cRow + j, cRow)
+#define ROWS(COUNT, W, N)                                                                                              \
+    for (; i + COUNT <= m; i += COUNT) TILE(COUNT, W, N);
+INLINE void slab(int64_t m, int64_t n, int64_t depth, float alpha, const float *a, int64_t row, int64_t column,
+                 const float *b, int64_t bRow, int add, float *c, int64_t cRow) {
+    const int wide = wideTiles();
+    int64_t j = 0;
+    for (; wide && j + 64 <= n; j += 64) {
+        int64_t i = 0;
+        ROWS(6, 16, 4)
+        ROWS(4, 16, 4)
+        ROWS(2, 16, 4)
+        ROWS(1, 16, 4)
+    }
+    for (; wide && j + 32 <= n; j += 32) {
+        int64_t i = 0;
+        ROWS(8, 16, 2)
+        ROWS(4, 16, 2)
+        ROWS(1, 16, 2)
+    }
+    for (; j + 16 <= n; j += 16) {
+        int64_t i = 0;
+        for (; wide && i + 12 <= m; i += 12) TILE(12, 16, 1);
+        for (; wide && i + 8 <= m; i += 8) TILE(8, 16, 1);
+        ROWS(4, 16, 1)
+        ROWS(1, 16, 1)
+    }
+    // Eight sums are needed to hide the latency of a multiply-add; a single column gains nothing.
+    for (; j + 8 <= n; j += 8) {
+        int64_t i = 0;
+        ROWS(8, 8, 1)
+        ROWS(4, 8, 1)
+        ROWS(1, 8, 1)
+    }
+    for (; j + 4 <= n; j += 4) {
+        int64_t i = 0;
+        ROWS(8, 4, 1)
+        ROWS(4, 4, 1)
+        ROWS(1, 4, 1)
+    }
+    for (; j < n; j++) {
+        int64_t i = 0;
+        ROWS(4, 1, 1)
+        ROWS(1, 1, 1)
+    }
+}
+#undef ROWS
+#undef TILE
 
 KERNEL void ck_product(int64_t m, int64_t n, int64_t k, float alpha, ck_matrix a, const float *b, int64_t bRow,
                        int accumulate, float *c, int64_t cRow) {
-    const int wide = wideTiles();
     // Rows that lie far apart fall into few sets of the first cache; what several tiles read is brought together.
     float packedA[DEPTH * 64], packedB[DEPTH * 64];
     const int packA = a.row == 1 && a.column != m && m <= 64 && n > 16;
     const int packB = bRow != n && n <= 64 && m > 16;
     for (int64_t k0 = 0; k0 < k; k0 += DEPTH) {
-        int64_t depth = k - k0 < DEPTH ? k - k0 : DEPTH, j = 0, rowB = bRow;
+        int64_t depth = k - k0 < DEPTH ? k - k0 : DEPTH, rowB = bRow, columnA = a.column;
         int add = accumulate || k0 > 0;
-        ck_matrix ak = {a.base + k0 * a.column, a.row, a.column};
-        const float *bk = b + k0 * bRow;
+        const float *ak = a.base + k0 * a.column, *bk = b + k0 * bRow;
         if (packA) {
-            for (int64_t r = 0; r < depth; r++) multiply(m, 1.0f, ak.base + r * a.column, packedA + r * m);
-            ak = (ck_matrix){packedA, 1, m};
+            for (int64_t r = 0; r < depth; r++) multiply(m, 1.0f, ak + r * a.column, packedA + r * m);
+            ak = packedA;
+            columnA = m;
         }
         if (packB) {
             for (int64_t r = 0; r < depth; r++) multiply(n, 1.0f, bk + r * bRow, packedB + r * n);
             bk = packedB;
             rowB = n;
         }
-#define TILE(COUNT, W, N)                                                                                              \
-    tile##COUNT##x##W##x##N(depth, alpha, (ck_matrix){ak.base + i * ak.row, ak.row, ak.column}, bk + j, rowB, add,        \
-                            c + i * cRow + j, cRow)
-        for (; wide && j + 32 <= n; j += 32) {
-            int64_t i = 0;
-            for (; i + 8 <= m; i += 8) TILE(8, 16, 2);
-            for (; i + 4 <= m; i += 4) TILE(4, 16, 2);
-            for (; i < m; i++) TILE(1, 16, 2);
-        }
-        for (; j + 16 <= n; j += 16) {
-            int64_t i = 0;
-            for (; wide && i + 8 <= m; i += 8) TILE(8, 16, 1);
-            for (; i + 4 <= m; i += 4) TILE(4, 16, 1);
-            for (; i < m; i++) TILE(1, 16, 1);
-        }
-#define BODY(W)                                                                                                        \
-    {                                                                                                                  \
-        int64_t i = 0;                                                                                                 \
-        for (; i + TALL <= m; i += TALL) TILE_OF(TALL, W);                                                             \
-        for (; i + 4 <= m; i += 4) TILE(4, W, 1);                                                                      \
-        for (; i < m; i++) TILE(1, W, 1);                                                                              \
-    }
-        // Eight sums are needed to hide the latency of a multiply-add; a single column gains nothing.
-#define TILE_OF(COUNT, W) TILE(COUNT, W, 1)
-#define TALL 8
-        for (; j + 8 <= n; j += 8) BODY(8)
-        for (; j + 4 <= n; j += 4) BODY(4)
-#undef TALL
-#define TALL 4
-        for (; j < n; j++) BODY(1)
-#undef TALL
-#undef TILE_OF
-#undef BODY
-#undef TILE
+        if (a.row == 1) slab(m, n, depth, alpha, ak, 1, columnA, bk, rowB, add, c, cRow);
+        else slab(m, n, depth, alpha, ak, a.row, 1, bk, rowB, add, c, cRow);
     }
 }
 

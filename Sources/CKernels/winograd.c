@@ -131,62 +131,47 @@ INLINE void advance(const ck_winograd_shape *s, tile *t) {
     t->image++;
 }
 
-// V [16, t, C] = Bᵀ d B of the tiles first ..< first + count. scratch: zeros [4, C], a patch [4, 4, C].
+// V [16, t, C] = Bᵀ d B of the tiles first ..< first + count. scratch: zeros [C].
 KERNEL void ck_winograd_input(const ck_winograd_shape *s, int64_t first, int64_t count, const float *x, float *v,
                               int64_t stride, float *scratch) {
     const int wide = wideLanes();
     const int64_t C = s->channels, H = s->height, W = s->width;
-    float *zeros = scratch, *patch = scratch + 4 * C;
-    memset(zeros, 0, (size_t)(4 * C) * sizeof(float));
+    const float *zeros = scratch;
+    memset(scratch, 0, (size_t)C * sizeof(float));
     tile at = tileAt(s, first);
     for (int64_t t = 0; t < count; t++, advance(s, &at)) {
-        const float *rows[4];
-        int64_t left = 2 * at.column - 1;
+        // The 4×4 pixels around the tile; those outside of the image are zeros.
+        const float *d[4][4];
         for (int64_t i = 0; i < 4; i++) {
-            int64_t h = 2 * at.row - 1 + i;
-            rows[i] = h < 0 || h >= H ? NULL : x + ((at.image * H + h) * W + left) * C;
-        }
-        if (left < 0 || left + 4 > W) {
-            // A column is missing on the left or the right, or both.
-            int64_t from = left < 0 ? 1 : 0, columns = (left + 4 > W ? W - left : 4) - from;
-            for (int64_t i = 0; i < 4; i++) {
-                if (!rows[i]) continue;
-                float *line = patch + i * 4 * C;
-                memset(line, 0, (size_t)(from * C) * sizeof(float));
-                memcpy(line + from * C, rows[i] + from * C, (size_t)(columns * C) * sizeof(float));
-                memset(line + (from + columns) * C, 0, (size_t)((4 - from - columns) * C) * sizeof(float));
-                rows[i] = line;
+            const int64_t h = 2 * at.row - 1 + i, left = 2 * at.column - 1;
+            const float *line = x + ((at.image * H + h) * W + left) * C;
+            for (int64_t j = 0; j < 4; j++) {
+                d[i][j] = h < 0 || h >= H || left + j < 0 || left + j >= W ? zeros : line + j * C;
             }
         }
-        for (int i = 0; i < 4; i++) rows[i] = rows[i] ? rows[i] : zeros;
-        const float *d0 = rows[0], *d1 = rows[1], *d2 = rows[2], *d3 = rows[3];
         float *to = v + t * C;
-        // Column j of d B is d[·][PLUS] ± d[·][MINUS].
-#define COLUMN(J, A, SIGN, B)                                                                                          \
+        int64_t c = 0;
+        // One column of d B, d[·][A] ± d[·][B], then Bᵀ of it.
+#define COLUMN(W, J, A, SIGN, B)                                                                                       \
     {                                                                                                                  \
-        float *v0 = to + J * stride, *v1 = v0 + 4 * stride, *v2 = v1 + 4 * stride, *v3 = v2 + 4 * stride;              \
-        const int64_t a = A * C, b = B * C;                                                                            \
-        int64_t c = 0;                                                                                                 \
-        LANES(wide, c, C, BODY)                                                                                        \
+        f##W r0 = PIXEL(W, 0, A) SIGN PIXEL(W, 0, B), r1 = PIXEL(W, 1, A) SIGN PIXEL(W, 1, B);                         \
+        f##W r2 = PIXEL(W, 2, A) SIGN PIXEL(W, 2, B), r3 = PIXEL(W, 3, A) SIGN PIXEL(W, 3, B);                         \
+        AT(W, to + J * stride + c) = r0 - r2;                                                                          \
+        AT(W, to + (4 + J) * stride + c) = r1 + r2;                                                                    \
+        AT(W, to + (8 + J) * stride + c) = r2 - r1;                                                                    \
+        AT(W, to + (12 + J) * stride + c) = r1 - r3;                                                                   \
     }
-#define ONE(W, SIGN)                                                                                                   \
+#define PIXEL(W, I, J) READ(W, d[I][J] + c)
+#define BODY(W)                                                                                                        \
     {                                                                                                                  \
-        f##W r0 = READ(W, d0 + a + c) SIGN READ(W, d0 + b + c), r1 = READ(W, d1 + a + c) SIGN READ(W, d1 + b + c);     \
-        f##W r2 = READ(W, d2 + a + c) SIGN READ(W, d2 + b + c), r3 = READ(W, d3 + a + c) SIGN READ(W, d3 + b + c);     \
-        AT(W, v0 + c) = r0 - r2;                                                                                       \
-        AT(W, v1 + c) = r1 + r2;                                                                                       \
-        AT(W, v2 + c) = r2 - r1;                                                                                       \
-        AT(W, v3 + c) = r1 - r3;                                                                                       \
+        COLUMN(W, 0, 0, -, 2)                                                                                          \
+        COLUMN(W, 1, 1, +, 2)                                                                                          \
+        COLUMN(W, 2, 2, -, 1)                                                                                          \
+        COLUMN(W, 3, 1, -, 3)                                                                                          \
     }
-#define BODY(W) ONE(W, -)
-        COLUMN(0, 0, -, 2)
-        COLUMN(2, 2, -, 1)
-        COLUMN(3, 1, -, 3)
+        LANES(wide, c, C, BODY)
 #undef BODY
-#define BODY(W) ONE(W, +)
-        COLUMN(1, 1, +, 2)
-#undef BODY
-#undef ONE
+#undef PIXEL
 #undef COLUMN
     }
 }

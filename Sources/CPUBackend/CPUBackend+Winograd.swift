@@ -31,6 +31,8 @@ struct WinogradSizes {
     var chunk: Int { min(tiles, max(64, 8192 / (inputs + outputs) / 8 * 8)) }
     var inputStride: Int { chunk * inputs + 16 }
     var outputStride: Int { chunk * outputs + 16 }
+    /// Elements of a pixel outside of the image, or of the sums of a gradient over all pixels, up to the next 64 bytes.
+    var borderCount: Int { (max(inputs, outputs) + 15) / 16 * 16 }
     /// Wide products are oneDNN's; with narrow ones it would spend its time on packing.
     var isNarrow: Bool { inputs <= 64 && outputs <= 64 }
 
@@ -169,7 +171,7 @@ extension CPUBackend {
         let (inputs, outputs) = (Int64(sizes.inputs), Int64(sizes.outputs))
         return PreparedOperation(run: {
             let (v, m, border) = scratch()
-            let u = border + 20 * (sizes.inputs + sizes.outputs)
+            let u = border + sizes.borderCount
             try sizes.forEachChunk { first, count in
                 withUnsafePointer(to: sizes.outputShape) {
                     ck_winograd_output_gradient(
@@ -212,14 +214,13 @@ extension CPUBackend {
         return weights
     }
 
-    /// Room for transformed inputs, transformed outputs and, from the third place on, the border of an image; for the
+    /// Room for transformed inputs, transformed outputs and, from the third place on, a pixel of the border; for the
     /// gradient of weights also for the 16 matrices.
     private func winogradScratch(
         _ sizes: WinogradSizes, gradient: Bool = false
     ) throws -> () -> (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>) {
         let (v, m) = (16 * sizes.inputStride, 16 * sizes.outputStride)
-        let border = 20 * (sizes.inputs + sizes.outputs)
-        try scratch.reserve(v + m + border + (gradient ? 16 * sizes.weightStride : 0))
+        try scratch.reserve(v + m + sizes.borderCount + (gradient ? 16 * sizes.weightStride : 0))
         return { [scratch] in (scratch.pointer, scratch.pointer + v, scratch.pointer + v + m) }
     }
 }

@@ -111,7 +111,7 @@ void ck_winograd_weights(int64_t outputs, int64_t channels, int64_t weightInputs
 /// The slice of dw that begins at dw += the gradient that belongs to u [16,C,O].
 void ck_winograd_weights_gradient(int64_t outputs, int64_t channels, int64_t weightInputs, const float *u,
                                   int64_t stride, float *dw);
-/// v [16,count,C] from the tiles first ..< first + count of x [N,H,W,C], zeros around it. scratch [20 C].
+/// v [16,count,C] from the tiles first ..< first + count of x [N,H,W,C], zeros around it. scratch [C].
 void ck_winograd_input(const ck_winograd_shape *shape, int64_t first, int64_t count, const float *x, float *v,
                        int64_t stride, float *scratch);
 /// The tiles first ..< first + count of y [N,H,W,C] from m [16,count,C] (+ bias [C]) (+ addend [N,H,W,C]); both may be
