@@ -35,10 +35,16 @@ let package = Package(
                 .unsafeFlags(["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"])
             ], linkerSettings: [.linkedLibrary("m")]),
 
+        .target(
+            name: "CBFloat16",
+            cSettings: strictC + [.unsafeFlags(["-O3"])]),
+
         // Numbers.
         .target(name: "Philox", swiftSettings: strict),
         .target(name: "TensorGraph", swiftSettings: strict),
-        .target(name: "CPUBackend", dependencies: ["TensorGraph", "COneDNN", "CKernels"], swiftSettings: strict),
+        .target(
+            name: "CPUBackend", dependencies: ["TensorGraph", "COneDNN", "CKernels", "CBFloat16"],
+            swiftSettings: strict),
         .target(name: "NeuralNetwork", dependencies: ["TensorGraph", "Philox"], swiftSettings: strict),
         .target(name: "Diffusion", dependencies: ["NeuralNetwork", "TensorGraph", "Philox"], swiftSettings: strict),
 
@@ -60,7 +66,7 @@ let package = Package(
         .target(
             name: "Configuration",
             dependencies: [
-                "Diffusion", "NeuralNetwork", .product(name: "Yams", package: "Yams"),
+                "Diffusion", "NeuralNetwork", "TensorGraph", .product(name: "Yams", package: "Yams"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
         .target(
@@ -77,8 +83,8 @@ let package = Package(
         .executableTarget(
             name: "smd",
             dependencies: [
-                "Training", "Conformance", "CPUBackend", "Configuration", "Diffusion", "ImageData", "Storage", "HDF5",
-                "Communication",
+                "Training", "Conformance", "CPUBackend", "Configuration", "Diffusion", "TensorGraph", "ImageData",
+                "Storage", "HDF5", "Communication",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
@@ -100,7 +106,8 @@ let package = Package(
         .testTarget(
             name: "CommunicationTests", dependencies: ["Communication", "TestSupport", "rank-program"],
             swiftSettings: strict),
-        .testTarget(name: "CPUBackendTests", dependencies: ["CPUBackend", "TensorGraph"], swiftSettings: strict),
+        .testTarget(
+            name: "CPUBackendTests", dependencies: ["CPUBackend", "CBFloat16", "TensorGraph"], swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(

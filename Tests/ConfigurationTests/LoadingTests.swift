@@ -102,7 +102,10 @@ import Testing
             "model:\n  eta: gaussian",
             "model.eta is the text \"gaussian\" in run.yaml (line 2), wanted one of normal, zero"
         ),
-        ("precision: bf16", "precision is the text \"bf16\" in run.yaml (line 1), wanted one of fp32"),
+        (
+            "precision: fp16",
+            "precision is the text \"fp16\" in run.yaml (line 1), wanted one of fp32, bf16, bf16-emulated"
+        ),
         ("model: 3", "model is 3 in run.yaml (line 1), wanted keys such as model.channels"),
         ("data:", "data is left empty in run.yaml (line 1), wanted text"),
         (

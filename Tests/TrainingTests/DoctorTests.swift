@@ -8,7 +8,7 @@ import Training
     private func facts(_ host: String, _ change: (inout RankFacts) -> Void = { _ in }) -> RankFacts {
         var facts = RankFacts(
             host: host, smd: "1.0", mpi: "Open MPI v4.1.4, package: Debian", hdf5: "1.10.8", peakGflops: 100,
-            availableMemory: 8 << 30, sharedMemory: 1 << 30, temporary: 1 << 30)
+            hasBFloat16: true, availableMemory: 8 << 30, sharedMemory: 1 << 30, temporary: 1 << 30)
         change(&facts)
         return facts
     }
