@@ -107,13 +107,15 @@ let package = Package(
             name: "CommunicationTests", dependencies: ["Communication", "TestSupport", "rank-program"],
             swiftSettings: strict),
         .testTarget(
-            name: "CPUBackendTests", dependencies: ["CPUBackend", "CBFloat16", "TensorGraph"], swiftSettings: strict),
+            name: "CPUBackendTests",
+            dependencies: ["CPUBackend", "CBFloat16", "NeuralNetwork", "Philox", "TensorGraph", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ConformanceTests",
             dependencies: [
-                "Conformance", "CPUBackend", "HDF5", "ReferenceBackend", "TestSupport", "smd",
+                "Conformance", "CPUBackend", "HDF5", "ReferenceBackend", "TensorGraph", "TestSupport", "smd",
             ],
             swiftSettings: strict),
         .testTarget(
@@ -121,12 +123,13 @@ let package = Package(
         .testTarget(
             name: "HDF5Tests", dependencies: ["HDF5", "TestSupport", "storage-program"], swiftSettings: strict),
         .testTarget(
-            name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"], swiftSettings: strict),
+            name: "ConfigurationTests", dependencies: ["Configuration", "TensorGraph", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(
             name: "TrainingTests",
             dependencies: [
                 "smd", "rank-program", "Training", "Communication", "Configuration", "HDF5", "Philox", "Storage",
-                "TestSupport",
+                "TensorGraph", "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(

@@ -25,11 +25,13 @@ public struct JobPrecision: Equatable, Sendable {
         var whose = "this processor has"
         if let first {
             let others = lacking.count - 1
-            whose = "the processor of \(ranks == 1 ? "" : "rank \(first.rank) on ")host \(first.host) "
+            whose =
+                "the processor of \(ranks == 1 ? "" : "rank \(first.rank) on ")host \(first.host) "
                 + (others == 0 ? "has" : "and \(others == 1 ? "1 other" : "\(others) others") have")
         }
         precision = .fp32
-        notice = "precision: bf16 runs in fp32: \(whose) no bf16 instructions (AVX512_BF16 or AMX); "
+        notice =
+            "precision: bf16 runs in fp32: \(whose) no bf16 instructions (AVX512_BF16 or AMX); "
             + "precision: bf16-emulated computes the same on any, about as fast as fp32"
     }
 

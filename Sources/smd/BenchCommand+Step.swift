@@ -92,7 +92,8 @@ extension BenchCommand {
             return StepBenchReport(
                 preset: network.preset, smd: configuration.model.smd, ranks: 1, threads: ranks.threads,
                 batch: benchmark.batch,
-                microBatch: benchmark.microBatch, precision: benchmark.precision.precision, repetitions: measurements, secondsPerStep: seconds,
+                microBatch: benchmark.microBatch, precision: benchmark.precision.precision, repetitions: measurements,
+                secondsPerStep: seconds,
                 imagesPerSecond: Double(benchmark.batch) / seconds,
                 gflopPerImage: Double(benchmark.operationsPerImage) / 1e9,
                 machine: .median(measurements.map(\.machine)),

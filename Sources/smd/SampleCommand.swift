@@ -90,7 +90,9 @@ struct SampleCommand: ParsableCommand {
             if communicator.rank == 0 {
                 if let notice = runs.notice { warn(notice) }
                 let many = grouped(count) + (count == 1 ? " sample" : " samples")
-                progress.report("sampling \(many), \(Sampler(diffusion).steps) network evaluations each, \(runs.precision.rawValue)")
+                progress.report(
+                    "sampling \(many), \(Sampler(diffusion).steps) network evaluations each, \(runs.precision.rawValue)"
+                )
             }
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
             Watchdog.enter(.sampling)
@@ -121,7 +123,9 @@ struct SampleCommand: ParsableCommand {
         }
     }
 
-    private func write(_ values: [Float], _ job: SamplingJob, _ diffusion: DiffusionConfiguration, _ runs: JobPrecision) throws {
+    private func write(_ values: [Float], _ job: SamplingJob, _ diffusion: DiffusionConfiguration, _ runs: JobPrecision)
+        throws
+    {
         try creatingOutput {
             try SampleFile.write(
                 values, count: count, model: job.configuration.model, to: output,

@@ -1,6 +1,7 @@
 import Configuration
 import Foundation
 import NeuralNetwork
+import enum TensorGraph.Precision
 import TestSupport
 import Testing
 
@@ -115,6 +116,13 @@ import Testing
     ])
     func wrongTypes(text: String, message: String) {
         #expect(complaint(text) == message)
+    }
+
+    @Test(arguments: Precision.allCases) func precisions(_ precision: Precision) throws {
+        let loaded = try RunConfiguration.load(text: "precision: \(precision.rawValue)", name: "run.yaml")
+        #expect(loaded.precision == precision)
+        #expect(try RunConfiguration(json: loaded.resolvedJSON()).precision == precision)
+        #expect(try loaded.settings().first { $0.key == "precision" }?.value == precision.rawValue)
     }
 
     /// YAML reads a leading zero as octal; nobody who writes a seed means that.

@@ -51,6 +51,17 @@ import Training
         #expect(slow.text == "rank 2 on c computes at 0.41 of what is usual here")
     }
 
+    @Test func precision() {
+        let two = [facts("a"), facts("b") { $0.hasBFloat16 = false }]
+        #expect(Finding.precision(.bf16, [facts("a")]) == .ok("precision", "bf16"))
+        #expect(Finding.precision(.fp32, two) == .ok("precision", "fp32"))
+        #expect(Finding.precision(.bf16Emulated, two) == .ok("precision", "bf16-emulated"))
+        #expect(Finding.precision(nil, two).verdict == .ok && Finding.precision(nil, two).text.hasPrefix("fp32"))
+        let old = Finding.precision(.bf16, two)
+        #expect(old.verdict == .warning && old.fix?.contains("bf16-emulated") == true)
+        #expect(old.text == "bf16 will run in fp32: no bf16 instructions on 1 of 2 ranks (rank 1 on b)")
+    }
+
     @Test func sharedMemory() {
         #expect(Finding.temporary([facts("a")]).verdict == .ok)
         let small = Finding.temporary([facts("a"), facts("b") { $0.sharedMemory = 1 << 20 }])
