@@ -105,9 +105,9 @@ import Training
     /// Samples are drawn in the precision of the run unless another is asked for; the file says in which.
     @Test func samplesFollowTheCheckpoint() throws {
         try withTemporaryDirectory { folder in
-            let run = try Run(in: folder)
+            let run = try Run(points: (0..<80).map { Float($0 % 9) / 9 }, in: folder)
             try run.train(1, run.command("out", Self.emulated))
-            func sample(_ name: String, _ arguments: String...) throws -> String? {
+            func sample(_ name: String, _ arguments: String...) throws -> (precision: String?, points: [Float]) {
                 let command =
                     [product("smd"), "sample", run.checkpoint("out", step: 6), "--count", "2", "--output"]
                     + [run.path(name)] + arguments
@@ -115,13 +115,18 @@ import Training
                 #expect(result.status == 0, "\(result.errors)")
                 let file = try HDF5File.open(run.path(name))
                 defer { try? file.close() }
-                guard case .string(let precision) = try file.root.attribute("precision") else { return nil }
+                let points = try file.root.dataset("points").read(as: Float.self)
+                guard case .string(let precision) = try file.root.attribute("precision") else { return (nil, points) }
                 #expect((result.output + result.errors).contains("each, \(precision)"), "\(result)")
-                return precision
+                return (precision, points)
             }
-            #expect(try sample("a.h5") == "bf16-emulated")
-            #expect(try sample("b.h5", "--precision", "fp32") == "fp32")
-            #expect(try sample("c.h5", "--precision", "bf16") == (isNative ? "bf16" : "fp32"))
+            let (own, full) = (try sample("a.h5"), try sample("b.h5", "--precision", "fp32"))
+            #expect(own.precision == "bf16-emulated" && full.precision == "fp32")
+            #expect(own.points == (try sample("c.h5", "--precision", "bf16-emulated").points))
+            #expect(zip(own.points, full.points).allSatisfy { $0 != $1 && abs($0 - $1) < 0.1 }, "\(own), \(full)")
+            let native = try sample("d.h5", "--precision", "bf16")
+            #expect(native.precision == (isNative ? "bf16" : "fp32"))
+            #expect(isNative || native.points == full.points)
         }
     }
 
