@@ -35,9 +35,7 @@ let package = Package(
                 .unsafeFlags(["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"])
             ], linkerSettings: [.linkedLibrary("m")]),
 
-        .target(
-            name: "CBFloat16",
-            cSettings: strictC + [.unsafeFlags(["-O3"])]),
+        .target(name: "CBFloat16", cSettings: strictC + [.unsafeFlags(["-O3"])]),
 
         // Numbers.
         .target(name: "Philox", swiftSettings: strict),

@@ -16,7 +16,7 @@ KERNEL void cb_round(size_t count, const float *from, float *to) {
         memcpy(&bits, from + i, sizeof bits);
         // Half of the last bit that stays, less one unless that bit is set: a tie is carried to the even neighbour.
         uint32_t rounded = bits + 0x7fff + (bits >> 16 & 1);
-        // The addition would carry a NaN of a large payload round to zero; a small one would become infinity.
+        // Rounded, a NaN's payload could carry over into the sign, or leave infinity when it is cut off.
         uint32_t quiet = bits | 0x400000;
         rounded = ((bits & 0x7fffffff) > 0x7f800000 ? quiet : rounded) & 0xffff0000;
         memcpy(to + i, &rounded, sizeof rounded);

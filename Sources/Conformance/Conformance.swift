@@ -49,6 +49,7 @@ struct Tolerances {
     init(_ precision: Precision) {
         switch precision {
         case .fp32: (output, loss, gradient, parameter) = (1e-4, 1e-4, 3e-4, 2e-4)
+        // 2 to 3 times what the reference cases give: 3.1e-2, 1.6e-2, 0.23 and 3.9e-3.
         case .bf16, .bf16Emulated: (output, loss, gradient, parameter) = (6e-2, 4e-2, 5e-1, 1e-2)
         }
     }

@@ -32,7 +32,7 @@ public struct JobPrecision: Equatable, Sendable {
         precision = .fp32
         notice =
             "precision: bf16 runs in fp32: \(whose) no bf16 instructions (AVX512_BF16 or AMX); "
-            + "precision: bf16-emulated computes the same on any, about as fast as fp32"
+            + "precision: bf16-emulated computes the same numbers on any"
     }
 
     /// Finds what all ranks can compute in. Collective.

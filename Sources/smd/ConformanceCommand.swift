@@ -36,7 +36,7 @@ struct ConformanceCommand: ParsableCommand {
             throw CommandFailure(
                 .failure,
                 "--precision bf16: this processor has no bf16 instructions (AVX512_BF16 or AMX); "
-                    + "bf16-emulated computes the same on any")
+                    + "bf16-emulated computes the same numbers on any")
         }
         let backend = try CPUBackend(precision: precision)
         var summary = ConformanceSummary()
