@@ -35,10 +35,14 @@ let package = Package(
                 .unsafeFlags(["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"])
             ], linkerSettings: [.linkedLibrary("m")]),
 
+        .target(name: "CBFloat16", cSettings: strictC + [.unsafeFlags(["-O3"])]),
+
         // Numbers.
         .target(name: "Philox", swiftSettings: strict),
         .target(name: "TensorGraph", swiftSettings: strict),
-        .target(name: "CPUBackend", dependencies: ["TensorGraph", "COneDNN", "CKernels"], swiftSettings: strict),
+        .target(
+            name: "CPUBackend", dependencies: ["TensorGraph", "COneDNN", "CKernels", "CBFloat16"],
+            swiftSettings: strict),
         .target(name: "NeuralNetwork", dependencies: ["TensorGraph", "Philox"], swiftSettings: strict),
         .target(name: "Diffusion", dependencies: ["NeuralNetwork", "TensorGraph", "Philox"], swiftSettings: strict),
 
@@ -60,7 +64,7 @@ let package = Package(
         .target(
             name: "Configuration",
             dependencies: [
-                "Diffusion", "NeuralNetwork", .product(name: "Yams", package: "Yams"),
+                "Diffusion", "NeuralNetwork", "TensorGraph", .product(name: "Yams", package: "Yams"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
         .target(
@@ -77,8 +81,8 @@ let package = Package(
         .executableTarget(
             name: "smd",
             dependencies: [
-                "Training", "Conformance", "CPUBackend", "Configuration", "Diffusion", "ImageData", "Storage", "HDF5",
-                "Communication",
+                "Training", "Conformance", "CPUBackend", "Configuration", "Diffusion", "TensorGraph", "ImageData",
+                "Storage", "HDF5", "Communication",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
@@ -100,13 +104,16 @@ let package = Package(
         .testTarget(
             name: "CommunicationTests", dependencies: ["Communication", "TestSupport", "rank-program"],
             swiftSettings: strict),
-        .testTarget(name: "CPUBackendTests", dependencies: ["CPUBackend", "TensorGraph"], swiftSettings: strict),
+        .testTarget(
+            name: "CPUBackendTests",
+            dependencies: ["CPUBackend", "CBFloat16", "NeuralNetwork", "Philox", "TensorGraph", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ConformanceTests",
             dependencies: [
-                "Conformance", "CPUBackend", "HDF5", "ReferenceBackend", "TestSupport", "smd",
+                "Conformance", "CPUBackend", "HDF5", "ReferenceBackend", "TensorGraph", "TestSupport", "smd",
             ],
             swiftSettings: strict),
         .testTarget(
@@ -114,12 +121,13 @@ let package = Package(
         .testTarget(
             name: "HDF5Tests", dependencies: ["HDF5", "TestSupport", "storage-program"], swiftSettings: strict),
         .testTarget(
-            name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"], swiftSettings: strict),
+            name: "ConfigurationTests", dependencies: ["Configuration", "TensorGraph", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(
             name: "TrainingTests",
             dependencies: [
                 "smd", "rank-program", "Training", "Communication", "Configuration", "HDF5", "Philox", "Storage",
-                "TestSupport",
+                "TensorGraph", "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(

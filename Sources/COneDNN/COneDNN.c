@@ -65,6 +65,11 @@ void *odnn_allocate(size_t bytes) {
     return memory;
 }
 
+int odnn_has_bfloat16(void) {
+    const int instructions = dnnl_cpu_isa_avx512_core_bf16;  // AMX's set of bits holds these
+    return ((int)dnnl_get_effective_cpu_isa() & instructions) == instructions;
+}
+
 int odnn_engine_create(odnn_engine **out) {
     keepToOneThread();
     odnn_engine *engine = calloc(1, sizeof *engine);

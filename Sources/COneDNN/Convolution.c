@@ -3,14 +3,16 @@
 
 // Descriptions of the operands of one convolution, in oneDNN's logical order (N, C, H, W).
 typedef struct {
-    dnnl_memory_desc_t x, y, bias;
-    dnnl_memory_desc_t weights;  // layout left to the primitive
-    dnnl_memory_desc_t slice;    // the slice of the parameter [O, I, kh, kw], where it lies
+    dnnl_memory_desc_t x, y, bias;      // float32, as they lie
+    dnnl_memory_desc_t xRead, yRead;    // the same in the format that they are read in
+    dnnl_memory_desc_t weights;         // in that format, layout left to the primitive
+    dnnl_memory_desc_t weightGradient;  // float32, layout left to the primitive
+    dnnl_memory_desc_t slice;           // the slice of the parameter [O, I, kh, kw], where it lies
     dnnl_dims_t strides, before, after;
 } layouts;
 
-static int describe(const odnn_convolution_shape *s, layouts *out) {
-    const dnnl_data_type_t f32 = dnnl_f32;
+static int describe(const odnn_convolution_shape *s, odnn_format format, layouts *out) {
+    const dnnl_data_type_t f32 = dnnl_f32, read = format == odnn_bfloat16 ? dnnl_bf16 : dnnl_f32;
     dnnl_dims_t x = {s->images, s->inputChannels, s->height, s->width};
     dnnl_dims_t y = {s->images, s->outputChannels, s->outputHeight, s->outputWidth};
     dnnl_dims_t w = {s->outputChannels, s->inputChannels, s->kernelHeight, s->kernelWidth};
@@ -21,7 +23,10 @@ static int describe(const odnn_convolution_shape *s, layouts *out) {
     ODNN_TRY(dnnl_memory_desc_init_by_tag(&out->x, 4, x, f32, dnnl_nhwc), done);
     ODNN_TRY(dnnl_memory_desc_init_by_tag(&out->y, 4, y, f32, dnnl_nhwc), done);
     ODNN_TRY(dnnl_memory_desc_init_by_tag(&out->bias, 1, o, f32, dnnl_x), done);
-    ODNN_TRY(dnnl_memory_desc_init_by_tag(&out->weights, 4, w, f32, dnnl_format_tag_any), done);
+    ODNN_TRY(dnnl_memory_desc_init_by_tag(&out->xRead, 4, x, read, dnnl_nhwc), done);
+    ODNN_TRY(dnnl_memory_desc_init_by_tag(&out->yRead, 4, y, read, dnnl_nhwc), done);
+    ODNN_TRY(dnnl_memory_desc_init_by_tag(&out->weights, 4, w, read, dnnl_format_tag_any), done);
+    ODNN_TRY(dnnl_memory_desc_init_by_tag(&out->weightGradient, 4, w, f32, dnnl_format_tag_any), done);
     ODNN_TRY(dnnl_memory_desc_init_by_strides(&out->slice, 4, w, f32, strides), done);
     out->strides[0] = out->strides[1] = s->stride;
     out->before[0] = out->before[1] = s->padding;
@@ -40,15 +45,30 @@ static int describeForward(const layouts *l, int bias, const_dnnl_primitive_attr
                            dnnl_primitive_desc_t *out) {
     dnnl_convolution_desc_t description;
     int status = (int)dnnl_convolution_forward_desc_init(&description, dnnl_forward_training, dnnl_convolution_direct,
-                                                         &l->x, &l->weights, bias ? &l->bias : NULL, &l->y, l->strides,
-                                                         l->before, l->after);
+                                                         &l->xRead, &l->weights, bias ? &l->bias : NULL, &l->y,
+                                                         l->strides, l->before, l->after);
     return status ? status : (int)dnnl_primitive_desc_create(out, &description, attributes, engine, NULL);
 }
 
+// The memory object that a primitive reads: `data` as it lies, or a copy in the pool that a step before it makes.
+static int readAs(odnn_operation *operation, const dnnl_memory_desc_t *lies, const dnnl_memory_desc_t *read,
+                  const float *data, dnnl_memory_t *out) {
+    dnnl_memory_t source;
+    int status = odnn_memory_at(operation, lies, data, &source);
+    if (status) return status;
+    if (read->data_type == lies->data_type) {
+        *out = source;
+        return 0;
+    }
+    status = odnn_memory_pooled(operation, read, out);
+    if (status) return status;
+    return odnn_step_reorder(operation, &operation->runs[operation->runCount++], source, *out, 0);
+}
+
 // `turned`: the parameter is that of the convolution whose input gradient this one computes.
-static int makeForward(odnn_engine *engine, const odnn_convolution_shape *shape, int accumulate, const float *x,
-                       const float *w, const odnn_convolution_shape *turned, const float *bias, float *y,
-                       odnn_operation **out) {
+static int makeForward(odnn_engine *engine, const odnn_convolution_shape *shape, odnn_format format, int accumulate,
+                       const float *x, const float *w, const odnn_convolution_shape *turned, const float *bias,
+                       float *y, odnn_operation **out) {
     odnn_operation *operation = NULL;
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t forward = NULL;
@@ -56,7 +76,7 @@ static int makeForward(odnn_engine *engine, const odnn_convolution_shape *shape,
     layouts l;
     int status;
     ODNN_TRY(odnn_operation_new(engine, &operation), failed);
-    ODNN_TRY(describe(shape, &l), failed);
+    ODNN_TRY(describe(shape, format, &l), failed);
     ODNN_TRY(odnn_attributes(accumulate, &attributes), failed);
     ODNN_TRY(describeForward(&l, bias != NULL, attributes, engine->engine, &forward), failed);
 
@@ -73,10 +93,9 @@ static int makeForward(odnn_engine *engine, const odnn_convolution_shape *shape,
     ODNN_TRY(odnn_memory_private(operation, chosen, &weights), failed);
     ODNN_TRY(odnn_step_reorder(operation, &operation->reload, slice, weights, 0), failed);
 
-    odnn_step *step = &operation->runs[0];
-    operation->runCount = 1;
+    ODNN_TRY(readAs(operation, &l.x, &l.xRead, x, &input), failed);
+    odnn_step *step = &operation->runs[operation->runCount++];
     ODNN_TRY(odnn_step_make(operation, step, forward), failed);
-    ODNN_TRY(odnn_memory_at(operation, &l.x, x, &input), failed);
     ODNN_TRY(odnn_memory_at(operation, &l.y, y, &output), failed);
     odnn_step_argument(step, DNNL_ARG_SRC, input);
     odnn_step_argument(step, DNNL_ARG_WEIGHTS, weights);
@@ -97,9 +116,10 @@ failed:
     return status;
 }
 
-int odnn_convolution_forward(odnn_engine *engine, const odnn_convolution_shape *shape, int accumulate, const float *x,
-                             const float *w, const float *bias, float *y, odnn_operation **out) {
-    return makeForward(engine, shape, accumulate, x, w, NULL, bias, y, out);
+int odnn_convolution_forward(odnn_engine *engine, const odnn_convolution_shape *shape, odnn_format format,
+                             int accumulate, const float *x, const float *w, const float *bias, float *y,
+                             odnn_operation **out) {
+    return makeForward(engine, shape, format, accumulate, x, w, NULL, bias, y, out);
 }
 
 void odnn_turn_weights(const odnn_convolution_shape *shape, const float *w, float *to) {
@@ -116,8 +136,8 @@ void odnn_turn_weights(const odnn_convolution_shape *shape, const float *w, floa
 
 // With stride 1 the input gradient is itself a convolution, of dy with the weights turned round; and unlike a backward
 // primitive a forward one can add to what is there (at the same speed), which saves a pass over dx.
-static int addInputGradient(odnn_engine *engine, const odnn_convolution_shape *shape, const float *dy, const float *w,
-                            float *dx, odnn_operation **out) {
+static int addInputGradient(odnn_engine *engine, const odnn_convolution_shape *shape, odnn_format format,
+                            const float *dy, const float *w, float *dx, odnn_operation **out) {
     odnn_convolution_shape back = {
         .images = shape->images,
         .height = shape->outputHeight,
@@ -133,14 +153,15 @@ static int addInputGradient(odnn_engine *engine, const odnn_convolution_shape *s
         .weightInputChannels = shape->outputChannels,
         .firstWeightChannel = 0,
     };
-    return makeForward(engine, &back, 1, dy, w, shape, NULL, dx, out);
+    return makeForward(engine, &back, format, 1, dy, w, shape, NULL, dx, out);
 }
 
-int odnn_convolution_input_gradient(odnn_engine *engine, const odnn_convolution_shape *shape, const float *dy,
-                                    const float *w, const float *addend, float *dx, odnn_operation **out) {
+int odnn_convolution_input_gradient(odnn_engine *engine, const odnn_convolution_shape *shape, odnn_format format,
+                                    const float *dy, const float *w, const float *addend, float *dx,
+                                    odnn_operation **out) {
     if (addend == dx && shape->stride == 1 && shape->kernelHeight == shape->kernelWidth
         && shape->padding < shape->kernelHeight) {
-        return addInputGradient(engine, shape, dy, w, dx, out);
+        return addInputGradient(engine, shape, format, dy, w, dx, out);
     }
     odnn_operation *operation = NULL;
     dnnl_primitive_attr_t attributes = NULL;
@@ -150,11 +171,11 @@ int odnn_convolution_input_gradient(odnn_engine *engine, const odnn_convolution_
     layouts l;
     int status;
     ODNN_TRY(odnn_operation_new(engine, &operation), failed);
-    ODNN_TRY(describe(shape, &l), failed);
+    ODNN_TRY(describe(shape, format, &l), failed);
     ODNN_TRY(odnn_attributes(0, &attributes), failed);
     ODNN_TRY(describeForward(&l, 0, NULL, engine->engine, &hint), failed);
-    ODNN_TRY(dnnl_convolution_backward_data_desc_init(&description, dnnl_convolution_direct, &l.x, &l.weights, &l.y,
-                                                      l.strides, l.before, l.after),
+    ODNN_TRY(dnnl_convolution_backward_data_desc_init(&description, dnnl_convolution_direct, &l.x, &l.weights,
+                                                      &l.yRead, l.strides, l.before, l.after),
              failed);
     ODNN_TRY(dnnl_primitive_desc_create(&backward, &description, attributes, engine->engine, hint), failed);
 
@@ -163,10 +184,9 @@ int odnn_convolution_input_gradient(odnn_engine *engine, const odnn_convolution_
     ODNN_TRY(odnn_memory_private(operation, chosen, &weights), failed);
     ODNN_TRY(odnn_step_reorder(operation, &operation->reload, slice, weights, 0), failed);
 
-    odnn_step *step = &operation->runs[0];
-    operation->runCount = 1;
+    ODNN_TRY(readAs(operation, &l.y, &l.yRead, dy, &dOutput), failed);
+    odnn_step *step = &operation->runs[operation->runCount++];
     ODNN_TRY(odnn_step_make(operation, step, backward), failed);
-    ODNN_TRY(odnn_memory_at(operation, &l.y, dy, &dOutput), failed);
     if (addend) {
         // oneDNN 2.6 has no sum after a backward convolution: the gradient goes to the pool, then both are added.
         ODNN_TRY(odnn_memory_pooled(operation, &l.x, &dInput), failed);
@@ -193,8 +213,9 @@ failed:
     return status;
 }
 
-int odnn_convolution_parameter_gradient(odnn_engine *engine, const odnn_convolution_shape *shape, const float *x,
-                                        const float *dy, float *dw, float *dbias, odnn_operation **out) {
+int odnn_convolution_parameter_gradient(odnn_engine *engine, const odnn_convolution_shape *shape, odnn_format format,
+                                        const float *x, const float *dy, float *dw, float *dbias,
+                                        odnn_operation **out) {
     odnn_operation *operation = NULL;
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t hint = NULL, backward = NULL;
@@ -203,20 +224,20 @@ int odnn_convolution_parameter_gradient(odnn_engine *engine, const odnn_convolut
     layouts l;
     int status;
     ODNN_TRY(odnn_operation_new(engine, &operation), failed);
-    ODNN_TRY(describe(shape, &l), failed);
+    ODNN_TRY(describe(shape, format, &l), failed);
     ODNN_TRY(odnn_attributes(0, &attributes), failed);
     ODNN_TRY(describeForward(&l, dbias != NULL, NULL, engine->engine, &hint), failed);
-    ODNN_TRY(dnnl_convolution_backward_weights_desc_init(&description, dnnl_convolution_direct, &l.x, &l.weights,
-                                                         dbias ? &l.bias : NULL, &l.y, l.strides, l.before, l.after),
+    ODNN_TRY(dnnl_convolution_backward_weights_desc_init(&description, dnnl_convolution_direct, &l.xRead,
+                                                         &l.weightGradient, dbias ? &l.bias : NULL, &l.yRead,
+                                                         l.strides, l.before, l.after),
              failed);
     ODNN_TRY(dnnl_primitive_desc_create(&backward, &description, attributes, engine->engine, hint), failed);
 
-    odnn_step *step = &operation->runs[0];
-    operation->runCount = 2;
+    ODNN_TRY(readAs(operation, &l.x, &l.xRead, x, &input), failed);
+    ODNN_TRY(readAs(operation, &l.y, &l.yRead, dy, &dOutput), failed);
+    odnn_step *step = &operation->runs[operation->runCount++];
     ODNN_TRY(odnn_step_make(operation, step, backward), failed);
     const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(backward, dnnl_query_diff_weights_md, 0);
-    ODNN_TRY(odnn_memory_at(operation, &l.x, x, &input), failed);
-    ODNN_TRY(odnn_memory_at(operation, &l.y, dy, &dOutput), failed);
     ODNN_TRY(odnn_memory_pooled(operation, chosen, &dWeights), failed);
     odnn_step_argument(step, DNNL_ARG_SRC, input);
     odnn_step_argument(step, DNNL_ARG_DIFF_DST, dOutput);
@@ -231,7 +252,8 @@ int odnn_convolution_parameter_gradient(odnn_engine *engine, const odnn_convolut
     }
     // The primitive assigns in its own layout; the parameter's gradient accumulates in O, I, H, W.
     ODNN_TRY(odnn_memory_at(operation, &l.slice, sliceOf(dw, shape), &slice), failed);
-    ODNN_TRY(odnn_step_reorder(operation, &operation->runs[1], dWeights, slice, 1), failed);
+    odnn_step *accumulate = &operation->runs[operation->runCount++];
+    ODNN_TRY(odnn_step_reorder(operation, accumulate, dWeights, slice, 1), failed);
     ODNN_TRY(dnnl_primitive_desc_query(backward, dnnl_query_impl_info_str, 0, (void *)&operation->implementation),
              failed);
     ODNN_TRY(odnn_operation_finish(operation), failed);

@@ -3,7 +3,7 @@
 #include "COneDNN.h"
 #include <dnnl.h>
 
-enum { ODNN_ARGUMENTS = 8, ODNN_RUNS = 3, ODNN_MEMORIES = 16, ODNN_POOLED = 8 };
+enum { ODNN_ARGUMENTS = 8, ODNN_RUNS = 4, ODNN_MEMORIES = 16, ODNN_POOLED = 8 };
 
 struct odnn_engine {
     dnnl_engine_t engine;

@@ -6,16 +6,18 @@ extension CPUBackend {
     func convolution(
         _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, bias: Bool, addend: Bool
     ) throws -> PreparedOperation {
-        if geometry.isPointwise { return try linear(o, channels, bias: bias, addend: addend) }
+        if !readsBFloat16 && geometry.isPointwise { return try linear(o, channels, bias: bias, addend: addend) }
         let shape = convolutionShape(
             o, geometry, channels, x: o.shape(input: 0), y: o.shape(output: 0), w: o.shape(input: 1))
-        if let narrow = try narrowConvolution(o, geometry, shape, bias: bias, addend: addend) { return narrow }
-        if let sizes = WinogradSizes(geometry, shape) {
-            return try winogradConvolution(o, sizes, bias: bias, addend: addend)
+        if !readsBFloat16 {
+            if let narrow = try narrowConvolution(o, geometry, shape, bias: bias, addend: addend) { return narrow }
+            if let sizes = WinogradSizes(geometry, shape) {
+                return try winogradConvolution(o, sizes, bias: bias, addend: addend)
+            }
         }
-        let operation = try OneDNNOperation(engine, name: "convolution \(describe(shape))") { engine, out in
+        let operation = try OneDNNOperation(engine, name: "\(formatName)convolution \(describe(shape))") {
             odnn_convolution_forward(
-                engine, [shape], addend ? 1 : 0, o.input(0), o.input(1), bias ? o.input(2) : nil, o.output(0), &out)
+                $0, [shape], format, addend ? 1 : 0, o.input(0), o.input(1), bias ? o.input(2) : nil, o.output(0), &$1)
         }
         return withAddend(addend ? o.input(bias ? 3 : 2) : nil, operation, o)
     }
@@ -23,16 +25,19 @@ extension CPUBackend {
     func convolutionInputGradient(
         _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, addend: Bool
     ) throws -> PreparedOperation {
-        if geometry.isPointwise { return try linearInputGradient(o, channels, addend: addend) }
+        if !readsBFloat16 && geometry.isPointwise { return try linearInputGradient(o, channels, addend: addend) }
         let shape = convolutionShape(
             o, geometry, channels, x: o.shape(output: 0), y: o.shape(input: 0), w: o.shape(input: 1))
-        if let narrow = try narrowInputGradient(o, geometry, shape, addend: addend) { return narrow }
-        if let sizes = WinogradSizes(geometry, shape) {
-            return try winogradInputGradient(o, sizes, addend: addend)
+        if !readsBFloat16 {
+            if let narrow = try narrowInputGradient(o, geometry, shape, addend: addend) { return narrow }
+            if let sizes = WinogradSizes(geometry, shape) {
+                return try winogradInputGradient(o, sizes, addend: addend)
+            }
         }
-        let operation = try OneDNNOperation(engine, name: "convolution input gradient \(describe(shape))") {
+        let name = "\(formatName)convolution input gradient \(describe(shape))"
+        let operation = try OneDNNOperation(engine, name: name) {
             odnn_convolution_input_gradient(
-                $0, [shape], o.input(0), o.input(1), addend ? o.input(2) : nil, o.output(0), &$1)
+                $0, [shape], format, o.input(0), o.input(1), addend ? o.input(2) : nil, o.output(0), &$1)
         }
         return PreparedOperation(run: operation.run, derived: operation.derived)
     }
@@ -40,16 +45,19 @@ extension CPUBackend {
     func convolutionParameterGradient(
         _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, bias: Bool
     ) throws -> PreparedOperation {
-        if geometry.isPointwise { return try linearParameterGradient(o, channels, bias: bias) }
+        if !readsBFloat16 && geometry.isPointwise { return try linearParameterGradient(o, channels, bias: bias) }
         let shape = convolutionShape(
             o, geometry, channels, x: o.shape(input: 0), y: o.shape(input: 1), w: o.shape(output: 0))
-        if let narrow = try narrowParameterGradient(o, geometry, shape, bias: bias) { return narrow }
-        if let sizes = WinogradSizes(geometry, shape) {
-            return try winogradParameterGradient(o, sizes, bias: bias)
+        if !readsBFloat16 {
+            if let narrow = try narrowParameterGradient(o, geometry, shape, bias: bias) { return narrow }
+            if let sizes = WinogradSizes(geometry, shape) {
+                return try winogradParameterGradient(o, sizes, bias: bias)
+            }
         }
-        let operation = try OneDNNOperation(engine, name: "convolution parameter gradient \(describe(shape))") {
+        let name = "\(formatName)convolution parameter gradient \(describe(shape))"
+        let operation = try OneDNNOperation(engine, name: name) {
             odnn_convolution_parameter_gradient(
-                $0, [shape], o.input(0), o.input(1), o.output(0), bias ? o.output(1) : nil, &$1)
+                $0, [shape], format, o.input(0), o.input(1), o.output(0), bias ? o.output(1) : nil, &$1)
         }
         return PreparedOperation(run: operation.run)
     }

@@ -1,17 +1,27 @@
 import TensorGraph
 
-/// The CPU: oneDNN for convolutions and matrix products, fused C loops for the rest; float32, one thread.
+/// The CPU: oneDNN for convolutions and matrix products, fused C loops for the rest; one thread; float32, but for the
+/// factors of products over pixels in another ``Precision``.
 ///
 /// Results do not depend on anything but the operands' values: the same run gives the same bits. Not thread-safe: a
 /// backend and what it prepares belong to one thread at a time.
 public final class CPUBackend: Backend {
+    /// The format in which factors are read.
+    public let precision: Precision
     let engine: OneDNNEngine
     let scratch = Scratch()
     /// Weights in Winograd's basis that operations of this backend read.
     var transformedWeights: [WinogradWeights.Key: WeakWeights] = [:]
 
+    /// Parameters rounded to bfloat16 that operations of this backend read, and room for rounded activations.
+    var roundedParameters: [UnsafePointer<Float>: WeakRounded] = [:]
+    var roundedActivations: [CPUMemory] = []
+
+    /// - Parameter precision: with ``Precision/bf16`` oneDNN emulates what the processor lacks, slowly, where it can
+    ///   (``hasBFloat16``); where it cannot, preparing a product throws.
     /// - Throws: ``OneDNNError`` when oneDNN cannot start.
-    public init() throws {
+    public init(precision: Precision = .fp32) throws {
+        self.precision = precision
         engine = try OneDNNEngine()
     }
 
@@ -26,8 +36,18 @@ public final class CPUBackend: Backend {
     public func prepare(
         _ operation: Operation, inputs: [Operand], outputs: [Operand]
     ) throws -> PreparedOperation {
+        if precision == .bf16Emulated, let factors = operation.factors(inputs.map(\.shape)) {
+            return try prepareRounded(operation, inputs, outputs, factors)
+        }
+        return try prepareFloat32(operation, inputs: inputs, outputs: outputs)
+    }
+
+    /// As ``prepare(_:inputs:outputs:)``, whatever is in the operands.
+    func prepareFloat32(
+        _ operation: Operation, inputs: [Operand], outputs: [Operand]
+    ) throws -> PreparedOperation {
         let operands = Operands(operation, inputs: inputs, outputs: outputs)
-        let prepared = try dispatch(operation, operands)
+        let prepared = try dispatch(readingBFloat16(operation, operands), operands)
         // The closures hold addresses only; the memories have to live as long as they do.
         let memories = (inputs + outputs).map(\.memory)
         return PreparedOperation(

@@ -1,5 +1,6 @@
 import Diffusion
 import NeuralNetwork
+import enum TensorGraph.Precision
 import Yams
 
 /// What a key holds.

@@ -1,11 +1,6 @@
 import Diffusion
 import NeuralNetwork
-
-/// Number format of the forward and the backward pass.
-public enum Precision: String, Codable, CaseIterable, Sendable {
-    /// 32-bit floating point.
-    case fp32
-}
+import TensorGraph
 
 /// Adam (Kingma and Ba, 2015) with a clip of the global gradient norm. The defaults are the published settings.
 public struct OptimizerConfiguration: Codable, Equatable, Sendable {
@@ -59,7 +54,7 @@ public struct RunConfiguration: Codable, Equatable, Sendable {
     public var reduction = Reduction.auto
     /// Seed of every random number of the run.
     public var seed: UInt64 = 0
-    /// Number format of the forward and the backward pass.
+    /// Format in which convolutions and products over pixels read their factors.
     public var precision = Precision.fp32
     /// Adam's step size, constant over the run.
     public var learningRate = 1e-4

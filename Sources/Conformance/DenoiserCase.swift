@@ -5,14 +5,16 @@ import TensorGraph
 /// A reference file of `kind = denoiser`: some training steps of a network from given parameters and random numbers.
 struct DenoiserCase {
     private let file: CaseFile
+    private let tolerances: Tolerances
     private let configuration: CaseConfiguration
     private let optimizer: CaseOptimizer
     private let steps: Int
     /// `[N, C, H, W]`.
     private let imageShape: [Int]
 
-    init(_ file: CaseFile) throws {
+    init(_ file: CaseFile, _ tolerances: Tolerances) throws {
         self.file = file
+        self.tolerances = tolerances
         configuration = try file.json("config", as: CaseConfiguration.self)
         if let fault = configuration.fault { throw file.error("the attribute 'config' cannot be used: \(fault)") }
         optimizer = try file.json("optimizer", as: CaseOptimizer.self)
@@ -75,7 +77,7 @@ struct DenoiserCase {
         if configuration.normalize { x0 = x0.map { 2 * $0 - 1 } }
         let batch = TrainingTask(configuration.diffusion)
             .batch(x0: x0, noise: try images("noise"), timesteps: timesteps)
-        m.compare("x_t", tolerance: 1e-4, batch.xt, try images("x_t"), "\(group)/x_t")
+        m.compare("x_t", tolerance: tolerances.input, batch.xt, try images("x_t"), "\(group)/x_t")
 
         let eta = c.smd ? try images("eta") : nil
         let selfCondition = c.selfCondition ? try estimate(group) : nil
@@ -86,16 +88,16 @@ struct DenoiserCase {
             weight: batch.weight)
         if let z {
             let shape = [imageShape[0], c.latentDim, c.size, c.size]
-            m.compare("z", tolerance: 1e-4, z, try file.images("\(group)/z", shape: shape), "\(group)/z")
+            m.compare("z", tolerance: tolerances.output, z, try file.images("\(group)/z", shape: shape), "\(group)/z")
         }
         let output = try images("output")
-        m.compare("output", tolerance: 1e-4, pass.output, output, "\(group)/output")
-        m.compare("output (inference)", tolerance: 1e-4, plain, output, "\(group)/output")
+        m.compare("output", tolerance: tolerances.output, pass.output, output, "\(group)/output")
+        m.compare("output (inference)", tolerance: tolerances.output, plain, output, "\(group)/output")
         let loss = pass.loss.reduce(0) { $0 + Double($1) } / Double(pass.loss.count)
-        m.compare("loss", tolerance: 1e-4, [loss], [try file.double("\(group)/loss")], "\(group)/loss")
+        m.compare("loss", tolerance: tolerances.loss, [loss], [try file.double("\(group)/loss")], "\(group)/loss")
         let norm = pass.gradients.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
         m.compare(
-            "gradient_norm", tolerance: 1e-4, [norm], [try file.double("\(group)/gradient_norm")],
+            "gradient_norm", tolerance: tolerances.loss, [norm], [try file.double("\(group)/gradient_norm")],
             "\(group)/gradient_norm")
         if file.contains("\(group)/gradients") { try compareGradients(pass.gradients, group, model, &m) }
         for index in optimizers.indices { try optimizers[index].optimizer.update(pass.gradients, norm: norm) }
@@ -121,7 +123,7 @@ struct DenoiserCase {
             let range = offset..<offset + parameter.count
             let magnitude = expected[range].reduce(0) { max($0, Double(abs($1))) }
             m.compare(
-                "gradients", tolerance: 3e-4, Array(gradients[range]), Array(expected[range]),
+                "gradients", tolerance: tolerances.gradient, Array(gradients[range]), Array(expected[range]),
                 "\(group)/gradients/\(parameter.name)",
                 scale: magnitude < 1e-9 * largest ? 1e-3 * largest : nil)
         }
@@ -130,7 +132,7 @@ struct DenoiserCase {
     private func compareParameters(
         _ quantity: String, _ found: [Float], _ expected: [Float], _ model: DenoiserModel
     ) -> Measurement {
-        var measurement = Measurement(quantity, tolerance: 2e-4, isRelative: false)
+        var measurement = Measurement(quantity, tolerance: tolerances.parameter, isRelative: false)
         for (parameter, offset) in zip(model.layout.parameters, model.layout.offsets) {
             let range = offset..<offset + parameter.count
             measurement.compare(Array(found[range]), Array(expected[range]), parameter.name)

@@ -4,13 +4,15 @@ import TensorGraph
 /// A reference file of `kind = sampler`: a run of a sampler from given parameters and random numbers.
 struct SamplerCase {
     private let file: CaseFile
+    private let tolerances: Tolerances
     private let configuration: CaseConfiguration
     private let sampler: Sampler
     /// `[N, C, H, W]`.
     private let imageShape: [Int]
 
-    init(_ file: CaseFile) throws {
+    init(_ file: CaseFile, _ tolerances: Tolerances) throws {
         self.file = file
+        self.tolerances = tolerances
         configuration = try file.json("config", as: CaseConfiguration.self)
         if let fault = configuration.fault { throw file.error("the attribute 'config' cannot be used: \(fault)") }
         let word = try file.text("sampler")
@@ -72,7 +74,9 @@ struct SamplerCase {
                 return stored[start..<start + image]
             }
             let found = configuration.normalize ? x.map { ($0 + 1) / 2 } : x
-            m.compare("trajectory", tolerance: 1e-4, found, Array(expected), "trajectory, step \(step)", scale: largest)
+            m.compare(
+                "trajectory", tolerance: tolerances.output, found, Array(expected), "trajectory, step \(step)",
+                scale: largest)
         }
     }
 

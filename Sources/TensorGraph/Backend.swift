@@ -38,12 +38,16 @@ public final class DerivedParameters {
 public struct PreparedOperation {
     /// Runs it once.
     public let run: () throws -> Void
-    /// What it keeps of parameters; nil where nothing is derived.
-    public let derived: DerivedParameters?
+    /// What it keeps of parameters, each derived from those before it.
+    public let derived: [DerivedParameters]
 
-    public init(run: @escaping () throws -> Void, derived: DerivedParameters? = nil) {
+    public init(run: @escaping () throws -> Void, derived: [DerivedParameters]) {
         self.run = run
         self.derived = derived
+    }
+
+    public init(run: @escaping () throws -> Void, derived: DerivedParameters? = nil) {
+        self.init(run: run, derived: derived.map { [$0] } ?? [])
     }
 }
 

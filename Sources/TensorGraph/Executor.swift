@@ -46,7 +46,7 @@ public final class Executor {
             try backend.prepare($0.operation, inputs: $0.inputs.map(operand), outputs: $0.outputs.map(operand))
         }
         var known: Set<ObjectIdentifier> = []
-        derived = operations.compactMap(\.derived).filter { known.insert(ObjectIdentifier($0)).inserted }
+        derived = operations.flatMap(\.derived).filter { known.insert(ObjectIdentifier($0)).inserted }
         var inputs: [String: Int] = [:]
         for (id, value) in plan.values.enumerated() {
             if case .input(let name) = value.role { inputs[name] = id }

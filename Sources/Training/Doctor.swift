@@ -4,6 +4,7 @@ import Foundation
 import HDF5
 import ImageData
 import Storage
+import TensorGraph
 
 /// One thing that ``Doctor`` has looked at.
 public struct Finding: Encodable, Equatable, Sendable {
@@ -84,6 +85,7 @@ public final class Doctor {
         let facts = try gather(RankFacts.current(communicator, version: version))
         tell(.versions(facts))
         tell(.speed(facts))
+        tell(.precision(configuration?.precision, facts))
         tell(.temporary(facts))
         let binding = try communicator.binding(threads: threads)
         tell(.binding(binding))

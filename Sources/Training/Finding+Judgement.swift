@@ -1,5 +1,6 @@
 import Communication
 import Foundation
+import TensorGraph
 
 /// Judgements on facts of all ranks: no rank is asked anything here.
 extension Finding {
@@ -79,6 +80,23 @@ extension Finding {
             fix:
                 "look for another job on its core (top), a lower clock (cpupower frequency-info), or leave the host out"
         )
+    }
+
+    /// - Parameter wanted: what the configuration asks for; nil without one.
+    package static func precision(_ wanted: Precision?, _ facts: [RankFacts]) -> Finding {
+        let check = "precision"
+        let lacking = facts.enumerated().filter { !$1.hasBFloat16 }.map { (rank: $0, host: $1.host) }
+        let job = JobPrecision(wanted ?? .bf16, lacking: lacking, ranks: facts.count)
+        guard let wanted else {
+            return .ok(check, job.notice == nil ? "bf16 where precision: bf16 asks for it" : "fp32, no bf16 on all")
+        }
+        guard job.notice != nil else { return .ok(check, wanted.rawValue) }
+        let (rank, host) = lacking[0]
+        return .warning(
+            check,
+            "bf16 will run in fp32: no bf16 instructions on \(lacking.count) of \(facts.count) ranks "
+                + "(rank \(rank) on \(host))",
+            fix: "leave these hosts out, or set precision: fp32, or bf16-emulated to try what bf16 does to a run")
     }
 
     /// What Open MPI needs for ranks of the same host.

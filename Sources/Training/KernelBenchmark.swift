@@ -23,6 +23,8 @@ public final class KernelBenchmark {
     public let kernels: [Kernel]
     /// Images the graph works on.
     public let batch: Int
+    /// What it computes in.
+    public let precision: JobPrecision
     private let plan: ExecutionPlan
     private let backend: any Backend
     private let probe: MachineProbe
@@ -35,7 +37,8 @@ public final class KernelBenchmark {
     public init(_ configuration: RunConfiguration, batch: Int?, probe: MachineProbe) throws {
         self.batch = try batch ?? configuration.microBatchSize(ranks: 1)
         self.probe = probe
-        backend = try CPUBackend()
+        precision = JobPrecision(configuration.precision)
+        backend = try CPUBackend(precision: precision.precision)
         plan = ExecutionPlan(
             DenoiserGraph.training(configuration.model, batch: self.batch, lossScale: 1 / Float(self.batch)).graph)
         var order: [OperationLabel] = []
@@ -59,7 +62,7 @@ public final class KernelBenchmark {
         let node = kernel.node
         let prepared = try backend.prepare(
             node.operation, inputs: node.inputs.map(operand), outputs: node.outputs.map(operand))
-        try prepared.derived?.rebuild()
+        for derived in prepared.derived { try derived.rebuild() }
         try prepared.run()
         let once = try seconds(of: prepared.run)
         let runs = max(1, min(1_000_000, Int(milliseconds * 1e-3 / max(once, 1e-9))))

@@ -91,7 +91,7 @@ private struct PlannedWorker {
         _ plan: ExecutionPlan, _ configuration: RunConfiguration, _ batch: BatchPlan, _ state: ModelState,
         gradients: CPUMemory?
     ) throws {
-        let backend = try CPUBackend()
+        let backend = try CPUBackend(precision: JobPrecision(configuration.precision).precision)
         let activations = try CPUMemory(count: plan.activationCount)
         let draws = gradients != nil && configuration.needsGenerator || configuration.model.selfCondition
         sums = try PartialSums(gradients ?? CPUMemory(count: plan.layout.count), leaves: batch.leavesPerThread)

@@ -14,6 +14,8 @@ package struct RankFacts: Codable, Equatable {
     package var hdf5: String
     /// Multiply-add peak of the rank's core while all ranks measure, GFLOP/s.
     package var peakGflops: Double
+    /// Whether the processor has instructions for bfloat16.
+    package var hasBFloat16: Bool
     /// Bytes that the host can still give to programs; nil where the kernel does not say.
     package var availableMemory: Int?
     /// Free bytes where ranks of one host exchange messages (/dev/shm), and where MPI keeps its session (TMPDIR, /tmp).
@@ -22,14 +24,15 @@ package struct RankFacts: Codable, Equatable {
 
     /// Facts that are given.
     package init(
-        host: String, smd: String, mpi: String, hdf5: String, peakGflops: Double, availableMemory: Int?,
-        sharedMemory: Int?, temporary: Int?
+        host: String, smd: String, mpi: String, hdf5: String, peakGflops: Double, hasBFloat16: Bool,
+        availableMemory: Int?, sharedMemory: Int?, temporary: Int?
     ) {
         self.host = host
         self.smd = smd
         self.mpi = mpi
         self.hdf5 = hdf5
         self.peakGflops = peakGflops
+        self.hasBFloat16 = hasBFloat16
         self.availableMemory = availableMemory
         self.sharedMemory = sharedMemory
         self.temporary = temporary
@@ -44,7 +47,8 @@ package struct RankFacts: Codable, Equatable {
         let folder = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
         return Self(
             host: communicator.host, smd: version, mpi: communicator.size > 1 ? MPICommunicator.mpiVersion : "",
-            hdf5: HDF5Library.version, peakGflops: peak, availableMemory: availableMemoryBytes(),
+            hdf5: HDF5Library.version, peakGflops: peak, hasBFloat16: CPUBackend.hasBFloat16,
+            availableMemory: availableMemoryBytes(),
             sharedMemory: DurableFile.freeBytes(at: "/dev/shm"), temporary: DurableFile.freeBytes(at: folder))
     }
 

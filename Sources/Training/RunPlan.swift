@@ -18,6 +18,9 @@ public struct RunPlan: Encodable, Sendable {
     public var exact: Bool
     public var leaves: Int
     public var whyNotExact: String?
+    /// What hosts with this one's processor compute in, and why it is not what was asked for.
+    public var precision: Precision
+    public var precisionNotice: String?
     /// Floating-point operations of convolutions and products an image, forward and backward, in units of 1e9.
     public var gflopPerImage: Double
     /// The same for one step of one rank.
@@ -51,6 +54,8 @@ public struct RunPlan: Encodable, Sendable {
         exact = batch.isExact
         leaves = batch.leaves
         whyNotExact = batch.whyNotExact
+        let job = JobPrecision(configuration.precision)
+        (precision, precisionNotice) = (job.precision, job.notice)
         let graph = DenoiserGraph.training(configuration.model, batch: microBatchSize, lossScale: 1).graph
         let plan = ExecutionPlan(graph)
         let arena = plan.layout.count * MemoryLayout<Float>.stride
@@ -98,7 +103,8 @@ public struct RunPlan: Encodable, Sendable {
     static let unshardedPasses = 5.0
 
     enum CodingKeys: String, CodingKey {
-        case ranks, threads, parameters, exact, leaves
+        case ranks, threads, parameters, exact, leaves, precision
+        case precisionNotice = "precision_notice"
         case whyNotExact = "why_not_exact"
         case microBatchSize = "micro_batch_size"
         case microBatchesPerRank = "micro_batches_per_rank"

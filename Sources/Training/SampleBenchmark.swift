@@ -41,6 +41,8 @@ public final class SampleBenchmark {
     public let activationBytes: Int
     /// Bytes they would take without sharing.
     public let unsharedBytes: Int
+    /// What it computes in.
+    public let precision: JobPrecision
     private let team: ThreadTeam
     /// One a thread.
     private let generators: [SampleGenerator]
@@ -54,8 +56,11 @@ public final class SampleBenchmark {
         self.probe = probe
         sampler = Sampler(configuration.diffusion)
         team = ThreadTeam(size: threads)
+        let precision = JobPrecision(configuration.precision)
+        self.precision = precision
         generators = try team.map { _ in
-            let generator = try SampleGenerator(configuration.model, batch: batch, on: try CPUBackend())
+            let generator = try SampleGenerator(
+                configuration.model, batch: batch, on: CPUBackend(precision: precision.precision))
             try generator.load { ModelState.initialize($1, $0, seed: 0) }
             return generator
         }

@@ -36,9 +36,10 @@ public struct SamplingJob {
         tensors = try checkpoint.values(weights == .ema ? .ema : .parameters)
     }
 
-    /// The network with the checkpoint's weights, for `batch` samples at a time.
-    public func generator(batch: Int) throws -> SampleGenerator {
-        let generator = try SampleGenerator(configuration.model, batch: batch, on: try CPUBackend())
+    /// The network with the checkpoint's weights, for `batch` samples at a time, computing in `precision`.
+    public func generator(batch: Int, precision: JobPrecision) throws -> SampleGenerator {
+        let generator = try SampleGenerator(
+            configuration.model, batch: batch, on: CPUBackend(precision: precision.precision))
         try generator.load { layout, weights in
             let values = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.values) })
             try load(tensors.map { ($0.name, $0.shape) }, layout, into: weights, of: path) { name, place in

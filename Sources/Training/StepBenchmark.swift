@@ -17,6 +17,8 @@ public final class StepBenchmark {
     public let operationsPerImage: Int
     /// Bytes of the memory that activations share, on all threads.
     public let activationBytes: Int
+    /// What it computes in.
+    public let precision: JobPrecision
     let state: ModelState
     private let configuration: RunConfiguration
     private let probe: MachineProbe
@@ -64,9 +66,11 @@ public final class StepBenchmark {
         state.initialize(seed: 0)
         let (size, timesteps) = (self.microBatch, configuration.diffusion.timesteps)
         team = ThreadTeam(size: threads)
+        let precision = JobPrecision(configuration.precision)
+        self.precision = precision
         lanes = try team.map { thread in
             let gradients = thread == 0 ? state.gradients : try CPUMemory(count: plan.layout.count)
-            let backend = try CPUBackend()
+            let backend = try CPUBackend(precision: precision.precision)
             let executor = try Executor(plan, on: backend, parameters: state.parameters, gradients: gradients)
             executor.fillInputs(batch: size, timesteps: timesteps)
             try executor.parametersChanged()

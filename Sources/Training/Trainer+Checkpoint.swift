@@ -108,6 +108,10 @@ extension Trainer {
         if checkpoint.seed != configuration.seed {
             observer.warn("\(path) was trained with seed \(checkpoint.seed); going on with \(configuration.seed)")
         }
+        let precision = self.precision.precision.rawValue
+        if case .string(let before)? = checkpoint.attributes["precision"], before != precision {
+            observer.warn("\(path) was trained in \(before); going on in \(precision)")
+        }
         observer.say("restored step \(checkpoint.step) of \(configuration.steps) from \(path)")
     }
 
@@ -191,8 +195,10 @@ extension Trainer {
     private func emptyImage() throws -> CheckpointImage {
         let header = Checkpoint(
             step: step, seed: configuration.seed, config: try configuration.resolvedJSON(),
-            dataFingerprint: data.fingerprint, version: version, attributes: ["samples_seen": .integer(samplesSeen)],
-            parameters: [])
+            dataFingerprint: data.fingerprint, version: version,
+            attributes: [
+                "samples_seen": .integer(samplesSeen), "precision": .string(precision.precision.rawValue),
+            ], parameters: [])
         let parts = CheckpointPart.allCases.count
         return try CheckpointImage(
             header: header, elements: parts * parameterCount, tensors: parts * state.layout.parameters.count)

@@ -69,6 +69,8 @@ public final class Trainer {
     let workers: [Worker]
     private let reduction: GradientReduction
     let batch: BatchPlan
+    /// What the run computes in.
+    public let precision: JobPrecision
     private(set) var metrics: MetricsLog?
     /// Seconds that the reports of the last step took to go round: they count to the next.
     private var reportSeconds = 0.0
@@ -113,6 +115,8 @@ public final class Trainer {
             ("number of threads", "\(threads)"),
         ])
         self.data = data
+        let precision = try JobPrecision.agree(configuration.precision, communicator)
+        self.precision = precision
         history = StepHistory(spikeFactor: configuration.spikeFactor)
         let batch = try configuration.batchPlan(ranks: communicator.size, threads: threads)
         let team = ThreadTeam(size: threads)
@@ -126,12 +130,13 @@ public final class Trainer {
             let shards = OptimizerShards(
                 count: plan.layout.count, sharded: configuration.optimizer.sharded, among: communicator)
             let state = try ModelState(plan.layout, own: shards?.own)
-            let workers = try Worker.make(team, plan, configuration, batch, data, state)
+            let workers = try Worker.make(team, plan, configuration, precision.precision, batch, data, state)
             let reduction = try GradientReduction(
                 plan, workers.map(\.sums), exact: batch.isExact, communicator: communicator)
             return (state, shards, workers, reduction)
         }
         folder = RunFolder(output)
+        if let notice = precision.notice, communicator.rank == 0 { observer.warn(notice) }
         try restore(resume)
         metrics = try openMetrics(continued: step)
         if step > 0 { try restoreHistory() }

@@ -31,15 +31,15 @@ final class Worker {
     /// - Parameter gradients: the arena to add gradients to; nil makes one.
     /// - Throws: when memory cannot be had or an operation cannot be prepared.
     init(
-        _ plan: ExecutionPlan, _ configuration: RunConfiguration, _ batch: BatchPlan, source: BatchSource,
-        parameters: CPUMemory, gradients: CPUMemory?
+        _ plan: ExecutionPlan, _ configuration: RunConfiguration, _ precision: Precision, _ batch: BatchPlan,
+        source: BatchSource, parameters: CPUMemory, gradients: CPUMemory?
     ) throws {
         self.configuration = configuration
         batchPlan = batch
         self.source = source
         self.parameters = parameters
         layout = plan.layout
-        backend = try CPUBackend()
+        backend = try CPUBackend(precision: precision)
         sums = try PartialSums(gradients ?? CPUMemory(count: plan.layout.count), leaves: batch.leavesPerThread)
         executor = try Executor(
             plan, on: backend, parameters: parameters, gradients: sums.gradients,
@@ -50,13 +50,13 @@ final class Worker {
     ///
     /// - Throws: as `init`.
     static func make(
-        _ team: ThreadTeam, _ plan: ExecutionPlan, _ configuration: RunConfiguration, _ batch: BatchPlan,
-        _ data: DataSet, _ state: ModelState
+        _ team: ThreadTeam, _ plan: ExecutionPlan, _ configuration: RunConfiguration, _ precision: Precision,
+        _ batch: BatchPlan, _ data: DataSet, _ state: ModelState
     ) throws -> [Worker] {
         let source = BatchSource(data, configuration)
         return try team.map { thread in
             try Worker(
-                plan, configuration, batch, source: source, parameters: state.parameters,
+                plan, configuration, precision, batch, source: source, parameters: state.parameters,
                 gradients: thread == 0 ? state.gradients : nil)
         }
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CPUBackend
 import Configuration
+import TensorGraph
 import Training
 
 extension BenchCommand {
@@ -47,6 +48,7 @@ extension BenchCommand {
         func run() throws {
             let configuration = try network.load()
             let benchmark = try KernelBenchmark(configuration, batch: batch, probe: MachineProbe())
+            if let notice = benchmark.precision.notice { warn(notice) }
             let chosen = benchmark.kernels.filter { kernel in
                 filter.map { "\(kernel.operation) \(kernel.shape)".lowercased().contains($0.lowercased()) } ?? true
             }
@@ -66,7 +68,7 @@ extension BenchCommand {
             rows.sort { $0.share > $1.share }
             let report = KernelsBenchReport(
                 preset: network.preset, smd: configuration.model.smd, batch: benchmark.batch,
-                machine: .median(rows.map(\.machine)), operations: rows)
+                precision: benchmark.precision.precision, machine: .median(rows.map(\.machine)), operations: rows)
             if json { try printJSON(report) } else { try printOut(report.text) }
         }
     }
@@ -77,23 +79,25 @@ struct KernelsBenchReport: Encodable {
     var preset: String
     var smd: Bool
     var batch: Int
+    var precision: Precision
     var machine: MachineRates
     var operations: [OperationRow]
 
-    enum CodingKeys: String, CodingKey { case preset, smd, batch, operations }
+    enum CodingKeys: String, CodingKey { case preset, smd, batch, precision, operations }
 
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(preset, forKey: .preset)
         try container.encode(smd, forKey: .smd)
         try container.encode(batch, forKey: .batch)
+        try container.encode(precision, forKey: .precision)
         try container.encode(operations, forKey: .operations)
         try machine.encode(to: encoder)
     }
 
     var text: String {
         """
-        \(preset), \(smd ? "SMD" : "vanilla"), micro-batch \(batch): each operation alone, ms of one run, \
+        \(preset), \(smd ? "SMD" : "vanilla"), micro-batch \(batch), \(precision.rawValue): each operation alone, ms of one run, \
         share of all runs
         \(machine.text)
 

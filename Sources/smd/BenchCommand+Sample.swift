@@ -3,6 +3,7 @@ import CPUBackend
 import Communication
 import Configuration
 import Diffusion
+import TensorGraph
 import Training
 
 extension BenchCommand {
@@ -69,12 +70,14 @@ extension BenchCommand {
             try configuration.diffusion.validate()
             let probe = try MachineProbe()
             let benchmark = try SampleBenchmark(configuration, batch: batch, threads: ranks.threads, probe: probe)
+            if let notice = benchmark.precision.notice { warn(notice) }
             for _ in 0..<repetitions.warmup { _ = try benchmark.measure() }
             let measured = try (0..<repetitions.repeat).map { _ in try benchmark.measure() }
             let seconds = median(measured.map(\.measurement.seconds))
             return SampleBenchReport(
                 preset: network.preset, smd: configuration.model.smd, ranks: 1, threads: ranks.threads, batch: batch,
                 steps: benchmark.sampler.steps, sampler: configuration.diffusion.sampler.rawValue,
+                precision: benchmark.precision.precision,
                 repetitions: measured, seconds: seconds, imagesPerSecond: Double(batch * ranks.threads) / seconds,
                 gflopPerImage: Double(benchmark.operationsPerImage) / 1e9,
                 machine: .median(measured.map(\.measurement.machine)),
@@ -97,6 +100,7 @@ struct SampleBenchReport: Encodable {
     var batch: Int
     var steps: Int
     var sampler: String
+    var precision: Precision
     var repetitions: [SampleMeasurement]
     var seconds: Double
     var imagesPerSecond: Double
@@ -111,7 +115,7 @@ struct SampleBenchReport: Encodable {
     var profile: OperationProfile?
 
     enum CodingKeys: String, CodingKey {
-        case preset, smd, ranks, threads, batch, steps, sampler, repetitions, seconds, profile
+        case preset, smd, ranks, threads, batch, steps, sampler, precision, repetitions, seconds, profile
         case imagesPerSecond = "images_per_second"
         case gflopPerImage = "gflop_per_image"
         case fractionOfPeak = "fraction_of_peak"
@@ -131,6 +135,7 @@ struct SampleBenchReport: Encodable {
         try container.encode(batch, forKey: .batch)
         try container.encode(steps, forKey: .steps)
         try container.encode(sampler, forKey: .sampler)
+        try container.encode(precision, forKey: .precision)
         try container.encode(repetitions, forKey: .repetitions)
         try container.encode(seconds, forKey: .seconds)
         try container.encode(imagesPerSecond, forKey: .imagesPerSecond)
@@ -148,7 +153,7 @@ struct SampleBenchReport: Encodable {
     var text: String {
         """
         \(preset), \(smd ? "SMD" : "vanilla"), \(sampler), \(steps) steps, batch \(batch), \
-        \(placesText(ranks: ranks, threads: threads)), medians of \(repetitions.count)
+        \(placesText(ranks: ranks, threads: threads)), \(precision.rawValue), medians of \(repetitions.count)
         time             \(fourDigits(seconds)) s a batch
         speed            \(fourDigits(imagesPerSecond)) images/s, all ranks
         work             \(fourDigits(gflopPerImage)) GFLOP an image

@@ -2,6 +2,7 @@ import ArgumentParser
 import CPUBackend
 import Communication
 import Configuration
+import TensorGraph
 import Training
 
 extension BenchCommand {
@@ -76,6 +77,7 @@ extension BenchCommand {
             let benchmark = try make(configuration)
             var plain = configuration
             plain.model.smd = false
+            if let notice = benchmark.precision.notice { warn(notice) }
             let vanilla = againstVanilla ? try make(plain) : nil
             var measurements: [Measurement] = []
             var ratios: [Double] = []
@@ -90,7 +92,8 @@ extension BenchCommand {
             return StepBenchReport(
                 preset: network.preset, smd: configuration.model.smd, ranks: 1, threads: ranks.threads,
                 batch: benchmark.batch,
-                microBatch: benchmark.microBatch, repetitions: measurements, secondsPerStep: seconds,
+                microBatch: benchmark.microBatch, precision: benchmark.precision.precision, repetitions: measurements,
+                secondsPerStep: seconds,
                 imagesPerSecond: Double(benchmark.batch) / seconds,
                 gflopPerImage: Double(benchmark.operationsPerImage) / 1e9,
                 machine: .median(measurements.map(\.machine)),
@@ -110,6 +113,7 @@ struct StepBenchReport: Encodable {
     var threads: Int
     var batch: Int
     var microBatch: Int
+    var precision: Precision
     var repetitions: [Measurement]
     var secondsPerStep: Double
     var imagesPerSecond: Double
@@ -122,7 +126,7 @@ struct StepBenchReport: Encodable {
     var profile: OperationProfile?
 
     enum CodingKeys: String, CodingKey {
-        case preset, smd, ranks, threads, batch, repetitions, profile
+        case preset, smd, ranks, threads, batch, precision, repetitions, profile
         case microBatch = "micro_batch"
         case secondsPerStep = "seconds_per_step"
         case imagesPerSecond = "images_per_second"
@@ -141,6 +145,7 @@ struct StepBenchReport: Encodable {
         try container.encode(threads, forKey: .threads)
         try container.encode(batch, forKey: .batch)
         try container.encode(microBatch, forKey: .microBatch)
+        try container.encode(precision, forKey: .precision)
         try container.encode(repetitions, forKey: .repetitions)
         try container.encode(secondsPerStep, forKey: .secondsPerStep)
         try container.encode(imagesPerSecond, forKey: .imagesPerSecond)
@@ -156,7 +161,7 @@ struct StepBenchReport: Encodable {
     var text: String {
         var lines = [
             "\(preset), \(smd ? "SMD" : "vanilla"), batch \(batch) in micro-batches of \(microBatch), "
-                + "\(placesText(ranks: ranks, threads: threads)), medians of \(repetitions.count)",
+                + "\(placesText(ranks: ranks, threads: threads)), \(precision.rawValue), medians of \(repetitions.count)",
             "step             \(fourDigits(secondsPerStep * 1e3)) ms",
             "speed            \(fourDigits(imagesPerSecond)) images/s, all ranks",
             "work             \(fourDigits(gflopPerImage)) GFLOP an image",

@@ -2,6 +2,7 @@ import ArgumentParser
 import CPUBackend
 import Conformance
 import Foundation
+import TensorGraph
 
 /// `smd conformance`
 struct ConformanceCommand: ParsableCommand {
@@ -18,16 +19,26 @@ struct ConformanceCommand: ParsableCommand {
             EXAMPLES
               smd conformance Tests/Fixtures/golden/*.h5
               smd conformance case.h5 --json
+              smd conformance Tests/Fixtures/golden/*.h5 --precision bf16-emulated
             """)
 
     @Argument(help: "Reference files.", completion: .file(extensions: ["h5"]))
     var cases: [String]
 
+    @Option(help: "Precision: fp32, bf16 or bf16-emulated; each has tolerances of its own.")
+    var precision = Precision.fp32
+
     @Flag(help: "Print one JSON object instead of tables.")
     var json = false
 
     func run() throws {
-        let backend = try CPUBackend()
+        guard precision != .bf16 || CPUBackend.hasBFloat16 else {
+            throw CommandFailure(
+                .failure,
+                "--precision bf16: this processor has no bf16 instructions (AVX512_BF16 or AMX); "
+                    + "bf16-emulated computes the same numbers on any")
+        }
+        let backend = try CPUBackend(precision: precision)
         var summary = ConformanceSummary()
         for path in cases {
             do {

@@ -18,6 +18,9 @@ func printJSON(_ value: some Encodable) throws {
     try printOut(String(decoding: encoder.encode(value), as: UTF8.self))
 }
 
+/// Writes a warning to standard error.
+func warn(_ text: String) { FileHandle.standardError.write(Data("smd: warning: \(printable(text))\n".utf8)) }
+
 /// Text of a file for a terminal: its control characters become spaces.
 func printable(_ text: String) -> String {
     String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.isControl ? " " : $0 }))

@@ -86,6 +86,7 @@ struct PlanCommand: ParsableCommand {
                 PlanDocument(
                     plan: plan, memory: memory, gflops: rate, fabric: fabric, step: step, efficiency: efficiency))
         }
+        if let notice = plan.precisionNotice { warn(notice) }
         func mebibytes(_ bytes: Int) -> String { grouped((bytes + (1 << 20) - 1) >> 20) + " MiB" }
         func milliseconds(_ seconds: Double) -> String { fourDigits(seconds * 1000) + " ms" }
         let images = Double(plan.microBatchSize * plan.microBatchesPerRank * plan.ranks) / step.seconds
@@ -95,6 +96,7 @@ struct PlanCommand: ParsableCommand {
             ranks × threads         \(plan.ranks) × \(plan.threads)
             step of a rank          \(plan.microBatchesPerRank) micro-batches of \(plan.microBatchSize)
             sums                    \(sums(plan))
+            precision               \(plan.precision.rawValue)\(plan.precisionNotice == nil ? "" : ": no bf16 here")
             work                    \(fourDigits(plan.gflopPerImage)) GFLOP an image, \
             \(fourDigits(plan.gflopPerStepAndRank)) GFLOP a step and rank
             memory of a rank        \(mebibytes(memory.bytes)); of rank 0 while it saves a checkpoint \

@@ -4,6 +4,7 @@ import Configuration
 import Diffusion
 import Foundation
 import Storage
+import TensorGraph
 import Training
 
 /// `smd sample`: images or points from a checkpoint.
@@ -52,6 +53,9 @@ struct SampleCommand: ParsableCommand {
     @Option(help: "Most samples computed at a time on each rank.")
     var batch = 32
 
+    @Option(help: "Precision: fp32, bf16 or bf16-emulated; default: that of the checkpoint's configuration.")
+    var precision: Precision?
+
     @OptionGroup var watchdog: DeadlineOption
 
     @Flag(help: "Write over existing files.")
@@ -82,14 +86,19 @@ struct SampleCommand: ParsableCommand {
                 try diffusion.validate()
                 if communicator.rank == 0 { try refuseExisting() }
             }
+            let runs = try JobPrecision.agree(precision ?? job.configuration.precision, communicator)
             if communicator.rank == 0 {
+                if let notice = runs.notice { warn(notice) }
                 let many = grouped(count) + (count == 1 ? " sample" : " samples")
-                progress.report("sampling \(many), \(Sampler(diffusion).steps) network evaluations each")
+                progress.report(
+                    "sampling \(many), \(Sampler(diffusion).steps) network evaluations each, \(runs.precision.rawValue)"
+                )
             }
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
             Watchdog.enter(.sampling)
             let (samples, sampleSize) = try communicator.together("sampling") {
-                let generator = try job.generator(batch: SampleGenerator.batch(for: mine.count, atMost: batch))
+                let generator = try job.generator(
+                    batch: SampleGenerator.batch(for: mine.count, atMost: batch), precision: runs)
                 let samples = try generator.samples(mine, seed: seed, sampler: Sampler(diffusion)) { done, all in
                     Watchdog.beat()
                     try endingAllRanks(communicator) {
@@ -101,7 +110,7 @@ struct SampleCommand: ParsableCommand {
             let all = try collectSamples(samples, count: count, sampleSize: sampleSize, on: communicator)
             try communicator.together("writing the samples") {
                 guard communicator.rank == 0 else { return }
-                try write(all, job, diffusion)
+                try write(all, job, diffusion, runs)
                 progress.report("wrote \(count) samples to \(output)\(grid.map { " and \($0)" } ?? "")")
             }
         }
@@ -114,7 +123,9 @@ struct SampleCommand: ParsableCommand {
         }
     }
 
-    private func write(_ values: [Float], _ job: SamplingJob, _ diffusion: DiffusionConfiguration) throws {
+    private func write(_ values: [Float], _ job: SamplingJob, _ diffusion: DiffusionConfiguration, _ runs: JobPrecision)
+        throws
+    {
         try creatingOutput {
             try SampleFile.write(
                 values, count: count, model: job.configuration.model, to: output,
@@ -123,6 +134,7 @@ struct SampleCommand: ParsableCommand {
                     "seed": .string("\(seed)"),
                     "weights": .string(weights.rawValue), "sampler": .string(diffusion.sampler.rawValue),
                     "sampling_steps": .integer(diffusion.samplingSteps), "ddim_eta": .double(diffusion.ddimEta),
+                    "precision": .string(runs.precision.rawValue),
                     "clip_denoised": .boolean(diffusion.clipDenoised), "config": .string(job.json),
                     "version": .string(Release.version),
                 ])
@@ -136,3 +148,4 @@ struct SampleCommand: ParsableCommand {
 
 extension SamplerKind: ExpressibleByArgument {}
 extension SampleWeights: ExpressibleByArgument {}
+extension Precision: ExpressibleByArgument {}

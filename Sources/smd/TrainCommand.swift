@@ -125,7 +125,8 @@ struct TrainCommand: ParsableCommand {
         observer.say(
             "\(ranks) \(ranks == 1 ? "rank" : "ranks") × \(batch.microBatchesPerRank) "
                 + "\(batch.microBatchesPerRank == 1 ? "micro-batch" : "micro-batches") of \(batch.microBatchSize) = batch "
-                + "\(configuration.batchSize), \(batch.isExact ? "exact" : "fast") sums; steps \(trainer.step) to \(configuration.steps)"
+                + "\(configuration.batchSize), \(batch.isExact ? "exact" : "fast") sums, "
+                + "\(trainer.precision.precision.rawValue); steps \(trainer.step) to \(configuration.steps)"
         )
         if let problem = binding.problem { observer.warn(problem) }
     }
@@ -148,7 +149,7 @@ private final class TrainingProgress: TrainingObserver {
 
     func warn(_ text: String) {
         line.finish()
-        FileHandle.standardError.write(Data("smd: warning: \(printable(text))\n".utf8))
+        smd.warn(text)
     }
 
     func stepped(_ report: StepReport) {

@@ -37,11 +37,11 @@ import Testing
             inputs: [
                 Operand(memory: memory, offset: 0, shape: [1, 1]), Operand(memory: memory, offset: 16, shape: [1, 1]),
             ], outputs: [Operand(memory: memory, offset: 32, shape: [1, 1])])
-        try prepared.derived?.rebuild()
+        for derived in prepared.derived { try derived.rebuild() }
         try prepared.run()
         #expect(memory.read(32..<33) == [6])
         memory.write([5], at: 16)
-        try prepared.derived?.rebuild()
+        for derived in prepared.derived { try derived.rebuild() }
         try prepared.run()
         #expect(memory.read(32..<33) == [15])
     }
@@ -77,7 +77,7 @@ import Testing
         let prepared = try backend.prepare(
             operation, inputs: Array(operands.prefix(shapes.inputs.count)),
             outputs: Array(operands.dropFirst(shapes.inputs.count)))
-        try prepared.derived?.rebuild()
+        for derived in prepared.derived { try derived.rebuild() }
         try prepared.run()
         return operands.dropFirst(shapes.inputs.count).flatMap { memory.read($0.offset..<$0.offset + $0.count) }
     }

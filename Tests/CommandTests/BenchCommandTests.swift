@@ -56,6 +56,16 @@ import Testing
         #expect(found["profile"] == nil)
     }
 
+    /// Every report says in which precision it measured.
+    @Test(arguments: ["step", "sample"]) func precisionIsTold(_ what: String) throws {
+        for precision in ["fp32", "bf16-emulated"] {
+            let found = try bench(
+                [what] + Self.small + ["--batch", "2", "--repeat", "1", "--warmup", "0"]
+                    + ["--set", "precision=\(precision)"] + (what == "sample" ? ["--steps", "2"] : []))
+            #expect(found["precision"] as? String == precision)
+        }
+    }
+
     /// Without --micro-batch the step is divided as training on one rank divides it.
     @Test func theMicroBatchIsThatOfTraining() throws {
         let found = try bench(["step"] + Self.small + ["--batch", "96", "--repeat", "1", "--warmup", "0"])

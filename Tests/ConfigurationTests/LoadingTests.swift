@@ -1,6 +1,7 @@
 import Configuration
 import Foundation
 import NeuralNetwork
+import enum TensorGraph.Precision
 import TestSupport
 import Testing
 
@@ -102,7 +103,10 @@ import Testing
             "model:\n  eta: gaussian",
             "model.eta is the text \"gaussian\" in run.yaml (line 2), wanted one of normal, zero"
         ),
-        ("precision: bf16", "precision is the text \"bf16\" in run.yaml (line 1), wanted one of fp32"),
+        (
+            "precision: fp16",
+            "precision is the text \"fp16\" in run.yaml (line 1), wanted one of fp32, bf16, bf16-emulated"
+        ),
         ("model: 3", "model is 3 in run.yaml (line 1), wanted keys such as model.channels"),
         ("data:", "data is left empty in run.yaml (line 1), wanted text"),
         (
@@ -112,6 +116,13 @@ import Testing
     ])
     func wrongTypes(text: String, message: String) {
         #expect(complaint(text) == message)
+    }
+
+    @Test(arguments: Precision.allCases) func precisions(_ precision: Precision) throws {
+        let loaded = try RunConfiguration.load(text: "precision: \(precision.rawValue)", name: "run.yaml")
+        #expect(loaded.precision == precision)
+        #expect(try RunConfiguration(json: loaded.resolvedJSON()).precision == precision)
+        #expect(try loaded.settings().first { $0.key == "precision" }?.value == precision.rawValue)
     }
 
     /// YAML reads a leading zero as octal; nobody who writes a seed means that.

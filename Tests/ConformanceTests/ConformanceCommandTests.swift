@@ -14,6 +14,19 @@ import Testing
         #expect(result.errors.isEmpty)
     }
 
+    /// Each precision that runs here has its tolerances; one that does not is refused, not replaced.
+    @Test func precisionIsChosen() throws {
+        let command = [product("smd"), "conformance", goldenFolder + "/smd-x0-cosine-vector2.h5", "--precision"]
+        let emulated = try run(command + ["bf16-emulated"], timeout: 60)
+        #expect(emulated.status == 0 && emulated.output.contains("6e-02 relative"), "\(emulated)")
+        let native = try run(command + ["bf16"], timeout: 60)
+        if Processor.hasBFloat16 {
+            #expect(native.status == 0 && native.output.contains("6e-02 relative"), "\(native)")
+        } else {
+            #expect(native.status == 1 && native.errors.contains("no bf16 instructions"), "\(native)")
+        }
+    }
+
     @Test func aMissEndsWithOne() throws {
         let edited = EditedCase(edits: ["linear/T10/betas": { values in values.map { $0 * 1.001 } }])
         try edited.with("schedules") { path in

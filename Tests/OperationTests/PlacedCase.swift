@@ -66,7 +66,7 @@ final class PlacedCase {
     /// Puts all operands in place again, runs, and returns the whole memory.
     func run(parametersChanged: Bool = true) throws -> [Float] {
         memory.write(contents, at: 0)
-        if parametersChanged { try prepared.derived?.rebuild() }
+        if parametersChanged { for derived in prepared.derived { try derived.rebuild() } }
         try prepared.run()
         return memory.read(0..<contents.count)
     }

@@ -8,7 +8,7 @@ import Training
     private func facts(_ host: String, _ change: (inout RankFacts) -> Void = { _ in }) -> RankFacts {
         var facts = RankFacts(
             host: host, smd: "1.0", mpi: "Open MPI v4.1.4, package: Debian", hdf5: "1.10.8", peakGflops: 100,
-            availableMemory: 8 << 30, sharedMemory: 1 << 30, temporary: 1 << 30)
+            hasBFloat16: true, availableMemory: 8 << 30, sharedMemory: 1 << 30, temporary: 1 << 30)
         change(&facts)
         return facts
     }
@@ -49,6 +49,17 @@ import Training
         let slow = Finding.speed([facts("a"), facts("b"), facts("c") { $0.peakGflops = 41 }])
         #expect(slow.verdict == .warning)
         #expect(slow.text == "rank 2 on c computes at 0.41 of what is usual here")
+    }
+
+    @Test func precision() {
+        let two = [facts("a"), facts("b") { $0.hasBFloat16 = false }]
+        #expect(Finding.precision(.bf16, [facts("a")]) == .ok("precision", "bf16"))
+        #expect(Finding.precision(.fp32, two) == .ok("precision", "fp32"))
+        #expect(Finding.precision(.bf16Emulated, two) == .ok("precision", "bf16-emulated"))
+        #expect(Finding.precision(nil, two).verdict == .ok && Finding.precision(nil, two).text.hasPrefix("fp32"))
+        let old = Finding.precision(.bf16, two)
+        #expect(old.verdict == .warning && old.fix?.contains("bf16-emulated") == true)
+        #expect(old.text == "bf16 will run in fp32: no bf16 instructions on 1 of 2 ranks (rank 1 on b)")
     }
 
     @Test func sharedMemory() {

@@ -17,14 +17,14 @@ import Testing
     }
 
     /// The peak of a run that saves a checkpoint after every step, read while it goes on.
-    @Test func planIsWithinFivePercentOfARun() throws {
+    @Test(arguments: ["fp32", "bf16-emulated"]) func planIsWithinFivePercentOfARun(precision: String) throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
             // The data set is part of the program.
-            let parts = try plan(run).filter { $0.key != "data_bytes" }
+            let parts = try plan(run, "--set", "precision=\(precision)").filter { $0.key != "data_bytes" }
             #expect(parts.count == 6)
             let planned = Double(parts.values.reduce(0, +))
-            let settings = Self.settings + ["steps=1000000", "checkpoint_every=1"]
+            let settings = Self.settings + ["steps=1000000", "checkpoint_every=1", "precision=\(precision)"]
             let process = Process()
             process.executableURL = URL(fileURLWithPath: product("smd"))
             process.arguments = Array(run.command("out").dropFirst()) + settings.flatMap { ["--set", $0] }

@@ -5,7 +5,7 @@
 // and must be destroyed before their engine. Nothing here is thread-safe: one engine belongs to one thread.
 //
 // Axis letters: N images, H rows, W columns, C input channels of this convolution, O output channels, I input channels
-// of the whole weight parameter, M rows of a matrix. All data are float32.
+// of the whole weight parameter, M rows of a matrix. All operands are float32.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +29,14 @@ typedef struct {
     int64_t weightInputChannels, firstWeightChannel;           // I, first of C
 } odnn_convolution_shape;
 
+/// Format in which a convolution reads activations (and gradients of them) and weights. Operands stay float32: bfloat16
+/// copies are made in the pool at each run, of weights at each reload. Sums, biases and results are float32.
+typedef enum { odnn_float32, odnn_bfloat16 } odnn_format;
+
+/// 1 where oneDNN multiplies bfloat16 with instructions for it (AVX512_BF16 or AMX), 0 where it has to emulate them or
+/// has no bfloat16 at all.
+int odnn_has_bfloat16(void);
+
 /// What oneDNN says a status means; never NULL.
 const char *odnn_status_text(int status);
 
@@ -38,17 +46,20 @@ void odnn_engine_destroy(odnn_engine *engine);
 
 /// y [N,H',W',O] = conv(x [N,H,W,C], w[:, slice]) (+ bias [O]) (+ y itself when `accumulate`). `bias` may be NULL.
 /// w is copied into another layout by odnn_operation_reload, which must run after every change of it.
-int odnn_convolution_forward(odnn_engine *engine, const odnn_convolution_shape *shape, int accumulate, const float *x,
-                             const float *w, const float *bias, float *y, odnn_operation **out);
+int odnn_convolution_forward(odnn_engine *engine, const odnn_convolution_shape *shape, odnn_format format,
+                             int accumulate, const float *x, const float *w, const float *bias, float *y,
+                             odnn_operation **out);
 
 /// dx [N,H,W,C] = gradient of the convolution towards its input for dy [N,H',W',O] (+ addend [N,H,W,C] unless NULL,
 /// which may be dx itself). Reload as above.
-int odnn_convolution_input_gradient(odnn_engine *engine, const odnn_convolution_shape *shape, const float *dy,
-                                    const float *w, const float *addend, float *dx, odnn_operation **out);
+int odnn_convolution_input_gradient(odnn_engine *engine, const odnn_convolution_shape *shape, odnn_format format,
+                                    const float *dy, const float *w, const float *addend, float *dx,
+                                    odnn_operation **out);
 
-/// dw[:, slice] += gradient towards w; dbias [O] += sum of dy, unless NULL. Nothing to reload.
-int odnn_convolution_parameter_gradient(odnn_engine *engine, const odnn_convolution_shape *shape, const float *x,
-                                        const float *dy, float *dw, float *dbias, odnn_operation **out);
+/// dw[:, slice] += gradient towards w; dbias [O] += sum of dy as it is read, unless NULL. Nothing to reload.
+int odnn_convolution_parameter_gradient(odnn_engine *engine, const odnn_convolution_shape *shape, odnn_format format,
+                                        const float *x, const float *dy, float *dw, float *dbias,
+                                        odnn_operation **out);
 
 /// y [M,O] = x [M,K] · b [K,O] (+ bias [O]) (+ y itself when `accumulate`), b[k,o] at w[k·strideK + o·strideO].
 /// Reload as above.

@@ -1,0 +1,104 @@
+import CBFloat16
+import COneDNN
+import TensorGraph
+
+// The two ways to read factors in bfloat16. Native: oneDNN's convolutions of bfloat16 into float32, a product over
+// pixels being one with a window of 1×1. Emulated: factors are rounded first, then all goes as in float32.
+extension CPUBackend {
+    /// Whether this processor has instructions for bfloat16 (AVX512_BF16 or AMX): then ``Precision/bf16`` is fast.
+    public static var hasBFloat16: Bool { odnn_has_bfloat16() == 1 }
+
+    // MARK: Native
+
+    /// Whether convolutions are oneDNN's, of bfloat16.
+    var readsBFloat16: Bool { precision == .bf16 }
+    var format: odnn_format { readsBFloat16 ? odnn_bfloat16 : odnn_float32 }
+    /// Stands before a primitive's name in errors.
+    var formatName: String { readsBFloat16 ? "bf16 " : "" }
+
+    /// Linear layers over pixels as convolutions, where those read bfloat16.
+    func readingBFloat16(_ operation: Operation, _ o: Operands) -> Operation {
+        guard readsBFloat16, o.shape(input: 0).count == 4 else { return operation }
+        let pointwise = ConvolutionGeometry(kernel: 1)
+        switch operation {
+        case .linear(let channels, let bias, let addend):
+            return .convolution(pointwise, weightChannels: channels, bias: bias, addend: addend)
+        case .linearInputGradient(let channels, let addend):
+            return .convolutionInputGradient(pointwise, weightChannels: channels, addend: addend)
+        case .linearParameterGradient(let channels, let bias):
+            return .convolutionParameterGradient(pointwise, weightChannels: channels, bias: bias)
+        default:
+            return operation
+        }
+    }
+
+    // MARK: Emulated
+
+    /// Prepares `operation` on rounded copies of its factors: of activations made at each run, of a parameter when it
+    /// changes.
+    func prepareRounded(
+        _ operation: Operation, _ inputs: [Operand], _ outputs: [Operand], _ factors: (activations: [Int], weight: Int?)
+    ) throws -> PreparedOperation {
+        var rounded = inputs
+        var end = 0
+        let places = factors.activations.map { index in
+            defer { end += (inputs[index].count + 15) / 16 * 16 }
+            return end
+        }
+        let room = try roomForRounded(end)
+        var copies: [(count: Int, from: UnsafePointer<Float>, to: UnsafeMutablePointer<Float>)] = []
+        let o = Operands(operation, inputs: inputs, outputs: outputs)
+        for (index, place) in zip(factors.activations, places) {
+            rounded[index] = Operand(memory: room, offset: place, shape: inputs[index].shape)
+            copies.append((inputs[index].count, o.input(index), room.pointer(place..<place + inputs[index].count)))
+        }
+        let parameter = try factors.weight.map { try roundedParameter(o.input($0), count: inputs[$0].count) }
+        if let parameter, let weight = factors.weight {
+            rounded[weight] = Operand(memory: parameter.memory, offset: 0, shape: inputs[weight].shape)
+        }
+        let prepared = try prepareFloat32(operation, inputs: rounded, outputs: outputs)
+        let memories = inputs.map(\.memory)
+        return PreparedOperation(
+            run: {
+                try withExtendedLifetime((memories, parameter)) {
+                    for copy in copies { cb_round(copy.count, copy.from, copy.to) }
+                    try prepared.run()
+                }
+            },
+            derived: (parameter.map { [$0.derived] } ?? []) + prepared.derived)
+    }
+
+    /// Memory for `count` elements that operations share while they run. It has to stay where it is, so a larger need
+    /// gets memory of its own: a handful of times, as networks have few sizes.
+    private func roomForRounded(_ count: Int) throws -> CPUMemory {
+        if let room = roundedActivations.first(where: { $0.count >= count }) { return room }
+        let room = try CPUMemory(count: count)
+        roundedActivations.append(room)
+        return room
+    }
+
+    /// The rounded copy of a parameter that an operation of this backend already reads, or a new one.
+    private func roundedParameter(_ parameter: UnsafePointer<Float>, count: Int) throws -> RoundedParameter {
+        if let known = roundedParameters[parameter]?.parameter, known.memory.count == count { return known }
+        let new = try RoundedParameter(parameter, count: count)
+        roundedParameters[parameter] = WeakRounded(parameter: new)
+        return new
+    }
+}
+
+/// A parameter rounded to bfloat16, as float32.
+final class RoundedParameter {
+    let memory: CPUMemory
+    let derived: DerivedParameters
+
+    init(_ parameter: UnsafePointer<Float>, count: Int) throws {
+        let memory = try CPUMemory(count: count)
+        self.memory = memory
+        derived = DerivedParameters { cb_round(count, parameter, memory.pointer(0..<count)) }
+    }
+}
+
+/// An entry of the backend's table, which keeps nothing alive.
+struct WeakRounded {
+    weak var parameter: RoundedParameter?
+}

@@ -1,0 +1,98 @@
+import CPUBackend
+import NeuralNetwork
+import Philox
+import TensorGraph
+import TestSupport
+import Testing
+
+/// A small network with every kind of layer, trained for some steps in each precision.
+@Suite struct PrecisionTests {
+    private static let model: ModelConfiguration = {
+        var model = ModelConfiguration()
+        model.size = 8
+        model.channels = 2
+        model.dim = 16
+        model.dimMults = [1, 2]
+        model.fullAttention = [false, true]
+        model.groups = 2
+        model.heads = 2
+        model.headDim = 8
+        model.latentDim = 12
+        model.identifier.dim = 8
+        model.identifier.dimMults = [1, 1]
+        model.identifier.headDim = 4
+        return model
+    }()
+
+    /// Losses and gradients of each of some steps of plain descent.
+    private func train(_ precision: Precision, steps: Int) throws -> (losses: [Double], gradients: [[Float]]) {
+        let backend = try CPUBackend(precision: precision)
+        let batch = 4
+        let plan = ExecutionPlan(DenoiserGraph.training(Self.model, batch: batch, lossScale: 1 / Float(batch)).graph)
+        let (parameters, gradients) = (try CPUMemory(count: plan.layout.count), try CPUMemory(count: plan.layout.count))
+        func normals(_ count: Int, _ position: Int) -> [Float] {
+            RandomStream(seed: 7, purpose: .data).normals(count: count, epoch: 0, position: position)
+        }
+        for (index, parameter) in plan.layout.parameters.enumerated() {
+            let inputs = parameter.shape.dropFirst().reduce(1, *)
+            let values = normals(parameter.count, index)
+            let isGain = parameter.name.hasSuffix(".g") || parameter.name.hasSuffix("norm.weight")
+            let width: Float = parameter.shape.count > 1 ? 0.5 / Float(inputs).squareRoot() : 0.1
+            parameters.write(
+                values.map { isGain ? 1 + 0.1 * $0 : width * $0 },
+                at: plan.layout.offsets[index])
+        }
+        let executor = try Executor(plan, on: backend, parameters: parameters, gradients: gradients)
+        for (index, name) in ["x", "eta", "target"].enumerated() {
+            executor.write(name, normals(executor.inputRange(name)?.count ?? 0, 10_000 + index))
+        }
+        executor.write("timestep", [3, 200, 500, 900])
+        executor.write("weight", [1, 1, 1, 1])
+        var result: (losses: [Double], gradients: [[Float]]) = ([], [])
+        for _ in 0..<steps {
+            try executor.parametersChanged()
+            gradients.clear(0..<gradients.count)
+            try executor.run()
+            result.losses.append(executor.read("loss").reduce(0) { $0 + Double($1) } / Double(batch))
+            result.gradients.append(gradients.read(0..<gradients.count))
+            let moved = zip(parameters.elements, gradients.elements).map { $0 - 0.01 * $1 }
+            parameters.write(moved, at: 0)
+        }
+        return result
+    }
+
+    /// L2 norm of a − b by that of b.
+    private func distance(_ a: [Float], _ b: [Float]) -> Double {
+        let difference = zip(a, b).reduce(0.0) { $0 + Double($1.0 - $1.1) * Double($1.0 - $1.1) }
+        return (difference / b.reduce(0.0) { $0 + Double($1) * Double($1) }).squareRoot()
+    }
+
+    /// The gradient of the whole network is off by what 8 bits of significand give: 1e-2 was measured.
+    @Test func gradientIsNearThatOfFloat32() throws {
+        let (full, rounded) = (try train(.fp32, steps: 1), try train(.bf16Emulated, steps: 1))
+        let error = distance(rounded.gradients[0], full.gradients[0])
+        #expect(error > 1e-3 && error < 2e-2, "\(error)")
+        #expect(abs(rounded.losses[0] - full.losses[0]) < 1e-3 * full.losses[0])
+    }
+
+    /// Some steps of descent with oneDNN's bfloat16, be its instructions emulated, and with factors rounded beforehand.
+    ///
+    /// Each product is the same but for float32's rounding of sums (`bothWaysAreTheSameNumbers`). A sum that is off by
+    /// its last bit may be read as the other of two bfloat16 in the next layer, so after many layers gradients differ
+    /// by as much as rounding changes them: 1.1e-2 was measured.
+    @Test func bothWaysTrainAlike() throws {
+        guard Processor.runsBFloat16 else {
+            #expect(throws: OneDNNError.self) { try train(.bf16, steps: 1) }
+            return
+        }
+        let steps = 8
+        let (native, emulated) = (try train(.bf16, steps: steps), try train(.bf16Emulated, steps: steps))
+        for step in 0..<steps {
+            let error = distance(native.gradients[step], emulated.gradients[step])
+            #expect(error < 2e-2, "step \(step): \(error)")
+            let losses = (native.losses[step], emulated.losses[step])
+            #expect(abs(losses.0 - losses.1) < 1e-3 * losses.1, "step \(step): \(losses)")
+        }
+        #expect(emulated.losses[steps - 1] < 0.95 * emulated.losses[0])
+    }
+}
