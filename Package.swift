@@ -35,13 +35,11 @@ let package = Package(
                 .unsafeFlags(["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"])
             ], linkerSettings: [.linkedLibrary("m")]),
 
-        .target(name: "CBFloat16", cSettings: strictC + [.unsafeFlags(["-O3"])]),
-
         // Numbers.
         .target(name: "Philox", swiftSettings: strict),
         .target(name: "TensorGraph", swiftSettings: strict),
         .target(
-            name: "CPUBackend", dependencies: ["TensorGraph", "COneDNN", "CKernels", "CBFloat16"],
+            name: "CPUBackend", dependencies: ["TensorGraph", "COneDNN", "CKernels"],
             swiftSettings: strict),
         .target(name: "NeuralNetwork", dependencies: ["TensorGraph", "Philox"], swiftSettings: strict),
         .target(name: "Diffusion", dependencies: ["NeuralNetwork", "TensorGraph", "Philox"], swiftSettings: strict),
@@ -106,7 +104,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CPUBackendTests",
-            dependencies: ["CPUBackend", "CBFloat16", "NeuralNetwork", "Philox", "TensorGraph", "TestSupport"],
+            dependencies: ["CPUBackend", "CKernels", "NeuralNetwork", "Philox", "TensorGraph", "TestSupport"],
             swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "HDF5", "TestSupport"], swiftSettings: strict),

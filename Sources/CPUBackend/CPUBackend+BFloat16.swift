@@ -1,4 +1,4 @@
-import CBFloat16
+import CKernels
 import COneDNN
 import TensorGraph
 
@@ -61,7 +61,7 @@ extension CPUBackend {
         return PreparedOperation(
             run: {
                 try withExtendedLifetime((memories, parameter)) {
-                    for copy in copies { cb_round(copy.count, copy.from, copy.to) }
+                    for copy in copies { ck_round_bfloat16(copy.count, copy.from, copy.to) }
                     try prepared.run()
                 }
             },
@@ -94,7 +94,7 @@ final class RoundedParameter {
     init(_ parameter: UnsafePointer<Float>, count: Int) throws {
         let memory = try CPUMemory(count: count)
         self.memory = memory
-        derived = DerivedParameters { cb_round(count, parameter, memory.pointer(0..<count)) }
+        derived = DerivedParameters { ck_round_bfloat16(count, parameter, memory.pointer(0..<count)) }
     }
 }
 

@@ -1,4 +1,4 @@
-import CBFloat16
+import CKernels
 import CPUBackend
 import TestSupport
 import Testing
@@ -7,7 +7,7 @@ import Testing
 @Suite struct RoundingTests {
     private func rounded(_ values: [Float]) -> [Float] {
         var result = [Float](repeating: .nan, count: values.count)
-        cb_round(values.count, values, &result)
+        ck_round_bfloat16(values.count, values, &result)
         return result
     }
 
@@ -61,7 +61,7 @@ import Testing
                 }
                 values.withUnsafeMutableBufferPointer { buffer in
                     guard let base = buffer.baseAddress else { return }
-                    cb_round(count, base + start, base + start)
+                    ck_round_bfloat16(count, base + start, base + start)
                 }
                 #expect(values.map(\.bitPattern) == expected)
             }

@@ -215,6 +215,13 @@ void ck_adam_step(size_t count, const ck_adam_settings *settings, const float *g
 /// ema += (1 − decay) (parameters − ema).
 void ck_ema_update(size_t count, double decay, const float *parameters, float *ema);
 
+// MARK: bfloat16, float32 with 8 bits of significand instead of 24 (bfloat16.c)
+
+/// to[i] = from[i] rounded to the nearest bfloat16, ties to even; half a step beyond the largest one, and further, is
+/// infinity. Subnormal numbers are rounded like others. A NaN stays a NaN. `to` may be `from`; otherwise they are
+/// distinct.
+void ck_round_bfloat16(size_t count, const float *from, float *to);
+
 // MARK: The machine (peak.c). Each works for about `milliseconds` and gives the best rate of its parts.
 
 /// Multiply-adds of float32 in GFLOP/s; a multiply-add is two.

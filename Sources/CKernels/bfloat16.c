@@ -1,15 +1,8 @@
-#include "CBFloat16.h"
-#include <stdint.h>
-#include <string.h>
+// The number format bfloat16: float32 with 8 bits of significand instead of 24.
+#include "CKernels.h"
+#include "Vector.h"
 
-// The processor picks one of these at load time, as in CKernels.
-#if defined(__x86_64__) && defined(__linux__)
-#define KERNEL __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define KERNEL
-#endif
-
-KERNEL void cb_round(size_t count, const float *from, float *to) {
+KERNEL void ck_round_bfloat16(size_t count, const float *from, float *to) {
 #pragma clang loop vectorize(assume_safety)  // `to` may be `from` itself
     for (size_t i = 0; i < count; i++) {
         uint32_t bits;
