@@ -10,24 +10,28 @@ INLINE int wideTiles(void) {
 #endif
 }
 
-/// Keeps the compiler from moving loads over this line: it would bring in the numbers of several steps of an unrolled
-/// loop at once, for which there are not enough registers.
-#define IN_ORDER __asm__ volatile("" ::: "memory")
-#define PRAGMA(text) _Pragma(#text)
+/// Hides from the compiler how a pointer came about. Otherwise it makes up many more addresses than there are registers
+/// for them, and brings in numbers of several steps at once, for which there are no vector registers either.
+#define OPAQUE(pointer) __asm__ volatile("" : "+r"(pointer) : : "memory")
 
 /// One tile: COUNT rows and N·W columns of C, in registers while it goes through the depth. One of the strides of A is
-/// a literal 1 wherever this is called. STEPS of the depth are written out.
-#define DEFINE_TILE(COUNT, W, N, STEPS)                                                                                \
+/// a literal 1 wherever this is called.
+#define DEFINE_TILE(COUNT, W, N)                                                                                       \
     INLINE void tile##COUNT##x##W##x##N(int64_t depth, float alpha, const float *a, int64_t row, int64_t column,       \
                                         const float *b, int64_t bRow, int accumulate, float *c, int64_t cRow) {        \
         f##W sums[COUNT * N];                                                                                          \
+        const float *rows[(COUNT + 2) / 3]; /* every third: an address can add one or two strides */                   \
+        _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT; t += 3) rows[t / 3] = a + t * row;               \
         _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT * N; t++) sums[t] = ALL(W, 0.0f);                 \
-        PRAGMA(clang loop unroll_count(STEPS)) for (int64_t k = 0; k < depth; k++) {                                   \
-            if (N > 1) IN_ORDER;                                                                                       \
+        _Pragma("clang loop unroll_count(4)") for (int64_t k = 0; k < depth; k++) {                                    \
+            OPAQUE(b);                                                                                                 \
+            _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT; t += 3) OPAQUE(rows[t / 3]);                 \
             f##W bk[N];                                                                                                \
-            _Pragma("clang loop unroll(full)") for (int j = 0; j < N; j++) bk[j] = READ(W, b + k * bRow + j * W);      \
+            _Pragma("clang loop unroll(full)") for (int j = 0; j < N; j++) bk[j] = READ(W, b + j * W);                 \
             _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT * N; t++) sums[t] +=                          \
-                a[t / N * row + k * column] * bk[t % N];                                                               \
+                rows[t / N / 3][t / N % 3 * row] * bk[t % N];                                                          \
+            _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT; t += 3) rows[t / 3] += column;               \
+            b += bRow;                                                                                                 \
         }                                                                                                              \
         _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT * N; t++) {                                       \
             float *to = c + t / N * cRow + t % N * W;                                                                  \
@@ -35,25 +39,25 @@ INLINE int wideTiles(void) {
             else AT(W, to) = alpha * sums[t];                                                                          \
         }                                                                                                              \
     }
-DEFINE_TILE(6, 16, 4, 4)
-DEFINE_TILE(4, 16, 4, 4)
-DEFINE_TILE(2, 16, 4, 4)
-DEFINE_TILE(1, 16, 4, 4)
-DEFINE_TILE(8, 16, 2, 4)
-DEFINE_TILE(4, 16, 2, 4)
-DEFINE_TILE(1, 16, 2, 4)
-DEFINE_TILE(12, 16, 1, 2)
-DEFINE_TILE(8, 16, 1, 2)
-DEFINE_TILE(4, 16, 1, 2)
-DEFINE_TILE(1, 16, 1, 2)
-DEFINE_TILE(8, 8, 1, 2)
-DEFINE_TILE(4, 8, 1, 2)
-DEFINE_TILE(1, 8, 1, 2)
-DEFINE_TILE(8, 4, 1, 2)
-DEFINE_TILE(4, 4, 1, 2)
-DEFINE_TILE(1, 4, 1, 2)
-DEFINE_TILE(4, 1, 1, 2)
-DEFINE_TILE(1, 1, 1, 2)
+DEFINE_TILE(6, 16, 4)
+DEFINE_TILE(4, 16, 4)
+DEFINE_TILE(2, 16, 4)
+DEFINE_TILE(1, 16, 4)
+DEFINE_TILE(8, 16, 2)
+DEFINE_TILE(4, 16, 2)
+DEFINE_TILE(1, 16, 2)
+DEFINE_TILE(12, 16, 1)
+DEFINE_TILE(8, 16, 1)
+DEFINE_TILE(4, 16, 1)
+DEFINE_TILE(1, 16, 1)
+DEFINE_TILE(8, 8, 1)
+DEFINE_TILE(4, 8, 1)
+DEFINE_TILE(1, 8, 1)
+DEFINE_TILE(8, 4, 1)
+DEFINE_TILE(4, 4, 1)
+DEFINE_TILE(1, 4, 1)
+DEFINE_TILE(4, 1, 1)
+DEFINE_TILE(1, 1, 1)
 
 /// C [m, n] = alpha · A B (+ C), for at most DEPTH rows of B. ROW and COLUMN: strides of A.
 #define TILE(COUNT, W, N)                                                                                              \
