@@ -131,9 +131,9 @@ INLINE void advance(const ck_winograd_shape *s, tile *t) {
     t->image++;
 }
 
-// V [16, t, C] = Bᵀ d B of the tiles first ..< first + count. scratch: zeros [C].
-KERNEL void ck_winograd_input(const ck_winograd_shape *s, int64_t first, int64_t count, const float *x, float *v,
-                              int64_t stride, float *scratch) {
+// V [16, t, C] = Bᵀ d B of the tiles first ..< first + count, or one row i of it, [4, t, C]. scratch: zeros [C].
+KERNEL void ck_winograd_input(const ck_winograd_shape *s, int64_t first, int64_t count, int row, const float *x,
+                              float *v, int64_t stride, float *scratch) {
     const int wide = wideLanes();
     const int64_t C = s->channels, H = s->height, W = s->width;
     const float *zeros = scratch;
@@ -151,7 +151,8 @@ KERNEL void ck_winograd_input(const ck_winograd_shape *s, int64_t first, int64_t
         }
         float *to = v + t * C;
         int64_t c = 0;
-        // One column of d B, d[·][A] ± d[·][B], then Bᵀ of it.
+        // d B has the columns d0 − d2, d1 + d2, d2 − d1 and d1 − d3; Bᵀ does the same to its rows.
+#define PIXEL(W, I, J) READ(W, d[I][J] + c)
 #define COLUMN(W, J, A, SIGN, B)                                                                                       \
     {                                                                                                                  \
         f##W r0 = PIXEL(W, 0, A) SIGN PIXEL(W, 0, B), r1 = PIXEL(W, 1, A) SIGN PIXEL(W, 1, B);                         \
@@ -161,18 +162,28 @@ KERNEL void ck_winograd_input(const ck_winograd_shape *s, int64_t first, int64_t
         AT(W, to + (8 + J) * stride + c) = r2 - r1;                                                                    \
         AT(W, to + (12 + J) * stride + c) = r1 - r3;                                                                   \
     }
-#define PIXEL(W, I, J) READ(W, d[I][J] + c)
-#define BODY(W)                                                                                                        \
-    {                                                                                                                  \
-        COLUMN(W, 0, 0, -, 2)                                                                                          \
-        COLUMN(W, 1, 1, +, 2)                                                                                          \
-        COLUMN(W, 2, 2, -, 1)                                                                                          \
-        COLUMN(W, 3, 1, -, 3)                                                                                          \
-    }
-        LANES(wide, c, C, BODY)
+#define BODY(W) {COLUMN(W, 0, 0, -, 2) COLUMN(W, 1, 1, +, 2) COLUMN(W, 2, 2, -, 1) COLUMN(W, 3, 1, -, 3)}
+        if (row == CK_WINOGRAD_ALL_ROWS) {
+            LANES(wide, c, C, BODY)
+        }
 #undef BODY
-#undef PIXEL
 #undef COLUMN
+#define COLUMN(W, J, A, SIGN, B)                                                                                       \
+    AT(W, to + J * stride + c) = (PIXEL(W, P, A) SIGN PIXEL(W, P, B)) SIGN_OF_ROW (PIXEL(W, Q, A) SIGN PIXEL(W, Q, B));
+#define BODY(W) {COLUMN(W, 0, 0, -, 2) COLUMN(W, 1, 1, +, 2) COLUMN(W, 2, 2, -, 1) COLUMN(W, 3, 1, -, 3)}
+        const int P = row == 0 ? 0 : row == 2 ? 2 : 1, Q = row == 2 ? 1 : row == 3 ? 3 : 2;
+        if (row == 1) {
+#define SIGN_OF_ROW +
+            LANES(wide, c, C, BODY)
+#undef SIGN_OF_ROW
+        } else if (row != CK_WINOGRAD_ALL_ROWS) {
+#define SIGN_OF_ROW -
+            LANES(wide, c, C, BODY)
+#undef SIGN_OF_ROW
+        }
+#undef BODY
+#undef COLUMN
+#undef PIXEL
     }
 }
 
@@ -212,35 +223,36 @@ KERNEL void ck_winograd_output(const ck_winograd_shape *s, int64_t first, int64_
     }
 }
 
-// Y [16, t, C] = A dy Aᵀ of the tiles first ..< first + count of dy [N, H, W, C]; sums [C] = Σ dy over these tiles.
-KERNEL void ck_winograd_output_gradient(const ck_winograd_shape *s, int64_t first, int64_t count, const float *dy,
-                                        float *v, int64_t stride, float *sums) {
-    const int wide = wideLanes();
+// Y [16, t, C] = A dy Aᵀ of the tiles first ..< first + count of dy [N, H, W, C], or one row i of it, [4, t, C]; sums
+// [C] = Σ dy over these tiles, with all rows or row 0.
+KERNEL void ck_winograd_output_gradient(const ck_winograd_shape *s, int64_t first, int64_t count, int row,
+                                        const float *dy, float *v, int64_t stride, float *sums) {
+    const int wide = wideLanes(), all = row == CK_WINOGRAD_ALL_ROWS;
     const int64_t C = s->channels, H = s->height, W = s->width;
-    memset(sums, 0, (size_t)C * sizeof(float));
+    if (all || row == 0) memset(sums, 0, (size_t)C * sizeof(float));
     tile at = tileAt(s, first);
     for (int64_t t = 0; t < count; t++, advance(s, &at)) {
-        float *v0 = v + t * C, *v1 = v0 + 4 * stride, *v2 = v1 + 4 * stride, *v3 = v2 + 4 * stride;
+        float *to = v + t * C;
         const float *upper = dy + ((at.image * H + 2 * at.row) * W + 2 * at.column) * C, *lower = upper + W * C;
         int64_t c = 0;
-#define ROW(W, V, LEFT, RIGHT)                                                                                         \
+#define ROW(W, I, LEFT, RIGHT)                                                                                         \
     {                                                                                                                  \
         f##W l = LEFT, r = RIGHT;                                                                                      \
-        AT(W, V + c) = l;                                                                                              \
-        AT(W, V + stride + c) = l + r;                                                                                 \
-        AT(W, V + 2 * stride + c) = l - r;                                                                             \
-        AT(W, V + 3 * stride + c) = -r;                                                                                \
+        float *line = to + (all ? I : 0) * 4 * stride + c;                                                             \
+        AT(W, line) = l;                                                                                               \
+        AT(W, line + stride) = l + r;                                                                                  \
+        AT(W, line + 2 * stride) = l - r;                                                                              \
+        AT(W, line + 3 * stride) = -r;                                                                                 \
     }
 #define BODY(W)                                                                                                        \
     {                                                                                                                  \
         f##W ul = READ(W, upper + c), ur = READ(W, upper + C + c);                                                     \
         f##W ll = READ(W, lower + c), lr = READ(W, lower + C + c);                                                     \
-        f##W left = ul + ll, right = ur + lr;                                                                          \
-        AT(W, sums + c) += left + right;                                                                               \
-        ROW(W, v0, ul, ur)                                                                                             \
-        ROW(W, v1, left, right)                                                                                        \
-        ROW(W, v2, ul - ll, ur - lr)                                                                                   \
-        ROW(W, v3, -ll, -lr)                                                                                           \
+        if (all || row == 0) AT(W, sums + c) += (ul + ll) + (ur + lr);                                                 \
+        if (all || row == 0) ROW(W, 0, ul, ur)                                                                         \
+        if (all || row == 1) ROW(W, 1, ul + ll, ur + lr)                                                               \
+        if (all || row == 2) ROW(W, 2, ul - ll, ur - lr)                                                               \
+        if (all || row == 3) ROW(W, 3, -ll, -lr)                                                                       \
     }
         LANES(wide, c, C, BODY)
 #undef BODY

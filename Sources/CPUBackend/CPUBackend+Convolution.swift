@@ -50,7 +50,7 @@ extension CPUBackend {
             o, geometry, channels, x: o.shape(input: 0), y: o.shape(input: 1), w: o.shape(output: 0))
         if !readsBFloat16 {
             if let narrow = try narrowParameterGradient(o, geometry, shape, bias: bias) { return narrow }
-            if let sizes = WinogradSizes(geometry, shape) {
+            if let sizes = WinogradSizes(geometry, shape), !sizes.isGradientDirect {
                 return try winogradParameterGradient(o, sizes, bias: bias)
             }
         }

@@ -6,6 +6,9 @@ import TensorGraph
 // 16 multiplications do the work of 36; docs/performance.md has the measurements against oneDNN's direct convolutions.
 // Axes: t tiles, C inputs and O outputs of the convolution, k one of the 16 positions in the other basis.
 
+/// All of the 4×4 positions at once.
+private let allRows = Int32(CK_WINOGRAD_ALL_ROWS)
+
 /// Sizes of one such convolution.
 struct WinogradSizes {
     let images, height, width, inputs, outputs: Int
@@ -33,6 +36,8 @@ struct WinogradSizes {
     var outputStride: Int { chunk * outputs + 16 }
     /// Elements of a pixel outside of the image, or of the sums of a gradient over all pixels, up to the next 64 bytes.
     var borderCount: Int { (max(inputs, outputs) + 15) / 16 * 16 }
+    /// Few tiles for such large weights: their gradient is mostly a matter of moving 16/9 of them about.
+    var isGradientDirect: Bool { !isNarrow && tiles < 32 }
     /// Wide products are oneDNN's; with narrow ones it would spend its time on packing.
     var isNarrow: Bool { inputs <= 64 && outputs <= 64 }
 
@@ -80,28 +85,50 @@ final class WinogradWeights {
         precondition(!turned, "turned weights are those of the input gradient")
         for k in 0..<16 {
             try product(
-                rows, sizes.inputs, sizes.outputs, v + k * sizes.inputStride, matrix: k, transposed: false,
+                rows, sizes.inputs, sizes.outputs, v + k * sizes.inputStride, matrixAt(k), transposed: false,
                 m + k * sizes.outputStride)
         }
     }
 
     /// m_k `[rows, C]` = v_k `[rows, O]` · turned weights_k, for all k.
-    func backward(rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>) throws {
-        // Turning a window by 180° exchanges positions 0 and 3 of both axes.
-        let exchanged = [3, 1, 2, 0]
+    ///
+    /// - Parameter transposed: what ``transpose(to:)`` wrote, unless the weights are turned already; without it each
+    ///   product transposes them.
+    func backward(
+        rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>, transposed: UnsafePointer<Float>?
+    ) throws {
         for k in 0..<16 {
+            let matrix = turned ? k : Self.exchanged(k)
             try product(
                 rows, sizes.outputs, sizes.inputs, v + k * sizes.outputStride,
-                matrix: turned ? k : 4 * exchanged[k / 4] + exchanged[k % 4], transposed: !turned,
-                m + k * sizes.inputStride)
+                transposed.map { $0 + matrix * sizes.weightStride } ?? matrixAt(matrix),
+                transposed: !turned && transposed == nil, m + k * sizes.inputStride)
         }
     }
 
+    /// Writes 16 matrices `[O, C]`, ``WinogradSizes/weightStride`` apart.
+    func transpose(to: UnsafeMutablePointer<Float>) {
+        for k in 0..<16 {
+            ck_transpose(
+                Int64(sizes.inputs), Int64(sizes.outputs), matrixAt(k), Int64(sizes.outputs),
+                to + k * sizes.weightStride)
+        }
+    }
+
+    /// Turning a window by 180° exchanges positions 0 and 3 of both axes.
+    private static func exchanged(_ k: Int) -> Int {
+        let exchanged = [3, 1, 2, 0]
+        return 4 * exchanged[k / 4] + exchanged[k % 4]
+    }
+
+    private func matrixAt(_ k: Int) -> UnsafePointer<Float> {
+        UnsafePointer(memory.pointer(0..<memory.count)) + k * sizes.weightStride
+    }
+
     private func product(
-        _ rows: Int, _ depth: Int, _ columns: Int, _ a: UnsafePointer<Float>, matrix: Int, transposed: Bool,
-        _ c: UnsafeMutablePointer<Float>
+        _ rows: Int, _ depth: Int, _ columns: Int, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+        transposed: Bool, _ c: UnsafeMutablePointer<Float>
     ) throws {
-        let b = UnsafePointer(memory.pointer(0..<memory.count)) + matrix * sizes.weightStride
         if sizes.isNarrow && !transposed {
             ck_product(
                 Int64(rows), Int64(columns), Int64(depth), 1, ck_matrix(base: a, row: Int64(depth), column: 1), b,
@@ -129,7 +156,8 @@ extension CPUBackend {
                 let (v, m, border) = scratch()
                 try sizes.forEachChunk { first, count in
                     withUnsafePointer(to: sizes.inputShape) {
-                        ck_winograd_input($0, Int64(first), Int64(count), x, v, Int64(sizes.inputStride), border)
+                        ck_winograd_input(
+                            $0, Int64(first), Int64(count), allRows, x, v, Int64(sizes.inputStride), border)
                     }
                     try weights.forward(rows: count, v, m)
                     withUnsafePointer(to: sizes.outputShape) {
@@ -142,19 +170,23 @@ extension CPUBackend {
 
     /// dx is the convolution of dy with the windows turned by 180°.
     func winogradInputGradient(_ o: Operands, _ sizes: WinogradSizes, addend: Bool) throws -> PreparedOperation {
-        // Wide weights are not kept a second time: oneDNN's product transposes them as it goes.
+        // Wide weights are not kept a second time, but transposed when it pays.
         let weights = try winogradWeights(sizes, o.input(1), turned: sizes.isNarrow)
         let (dy, dx) = (o.input(0), o.output(0))
         let added = addend ? o.input(2) : nil
-        let scratch = try winogradScratch(sizes)
+        let transposing = !sizes.isNarrow && sizes.tiles > sizes.chunk
+        let scratch = try winogradScratch(sizes, matrices: transposing)
         return PreparedOperation(
             run: {
                 let (m, v, border) = scratch()
+                let transposed = transposing ? border + sizes.borderCount : nil
+                if let transposed { weights.transpose(to: transposed) }
                 try sizes.forEachChunk { first, count in
                     withUnsafePointer(to: sizes.outputShape) {
-                        ck_winograd_input($0, Int64(first), Int64(count), dy, v, Int64(sizes.outputStride), border)
+                        ck_winograd_input(
+                            $0, Int64(first), Int64(count), allRows, dy, v, Int64(sizes.outputStride), border)
                     }
-                    try weights.backward(rows: count, v, m)
+                    try weights.backward(rows: count, v, m, transposed: transposed)
                     withUnsafePointer(to: sizes.inputShape) {
                         ck_winograd_output(
                             $0, Int64(first), Int64(count), m, Int64(sizes.inputStride), nil, added, dx)
@@ -167,32 +199,38 @@ extension CPUBackend {
     func winogradParameterGradient(_ o: Operands, _ sizes: WinogradSizes, bias: Bool) throws -> PreparedOperation {
         let (x, dy) = (o.input(0), o.input(1))
         let (dw, dbias) = (o.output(0) + 9 * sizes.firstWeightChannel, bias ? o.output(1) : nil)
-        let scratch = try winogradScratch(sizes, gradient: true)
+        let scratch = try winogradScratch(sizes, matrices: true)
         let (inputs, outputs) = (Int64(sizes.inputs), Int64(sizes.outputs))
+        // The sums of all 16 positions of wide layers are more than the second cache holds: then 4 at a time.
+        let rows = !sizes.isNarrow && sizes.tiles > sizes.chunk ? [0, 1, 2, 3] : [allRows]
+        let positions = 16 / rows.count
         return PreparedOperation(run: {
             let (v, m, border) = scratch()
             let u = border + sizes.borderCount
-            try sizes.forEachChunk { first, count in
-                withUnsafePointer(to: sizes.outputShape) {
-                    ck_winograd_output_gradient(
-                        $0, Int64(first), Int64(count), dy, m, Int64(sizes.outputStride), border)
-                }
-                if let dbias { ck_add(sizes.outputs, border, dbias, dbias) }
-                withUnsafePointer(to: sizes.inputShape) {
-                    ck_winograd_input($0, Int64(first), Int64(count), x, v, Int64(sizes.inputStride), border)
-                }
-                for k in 0..<16 {
-                    let (a, b) = (UnsafePointer(v + k * sizes.inputStride), m + k * sizes.outputStride)
-                    let c = u + k * sizes.weightStride
-                    if sizes.isNarrow {
-                        ck_product(
-                            inputs, outputs, Int64(count), 1, ck_matrix(base: a, row: 1, column: inputs), b, outputs,
-                            first > 0 ? 1 : 0, c, outputs)
-                    } else {
-                        try checkOneDNN(
-                            odnn_sgemm(
-                                1, 0, inputs, outputs, Int64(count), 1, a, inputs, b, outputs, first > 0 ? 1 : 0, c,
-                                outputs), "product of \(inputs)x\(count) and \(count)x\(outputs)")
+            for (index, row) in rows.enumerated() {
+                try sizes.forEachChunk { first, count in
+                    withUnsafePointer(to: sizes.outputShape) {
+                        ck_winograd_output_gradient(
+                            $0, Int64(first), Int64(count), row, dy, m, Int64(sizes.outputStride), border)
+                    }
+                    if let dbias, index == 0 { ck_add(sizes.outputs, border, dbias, dbias) }
+                    withUnsafePointer(to: sizes.inputShape) {
+                        ck_winograd_input(
+                            $0, Int64(first), Int64(count), row, x, v, Int64(sizes.inputStride), border)
+                    }
+                    for k in 0..<positions {
+                        let (a, b) = (UnsafePointer(v + k * sizes.inputStride), m + k * sizes.outputStride)
+                        let c = u + (index * positions + k) * sizes.weightStride
+                        if sizes.isNarrow {
+                            ck_product(
+                                inputs, outputs, Int64(count), 1, ck_matrix(base: a, row: 1, column: inputs), b,
+                                outputs, first > 0 ? 1 : 0, c, outputs)
+                        } else {
+                            try checkOneDNN(
+                                odnn_sgemm(
+                                    1, 0, inputs, outputs, Int64(count), 1, a, inputs, b, outputs, first > 0 ? 1 : 0,
+                                    c, outputs), "product of \(inputs)x\(count) and \(count)x\(outputs)")
+                        }
                     }
                 }
             }
@@ -214,15 +252,15 @@ extension CPUBackend {
         return weights
     }
 
-    /// Room for transformed inputs, transformed outputs and, from the third place on, a pixel of the border; for the
-    /// gradient of weights also for the 16 matrices.
+    /// Room for transformed inputs, transformed outputs and, from the third place on, a pixel of the border, and behind
+    /// it for 16 matrices of weights' size if asked for.
     private func winogradScratch(
-        _ sizes: WinogradSizes, gradient: Bool = false
+        _ sizes: WinogradSizes, matrices: Bool = false
     ) throws -> () -> (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>) {
         // Whole pages: a product's stores then never have the page offsets of the loads that follow them, for which the
         // processor would wait.
         let (v, m) = ((16 * sizes.inputStride + 1023) / 1024 * 1024, 16 * sizes.outputStride)
-        try scratch.reserve(v + m + sizes.borderCount + (gradient ? 16 * sizes.weightStride : 0))
+        try scratch.reserve(v + m + sizes.borderCount + (matrices ? 16 * sizes.weightStride : 0))
         return { [scratch] in (scratch.pointer, scratch.pointer + v, scratch.pointer + v + m) }
     }
 }
