@@ -30,12 +30,15 @@ INLINE int wideLanes(void) {
     for (; i + 4 <= (n); i += 4) BODY(4)                                                                               \
     for (; i < (n); i += 1) BODY(1)
 
-/// How many windows are transformed at once, one a lane.
-enum { WINDOWS = 16 };
+/// How many windows are transformed at once, one a lane; and how many steps ahead they are called for: the processor
+/// does not see a pattern in 16 places far apart.
+enum { WINDOWS = 16, AHEAD = 8 };
 
-// Element (o, c, tap) of a weight [O, I, 3, 3] from window (o, c) on, for up to 16 windows: `step` elements apart.
-INLINE void gatherWindows(const float *w, int64_t step, int64_t count, float (*taps)[WINDOWS]) {
+// Element (o, c, tap) of a weight [O, I, 3, 3] from window (o, c) on, for up to 16 windows, `step` elements apart. The
+// windows after these are `next` elements on.
+INLINE void gatherWindows(const float *w, int64_t step, int64_t count, int64_t next, float (*taps)[WINDOWS]) {
     for (int64_t lane = 0; lane < count; lane++) {
+        __builtin_prefetch(w + lane * step + AHEAD * next);
         for (int tap = 0; tap < 9; tap++) taps[tap][lane] = w[lane * step + tap];
     }
 }
@@ -56,7 +59,7 @@ KERNEL void ck_winograd_weights(int64_t outputs, int64_t channels, int64_t weigh
     for (int64_t first = 0; first < inner; first += WINDOWS) {
         const int64_t count = inner - first < WINDOWS ? inner - first : WINDOWS;
         for (int64_t position = 0; position < outer; position++) {
-            gatherWindows(w + first * innerStep + position * outerStep, innerStep, count, taps);
+            gatherWindows(w + first * innerStep + position * outerStep, innerStep, count, outerStep, taps);
             for (int b = 0; b < 3; b++) {
                 for (int l = 0; l < WINDOWS; l++) {
                     float g0 = taps[b][l], g1 = taps[3 + b][l], g2 = taps[6 + b][l];
@@ -108,6 +111,7 @@ KERNEL void ck_winograd_weights_gradient(int64_t outputs, int64_t channels, int6
             }
             for (int64_t lane = 0; lane < count; lane++) {
                 float *to = dw + ((first + lane) * weightInputs + c) * 9;
+                __builtin_prefetch(to + 9 * AHEAD, 1);
                 for (int tap = 0; tap < 9; tap++) to[tap] += taps[tap][lane];
             }
         }
@@ -131,9 +135,9 @@ INLINE void advance(const ck_winograd_shape *s, tile *t) {
     t->image++;
 }
 
-// V [16, t, C] = Bᵀ d B of the tiles first ..< first + count, or one row i of it, [4, t, C]. scratch: zeros [C].
-KERNEL void ck_winograd_input(const ck_winograd_shape *s, int64_t first, int64_t count, int row, const float *x,
-                              float *v, int64_t stride, float *scratch) {
+// V [16, t, C] = Bᵀ d B of the tiles first ..< first + count. scratch: zeros [C].
+KERNEL void ck_winograd_input(const ck_winograd_shape *s, int64_t first, int64_t count, const float *x, float *v,
+                              int64_t stride, float *scratch) {
     const int wide = wideLanes();
     const int64_t C = s->channels, H = s->height, W = s->width;
     const float *zeros = scratch;
@@ -151,7 +155,7 @@ KERNEL void ck_winograd_input(const ck_winograd_shape *s, int64_t first, int64_t
         }
         float *to = v + t * C;
         int64_t c = 0;
-        // d B has the columns d0 − d2, d1 + d2, d2 − d1 and d1 − d3; Bᵀ does the same to its rows.
+        // Column J of d B is d[·][A] ± d[·][B]; then Bᵀ of it.
 #define PIXEL(W, I, J) READ(W, d[I][J] + c)
 #define COLUMN(W, J, A, SIGN, B)                                                                                       \
     {                                                                                                                  \
@@ -162,25 +166,14 @@ KERNEL void ck_winograd_input(const ck_winograd_shape *s, int64_t first, int64_t
         AT(W, to + (8 + J) * stride + c) = r2 - r1;                                                                    \
         AT(W, to + (12 + J) * stride + c) = r1 - r3;                                                                   \
     }
-#define BODY(W) {COLUMN(W, 0, 0, -, 2) COLUMN(W, 1, 1, +, 2) COLUMN(W, 2, 2, -, 1) COLUMN(W, 3, 1, -, 3)}
-        if (row == CK_WINOGRAD_ALL_ROWS) {
-            LANES(wide, c, C, BODY)
-        }
-#undef BODY
-#undef COLUMN
-#define COLUMN(W, J, A, SIGN, B)                                                                                       \
-    AT(W, to + J * stride + c) = (PIXEL(W, P, A) SIGN PIXEL(W, P, B)) SIGN_OF_ROW (PIXEL(W, Q, A) SIGN PIXEL(W, Q, B));
-#define BODY(W) {COLUMN(W, 0, 0, -, 2) COLUMN(W, 1, 1, +, 2) COLUMN(W, 2, 2, -, 1) COLUMN(W, 3, 1, -, 3)}
-        const int P = row == 0 ? 0 : row == 2 ? 2 : 1, Q = row == 2 ? 1 : row == 3 ? 3 : 2;
-        if (row == 1) {
-#define SIGN_OF_ROW +
-            LANES(wide, c, C, BODY)
-#undef SIGN_OF_ROW
-        } else if (row != CK_WINOGRAD_ALL_ROWS) {
-#define SIGN_OF_ROW -
-            LANES(wide, c, C, BODY)
-#undef SIGN_OF_ROW
-        }
+#define BODY(W)                                                                                                        \
+    {                                                                                                                  \
+        COLUMN(W, 0, 0, -, 2)                                                                                          \
+        COLUMN(W, 1, 1, +, 2)                                                                                          \
+        COLUMN(W, 2, 2, -, 1)                                                                                          \
+        COLUMN(W, 3, 1, -, 3)                                                                                          \
+    }
+        LANES(wide, c, C, BODY)
 #undef BODY
 #undef COLUMN
 #undef PIXEL
@@ -223,36 +216,35 @@ KERNEL void ck_winograd_output(const ck_winograd_shape *s, int64_t first, int64_
     }
 }
 
-// Y [16, t, C] = A dy Aᵀ of the tiles first ..< first + count of dy [N, H, W, C], or one row i of it, [4, t, C]; sums
-// [C] = Σ dy over these tiles, with all rows or row 0.
-KERNEL void ck_winograd_output_gradient(const ck_winograd_shape *s, int64_t first, int64_t count, int row,
-                                        const float *dy, float *v, int64_t stride, float *sums) {
-    const int wide = wideLanes(), all = row == CK_WINOGRAD_ALL_ROWS;
+// Y [16, t, C] = A dy Aᵀ of the tiles first ..< first + count of dy [N, H, W, C]; sums [C] = Σ dy over these tiles.
+KERNEL void ck_winograd_output_gradient(const ck_winograd_shape *s, int64_t first, int64_t count, const float *dy,
+                                        float *v, int64_t stride, float *sums) {
+    const int wide = wideLanes();
     const int64_t C = s->channels, H = s->height, W = s->width;
-    if (all || row == 0) memset(sums, 0, (size_t)C * sizeof(float));
+    memset(sums, 0, (size_t)C * sizeof(float));
     tile at = tileAt(s, first);
     for (int64_t t = 0; t < count; t++, advance(s, &at)) {
-        float *to = v + t * C;
+        float *v0 = v + t * C, *v1 = v0 + 4 * stride, *v2 = v1 + 4 * stride, *v3 = v2 + 4 * stride;
         const float *upper = dy + ((at.image * H + 2 * at.row) * W + 2 * at.column) * C, *lower = upper + W * C;
         int64_t c = 0;
-#define ROW(W, I, LEFT, RIGHT)                                                                                         \
+#define ROW(W, V, LEFT, RIGHT)                                                                                         \
     {                                                                                                                  \
         f##W l = LEFT, r = RIGHT;                                                                                      \
-        float *line = to + (all ? I : 0) * 4 * stride + c;                                                             \
-        AT(W, line) = l;                                                                                               \
-        AT(W, line + stride) = l + r;                                                                                  \
-        AT(W, line + 2 * stride) = l - r;                                                                              \
-        AT(W, line + 3 * stride) = -r;                                                                                 \
+        AT(W, V + c) = l;                                                                                              \
+        AT(W, V + stride + c) = l + r;                                                                                 \
+        AT(W, V + 2 * stride + c) = l - r;                                                                             \
+        AT(W, V + 3 * stride + c) = -r;                                                                                \
     }
 #define BODY(W)                                                                                                        \
     {                                                                                                                  \
         f##W ul = READ(W, upper + c), ur = READ(W, upper + C + c);                                                     \
         f##W ll = READ(W, lower + c), lr = READ(W, lower + C + c);                                                     \
-        if (all || row == 0) AT(W, sums + c) += (ul + ll) + (ur + lr);                                                 \
-        if (all || row == 0) ROW(W, 0, ul, ur)                                                                         \
-        if (all || row == 1) ROW(W, 1, ul + ll, ur + lr)                                                               \
-        if (all || row == 2) ROW(W, 2, ul - ll, ur - lr)                                                               \
-        if (all || row == 3) ROW(W, 3, -ll, -lr)                                                                       \
+        f##W left = ul + ll, right = ur + lr;                                                                          \
+        AT(W, sums + c) += left + right;                                                                               \
+        ROW(W, v0, ul, ur)                                                                                             \
+        ROW(W, v1, left, right)                                                                                        \
+        ROW(W, v2, ul - ll, ur - lr)                                                                                   \
+        ROW(W, v3, -ll, -lr)                                                                                           \
     }
         LANES(wide, c, C, BODY)
 #undef BODY

@@ -6,9 +6,6 @@ import TensorGraph
 // 16 multiplications do the work of 36; docs/performance.md has the measurements against oneDNN's direct convolutions.
 // Axes: t tiles, C inputs and O outputs of the convolution, k one of the 16 positions in the other basis.
 
-/// All of the 4×4 positions at once.
-private let allRows = Int32(CK_WINOGRAD_ALL_ROWS)
-
 /// Sizes of one such convolution.
 struct WinogradSizes {
     let images, height, width, inputs, outputs: Int
@@ -157,7 +154,7 @@ extension CPUBackend {
                 try sizes.forEachChunk { first, count in
                     withUnsafePointer(to: sizes.inputShape) {
                         ck_winograd_input(
-                            $0, Int64(first), Int64(count), allRows, x, v, Int64(sizes.inputStride), border)
+                            $0, Int64(first), Int64(count), x, v, Int64(sizes.inputStride), border)
                     }
                     try weights.forward(rows: count, v, m)
                     withUnsafePointer(to: sizes.outputShape) {
@@ -184,7 +181,7 @@ extension CPUBackend {
                 try sizes.forEachChunk { first, count in
                     withUnsafePointer(to: sizes.outputShape) {
                         ck_winograd_input(
-                            $0, Int64(first), Int64(count), allRows, dy, v, Int64(sizes.outputStride), border)
+                            $0, Int64(first), Int64(count), dy, v, Int64(sizes.outputStride), border)
                     }
                     try weights.backward(rows: count, v, m, transposed: transposed)
                     withUnsafePointer(to: sizes.inputShape) {
@@ -201,36 +198,30 @@ extension CPUBackend {
         let (dw, dbias) = (o.output(0) + 9 * sizes.firstWeightChannel, bias ? o.output(1) : nil)
         let scratch = try winogradScratch(sizes, matrices: true)
         let (inputs, outputs) = (Int64(sizes.inputs), Int64(sizes.outputs))
-        // The sums of all 16 positions of wide layers are more than the second cache holds: then 4 at a time.
-        let rows = !sizes.isNarrow && sizes.tiles > sizes.chunk ? [0, 1, 2, 3] : [allRows]
-        let positions = 16 / rows.count
         return PreparedOperation(run: {
             let (v, m, border) = scratch()
             let u = border + sizes.borderCount
-            for (index, row) in rows.enumerated() {
-                try sizes.forEachChunk { first, count in
-                    withUnsafePointer(to: sizes.outputShape) {
-                        ck_winograd_output_gradient(
-                            $0, Int64(first), Int64(count), row, dy, m, Int64(sizes.outputStride), border)
-                    }
-                    if let dbias, index == 0 { ck_add(sizes.outputs, border, dbias, dbias) }
-                    withUnsafePointer(to: sizes.inputShape) {
-                        ck_winograd_input(
-                            $0, Int64(first), Int64(count), row, x, v, Int64(sizes.inputStride), border)
-                    }
-                    for k in 0..<positions {
-                        let (a, b) = (UnsafePointer(v + k * sizes.inputStride), m + k * sizes.outputStride)
-                        let c = u + (index * positions + k) * sizes.weightStride
-                        if sizes.isNarrow {
-                            ck_product(
-                                inputs, outputs, Int64(count), 1, ck_matrix(base: a, row: 1, column: inputs), b,
-                                outputs, first > 0 ? 1 : 0, c, outputs)
-                        } else {
-                            try checkOneDNN(
-                                odnn_sgemm(
-                                    1, 0, inputs, outputs, Int64(count), 1, a, inputs, b, outputs, first > 0 ? 1 : 0,
-                                    c, outputs), "product of \(inputs)x\(count) and \(count)x\(outputs)")
-                        }
+            try sizes.forEachChunk { first, count in
+                withUnsafePointer(to: sizes.outputShape) {
+                    ck_winograd_output_gradient(
+                        $0, Int64(first), Int64(count), dy, m, Int64(sizes.outputStride), border)
+                }
+                if let dbias { ck_add(sizes.outputs, border, dbias, dbias) }
+                withUnsafePointer(to: sizes.inputShape) {
+                    ck_winograd_input($0, Int64(first), Int64(count), x, v, Int64(sizes.inputStride), border)
+                }
+                for k in 0..<16 {
+                    let (a, b) = (UnsafePointer(v + k * sizes.inputStride), m + k * sizes.outputStride)
+                    let c = u + k * sizes.weightStride
+                    if sizes.isNarrow {
+                        ck_product(
+                            inputs, outputs, Int64(count), 1, ck_matrix(base: a, row: 1, column: inputs), b, outputs,
+                            first > 0 ? 1 : 0, c, outputs)
+                    } else {
+                        try checkOneDNN(
+                            odnn_sgemm(
+                                1, 0, inputs, outputs, Int64(count), 1, a, inputs, b, outputs, first > 0 ? 1 : 0, c,
+                                outputs), "product of \(inputs)x\(count) and \(count)x\(outputs)")
                     }
                 }
             }

@@ -105,27 +105,23 @@ typedef struct {
     int64_t images, height, width, channels;  // of the activation that is transformed
 } ck_winograd_shape;
 
-/// In place of one row of the 4×4 positions in the other basis.
-enum { CK_WINOGRAD_ALL_ROWS = 4 };
-
 /// u [16,C,O], or [16,O,C] of windows turned by 180 degrees, from the slice of C channels that begins at w.
 void ck_winograd_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int turned, const float *w, float *u,
                          int64_t stride);
 /// The slice of dw that begins at dw += the gradient that belongs to u [16,C,O].
 void ck_winograd_weights_gradient(int64_t outputs, int64_t channels, int64_t weightInputs, const float *u,
                                   int64_t stride, float *dw);
-/// v [16,count,C] from the tiles first ..< first + count of x [N,H,W,C], zeros around it; or [4,count,C], that row of
-/// the 4×4 positions. scratch [C].
-void ck_winograd_input(const ck_winograd_shape *shape, int64_t first, int64_t count, int row, const float *x, float *v,
+/// v [16,count,C] from the tiles first ..< first + count of x [N,H,W,C], zeros around it. scratch [C].
+void ck_winograd_input(const ck_winograd_shape *shape, int64_t first, int64_t count, const float *x, float *v,
                        int64_t stride, float *scratch);
 /// The tiles first ..< first + count of y [N,H,W,C] from m [16,count,C] (+ bias [C]) (+ addend [N,H,W,C]); both may be
 /// NULL, y may be addend.
 void ck_winograd_output(const ck_winograd_shape *shape, int64_t first, int64_t count, const float *m, int64_t stride,
                         const float *bias, const float *addend, float *y);
-/// v [16,count,C], or that row's [4,count,C], from the tiles of dy [N,H,W,C]: what the gradient of the weights is a
-/// product with. sums [C] = the sum of these tiles' dy, with all rows or row 0.
-void ck_winograd_output_gradient(const ck_winograd_shape *shape, int64_t first, int64_t count, int row,
-                                 const float *dy, float *v, int64_t stride, float *sums);
+/// v [16,count,C] from the tiles of dy [N,H,W,C]: what the gradient of the weights is a product with. sums [C] = the sum
+/// of these tiles' dy.
+void ck_winograd_output_gradient(const ck_winograd_shape *shape, int64_t first, int64_t count, const float *dy,
+                                 float *v, int64_t stride, float *sums);
 
 // MARK: 3x3 convolutions with 8 results a pixel (narrow.c), stride 1, padding 1.
 
