@@ -22,10 +22,15 @@ typedef int32_t i16 __attribute__((vector_size(64)));
 typedef int32_t i8 __attribute__((vector_size(32)));
 typedef int32_t i4 __attribute__((vector_size(16)));
 typedef int32_t i1 __attribute__((vector_size(4)));
+typedef int64_t l8 __attribute__((vector_size(64)));
 typedef float u16 __attribute__((vector_size(64), aligned(4), may_alias));
 typedef float u8 __attribute__((vector_size(32), aligned(4), may_alias));
 typedef float u4 __attribute__((vector_size(16), aligned(4), may_alias));
 typedef float u1 __attribute__((vector_size(4), aligned(4), may_alias));
+
+/// Hides from the compiler how a pointer came about. Otherwise it makes up many more addresses than there are registers
+/// for them, and brings in numbers of several steps at once, for which there are no vector registers either.
+#define OPAQUE(pointer) __asm__ volatile("" : "+r"(pointer) : : "memory")
 
 /// A vector of W floats read at p; the vector can also be assigned.
 #define AT(W, p) (*(u##W *)(p))

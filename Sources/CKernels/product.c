@@ -10,10 +10,6 @@ INLINE int wideTiles(void) {
 #endif
 }
 
-/// Hides from the compiler how a pointer came about. Otherwise it makes up many more addresses than there are registers
-/// for them, and brings in numbers of several steps at once, for which there are no vector registers either.
-#define OPAQUE(pointer) __asm__ volatile("" : "+r"(pointer) : : "memory")
-
 /// One tile: COUNT rows and N·W columns of C, in registers while it goes through the depth. One of the strides of A is
 /// a literal 1 wherever this is called.
 #define DEFINE_TILE(COUNT, W, N)                                                                                       \

@@ -6,9 +6,9 @@ import TensorGraph
 // sum where Winograd's changes of basis leave 35 to 47. The identifier's layers are of this kind.
 
 extension odnn_convolution_shape {
-    /// Whether `from` channels and 8 `to` are few enough, in a window of 3×3 at every pixel.
+    /// Whether `from` channels, an even number, and 8 `to` are few enough, in a window of 3×3 at every pixel.
     fileprivate func isNarrow(_ geometry: ConvolutionGeometry, from: Int64, to: Int64) -> Bool {
-        geometry == ConvolutionGeometry(kernel: 3, padding: 1) && to == 8 && (4...16).contains(from)
+        geometry == ConvolutionGeometry(kernel: 3, padding: 1) && to == 8 && (4...16).contains(from) && from % 2 == 0
     }
 
     fileprivate func narrow(channels: Int64) -> ck_narrow_shape {

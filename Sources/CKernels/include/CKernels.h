@@ -126,13 +126,13 @@ void ck_winograd_output_gradient(const ck_winograd_shape *shape, int64_t first, 
 // MARK: 3x3 convolutions with 8 results a pixel (narrow.c), stride 1, padding 1.
 
 typedef struct {
-    int64_t images, height, width, channels;  // of the activation that is read
+    int64_t images, height, width, channels;  // of the activation that is read; channels are even
 } ck_narrow_shape;
 
 /// Floats of scratch that the functions below need.
 size_t ck_narrow_scratch(const ck_narrow_shape *shape);
-/// The slice of C channels of a weight [O,I,3,3] that begins at w, rearranged: [9,C,8] where O is 8; turned, for the
-/// gradient of the input, [9,O,8] where C is 8.
+/// The slice of C channels of a weight [O,I,3,3] that begins at w, rearranged: [9,C/2,8,2] where O is 8; turned, for the
+/// gradient of the input, [9,O/2,8,2] where C is 8.
 void ck_narrow_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int turned, const float *w, float *to);
 /// y [N,H,W,8] = the convolution of x [N,H,W,C] with rearranged weights (+ bias [8]) (+ addend); both may be NULL, y may
 /// be addend.
