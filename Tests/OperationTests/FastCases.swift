@@ -71,6 +71,7 @@ private let convolutionCases: [OperationCase] = {
         ConvolutionSizes(seven, 2, [2, 1], 1..<2, of: 2, to: 4),
         // The sizes of real networks, where blocking and other algorithms set in.
         ConvolutionSizes(three, 1, [32, 32], 0..<32, of: 32, to: 32),
+        ConvolutionSizes(three, 2, [16, 16], 0..<96, of: 96, to: 72),
         ConvolutionSizes(three, 1, [8, 8], 0..<128, of: 256, to: 128),
         ConvolutionSizes(three, 2, [4, 4], 128..<256, of: 256, to: 128),
         ConvolutionSizes(two, 1, [32, 32], 0..<32, of: 32, to: 32),
