@@ -28,6 +28,15 @@ typedef float u8 __attribute__((vector_size(32), aligned(4), may_alias));
 typedef float u4 __attribute__((vector_size(16), aligned(4), may_alias));
 typedef float u1 __attribute__((vector_size(4), aligned(4), may_alias));
 
+/// Whether 16 floats are one vector here, and there are 32 of them; elsewhere they are two or four of 16.
+INLINE int wideVectors(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("x86-64-v4") != 0;
+#else
+    return 0;
+#endif
+}
+
 /// Hides from the compiler how a pointer came about. Otherwise it makes up many more addresses than there are registers
 /// for them, and brings in numbers of several steps at once, for which there are no vector registers either.
 #define OPAQUE(pointer) __asm__ volatile("" : "+r"(pointer) : : "memory")

@@ -10,15 +10,6 @@
 
 enum { LANES = 8 };
 
-/// Whether 16 lanes are one vector here, and there are 32 of them.
-INLINE int wideLanes(void) {
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("x86-64-v4") != 0;
-#else
-    return 0;
-#endif
-}
-
 // The two numbers at p, again and again.
 INLINE void readPair(const float *p, f16 *v) {
     int64_t bits;
@@ -101,7 +92,7 @@ DEFINE_PIXELS(1)
 
 KERNEL void ck_narrow(const ck_narrow_shape *s, const float *x, const float *w, const float *bias, const float *addend,
                       float *y, float *scratch) {
-    const int wide = wideLanes();
+    const int wide = wideVectors();
     const int64_t C = s->channels, H = s->height, W = s->width, stride = (W + 2) * C, strip = stripRows(C);
     for (int64_t image = 0; image < s->images; image++) {
         for (int64_t h0 = 0; h0 < H; h0 += strip) {
@@ -150,7 +141,7 @@ DEFINE_TAPS(1)
 
 KERNEL void ck_narrow_weights_gradient(const ck_narrow_shape *s, int64_t weightInputs, const float *x, const float *dy,
                                        float *dw, float *scratch) {
-    const int wide = wideLanes();
+    const int wide = wideVectors();
     const int64_t C = s->channels, H = s->height, W = s->width, stride = (W + 2) * C, strip = stripRows(C);
     float *sums = scratch + (strip + 2) * stride;
     for (int64_t image = 0; image < s->images; image++) {

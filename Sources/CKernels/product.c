@@ -1,15 +1,6 @@
 // Small products of matrices. Axis letters: m rows and n columns of the result, k the depth.
 #include "attention.h"
 
-/// Whether the machine has 32 vector registers of 16 floats, room for wider tiles.
-INLINE int wideTiles(void) {
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("x86-64-v4") != 0;
-#else
-    return 1;
-#endif
-}
-
 /// One tile: COUNT rows and N·W columns of C, in registers while it goes through the depth. One of the strides of A is
 /// a literal 1 wherever this is called.
 #define DEFINE_TILE(COUNT, W, N)                                                                                       \
@@ -62,7 +53,7 @@ DEFINE_TILE(1, 1, 1)
     for (; i + COUNT <= m; i += COUNT) TILE(COUNT, W, N);
 INLINE void slab(int64_t m, int64_t n, int64_t depth, float alpha, const float *a, int64_t row, int64_t column,
                  const float *b, int64_t bRow, int add, float *c, int64_t cRow) {
-    const int wide = wideTiles();
+    const int wide = wideVectors();
     int64_t j = 0;
     for (; wide && j + 64 <= n; j += 64) {
         int64_t i = 0;

@@ -15,15 +15,7 @@
 #include "CKernels.h"
 #include "Vector.h"
 
-/// Whether 16 lanes are one vector here: two vectors of 8 for each value would not fit the registers.
-INLINE int wideLanes(void) {
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("x86-64-v4") != 0;
-#else
-    return 0;
-#endif
-}
-
+// As FOR_LANES, but 16 at once only where they are one vector: two of 8 for each value would not fit the registers.
 #define LANES(wide, i, n, BODY)                                                                                        \
     for (; (wide) && i + 16 <= (n); i += 16) BODY(16)                                                                  \
     for (; i + 8 <= (n); i += 8) BODY(8)                                                                               \
@@ -138,7 +130,7 @@ INLINE void advance(const ck_winograd_shape *s, tile *t) {
 // V [16, t, C] = Bᵀ d B of the tiles first ..< first + count. scratch: zeros [C].
 KERNEL void ck_winograd_input(const ck_winograd_shape *s, int64_t first, int64_t count, const float *x, float *v,
                               int64_t stride, float *scratch) {
-    const int wide = wideLanes();
+    const int wide = wideVectors();
     const int64_t C = s->channels, H = s->height, W = s->width;
     const float *zeros = scratch;
     memset(scratch, 0, (size_t)C * sizeof(float));
@@ -183,7 +175,7 @@ KERNEL void ck_winograd_input(const ck_winograd_shape *s, int64_t first, int64_t
 // y [N, H, W, C] = Aᵀ m A (+ bias [C]) (+ addend) for M [16, t, C] of the tiles first ..< first + count.
 KERNEL void ck_winograd_output(const ck_winograd_shape *s, int64_t first, int64_t count, const float *m, int64_t stride,
                                const float *bias, const float *addend, float *y) {
-    const int wide = wideLanes();
+    const int wide = wideVectors();
     const int64_t C = s->channels, H = s->height, W = s->width;
     tile at = tileAt(s, first);
     for (int64_t t = 0; t < count; t++, advance(s, &at)) {
@@ -219,7 +211,7 @@ KERNEL void ck_winograd_output(const ck_winograd_shape *s, int64_t first, int64_
 // Y [16, t, C] = A dy Aᵀ of the tiles first ..< first + count of dy [N, H, W, C]; sums [C] = Σ dy over these tiles.
 KERNEL void ck_winograd_output_gradient(const ck_winograd_shape *s, int64_t first, int64_t count, const float *dy,
                                         float *v, int64_t stride, float *sums) {
-    const int wide = wideLanes();
+    const int wide = wideVectors();
     const int64_t C = s->channels, H = s->height, W = s->width;
     memset(sums, 0, (size_t)C * sizeof(float));
     tile at = tileAt(s, first);
