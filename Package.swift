@@ -38,9 +38,7 @@ let package = Package(
         // Numbers.
         .target(name: "Philox", swiftSettings: strict),
         .target(name: "TensorGraph", swiftSettings: strict),
-        .target(
-            name: "CPUBackend", dependencies: ["TensorGraph", "COneDNN", "CKernels"],
-            swiftSettings: strict),
+        .target(name: "CPUBackend", dependencies: ["TensorGraph", "COneDNN", "CKernels"], swiftSettings: strict),
         .target(name: "NeuralNetwork", dependencies: ["TensorGraph", "Philox"], swiftSettings: strict),
         .target(name: "Diffusion", dependencies: ["NeuralNetwork", "TensorGraph", "Philox"], swiftSettings: strict),
 

@@ -248,8 +248,8 @@ extension CPUBackend {
     private func winogradScratch(
         _ sizes: WinogradSizes, matrices: Bool = false
     ) throws -> () -> (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>) {
-        // Whole pages: a product's stores then never have the page offsets of the loads that follow them, for which the
-        // processor would wait.
+        // Whole pages: with as many channels on both sides a product's stores then do not have the page offsets of the
+        // loads that come next, for which the processor would wait.
         let (v, m) = ((16 * sizes.inputStride + 1023) / 1024 * 1024, 16 * sizes.outputStride)
         try scratch.reserve(v + m + sizes.borderCount + (matrices ? 16 * sizes.weightStride : 0))
         return { [scratch] in (scratch.pointer, scratch.pointer + v, scratch.pointer + v + m) }
