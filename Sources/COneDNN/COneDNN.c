@@ -65,8 +65,8 @@ void *odnn_allocate(size_t bytes) {
     return memory;
 }
 
-int odnn_has_bfloat16(void) {
-    const int instructions = dnnl_cpu_isa_avx512_core_bf16;  // AMX's set of bits holds these
+int odnn_has_bfloat16_tiles(void) {
+    const int instructions = dnnl_cpu_isa_avx512_core_amx;
     return ((int)dnnl_get_effective_cpu_isa() & instructions) == instructions;
 }
 

@@ -42,9 +42,11 @@ extension CPUBackend {
         o.require(
             heads > 0 && headDim > 0 && wIn.prefix(2) == [3 * heads * headDim, input.channels]
                 && input.images == output.images && input.pixels == output.pixels, "shapes do not fit")
+        let inTiles = [input.pixels, input.channels, output.channels, headDim].allSatisfy { $0 % 32 == 0 }
         return ck_attention_block_shape(
             images: Int64(input.images), positions: Int64(input.pixels), channels: Int64(input.channels),
-            outputs: Int64(output.channels), heads: Int64(heads), headDim: Int64(headDim))
+            outputs: Int64(output.channels), heads: Int64(heads), headDim: Int64(headDim),
+            bf16: precision != .fp32 && inTiles ? 1 : 0)
     }
 }
 

@@ -3,10 +3,14 @@ import COneDNN
 import TensorGraph
 
 // The two ways to read factors in bfloat16. Native: oneDNN's convolutions of bfloat16 into float32, a product over
-// pixels being one with a window of 1×1. Emulated: factors are rounded first, then all goes as in float32.
+// pixels being one with a window of 1×1, and a kernel of our own for the gradients of weights. Emulated: factors are
+// rounded first, then all goes as in float32. Linear attention rounds factors that it computes itself, so that one kernel
+// serves both.
 extension CPUBackend {
-    /// Whether this processor has instructions for bfloat16 (AVX512_BF16 or AMX): then ``Precision/bf16`` is fast.
-    public static var hasBFloat16: Bool { odnn_has_bfloat16() == 1 }
+    /// Whether this processor multiplies tiles of bfloat16 (AMX): then ``Precision/bf16`` is fast. The vectors of
+    /// AVX512_BF16 are not enough: on Sapphire and Emerald Rapids they give half the rate of float32, on other
+    /// processors at most twice, where Winograd's convolutions in float32 need 16 multiplications of 36.
+    public static var hasBFloat16: Bool { odnn_has_bfloat16_tiles() == 1 && ck_has_tiles() == 1 }
 
     // MARK: Native
 
@@ -30,6 +34,25 @@ extension CPUBackend {
         default:
             return operation
         }
+    }
+
+    /// The gradient of the weights of a convolution of stride 1 that keeps the image's size; nil of others.
+    func tiledParameterGradient(
+        _ o: Operands, _ geometry: ConvolutionGeometry, _ s: odnn_convolution_shape, bias: Bool
+    ) throws -> PreparedOperation? {
+        guard geometry.kernelHeight == geometry.kernelWidth, geometry.stride == 1,
+            geometry.kernelWidth == 2 * geometry.padding + 1
+        else { return nil }
+        let kernel = Int64(geometry.kernelWidth)
+        var shape = ck_window_shape(
+            images: s.images, height: s.height, width: s.width, channels: s.inputChannels, outputs: s.outputChannels,
+            kernel: kernel, weightChannels: s.weightInputChannels)
+        let slice = o.output(0) + Int(s.firstWeightChannel * kernel * kernel)
+        let (x, dy, dbias) = (o.input(0), o.input(1), bias ? o.output(1) : nil)
+        try scratch.reserve(ck_window_gradient_scratch(&shape))
+        return PreparedOperation(run: { [scratch, shape] in
+            withUnsafePointer(to: shape) { ck_window_gradient($0, x, dy, slice, dbias, scratch.pointer) }
+        })
     }
 
     // MARK: Emulated

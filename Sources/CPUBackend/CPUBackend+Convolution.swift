@@ -53,6 +53,8 @@ extension CPUBackend {
             if let sizes = WinogradSizes(geometry, shape), !sizes.isGradientDirect {
                 return try winogradParameterGradient(o, sizes, bias: bias)
             }
+        } else if let tiled = try tiledParameterGradient(o, geometry, shape, bias: bias) {
+            return tiled
         }
         let name = "\(formatName)convolution parameter gradient \(describe(shape))"
         let operation = try OneDNNOperation(engine, name: name) {

@@ -15,7 +15,7 @@ public struct JobPrecision: Equatable, Sendable {
         self.init(wanted, lacking: CPUBackend.hasBFloat16 ? [] : [nil], ranks: 1)
     }
 
-    /// - Parameter lacking: ranks whose processor has no instructions for bfloat16, with their hosts; nil for the
+    /// - Parameter lacking: ranks whose processor has no tiles of bfloat16, with their hosts; nil for the
     ///   process itself.
     package init(_ wanted: Precision, lacking: [(rank: Int, host: String)?], ranks: Int) {
         guard wanted == .bf16, let first = lacking.first else {
@@ -31,7 +31,7 @@ public struct JobPrecision: Equatable, Sendable {
         }
         precision = .fp32
         notice =
-            "precision: bf16 runs in fp32: \(whose) no bf16 instructions (AVX512_BF16 or AMX); "
+            "precision: bf16 runs in fp32: \(whose) no bf16 tiles (AMX); "
             + "precision: bf16-emulated computes the same numbers on any"
     }
 

@@ -35,7 +35,7 @@ struct ConformanceCommand: ParsableCommand {
         guard precision != .bf16 || CPUBackend.hasBFloat16 else {
             throw CommandFailure(
                 .failure,
-                "--precision bf16: this processor has no bf16 instructions (AVX512_BF16 or AMX); "
+                "--precision bf16: this processor has no bf16 tiles (AMX); "
                     + "bf16-emulated computes the same numbers on any")
         }
         let backend = try CPUBackend(precision: precision)

@@ -4,7 +4,7 @@ import TensorGraph
 import TestSupport
 import Testing
 
-/// Products in bfloat16, by oneDNN and emulated, against the reference on rounded factors.
+/// Products in bfloat16, by oneDNN, by kernels of our own and emulated, against the reference on rounded factors.
 @Suite struct PrecisionTests {
     private static let cases = fastCases.filter { factors(of: $0) != nil }
     private static let otherCases = fastCases.filter { factors(of: $0) == nil }
@@ -23,18 +23,26 @@ import Testing
         }
     }
 
-    /// oneDNN has no bfloat16 on this processor, and says so: nothing is computed in another format instead.
-    private func expectRefusal(_ testCase: OperationCase) {
+    /// Whether the native way is oneDNN's and it has no bfloat16 on this processor; then it says so, and nothing is
+    /// computed in another format instead. Gradients of weights are ours, with stride 1.
+    private func isRefused(_ testCase: OperationCase, _ precision: Precision = .bf16) -> Bool {
+        guard precision == .bf16, !Processor.runsBFloat16 else { return false }
+        switch testCase.operation {
+        case .linearParameterGradient: return false
+        case .convolutionParameterGradient(let geometry, _, _) where geometry.stride == 1: return false
+        default: break
+        }
         let error = #expect(throws: OneDNNError.self) {
             try PlacedCase(testCase, on: CPUBackend(precision: .bf16))
         }
         #expect(error?.description.contains("cannot prepare bf16 convolution") == true, "\(String(describing: error))")
+        return true
     }
 
     /// With every sharing of memory; then with other weights. The tolerance is that of float32: sums are.
     @Test(arguments: cases, precisions)
     func agrees(_ testCase: OperationCase, _ precision: Precision) throws {
-        guard precision != .bf16 || Processor.runsBFloat16 else { return expectRefusal(testCase) }
+        if isRefused(testCase, precision) { return }
         guard let factors = Self.factors(of: testCase) else { return }
         let slow = try PlacedCase(testCase, on: ReferenceBackend())
         for index in factors.activations + (factors.weight.map { [$0] } ?? []) {
@@ -65,7 +73,7 @@ import Testing
 
     /// Native and emulated differ by the order of sums alone, float32 from both by the rounding of factors.
     @Test(arguments: cases) func bothWaysAreTheSameNumbers(_ testCase: OperationCase) throws {
-        guard Processor.runsBFloat16 else { return expectRefusal(testCase) }
+        if isRefused(testCase) { return }
         let native = try PlacedCase(testCase, on: CPUBackend(precision: .bf16)).outputs()
         let emulated = try PlacedCase(testCase, on: CPUBackend(precision: .bf16Emulated))
         let other = try emulated.outputs()
@@ -82,6 +90,38 @@ import Testing
         let full = try PlacedCase(testCase, on: CPUBackend()).run()
         let found = try PlacedCase(testCase, on: CPUBackend(precision: precision)).run()
         #expect(found.map(\.bitPattern) == full.map(\.bitPattern))
+    }
+
+    private static let blocks: [OperationCase] = [
+        (32, 32, [8, 4]), (64, 32, [8, 8]), (32, 96, [16, 8]), (96, 64, [16, 16]),
+    ].flatMap { channels, outputs, positions in
+        [Operation.linearAttentionBlock(heads: 2, headDim: 32), .linearAttentionBlockGradient(heads: 2, headDim: 32)]
+            .map { OperationCase(operation: $0, positions: positions, channels: channels, outputChannels: outputs) }
+    }
+
+    /// Linear attention rounds factors that it computes itself, such as softmaxes: the reference, in double precision
+    /// on numbers as they are, is as far away as 8 bits of significand are. Both ways are one kernel.
+    @Test(arguments: blocks) func attentionReadsBFloat16(_ testCase: OperationCase) throws {
+        let placed = try PlacedCase(testCase, on: CPUBackend(precision: .bf16))
+        let expected = try PlacedCase(testCase, on: ReferenceBackend()).outputs()
+        let found = try placed.outputs()
+        let full = try PlacedCase(testCase, on: CPUBackend()).outputs()
+        for (index, output) in placed.operands.outputs.enumerated() {
+            func error(_ values: [[Double]]) -> Double {
+                relativeError(values[index], expected[index], shape: output.shape, parts: output.parts)
+            }
+            #expect(error(found) < 1e-2, "output \(index): \(error(found))")
+            #expect(error(full) < testCase.tolerance)
+        }
+        let first = relativeError(
+            found[0], full[0], shape: placed.operands.outputs[0].shape, parts: placed.operands.outputs[0].parts)
+        #expect(first > 1e-5)
+        let emulated = try PlacedCase(testCase, on: CPUBackend(precision: .bf16Emulated)).run()
+        #expect(try placed.run().map(\.bitPattern) == emulated.map(\.bitPattern))
+        for shared in testCase.operation.sharablePairs {
+            let other = try PlacedCase(testCase, on: CPUBackend(precision: .bf16), shared: shared).outputs()
+            #expect(other[0] == found[0], "shared \(shared)")
+        }
     }
 
     @Test func onlyProductsOverPixelsHaveFactors() {

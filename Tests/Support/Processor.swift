@@ -6,8 +6,8 @@ public enum Processor {
     public static let runsBFloat16 =
         has(["avx512f", "avx512bw", "avx512dq", "avx512vl"])
         && ProcessInfo.processInfo.environment["DNNL_MAX_CPU_ISA"] != "AVX2"
-    /// Whether there are instructions for them.
-    public static let hasBFloat16 = has(["avx512_bf16"]) && runsBFloat16
+    /// Whether it multiplies tiles of them.
+    public static let hasBFloat16 = has(["avx512_bf16", "amx_bf16", "amx_tile", "amx_int8"]) && runsBFloat16
 
     private static func has(_ flags: [String]) -> Bool {
         let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""

@@ -159,8 +159,11 @@ void ck_linear_attention(const ck_attention_shape *shape, const float *qkv, floa
 void ck_linear_attention_gradient(const ck_attention_shape *shape, const float *dout, const float *softened,
                                   const float *context, float *dqkv, float *scratch);
 
+/// bf16: products over positions read their factors in bfloat16, for which channels, outputs, headDim and positions are
+/// multiples of 32.
 typedef struct {
     int64_t images, positions, channels, outputs, heads, headDim;
+    int bf16;
 } ck_attention_block_shape;
 
 /// Floats of scratch (64-byte aligned) that the two functions below need.
@@ -221,12 +224,28 @@ void ck_ema_update(size_t count, double decay, const float *parameters, float *e
 /// infinity. Subnormal numbers are rounded like others. A NaN stays a NaN. `to` may be `from`; otherwise they are
 /// distinct.
 void ck_round_bfloat16(size_t count, const float *from, float *to);
+/// Whether the processor multiplies tiles of bfloat16 (AMX) and the system lets this process; asks it once. Without, the
+/// kernels below do the same sums with vectors of float32.
+int ck_has_tiles(void);
+
+/// Convolutions of stride 1, windows of kernel×kernel with kernel odd, padding (kernel − 1) / 2. x has the `channels` of
+/// a slice of the weight's weightChannels.
+typedef struct {
+    int64_t images, height, width, channels, outputs, kernel, weightChannels;
+} ck_window_shape;
+
+/// Elements of scratch for ck_window_gradient.
+size_t ck_window_gradient_scratch(const ck_window_shape *shape);
+/// dw [O,I,k,k] += the gradient of the slice that begins at dw, of factors x [N,H,W,C] and dy [N,H,W,O] rounded to
+/// bfloat16, summed in float32; dbias [O] += the sum of the same dy, unless NULL (window_gradient.c).
+void ck_window_gradient(const ck_window_shape *shape, const float *x, const float *dy, float *dw, float *dbias,
+                        float *scratch);
 
 // MARK: The machine (peak.c). Each works for about `milliseconds` and gives the best rate of its parts.
 
 /// Multiply-adds of float32 in GFLOP/s; a multiply-add is two.
 double ck_measure_peak(double milliseconds);
-/// Multiply-adds of bfloat16 into float32 (vdpbf16ps) in GFLOP/s; 0 where the processor has no such instruction.
+/// Multiply-adds of bfloat16 into float32 (of tiles, else vdpbf16ps) in GFLOP/s; 0 where the processor has neither.
 double ck_measure_bf16_peak(double milliseconds);
 /// a = b + c/2 over three thirds of `memory` (`count` floats, much more than the last cache holds), in GB/s of what is
 /// read and written. Goes on at `position`, which it moves on, so that short calls find the memory out of the caches.

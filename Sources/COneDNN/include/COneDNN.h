@@ -33,9 +33,9 @@ typedef struct {
 /// copies are made in the pool at each run, of weights at each reload. Sums, biases and results are float32.
 typedef enum { odnn_float32, odnn_bfloat16 } odnn_format;
 
-/// 1 where oneDNN multiplies bfloat16 with instructions for it (AVX512_BF16 or AMX), 0 where it has to emulate them or
-/// has no bfloat16 at all.
-int odnn_has_bfloat16(void);
+/// 1 where oneDNN multiplies tiles of bfloat16 (AMX), 0 where it has vectors of them, emulates them or has no bfloat16
+/// at all.
+int odnn_has_bfloat16_tiles(void);
 
 /// What oneDNN says a status means; never NULL.
 const char *odnn_status_text(int status);

@@ -1,0 +1,50 @@
+// Products of matrices of bfloat16 with sums in float32, for the kernels of this target. A matrix is packed first:
+//
+//     rows    A [m, k]: k contiguous
+//     pairs   B [k, n] as [k/2, n, 2]: two numbers of a column that follow each other make 32 bits
+//
+// The transposed 32-bit pairs of a matrix are the rows of its transpose, so that every operand is packed as pairs.
+#pragma once
+#include "CKernels.h"
+#include "Vector.h"
+
+/// Rows and columns of a product are counted in tiles of this many, its depth in twice as many.
+enum { TILE = 16, TILE_DEPTH = 32 };
+
+INLINE int64_t toTiles(int64_t count) { return (count + TILE - 1) / TILE * TILE; }
+
+/// The 32 bits of two numbers rounded to bfloat16, the first in the lower half; vectors of W such pairs.
+INLINE uint32_t nearestBFloat16(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    // Half of the last bit that stays, less one unless that bit is set: a tie is carried to the even neighbour.
+    const uint32_t rounded = bits + 0x7fff + (bits >> 16 & 1);
+    // Rounded, a NaN's payload could carry over into the sign, or leave infinity when it is cut off.
+    const uint32_t quiet = bits | 0x400000;
+    return ((bits & 0x7fffffff) > 0x7f800000 ? quiet : rounded) & 0xffff0000;
+}
+
+/// to [toTiles(n)] = the pairs of `first` [n] and `second` [n]; zeros behind.
+INLINE void pairUp(int64_t n, const float *first, const float *second, uint32_t *to) {
+#pragma clang loop vectorize(assume_safety)
+    for (int64_t j = 0; j < n; j++) to[j] = nearestBFloat16(first[j]) >> 16 | nearestBFloat16(second[j]);
+    for (int64_t j = n; j < toTiles(n); j++) to[j] = 0;
+}
+
+/// to [count] = from rounded: rows, where those are contiguous.
+INLINE void packRows(int64_t count, const float *from, uint16_t *to) {
+#pragma clang loop vectorize(assume_safety)
+    for (int64_t i = 0; i < count; i++) to[i] = (uint16_t)(nearestBFloat16(from[i]) >> 16);
+}
+
+/// C [m,n] (+)= A [m,k] B [k,n]: A as rows `aRow` numbers apart at any even address, B as pairs in rows of bRow, C in rows
+/// of cRow. m and n are multiples of TILE, k is one of TILE_DEPTH. Between bf16_begin and bf16_end of the same thread.
+void bf16_product(int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t aRow, const uint32_t *b, int64_t bRow,
+                  int accumulate, float *c, int64_t cRow);
+
+/// `rounds` times four products of tiles, independent of each other, where there are tiles: for the peak.
+void bf16_multiply_tiles(int64_t rounds);
+
+/// Get the processor's tiles ready, where it has them (AMX), and give them back.
+void bf16_begin(void);
+void bf16_end(void);
