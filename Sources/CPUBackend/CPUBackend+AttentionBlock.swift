@@ -6,8 +6,18 @@ extension CPUBackend {
     func linearAttentionBlock(_ o: Operands, _ heads: Int, _ headDim: Int) throws -> PreparedOperation {
         var shape = blockShape(o, x: o.shape(input: 0), y: o.shape(output: 0), wIn: o.shape(input: 1), heads, headDim)
         let weights = try TransposedWeights(shape, wIn: o.input(1), wOut: o.input(2))
-        let (x, bias, y) = (o.input(0), o.input(3), o.output(0))
+        let (x, wIn, bias, y) = (o.input(0), o.input(1), o.input(3), o.output(0))
         let (queries, keys, mean) = (o.output(1), o.output(2), o.output(3))
+        if precision != .fp32, ck_attention_block_takes_bfloat16(&shape) == 1 {
+            try scratch.reserve(ck_attention_block_bfloat16_scratch(&shape))
+            return PreparedOperation(
+                run: { [scratch, shape] in
+                    withUnsafePointer(to: shape) {
+                        ck_attention_block_bfloat16(
+                            $0, x, wIn, weights.into, weights.outOf, bias, y, queries, keys, mean, scratch.pointer)
+                    }
+                }, derived: weights.derived)
+        }
         try scratch.reserve(ck_attention_block_scratch(&shape))
         return PreparedOperation(
             run: { [scratch, shape] in
@@ -24,11 +34,14 @@ extension CPUBackend {
         let weights = try TransposedWeights(shape, wIn: wIn, wOut: wOut)
         let (queries, keys, mean) = (o.input(4), o.input(5), o.input(6))
         let (dx, dwIn, dwOut, dbias) = (o.output(0), o.output(1), o.output(2), o.output(3))
-        try scratch.reserve(ck_attention_block_scratch(&shape))
+        let readsBFloat16 = precision != .fp32 && ck_attention_block_takes_bfloat16(&shape) == 1
+        try scratch.reserve(
+            readsBFloat16 ? ck_attention_block_bfloat16_scratch(&shape) : ck_attention_block_scratch(&shape))
+        let gradient = readsBFloat16 ? ck_attention_block_bfloat16_gradient : ck_attention_block_gradient
         return PreparedOperation(
             run: { [scratch, shape] in
                 withUnsafePointer(to: shape) {
-                    ck_attention_block_gradient(
+                    gradient(
                         $0, dy, x, wIn, wOut, weights.into, weights.outOf, queries, keys, mean, dx, dwIn, dwOut, dbias,
                         scratch.pointer)
                 }
@@ -42,11 +55,9 @@ extension CPUBackend {
         o.require(
             heads > 0 && headDim > 0 && wIn.prefix(2) == [3 * heads * headDim, input.channels]
                 && input.images == output.images && input.pixels == output.pixels, "shapes do not fit")
-        let inTiles = [input.pixels, input.channels, output.channels, headDim].allSatisfy { $0 % 32 == 0 }
         return ck_attention_block_shape(
             images: Int64(input.images), positions: Int64(input.pixels), channels: Int64(input.channels),
-            outputs: Int64(output.channels), heads: Int64(heads), headDim: Int64(headDim),
-            bf16: precision != .fp32 && inTiles ? 1 : 0)
+            outputs: Int64(output.channels), heads: Int64(heads), headDim: Int64(headDim))
     }
 }
 

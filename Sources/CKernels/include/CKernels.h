@@ -159,11 +159,8 @@ void ck_linear_attention(const ck_attention_shape *shape, const float *qkv, floa
 void ck_linear_attention_gradient(const ck_attention_shape *shape, const float *dout, const float *softened,
                                   const float *context, float *dqkv, float *scratch);
 
-/// bf16: products over positions read their factors in bfloat16, for which channels, outputs, headDim and positions are
-/// multiples of 32.
 typedef struct {
     int64_t images, positions, channels, outputs, heads, headDim;
-    int bf16;
 } ck_attention_block_shape;
 
 /// Floats of scratch (64-byte aligned) that the two functions below need.
@@ -180,6 +177,20 @@ void ck_attention_block_gradient(const ck_attention_block_shape *shape, const fl
                                  const float *wIn, const float *wOut, const float *turnedIn, const float *turnedOut,
                                  const float *queries, const float *keys, const float *mean, float *dx, float *dwIn,
                                  float *dwOut, float *dbias, float *scratch);
+
+/// The same with the factors of products over positions in bfloat16; queries and keys then hold these, in an order of the
+/// kernels' own, in half of their memory (attention_block_bfloat16.c). Takes multiples of 32: positions, channels,
+/// outputs, headDim.
+int ck_attention_block_takes_bfloat16(const ck_attention_block_shape *shape);
+size_t ck_attention_block_bfloat16_scratch(const ck_attention_block_shape *shape);
+void ck_attention_block_bfloat16(const ck_attention_block_shape *shape, const float *x, const float *wIn,
+                                 const float *turnedIn, const float *turnedOut, const float *bias, float *y,
+                                 float *queries, float *keys, float *mean, float *scratch);
+void ck_attention_block_bfloat16_gradient(const ck_attention_block_shape *shape, const float *dy, const float *x,
+                                          const float *wIn, const float *wOut, const float *turnedIn,
+                                          const float *turnedOut, const float *queries, const float *keys,
+                                          const float *mean, float *dx, float *dwIn, float *dwOut, float *dbias,
+                                          float *scratch);
 
 /// Floats of scratch (64-byte aligned) that the two functions below need.
 size_t ck_full_attention_scratch(const ck_attention_shape *shape);

@@ -1,0 +1,60 @@
+// Shared by linear attention's block in float32 and in bfloat16. Private to this target.
+#pragma once
+#include "attention.h"
+
+/// Positions of a tile.
+enum { ROWS = 32 };
+
+// C [m,n] = A [m,k] B [k,n] with contiguous rows; `add` accumulates.
+INLINE void product(int64_t m, int64_t n, int64_t k, const float *a, const float *b, int add, float *c) {
+    ck_product(m, n, k, 1.0f, (ck_matrix){a, k, 1}, b, n, add, c, n);
+}
+
+// C [m,n] += Aᵀ B of A [k,m], B [k,n]; assigned unless `add`.
+INLINE void productOfTurned(int64_t m, int64_t n, int64_t k, const float *a, const float *b, int add, float *c) {
+    ck_product(m, n, k, 1.0f, (ck_matrix){a, 1, m}, b, n, add, c, n);
+}
+
+// The heads' contexts, and M.
+INLINE void contexts(const ck_attention_block_shape *s, const float *g, const float *turnedIn, const float *turnedOut,
+                     float *context, float *m) {
+    const int64_t C = s->channels, O = s->outputs, d = s->headDim, D = s->heads * d;
+    for (int64_t h = 0; h < D; h += d) {
+        product(d, d, C, g + h * C, turnedIn + (2 * D + h) * C, 0, context + h * d);
+        product(d, O, d, context + h * d, turnedOut + h * O, 0, m + h * O);
+    }
+}
+
+// The columns' maxima so far, top [d], go up to those of the tile, whose numbers become exponentials above them; total
+// [d] and G [d, C] are brought to the new maxima, and total takes in the tile.
+INLINE void softenKeys(int64_t rows, int64_t d, int64_t C, int first, float *k, const float *before, float *top,
+                       float *total, float *g) {
+    int64_t j = 0;
+#define BODY(W)                                                                                                        \
+    {                                                                                                                  \
+        f##W high = READ(W, k + j), sum = ALL(W, 0.0f), old = ALL(W, 0.0f);                                            \
+        for (int64_t i = 1; i < rows; i++) {                                                                           \
+            f##W v = READ(W, k + i * d + j);                                                                           \
+            high = CHOOSE(W, high > v, high, v);                                                                       \
+        }                                                                                                              \
+        if (!first) {                                                                                                  \
+            f##W last = READ(W, before + j);                                                                           \
+            high = CHOOSE(W, last > high, last, high);                                                                 \
+            old = last - high;                                                                                         \
+            exponential##W(&old);                                                                                      \
+        }                                                                                                              \
+        AT(W, top + j) = high;                                                                                         \
+        for (int64_t i = 0; i < rows; i++) {                                                                           \
+            f##W v = READ(W, k + i * d + j) - high;                                                                    \
+            exponential##W(&v);                                                                                        \
+            AT(W, k + i * d + j) = v;                                                                                  \
+            sum += v;                                                                                                  \
+        }                                                                                                              \
+        AT(W, total + j) = first ? sum : READ(W, total + j) * old + sum;                                               \
+        for (int l = 0; l < W && !first; l++) {                                                                        \
+            if (old[l] != 1.0f) multiply(C, old[l], g + (j + l) * C, g + (j + l) * C);                                 \
+        }                                                                                                              \
+    }
+    FOR_LANES(j, d, BODY)
+#undef BODY
+}
