@@ -13,7 +13,7 @@ enum { TILE = 16, TILE_DEPTH = 32 };
 
 INLINE int64_t toTiles(int64_t count) { return (count + TILE - 1) / TILE * TILE; }
 
-/// The 32 bits of two numbers rounded to bfloat16, the first in the lower half; vectors of W such pairs.
+/// The bits of the nearest bfloat16, in the upper half; ties to even, a NaN stays one.
 INLINE uint32_t nearestBFloat16(float value) {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
@@ -24,11 +24,25 @@ INLINE uint32_t nearestBFloat16(float value) {
     return ((bits & 0x7fffffff) > 0x7f800000 ? quiet : rounded) & 0xffff0000;
 }
 
+/// The same of 16 numbers.
+INLINE void nearestBFloat16s(const float *from, i16 *to) {
+    const i16 bits = (i16)READ(16, from);
+    const i16 rounded = bits + 0x7fff + (bits >> 16 & 1), isNaN = (bits & 0x7fffffff) > 0x7f800000;
+    *to = ((isNaN & (bits | 0x400000)) | (~isNaN & rounded)) & (int32_t)0xffff0000;
+}
+
 /// to [toTiles(n)] = the pairs of `first` [n] and `second` [n]; zeros behind.
 INLINE void pairUp(int64_t n, const float *first, const float *second, uint32_t *to) {
-#pragma clang loop vectorize(assume_safety)
-    for (int64_t j = 0; j < n; j++) to[j] = nearestBFloat16(first[j]) >> 16 | nearestBFloat16(second[j]);
-    for (int64_t j = n; j < toTiles(n); j++) to[j] = 0;
+    int64_t j = 0;
+    for (; j + 16 <= n; j += 16) {
+        i16 low, high;
+        nearestBFloat16s(first + j, &low);
+        nearestBFloat16s(second + j, &high);
+        high |= low >> 16 & 0xffff;
+        memcpy(to + j, &high, sizeof high);
+    }
+    for (; j < n; j++) to[j] = nearestBFloat16(first[j]) >> 16 | nearestBFloat16(second[j]);
+    for (; j < toTiles(n); j++) to[j] = 0;
 }
 
 /// to [count] = from rounded: rows, where those are contiguous.

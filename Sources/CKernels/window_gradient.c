@@ -21,6 +21,7 @@ typedef struct {
     int64_t depth, length;  // numbers along f of dy and of x, whole tiles
     int64_t C, O;           // channels in whole tiles
     float *zeros, *sums, *windows;
+    const float **places;   // of the pixel at each number along f
     uint32_t *x, *dy;
     uint16_t *channels;
     size_t count;
@@ -36,8 +37,11 @@ INLINE layout layoutOf(const ck_window_shape *s, float *scratch) {
     // As far as the last element of the window reads.
     l.length = (l.depth + (s->kernel - 1) * (l.line + 1) + TILE_DEPTH - 1) / TILE_DEPTH * TILE_DEPTH;
     size_t next = 0;
-#define PLACE(NAME, TYPE, COUNT) l.NAME = scratch ? (TYPE *)(scratch + next) : NULL, next += (size_t)((COUNT) + 15) / 16 * 16;
+#define PLACE(NAME, TYPE, COUNT)                                                                                       \
+    l.NAME = scratch ? (TYPE *)(scratch + next) : NULL;                                                                \
+    next += (size_t)((COUNT) + 15) / 16 * 16;
     PLACE(zeros, float, widest)
+    PLACE(places, const float *, 2 * l.length)
     PLACE(sums, float, s->kernel * s->kernel * l.C * l.O)
     PLACE(windows, float, s->kernel * s->kernel * s->outputs)
     PLACE(x, uint32_t, l.length / 2 * l.C)
@@ -54,25 +58,18 @@ size_t ck_window_gradient_scratch(const ck_window_shape *s) { return layoutOf(s,
 // last panel may have fewer numbers, whole tiles.
 INLINE void packPixels(const ck_window_shape *s, const layout *l, int64_t images, int64_t n, int64_t panel,
                        int64_t start, int64_t count, const float *pixels, uint32_t *to) {
-    const float *before = l->zeros;
-    // Position in the image's lines, which starts before the first pixel.
-    int64_t image = 0, h = 0, w = -start;
-    for (int64_t f = 0; f < count; f++, w++) {
-        if (w == l->line) {
-            w = 0;
-            h++;
+    for (int64_t f = 0; f < count; f++) l->places[f] = l->zeros;
+    for (int64_t image = 0; image < images; image++) {
+        for (int64_t h = 0; h < s->height; h++) {
+            const float **line = l->places + start + image * l->image + h * l->line;
+            for (int64_t w = 0; w < s->width; w++, pixels += n) line[w] = pixels;
         }
-        if (h == s->height + (l->line - s->width)) {
-            h = 0;
-            image++;
+    }
+    for (int64_t j = 0; j < n; j += panel) {
+        const int64_t rest = n - j < panel ? n - j : panel;
+        for (int64_t f = 0; f < count; f += 2, to += toTiles(rest)) {
+            pairUp(rest, l->places[f] + j, l->places[f + 1] + j, to);
         }
-        const int inside = w >= 0 && w < s->width && h < s->height && image < images;
-        const float *pixel = inside ? pixels + ((image * s->height + h) * s->width + w) * n : l->zeros;
-        for (int64_t j = 0; f % 2 && j < n; j += panel) {
-            const int64_t rest = n - j < panel ? n - j : panel;
-            pairUp(rest, before + j, pixel + j, to + j * (count / 2) + f / 2 * toTiles(rest));
-        }
-        before = pixel;
     }
 }
 
