@@ -14,15 +14,8 @@ extension CPUBackend {
 
     // MARK: Native
 
-    /// Whether convolutions are oneDNN's, of bfloat16.
-    var readsBFloat16: Bool { precision == .bf16 }
-    var format: odnn_format { readsBFloat16 ? odnn_bfloat16 : odnn_float32 }
-    /// Stands before a primitive's name in errors.
-    var formatName: String { readsBFloat16 ? "bf16 " : "" }
-
-    /// Linear layers over pixels as convolutions, where those read bfloat16.
-    func readingBFloat16(_ operation: Operation, _ o: Operands) -> Operation {
-        guard readsBFloat16, o.shape(input: 0).count == 4 else { return operation }
+    /// A linear layer over pixels as the convolution that reads bfloat16.
+    func asConvolution(_ operation: Operation) -> Operation {
         let pointwise = ConvolutionGeometry(kernel: 1)
         switch operation {
         case .linear(let channels, let bias, let addend):
@@ -124,4 +117,9 @@ final class RoundedParameter {
 /// An entry of the backend's table, which keeps nothing alive.
 struct WeakRounded {
     weak var parameter: RoundedParameter?
+}
+
+extension odnn_format {
+    /// Stands before a primitive's name in errors.
+    var name: String { self == odnn_bfloat16 ? "bf16 " : "" }
 }

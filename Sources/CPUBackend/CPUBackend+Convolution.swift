@@ -4,18 +4,18 @@ import TensorGraph
 
 extension CPUBackend {
     func convolution(
-        _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, bias: Bool, addend: Bool
+        _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, _ format: odnn_format, bias: Bool, addend: Bool
     ) throws -> PreparedOperation {
-        if !readsBFloat16 && geometry.isPointwise { return try linear(o, channels, bias: bias, addend: addend) }
+        if format == odnn_float32 && geometry.isPointwise { return try linear(o, channels, bias: bias, addend: addend) }
         let shape = convolutionShape(
             o, geometry, channels, x: o.shape(input: 0), y: o.shape(output: 0), w: o.shape(input: 1))
-        if !readsBFloat16 {
+        if format == odnn_float32 {
             if let narrow = try narrowConvolution(o, geometry, shape, bias: bias, addend: addend) { return narrow }
             if let sizes = WinogradSizes(geometry, shape) {
                 return try winogradConvolution(o, sizes, bias: bias, addend: addend)
             }
         }
-        let operation = try OneDNNOperation(engine, name: "\(formatName)convolution \(describe(shape))") {
+        let operation = try OneDNNOperation(engine, name: "\(format.name)convolution \(describe(shape))") {
             odnn_convolution_forward(
                 $0, [shape], format, addend ? 1 : 0, o.input(0), o.input(1), bias ? o.input(2) : nil, o.output(0), &$1)
         }
@@ -23,18 +23,18 @@ extension CPUBackend {
     }
 
     func convolutionInputGradient(
-        _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, addend: Bool
+        _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, _ format: odnn_format, addend: Bool
     ) throws -> PreparedOperation {
-        if !readsBFloat16 && geometry.isPointwise { return try linearInputGradient(o, channels, addend: addend) }
+        if format == odnn_float32 && geometry.isPointwise { return try linearInputGradient(o, channels, addend: addend) }
         let shape = convolutionShape(
             o, geometry, channels, x: o.shape(output: 0), y: o.shape(input: 0), w: o.shape(input: 1))
-        if !readsBFloat16 {
+        if format == odnn_float32 {
             if let narrow = try narrowInputGradient(o, geometry, shape, addend: addend) { return narrow }
             if let sizes = WinogradSizes(geometry, shape) {
                 return try winogradInputGradient(o, sizes, addend: addend)
             }
         }
-        let name = "\(formatName)convolution input gradient \(describe(shape))"
+        let name = "\(format.name)convolution input gradient \(describe(shape))"
         let operation = try OneDNNOperation(engine, name: name) {
             odnn_convolution_input_gradient(
                 $0, [shape], format, o.input(0), o.input(1), addend ? o.input(2) : nil, o.output(0), &$1)
@@ -43,12 +43,12 @@ extension CPUBackend {
     }
 
     func convolutionParameterGradient(
-        _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, bias: Bool
+        _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, _ format: odnn_format, bias: Bool
     ) throws -> PreparedOperation {
-        if !readsBFloat16 && geometry.isPointwise { return try linearParameterGradient(o, channels, bias: bias) }
+        if format == odnn_float32 && geometry.isPointwise { return try linearParameterGradient(o, channels, bias: bias) }
         let shape = convolutionShape(
             o, geometry, channels, x: o.shape(input: 0), y: o.shape(input: 1), w: o.shape(output: 0))
-        if !readsBFloat16 {
+        if format == odnn_float32 {
             if let narrow = try narrowParameterGradient(o, geometry, shape, bias: bias) { return narrow }
             if let sizes = WinogradSizes(geometry, shape), !sizes.isGradientDirect {
                 return try winogradParameterGradient(o, sizes, bias: bias)
@@ -56,7 +56,7 @@ extension CPUBackend {
         } else if let tiled = try tiledParameterGradient(o, geometry, shape, bias: bias) {
             return tiled
         }
-        let name = "\(formatName)convolution parameter gradient \(describe(shape))"
+        let name = "\(format.name)convolution parameter gradient \(describe(shape))"
         let operation = try OneDNNOperation(engine, name: name) {
             odnn_convolution_parameter_gradient(
                 $0, [shape], format, o.input(0), o.input(1), o.output(0), bias ? o.output(1) : nil, &$1)
@@ -108,9 +108,4 @@ extension CPUBackend {
         "[\(s.images), \(s.height), \(s.width), \(s.inputChannels)] to [\(s.outputHeight), \(s.outputWidth), "
             + "\(s.outputChannels)], kernel \(s.kernelHeight)x\(s.kernelWidth), stride \(s.stride), padding \(s.padding)"
     }
-}
-
-extension ConvolutionGeometry {
-    /// Each pixel for itself: a matrix product.
-    var isPointwise: Bool { kernelHeight == 1 && kernelWidth == 1 && stride == 1 && padding == 0 }
 }

@@ -1,3 +1,4 @@
+import COneDNN
 import TensorGraph
 
 /// The CPU: oneDNN for convolutions and matrix products, fused C loops for the rest; one thread; float32, but for the
@@ -47,7 +48,12 @@ public final class CPUBackend: Backend {
         _ operation: Operation, inputs: [Operand], outputs: [Operand]
     ) throws -> PreparedOperation {
         let operands = Operands(operation, inputs: inputs, outputs: outputs)
-        let prepared = try dispatch(readingBFloat16(operation, operands), operands)
+        let prepared: PreparedOperation
+        if precision == .bf16, operation.factors(inputs.map(\.shape)) != nil {
+            prepared = try dispatch(asConvolution(operation), operands, odnn_bfloat16)
+        } else {
+            prepared = try dispatch(operation, operands, odnn_float32)
+        }
         // The closures hold addresses only; the memories have to live as long as they do.
         let memories = (inputs + outputs).map(\.memory)
         return PreparedOperation(
@@ -55,14 +61,17 @@ public final class CPUBackend: Backend {
             derived: prepared.derived)
     }
 
-    private func dispatch(_ operation: Operation, _ o: Operands) throws -> PreparedOperation {
+    /// - Parameter format: that of the factors of convolutions.
+    private func dispatch(
+        _ operation: Operation, _ o: Operands, _ format: odnn_format
+    ) throws -> PreparedOperation {
         switch operation {
         case .convolution(let geometry, let channels, let bias, let addend):
-            return try convolution(o, geometry, channels, bias: bias, addend: addend)
+            return try convolution(o, geometry, channels, format, bias: bias, addend: addend)
         case .convolutionInputGradient(let geometry, let channels, let addend):
-            return try convolutionInputGradient(o, geometry, channels, addend: addend)
+            return try convolutionInputGradient(o, geometry, channels, format, addend: addend)
         case .convolutionParameterGradient(let geometry, let channels, let bias):
-            return try convolutionParameterGradient(o, geometry, channels, bias: bias)
+            return try convolutionParameterGradient(o, geometry, channels, format, bias: bias)
         case .linear(let channels, let bias, let addend):
             return try linear(o, channels, bias: bias, addend: addend)
         case .linearInputGradient(let channels, let addend):

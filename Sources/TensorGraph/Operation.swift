@@ -14,6 +14,9 @@ public struct ConvolutionGeometry: Hashable, Sendable {
 
     /// Rows or columns of the output for `size` rows or columns of the input.
     public func outputSize(_ size: Int) -> Int { (size + 2 * padding - kernelHeight) / stride + 1 }
+
+    /// Each pixel for itself: a matrix product.
+    public var isPointwise: Bool { kernelHeight == 1 && kernelWidth == 1 && stride == 1 && padding == 0 }
 }
 
 /// One operation of a graph: the unit that a backend implements.

@@ -76,6 +76,15 @@ private let convolutionCases: [OperationCase] = {
         ConvolutionSizes(three, 2, [4, 4], 128..<256, of: 256, to: 128),
         ConvolutionSizes(two, 1, [32, 32], 0..<32, of: 32, to: 32),
         ConvolutionSizes(seven, 1, [32, 32], 0..<3, of: 6, to: 32),
+        // Enough channels for bfloat16, tiles of which are not filled.
+        ConvolutionSizes(three, 3, [9, 11], 3..<37, of: 40, to: 17),
+        ConvolutionSizes(three, 1, [1, 1], 0..<16, of: 16, to: 33),
+        ConvolutionSizes(three, 5, [2, 3], 1..<50, of: 50, to: 47),
+        ConvolutionSizes(ConvolutionGeometry(kernel: 3, stride: 2, padding: 1), 2, [7, 8], 0..<20, of: 20, to: 18),
+        ConvolutionSizes(ConvolutionGeometry(kernel: 3), 1, [5, 6], 4..<24, of: 32, to: 16),
+        ConvolutionSizes(seven, 2, [5, 3], 0..<17, of: 17, to: 21),
+        ConvolutionSizes(two, 2, [6, 10], 0..<18, of: 18, to: 40),
+        ConvolutionSizes(one, 2, [3, 5], 60..<160, of: 160, to: 97),
     ]
     return sizes.enumerated().flatMap { index, size -> [OperationCase] in
         let flags = [index % 4, 3 - index % 4].map { (bias: $0 % 2 == 1, addend: $0 / 2 == 1) }
@@ -102,6 +111,7 @@ private let linearCases: [OperationCase] = {
         (2, [4, 4], 0..<12, 20, 8), (1, [8, 8], 4..<8, 12, 3), (2, [2, 1], 0..<1, 1, 1),
         (1, [16, 16], 0..<128, 128, 384),
         (1, [32, 32], 0..<32, 32, 100), (32, [], 0..<128, 128, 256),
+        (2, [3, 5], 0..<100, 100, 130), (3, [1, 2], 30..<126, 126, 96),
     ]
     return sizes.enumerated().flatMap { index, size -> [OperationCase] in
         let flags = [index % 4, 3 - index % 4].map { (bias: $0 % 2 == 1, addend: $0 / 2 == 1) }
