@@ -3,8 +3,8 @@
 //     r_0 = W_in x + b_in,  p_i = W_i z + b_i,  r_i = p_i (p_i·r_{i-1}) + softplus(s_i) r_{i-1},  i = 1 … K
 //     y = x + W_out r_K + b_out
 //
-// computed for one tile of rows at a time, which stays in cache: of rows, only x, z and y pass through memory, and the
-// gradient computes r and p of its tile again. Axis letters: R rows (pixels), C channels of x, L latent numbers, K layers.
+// computed for one tile of rows at a time, which stays in cache: only x, z and y pass through memory, and the gradient
+// computes r and p of its tile again. Axis letters: R rows (pixels), C channels of x, L latent numbers, K layers.
 #include "attention.h"
 #include <math.h>
 
@@ -22,7 +22,7 @@ typedef struct {
     int64_t row;
 } vectors;
 
-#define VECTOR(W, p, i, l)                                                                                         \
+#define VECTOR(W, p, i, l)                                                                                             \
     ((p).bias ? READ(W, (p).base + (i) * (p).row + (l)) + READ(W, (p).bias + (l))                                      \
               : READ(W, (p).base + (i) * (p).row + (l)))
 
@@ -53,12 +53,13 @@ INLINE void dots(int64_t rows, int64_t length, vectors p, const float *r, float 
         f8 half = __builtin_shufflevector(all, all, 0, 1, 4, 5, 8, 9, 12, 13)
             + __builtin_shufflevector(all, all, 2, 3, 6, 7, 10, 11, 14, 15);
         f4 sums = __builtin_shufflevector(half, half, 0, 2, 4, 6) + __builtin_shufflevector(half, half, 1, 3, 5, 7);
-        for (int64_t k = 0; k < count; k++) to[row + k] = sums[k];
+        if (count == 4) AT(4, to + row) = sums;
+        for (int64_t k = 0; k < count && count < 4; k++) to[row + k] = sums[k];
         for (int64_t k = row; k < row + count && whole < length; k++) {
             int64_t l = whole;
 #define BODY(W)                                                                                                        \
     {                                                                                                                  \
-        f##W part = VECTOR(W, p, k, l) * READ(W, r + k * length + l);                                              \
+        f##W part = VECTOR(W, p, k, l) * READ(W, r + k * length + l);                                                  \
         to[k] += sum##W(&part);                                                                                        \
     }
             FOR_LANES(l, length, BODY)
@@ -73,26 +74,29 @@ INLINE void update(int64_t rows, int64_t length, float own, const float *r, vect
     int64_t l = 0;
 #define BODY(W)                                                                                                        \
     for (int64_t i = 0; i < rows; i++) {                                                                               \
-        AT(W, y + i * length + l) = VECTOR(W, p, i, l) * along[i] + READ(W, r + i * length + l) * own;             \
+        AT(W, y + i * length + l) = VECTOR(W, p, i, l) * along[i] + READ(W, r + i * length + l) * own;                 \
     }
     FOR_LANES(l, length, BODY)
 #undef BODY
 }
 
-// dr = p (p·dy) + own dy, dp = dy (p·r) + r (p·dy); returns Σ dy·r. along [R] is p·r, back [R] is scratch; rows of dp are
-// as far apart as those of p. dr may be dy, dp may be p.
+// dr = p (p·dy) + own dy, dp = dy (p·r) + r (p·dy); returns Σ dy·r, its columns added up in float32: for one tile.
+// along [R] is p·r, back [R] is scratch; rows of dp are as far apart as those of p. dr may be dy, dp may be p.
 INLINE double updateGradient(int64_t rows, int64_t length, float own, const float *along, const float *dy,
                              const float *r, vectors p, float *dr, float *dp, float *back) {
     double total = 0;
-    dots(rows, length, (vectors){dy, NULL, length}, r, back);
-    for (int64_t i = 0; i < rows; i++) total += (double)back[i];
     dots(rows, length, p, dy, back);
     int64_t l = 0;
 #define BODY(W)                                                                                                        \
-    for (int64_t i = 0; i < rows; i++) {                                                                               \
-        f##W d = READ(W, dy + i * length + l), v = VECTOR(W, p, i, l);                                             \
-        AT(W, dp + i * p.row + l) = d * along[i] + READ(W, r + i * length + l) * back[i];                              \
-        AT(W, dr + i * length + l) = v * back[i] + d * own;                                                            \
+    {                                                                                                                  \
+        f##W sum = {0};                                                                                                \
+        for (int64_t i = 0; i < rows; i++) {                                                                           \
+            f##W d = READ(W, dy + i * length + l), before = READ(W, r + i * length + l), v = VECTOR(W, p, i, l);       \
+            sum += d * before;                                                                                         \
+            AT(W, dp + i * p.row + l) = d * along[i] + before * back[i];                                               \
+            AT(W, dr + i * length + l) = v * back[i] + d * own;                                                        \
+        }                                                                                                              \
+        total += (double)sum##W(&sum);                                                                                 \
     }
     FOR_LANES(l, length, BODY)
 #undef BODY
@@ -128,14 +132,14 @@ KERNEL void ck_rank_one_update_gradient(int64_t rows, int64_t length, const floa
 // Where the parameters are, in the order of the operation; then W_i and b_i of each layer.
 enum { W_IN, B_IN, W_OUT, B_OUT, SCALES, LAYERS };
 
-// Parameters as the kernels read them, D = K·L: turned W_in [C, L], W_out [L, C] and W_1 … W_K side by side [L, D]; W_1 …
-// W_K one below the other [D, L], b_1 … b_K [D], softplus(scales) [K].
+// Parameters as the kernels read them, D = K·L: turned W_in [C, L], turned W_out [L, C], and W_1 … W_K, turned side by
+// side [L, D] and as they are one below the other [D, L]; b_1 … b_K [D]; softplus(scales) [K].
 typedef struct {
     float *into, *outOf, *projections, *stacked, *bias, *own;
     size_t count;
 } weights;
 
-#define PLACE(NAME, COUNT) l.NAME = base ? base + next : NULL, next += (size_t)((COUNT) + 15) / 16 * 16 + 5 * 16;
+#define PLACE(NAME, COUNT) l.NAME = base ? base + next : NULL, next += (size_t)((COUNT) + 15) / 16 * 16;
 INLINE weights weightsAt(const ck_hypernetwork_shape *s, float *base) {
     const int64_t D = s->layers * s->latent;
     weights l;
@@ -150,9 +154,9 @@ INLINE weights weightsAt(const ck_hypernetwork_shape *s, float *base) {
     return l;
 }
 
-// Of a tile: r_0 … r_K [K+1, R, L], then dr over r_K; p of all layers side by side [R, D], without the bias, then dp over
-// it; p_i·r_{i-1} [K, R], p_i·dr_i [R], sums of columns [larger of C and D]. Of all: dW_1 … dW_K side by side and turned [L, D], then turned back [D, L]; sums of
-// b_out [C], b_in [L], b_1 … b_K [D] and the scales [K] in double.
+// Of a tile: r_0 … r_K [K+1, R, L], then dr over r_K; p of all layers side by side [R, D], without the bias, then dp
+// over it; p_i·r_{i-1} [K, R], p_i·dr_i [R], sums of columns [larger of C and D]. Of all tiles: dW_1 … dW_K turned side
+// by side [L, D] and one below the other [D, L]; the sums for b_out [C], b_in [L], b_1 … b_K [D], scales [K] in double.
 typedef struct {
     float *r, *p, *along, *back, *columns, *dw, *turnedDW, *sums;
     size_t count;
@@ -253,6 +257,7 @@ KERNEL void ck_hypernetwork(const ck_hypernetwork_shape *s, const float *const *
         const int64_t rows = s->rows - i0 < ROWS ? s->rows - i0 : ROWS;
         const float *xt = x + i0 * C;
         float *yt = y + i0 * C;
+        for (int64_t j = 0; j < rows * C; j += 16) __builtin_prefetch(yt + j);  // in no cache, and wanted at the end
         applyLayers(s, parameters[B_IN], &w, rows, xt, z + i0 * L, t.r, 0, t.p, t.along);
         biasedRows(rows, C, parameters[B_OUT], xt, yt);
         product(rows, C, L, t.r, w.outOf, 1, yt);
