@@ -106,7 +106,8 @@ extension Graph {
         }
     }
 
-    /// x + linear(rankOneUpdate(… rankOneUpdate(linear(x), linear(z)) …, linear(z))) → hyperNetwork.
+    /// x + linear(rankOneUpdate(… rankOneUpdate(linear(x), linear(z)) …, linear(z))) → hyperNetwork, where the traffic that
+    /// this saves is more than the products that the gradient computes again.
     private func fuseHyperNetworks() {
         replace { node, before in
             guard node.operation == .add, let last = before(node.inputs[1]), isWholeLinear(last, bias: true) else {
@@ -126,6 +127,7 @@ extension Graph {
             guard let first = r, isWholeLinear(first, bias: true), first.inputs[0] == node.inputs[0],
                 let (z, scales) = updates.first.map({ ($0.projection.inputs[0], $0.layer.inputs[2]) }),
                 values[scales].shape == [updates.count],
+                [node.inputs[0], z].allSatisfy({ values[$0].shape.last! <= Self.widestHyperNetwork }),
                 updates.enumerated().allSatisfy({ index, update in
                     update.layer.operation == .rankOneUpdate(layer: index) && update.layer.inputs[2] == scales
                         && update.projection.inputs[0] == z
@@ -141,6 +143,9 @@ extension Graph {
             )
         }
     }
+
+    /// Most channels and latent numbers: at 256 one pass takes longer, as it computes 3 of 11 products twice.
+    private static var widestHyperNetwork: Int { 128 }
 
     /// Whether `node` is a product with a whole weight and nothing more.
     private func isWholeLinear(_ node: Node, bias: Bool) -> Bool {

@@ -73,6 +73,9 @@ import Testing
                 #expect(count(graph, "rankOneUpdate") == 2 * layers)
                 #expect(count(graph, "rankOneUpdateGradient") == 2 * layers)
             }
+            var wide = model
+            wide.latentDim = 129
+            #expect(count(DenoiserGraph.inference(wide, batch: 1).graph, "hyperNetwork") == 0)
             let whole = ExecutionPlan(training(.fp32))
             let parts = ExecutionPlan(training(.bf16))
             #expect(whole.floatingPointOperations == parts.floatingPointOperations)
