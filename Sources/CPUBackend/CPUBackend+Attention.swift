@@ -43,25 +43,6 @@ extension CPUBackend {
         })
     }
 
-    func rankOneUpdate(_ o: Operands, _ layer: Int) -> PreparedOperation {
-        let (rows, length) = o.rows(input: 0)
-        let (r, p, y) = (o.input(0), o.input(1), o.output(0))
-        o.require(o.count(input: 1) == o.count(input: 0) && layer < o.count(input: 2), "shapes do not fit")
-        let scale = o.input(2) + layer
-        return PreparedOperation(run: { ck_rank_one_update(rows, length, r, p, scale, y) })
-    }
-
-    func rankOneUpdateGradient(_ o: Operands, _ layer: Int) -> PreparedOperation {
-        let (rows, length) = o.rows(input: 0)
-        let (dy, r, p) = (o.input(0), o.input(1), o.input(2))
-        o.require(
-            o.count(input: 1) == o.count(input: 0) && o.count(input: 2) == o.count(input: 0)
-                && layer < o.count(input: 3) && layer < o.count(output: 2), "shapes do not fit")
-        let scale = o.input(3) + layer
-        let (dr, dp, dscale) = (o.output(0), o.output(1), o.output(2) + layer)
-        return PreparedOperation(run: { ck_rank_one_update_gradient(rows, length, dy, r, p, scale, dr, dp, dscale) })
-    }
-
     private func attentionShape(_ o: Operands, _ qkv: [Int], _ heads: Int, _ headDim: Int) -> ck_attention_shape {
         let axes = Axes(qkv)
         o.require(

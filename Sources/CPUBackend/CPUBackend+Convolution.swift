@@ -4,7 +4,8 @@ import TensorGraph
 
 extension CPUBackend {
     func convolution(
-        _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, _ format: odnn_format, bias: Bool, addend: Bool
+        _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, _ format: odnn_format, bias: Bool,
+        addend: Bool
     ) throws -> PreparedOperation {
         if format == odnn_float32 && geometry.isPointwise { return try linear(o, channels, bias: bias, addend: addend) }
         let shape = convolutionShape(
@@ -25,7 +26,9 @@ extension CPUBackend {
     func convolutionInputGradient(
         _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, _ format: odnn_format, addend: Bool
     ) throws -> PreparedOperation {
-        if format == odnn_float32 && geometry.isPointwise { return try linearInputGradient(o, channels, addend: addend) }
+        if format == odnn_float32 && geometry.isPointwise {
+            return try linearInputGradient(o, channels, addend: addend)
+        }
         let shape = convolutionShape(
             o, geometry, channels, x: o.shape(output: 0), y: o.shape(input: 0), w: o.shape(input: 1))
         if format == odnn_float32 {
@@ -45,7 +48,9 @@ extension CPUBackend {
     func convolutionParameterGradient(
         _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, _ format: odnn_format, bias: Bool
     ) throws -> PreparedOperation {
-        if format == odnn_float32 && geometry.isPointwise { return try linearParameterGradient(o, channels, bias: bias) }
+        if format == odnn_float32 && geometry.isPointwise {
+            return try linearParameterGradient(o, channels, bias: bias)
+        }
         let shape = convolutionShape(
             o, geometry, channels, x: o.shape(input: 0), y: o.shape(input: 1), w: o.shape(output: 0))
         if format == odnn_float32 {

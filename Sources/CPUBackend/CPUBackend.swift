@@ -113,6 +113,10 @@ public final class CPUBackend: Backend {
         case .fullAttentionGradient(let heads, let headDim):
             return try fullAttentionGradient(o, heads, headDim)
 
+        case .hyperNetwork(let layers):
+            return try hyperNetwork(o, layers: layers)
+        case .hyperNetworkGradient(let layers, let addend):
+            return try hyperNetworkGradient(o, layers: layers, addend: addend)
         case .rankOneUpdate(let layer):
             return rankOneUpdate(o, layer)
         case .rankOneUpdateGradient(let layer):

@@ -1,3 +1,4 @@
+import CPUBackend
 import NeuralNetwork
 import TensorGraph
 
@@ -15,7 +16,8 @@ final class DenoiserModel {
     /// Builds the network for batches of `batch`, for inference and if `trains` for training on the batch's mean loss.
     init(_ configuration: ModelConfiguration, batch: Int, trains: Bool, on backend: any Backend) throws {
         self.configuration = configuration
-        let inferenceGraph = DenoiserGraph.inference(configuration, batch: batch).graph
+        let precision = (backend as? CPUBackend)?.precision ?? .fp32
+        let inferenceGraph = DenoiserGraph.inference(configuration, batch: batch, precision: precision).graph
         guard trains else {
             let plan = ExecutionPlan(inferenceGraph)
             layout = plan.layout
@@ -24,7 +26,9 @@ final class DenoiserModel {
             (gradients, training) = (nil, nil)
             return
         }
-        let graph = DenoiserGraph.training(configuration, batch: batch, lossScale: 1 / Float(batch)).graph
+        let graph = DenoiserGraph.training(
+            configuration, batch: batch, lossScale: 1 / Float(batch), precision: precision
+        ).graph
         let plan = ExecutionPlan(graph)
         layout = plan.layout
         parameters = try backend.allocate(count: layout.count)

@@ -64,28 +64,31 @@ public struct DenoiserGraph {
     /// graph has `target` and `weight` too. Results: `output`; `loss` `[N]` of a training graph; `z` of inference with SMD.
     public let graph: Graph
 
-    /// A forward pass over `batch` samples.
-    public static func inference(_ configuration: ModelConfiguration, batch: Int, fused: Bool = true) -> DenoiserGraph {
+    /// A forward pass over `batch` samples, to be run in `precision`.
+    public static func inference(
+        _ configuration: ModelConfiguration, batch: Int, precision: Precision = .fp32, fused: Bool = true
+    ) -> DenoiserGraph {
         let (graph, _, z) = forward(configuration, batch: batch)
         if let z { graph.keep(z, as: "z") }
-        if fused { graph.fuse() }
+        if fused { graph.fuse(for: precision) }
         return DenoiserGraph(graph: graph)
     }
 
-    /// A forward and backward pass over `batch` samples.
+    /// A forward and backward pass over `batch` samples, to be run in `precision`.
     ///
     /// - Parameter lossScale: the loss that is differentiated is `lossScale · Σ_n loss[n]`; 1 / (global batch) makes
     ///   the gradients of all micro-batches and ranks add up to that of the mean. `recomputed` and `fused` are turned
     ///   off only to compare with.
     public static func training(
-        _ configuration: ModelConfiguration, batch: Int, lossScale: Float, fused: Bool = true, recomputed: Bool = true
+        _ configuration: ModelConfiguration, batch: Int, lossScale: Float, precision: Precision = .fp32,
+        fused: Bool = true, recomputed: Bool = true
     ) -> DenoiserGraph {
         let (graph, output, _) = forward(configuration, batch: batch)
         let target = graph.input("target", output.shape)
         let weight = graph.input("weight", [batch])
         let loss = output.weightedSquaredError(target: target, weight: weight)
         graph.keep(loss, as: "loss")
-        if fused { graph.fuse() }
+        if fused { graph.fuse(for: precision) }
         graph.differentiate(loss: loss, scale: lossScale)
         if recomputed { graph.recomputeNorms() }
         return DenoiserGraph(graph: graph)

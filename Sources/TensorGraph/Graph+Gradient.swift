@@ -165,6 +165,16 @@ private struct ReverseMode {
                     outputs: [dr, dp, graph.gradientValue(ofParameterValue: inputs[2])]))
             contribute(dr, to: inputs[0])
             contribute(dp, to: inputs[1])
+        case .hyperNetwork(let layers):
+            let (dx, dz) = (graph.addValue(shape(inputs[0])), graph.addValue(shape(inputs[1])))
+            let previous = gradients[inputs[1]]
+            graph.nodes.append(
+                Node(
+                    operation: .hyperNetworkGradient(layers: layers, addend: previous != nil),
+                    inputs: [dy] + inputs + (previous.map { [$0] } ?? []),
+                    outputs: [dx, dz] + inputs[2...].map { graph.gradientValue(ofParameterValue: $0) }))
+            contribute(dx, to: inputs[0])
+            if needed.contains(inputs[1]) { gradients[inputs[1]] = dz }
         case .add:
             contribute(dy, to: inputs[0])
             contribute(dy, to: inputs[1])
@@ -181,8 +191,8 @@ private struct ReverseMode {
         case .sliceChannels, .convolutionInputGradient, .convolutionParameterGradient, .linearInputGradient,
             .linearParameterGradient, .groupNormGradient, .modulateGradient, .siluGradient, .geluGradient,
             .groupNormSiLUGradient, .rmsNormGradient, .linearAttentionGradient, .linearAttentionBlockGradient,
-            .fullAttentionGradient,
-            .rankOneUpdateGradient, .upsampleNearestGradient, .weightedSquaredErrorGradient:
+            .fullAttentionGradient, .rankOneUpdateGradient, .hyperNetworkGradient, .upsampleNearestGradient,
+            .weightedSquaredErrorGradient:
             preconditionFailure("\(node.operation) occurs only in a backward pass and has no derivative of its own")
         }
     }

@@ -32,6 +32,13 @@ extension ExecutionPlan {
             let inner = shape(weights.last!)[1]
             let forward = 2 * positions * (weights.map(count).reduce(0, +) + 2 * inner * headDim)
             return gradient ? 2 * forward : forward
+        case .hyperNetwork(let layers), .hyperNetworkGradient(let layers, _):
+            // As the operations that it stands for count; what the gradient computes again is not counted.
+            let gradient = node.operation.name.hasSuffix("Gradient")
+            let x = gradient ? 1 : 0
+            let (channels, latent) = (shape(node.inputs[x]).last!, shape(node.inputs[x + 1]).last!)
+            let forward = 2 * count(node.inputs[x + 1]) * (2 * channels + layers * latent)
+            return gradient ? 2 * forward : forward
         case .fullAttention:
             return 2 * 2 * count(node.outputs[0]) * shape(node.outputs[1])[2]
         case .fullAttentionGradient:

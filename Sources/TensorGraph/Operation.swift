@@ -95,11 +95,19 @@ public enum Operation: Hashable, Sendable {
     /// `dout, qkv, out, logSumExp → dqkv`.
     case fullAttentionGradient(heads: Int, headDim: Int)
 
-    // MARK: The hypernetwork's layer, W = p pᵀ + softplus(scales[layer])·I per pixel, never built (SMD, section 4)
+    // MARK: The hypernetwork; a layer is W = p pᵀ + softplus(scales[layer])·I per pixel, never built (SMD, section 4)
     /// `r [...,L], p [...,L], scales [layers] → y = p (p·r) + softplus(scales[layer]) r`. `y` may share memory with `r`.
     case rankOneUpdate(layer: Int)
     /// `dy, r, p, scales → dr, dp, dscales[layer] +=`. `dr` may share memory with `dy`.
     case rankOneUpdateGradient(layer: Int)
+    /// ``rankOneUpdate`` for each layer with the products around it, and the residual:
+    /// `x [...,C], z [...,L], wIn [L,C], bIn [L], wOut [C,L], bOut [C], scales [layers]`, and for each layer
+    /// `w [L,L], b [L] → y [...,C]`. r = wIn·x + bIn; then layer by layer p = w·z + b, r = rankOneUpdate(r, p);
+    /// `y = x + wOut·r + bOut`. `y` may share memory with `x`.
+    case hyperNetwork(layers: Int)
+    /// `dy, x, z, the parameters as above, addend? [...,L] → dx, dz (+ addend), dparameters +=`, all as the inputs of
+    /// ``hyperNetwork``. `dx` may share memory with `dy`, `dz` with `addend`.
+    case hyperNetworkGradient(layers: Int, addend: Bool)
 
     // MARK: Moving and combining
     /// `a, b → a + b`. The output may share memory with either.
@@ -131,8 +139,10 @@ extension Operation {
         case .convolutionInputGradient(_, _, addend: true), .linearInputGradient(_, addend: true):
             return [(2, 0)]
         case .silu, .gelu, .siluGradient, .geluGradient, .groupNormSiLUGradient, .rmsNormGradient,
-            .rankOneUpdate, .rankOneUpdateGradient:
+            .rankOneUpdate, .rankOneUpdateGradient, .hyperNetwork:
             return [(0, 0)]
+        case .hyperNetworkGradient(let layers, let addend):
+            return [(0, 0)] + (addend ? [(8 + 2 * layers, 1)] : [])
         case .groupNormSiLU(_, _, let modulated, let residual):
             return residual ? [(modulated ? 4 : 3, 0), (0, 0)] : [(0, 0)]
         case .rmsNorm(let residual):

@@ -40,7 +40,9 @@ public final class KernelBenchmark {
         precision = JobPrecision(configuration.precision)
         backend = try CPUBackend(precision: precision.precision)
         plan = ExecutionPlan(
-            DenoiserGraph.training(configuration.model, batch: self.batch, lossScale: 1 / Float(self.batch)).graph)
+            DenoiserGraph.training(
+                configuration.model, batch: self.batch, lossScale: 1 / Float(self.batch), precision: precision.precision
+            ).graph)
         var order: [OperationLabel] = []
         var found: [OperationLabel: (node: Node, count: Int)] = [:]
         for node in plan.nodes {

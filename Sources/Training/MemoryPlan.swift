@@ -43,7 +43,10 @@ public struct MemoryPlan: Encodable, Sendable {
         let data = try? DataSet(path: configuration.data)
         dataBytes = data.map(\.residentBytes)
         let plan = ExecutionPlan(
-            DenoiserGraph.training(configuration.model, batch: batch.microBatchSize, lossScale: 1).graph)
+            DenoiserGraph.training(
+                configuration.model, batch: batch.microBatchSize, lossScale: 1,
+                precision: JobPrecision(configuration.precision).precision
+            ).graph)
         let own =
             configuration.optimizer.sharded
             ? OptimizerShards.parts(count: plan.layout.count, ranks: ranks).max { $0.count < $1.count } : nil

@@ -56,7 +56,9 @@ public struct RunPlan: Encodable, Sendable {
         whyNotExact = batch.whyNotExact
         let job = JobPrecision(configuration.precision)
         (precision, precisionNotice) = (job.precision, job.notice)
-        let graph = DenoiserGraph.training(configuration.model, batch: microBatchSize, lossScale: 1).graph
+        let graph = DenoiserGraph.training(
+            configuration.model, batch: microBatchSize, lossScale: 1, precision: precision
+        ).graph
         let plan = ExecutionPlan(graph)
         let arena = plan.layout.count * MemoryLayout<Float>.stride
         parameters = graph.parameterCount

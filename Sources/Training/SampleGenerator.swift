@@ -42,7 +42,8 @@ public final class SampleGenerator {
         _ model: ModelConfiguration, batch: Int, layout: ParameterLayout? = nil, on backend: CPUBackend,
         activations: CPUMemory? = nil
     ) throws {
-        let plan = ExecutionPlan(DenoiserGraph.inference(model, batch: batch).graph, layout: layout)
+        let graph = DenoiserGraph.inference(model, batch: batch, precision: backend.precision).graph
+        let plan = ExecutionPlan(graph, layout: layout)
         self.model = model
         self.batch = batch
         self.layout = plan.layout

@@ -56,8 +56,11 @@ public final class StepBenchmark {
         microBatchesOfLeaf = microBatchesOfThread / parts.leavesPerThread
         self.configuration = configuration
         self.probe = probe
+        let precision = JobPrecision(configuration.precision)
+        self.precision = precision
         let graph = DenoiserGraph.training(
-            configuration.model, batch: self.microBatch, lossScale: 1 / Float(self.batch)
+            configuration.model, batch: self.microBatch, lossScale: 1 / Float(self.batch),
+            precision: precision.precision
         ).graph
         let plan = ExecutionPlan(graph)
         operationsPerImage = plan.floatingPointOperations / self.microBatch
@@ -66,8 +69,6 @@ public final class StepBenchmark {
         state.initialize(seed: 0)
         let (size, timesteps) = (self.microBatch, configuration.diffusion.timesteps)
         team = ThreadTeam(size: threads)
-        let precision = JobPrecision(configuration.precision)
-        self.precision = precision
         lanes = try team.map { thread in
             let gradients = thread == 0 ? state.gradients : try CPUMemory(count: plan.layout.count)
             let backend = try CPUBackend(precision: precision.precision)

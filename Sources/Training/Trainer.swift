@@ -124,7 +124,8 @@ public final class Trainer {
         self.team = team
         let plan = ExecutionPlan(
             DenoiserGraph.training(
-                configuration.model, batch: batch.microBatchSize, lossScale: 1 / Float(configuration.batchSize)
+                configuration.model, batch: batch.microBatchSize, lossScale: 1 / Float(configuration.batchSize),
+                precision: precision.precision
             ).graph)
         (state, shards, workers, reduction) = try communicator.together("building the network") {
             let shards = OptimizerShards(

@@ -27,6 +27,40 @@ import Testing
         #expect(here.contains { $0 != 0 })
     }
 
+    /// A pixel of a hypernetwork has the same bits however many others are computed with it: what a batch holds besides
+    /// a sample does not matter.
+    @Test(arguments: [(5, 7), (32, 32), (20, 100)])
+    func neighboursDoNotMatter(channels: Int, latent: Int) throws {
+        let pixels = 131
+        func y(of rows: Range<Int>) throws -> [Float] {
+            let backend = try CPUBackend()
+            let (x, z, layer) = ([rows.count, channels], [rows.count, latent], [[latent, latent], [latent]])
+            let ends = [[latent, channels], [latent], [channels, latent], [channels]]
+            let shapes = [x, z] + ends + [[2]] + layer + layer + [x]
+            let counts = shapes.map { ($0.reduce(1, *) + 15) / 16 * 16 }
+            let memory = try backend.allocate(count: counts.reduce(0, +))
+            var operands: [Operand] = []
+            for (index, shape) in shapes.enumerated() {
+                let operand = Operand(
+                    memory: memory, offset: counts.prefix(index).reduce(0, +), shape: shape)
+                let first = index < 2 ? rows.lowerBound * shape[1] : 0
+                memory.write(
+                    (first..<first + operand.count).map { Float(($0 * 7919 + index * 13) % 101) / 300 - 0.15 },
+                    at: operand.offset)
+                operands.append(operand)
+            }
+            let prepared = try backend.prepare(
+                .hyperNetwork(layers: 2), inputs: Array(operands.dropLast()), outputs: Array(operands.suffix(1)))
+            for derived in prepared.derived { try derived.rebuild() }
+            try prepared.run()
+            return memory.read(operands[11].offset..<operands[11].offset + operands[11].count)
+        }
+        let all = try y(of: 0..<pixels)
+        for rows in [0..<1, 3..<5, 60..<67, 64..<128, 1..<131] {
+            #expect(try y(of: rows) == Array(all[rows.lowerBound * channels..<rows.upperBound * channels]))
+        }
+    }
+
     @Test func weightsAreReadOnlyWhenParametersChanged() throws {
         let backend = try CPUBackend()
         let memory = try backend.allocate(count: 48)

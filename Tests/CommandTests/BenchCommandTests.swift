@@ -117,7 +117,7 @@ import Testing
         for name in ["optimizer ", "sum gradients ", "reload weights "] { expected[name] = nil }
         #expect(counts(kernels) == expected)
         #expect(
-            Set(kernels.map(kind)).isSuperset(of: ["linearAttentionBlockGradient", "groupNormSiLU", "rankOneUpdate"]))
+            Set(kernels.map(kind)).isSuperset(of: ["linearAttentionBlockGradient", "groupNormSiLU", "hyperNetwork"]))
         #expect(abs(sum(kernels, "share") - 1) < 1e-9)
         for row in kernels { #expect(row["seconds"] as? Double ?? 0 > 0, "\(row)") }
     }

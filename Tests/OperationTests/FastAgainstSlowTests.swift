@@ -83,6 +83,10 @@ private func parameterInputs(of operation: Operation) -> [Int] {
         return [2, 3]
     case .rankOneUpdateGradient:
         return [3]
+    case .hyperNetwork(let layers):
+        return Array(2..<7 + 2 * layers)
+    case .hyperNetworkGradient(let layers, _):
+        return Array(3..<8 + 2 * layers)
     case .convolutionParameterGradient, .linearParameterGradient, .modulate, .modulateGradient, .silu, .siluGradient,
         .gelu, .geluGradient, .linearAttention, .linearAttentionGradient, .fullAttention, .fullAttentionGradient, .add,
         .concatenateChannels, .sliceChannels, .upsampleNearest, .upsampleNearestGradient, .sinusoidalEmbedding,

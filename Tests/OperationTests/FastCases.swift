@@ -2,8 +2,8 @@ import TensorGraph
 
 /// Cases of every operation in which a fast backend is compared with the reference.
 let fastCases: [OperationCase] =
-    convolutionCases + linearCases + normCases + activationCases + attentionCases + hypernetworkCases + movementCases
-    + lossCases
+    convolutionCases + linearCases + normCases + activationCases + attentionCases + hypernetworkCases
+    + wholeHypernetworkCases + movementCases + lossCases
 
 // MARK: Products
 
@@ -219,6 +219,23 @@ private let hypernetworkCases: [OperationCase] = [
             OperationCase(
                 operation: $0, images: images, positions: positions, channels: latent, layers: layers, values: values)
         }
+    }
+}
+
+/// Rows that are less than a tile, whole tiles, and neither.
+private let wholeHypernetworkCases: [OperationCase] = [
+    (1, [1, 1], 5, 7, 1), (2, [5, 7], 5, 7, 3), (2, [8, 8], 32, 32, 2), (1, [9, 7], 32, 32, 1),
+    (3, [16, 16], 16, 12, 2),
+    (1, [13, 15], 128, 100, 2), (1, [32, 32], 128, 100, 2), (1, [11, 12], 20, 100, 3), (3, [2, 1], 64, 33, 2),
+    (2, [], 8, 4, 2),
+].flatMap { images, positions, channels, latent, layers -> [OperationCase] in
+    let operations: [Operation] = [
+        .hyperNetwork(layers: layers), .hyperNetworkGradient(layers: layers, addend: false),
+        .hyperNetworkGradient(layers: layers, addend: true),
+    ]
+    return operations.map {
+        OperationCase(
+            operation: $0, images: images, positions: positions, channels: channels, outputChannels: latent)
     }
 }
 

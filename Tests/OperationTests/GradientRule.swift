@@ -93,6 +93,14 @@ func gradientRules(of operation: Operation, inputShapes: [[Int]]) -> [GradientRu
                 sources: [.cotangent, .input(0), .input(1), .input(2)],
                 results: [(0, false), (1, false), (2, true)])
         ]
+    case .hyperNetwork(let layers):
+        let inputs = Array(0..<7 + 2 * layers)
+        return [false, true].map { addend in
+            GradientRule(
+                operation: .hyperNetworkGradient(layers: layers, addend: addend),
+                sources: [.cotangent] + inputs.map { .input($0) } + (addend ? [.gradientSoFar(of: 1)] : []),
+                results: inputs.map { ($0, $0 > 1) })
+        }
     case .add:
         return [.identity(0), .identity(1)]
     case .concatenateChannels:
@@ -115,7 +123,7 @@ func gradientRules(of operation: Operation, inputShapes: [[Int]]) -> [GradientRu
         .linearParameterGradient, .groupNormGradient, .modulateGradient, .siluGradient, .geluGradient,
         .groupNormSiLUGradient, .rmsNormGradient, .linearAttentionGradient, .linearAttentionBlockGradient,
         .fullAttentionGradient,
-        .rankOneUpdateGradient, .upsampleNearestGradient, .weightedSquaredErrorGradient:
+        .rankOneUpdateGradient, .hyperNetworkGradient, .upsampleNearestGradient, .weightedSquaredErrorGradient:
         return nil
     }
 }

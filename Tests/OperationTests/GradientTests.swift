@@ -55,7 +55,7 @@ import Testing
         random: inout SplitMix64
     ) throws -> [ReferenceTensor] {
         guard let operation = rule.operation else { return [cotangent] }
-        var gradientSoFar: ReferenceTensor?
+        var gradientsSoFar: [Int: ReferenceTensor] = [:]
         let sources = rule.sources.map { source in
             switch source {
             case .cotangent: return cotangent
@@ -63,7 +63,7 @@ import Testing
             case .output(let index): return outputs[index]
             case .gradientSoFar(let index):
                 let tensor = random.normals(inputs[index].shape)
-                gradientSoFar = tensor
+                gradientsSoFar[index] = tensor
                 return tensor
             }
         }
@@ -74,7 +74,7 @@ import Testing
         }
         let results = try run(operation, sources, initial: initial)
         return zip(zip(results, initial), rule.results).map { pair, result in
-            let before = result.accumulates ? pair.1 : gradientSoFar
+            let before = result.accumulates ? pair.1 : gradientsSoFar[result.input]
             return before.map { pair.0.zip($0) { $0 - $1 } } ?? pair.0
         }
     }

@@ -137,6 +137,19 @@ extension OperationCase {
                 inputs: [random.normals(x), fill(x, &random), random.normals(x), scales(&random)],
                 outputs: [.assigned(x), .assigned(x), .accumulated([layers])])
 
+        case .hyperNetwork(let layers):
+            return CaseOperands(
+                inputs: [fill(x, &random), random.normals(activation(outputChannels))]
+                    + hyperNetworkParameters(layers, &random),
+                outputs: [.assigned(x)])
+        case .hyperNetworkGradient(let layers, let addend):
+            let z = activation(outputChannels)
+            let (dy, input, latent) = (random.normals(x), fill(x, &random), random.normals(z))
+            let parameters = hyperNetworkParameters(layers, &random)
+            return CaseOperands(
+                inputs: [dy, input, latent] + parameters + (addend ? [random.normals(z)] : []),
+                outputs: [.assigned(x), .assigned(z)] + parameters.map { .accumulated($0.shape) })
+
         case .add:
             return CaseOperands(inputs: [random.normals(x), random.normals(x)], outputs: [.assigned(x)])
         case .concatenateChannels:
@@ -238,6 +251,22 @@ extension OperationCase {
     private func scales(_ random: inout SplitMix64) -> ReferenceTensor {
         guard values == .saturated else { return random.normals([layers]) }
         return ReferenceTensor([layers], (0..<layers).map { $0 % 2 == 0 ? -80 : 80 })
+    }
+
+    /// wIn, bIn, wOut, bOut, scales, and w and b of each layer, so that p and r stay near 1 where scales are near 0.
+    private func hyperNetworkParameters(_ layers: Int, _ random: inout SplitMix64) -> [ReferenceTensor] {
+        let latent = outputChannels
+        func weight(_ outputs: Int, _ inputs: Int) -> ReferenceTensor {
+            random.normals([outputs, inputs], deviation: 1 / Double(inputs).squareRoot())
+        }
+        let ends = [weight(latent, channels), vector(latent, &random), weight(channels, latent)]
+        // |p|² is near 1, as a layer adds p (p·r).
+        let around = ends + [vector(channels, &random), random.normals([layers])]
+        return around
+            + (0..<layers).flatMap { _ -> [ReferenceTensor] in
+                let scale = 1 / Double(latent).squareRoot()
+                return [weight(latent, latent), vector(latent, &random)].map { $0.map { Double(Float($0 * scale)) } }
+            }
     }
 
     /// q and k have the given deviation when saturated, and 1 otherwise, as v always.

@@ -17,6 +17,8 @@ extension OperationCase {
             return 2e-6
         case .rmsNorm, .rmsNormGradient, .rankOneUpdate, .rankOneUpdateGradient:
             return 1e-6
+        case .hyperNetwork, .hyperNetworkGradient:
+            return 3e-6
         case .modulate, .modulateGradient, .weightedSquaredErrorGradient, .sinusoidalEmbedding:
             return 5e-7
         case .silu, .siluGradient, .gelu, .geluGradient:

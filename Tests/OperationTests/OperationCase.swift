@@ -23,7 +23,7 @@ struct OperationCase: Sendable, CustomTestStringConvertible {
     var positions = [4, 4]
     /// C, K, or L.
     var channels = 8
-    /// O; the channels of the second operand of a concatenation.
+    /// O; the channels of the second operand of a concatenation; L of a whole hypernetwork.
     var outputChannels = 8
     /// I, the input channels of the whole weight.
     var weightInputs = 8

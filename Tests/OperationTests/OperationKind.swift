@@ -11,7 +11,7 @@ enum OperationKind: String, CaseIterable {
     case groupNormSiLU, groupNormSiLUGradient, rmsNorm, rmsNormGradient
     case linearAttention, linearAttentionGradient, linearAttentionBlock, linearAttentionBlockGradient
     case fullAttention, fullAttentionGradient
-    case rankOneUpdate, rankOneUpdateGradient
+    case rankOneUpdate, rankOneUpdateGradient, hyperNetwork, hyperNetworkGradient
     case add, concatenateChannels, sliceChannels, upsampleNearest, upsampleNearestGradient, sinusoidalEmbedding
     case weightedSquaredError, weightedSquaredErrorGradient
 
@@ -43,6 +43,8 @@ enum OperationKind: String, CaseIterable {
         case .fullAttentionGradient: self = .fullAttentionGradient
         case .rankOneUpdate: self = .rankOneUpdate
         case .rankOneUpdateGradient: self = .rankOneUpdateGradient
+        case .hyperNetwork: self = .hyperNetwork
+        case .hyperNetworkGradient: self = .hyperNetworkGradient
         case .add: self = .add
         case .concatenateChannels: self = .concatenateChannels
         case .sliceChannels: self = .sliceChannels

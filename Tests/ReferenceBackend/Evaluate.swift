@@ -122,6 +122,14 @@ public func evaluate(
     case .rankOneUpdateGradient(let layer):
         results = rankOneUpdateGradient(
             dy: operand.next(), r: operand.next(), p: operand.next(), scales: operand.next(), layer: layer)
+    case .hyperNetwork(let layers):
+        let (x, z) = (operand.next(), operand.next())
+        results = [hyperNetwork(x: x, z: z, parameters: (0..<5 + 2 * layers).map { _ in operand.next() })]
+    case .hyperNetworkGradient(let layers, let addend):
+        let (dy, x, z) = (operand.next(), operand.next(), operand.next())
+        let parameters = (0..<5 + 2 * layers).map { _ in operand.next() }
+        results = hyperNetworkGradient(
+            dy: dy, x: x, z: z, parameters: parameters, addend: operand.next(if: addend))
 
     case .add:
         results = [operand.next().zip(operand.next()) { $0 + $1 }]

@@ -61,6 +61,8 @@ extension Operation {
             return [1]
         case .rankOneUpdateGradient:
             return [2]
+        case .hyperNetworkGradient(let layers, _):
+            return Set(2..<7 + 2 * layers)
         default:
             return []
         }

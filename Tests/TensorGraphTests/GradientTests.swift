@@ -50,6 +50,43 @@ import Testing
         for (x, y) in zip(ga.readDouble(all), gb.readDouble(all)) { #expect(abs(x - y) <= 1e-11 * largest) }
     }
 
+    /// Both hypernetworks of the published sizes are one operation each, in training and in sampling; where products read
+    /// another format than float32 they stay the products that they are.
+    @Test func hypernetworksAreOneOperation() {
+        func count(_ graph: Graph, _ name: String) -> Int { graph.nodes.filter { $0.operation.name == name }.count }
+        for layers in 1...3 {
+            var model = ModelConfiguration()
+            model.hypernetLayers = layers
+            func training(_ precision: Precision) -> Graph {
+                DenoiserGraph.training(model, batch: 1, lossScale: 1, precision: precision).graph
+            }
+            for graph in [training(.fp32), DenoiserGraph.inference(model, batch: 1).graph] {
+                #expect(count(graph, "hyperNetwork") == 2)
+                #expect(count(graph, "rankOneUpdate") == 0 && count(graph, "rankOneUpdateGradient") == 0)
+            }
+            let gradients = training(.fp32).nodes.map(\.operation).filter { $0.name == "hyperNetworkGradient" }
+            // The second to be walked adds to the gradient of z.
+            #expect(gradients == [false, true].map { .hyperNetworkGradient(layers: layers, addend: $0) })
+            for precision in [Precision.bf16, .bf16Emulated] {
+                let graph = training(precision)
+                #expect(count(graph, "hyperNetwork") == 0 && count(graph, "hyperNetworkGradient") == 0)
+                #expect(count(graph, "rankOneUpdate") == 2 * layers)
+                #expect(count(graph, "rankOneUpdateGradient") == 2 * layers)
+            }
+            var narrow = model
+            narrow.dim = 32
+            narrow.latentDim = 32
+            #expect(count(DenoiserGraph.inference(narrow, batch: 1, precision: .bf16).graph, "hyperNetwork") == 2)
+            var wide = model
+            wide.latentDim = 129
+            #expect(count(DenoiserGraph.inference(wide, batch: 1).graph, "hyperNetwork") == 0)
+            let whole = ExecutionPlan(training(.fp32))
+            let parts = ExecutionPlan(training(.bf16))
+            #expect(whole.floatingPointOperations == parts.floatingPointOperations)
+            #expect(whole.activationCount < parts.activationCount)
+        }
+    }
+
     /// Results computed again in the backward pass are the same bits as those kept, and take less memory.
     @Test(arguments: [(true, true), (true, false), (false, true)])
     func recomputationChangesNothing(smd: Bool, fused: Bool) throws {

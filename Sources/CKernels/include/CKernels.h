@@ -209,6 +209,26 @@ void ck_rank_one_update(int64_t rows, int64_t length, const float *r, const floa
 void ck_rank_one_update_gradient(int64_t rows, int64_t length, const float *dy, const float *r, const float *p,
                                  const float *scale, float *dr, float *dp, float *dscale);
 
+typedef struct {
+    int64_t rows, channels, latent, layers;
+} ck_hypernetwork_shape;
+
+/// Floats that ck_hypernetwork_arrange writes, and of scratch (both 64-byte aligned) that the others need.
+size_t ck_hypernetwork_weights(const ck_hypernetwork_shape *shape);
+size_t ck_hypernetwork_scratch(const ck_hypernetwork_shape *shape);
+/// `to` from the parameters: wIn [L,C], bIn [L], wOut [C,L], bOut [C], scales [K], then w_i [L,L] and b_i [L] of each of
+/// K layers. To be called again when they change.
+void ck_hypernetwork_arrange(const ck_hypernetwork_shape *shape, const float *const *parameters, float *to);
+/// y = x + wOut r_K + bOut; r_0 = wIn x + bIn, p_i = w_i z + b_i, r_i = p_i (p_i·r_{i-1}) + softplus(scales_i) r_{i-1}.
+/// x, y [R,C]; z [R,L]. y may be x.
+void ck_hypernetwork(const ck_hypernetwork_shape *shape, const float *const *parameters, const float *arranged,
+                     const float *x, const float *z, float *y, float *scratch);
+/// The gradient: dy, dx [R,C]; dz [R,L] (+ addend [R,L], or NULL); gradients +=, in the parameters' order. dx may be dy,
+/// dz may be addend.
+void ck_hypernetwork_gradient(const ck_hypernetwork_shape *shape, const float *const *parameters,
+                              const float *arranged, const float *dy, const float *x, const float *z,
+                              const float *addend, float *dx, float *dz, float *const *gradients, float *scratch);
+
 // MARK: Optimiser (optimizer.c), over flat arenas
 
 /// Σ x², in float64.
