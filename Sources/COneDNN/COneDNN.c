@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "Internal.h"
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -131,6 +132,15 @@ int odnn_memory_private(odnn_operation *operation, const dnnl_memory_desc_t *md,
     operation->weights = odnn_allocate(dnnl_memory_desc_get_size(md));
     if (!operation->weights) return dnnl_out_of_memory;
     return odnn_memory_at(operation, md, operation->weights, out);
+}
+
+int odnn_primitive_choose(odnn_engine *engine, const_dnnl_op_desc_t description, const_dnnl_primitive_attr_t attributes,
+                          const_dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *out) {
+    static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&one);
+    int status = (int)dnnl_primitive_desc_create(out, description, attributes, engine->engine, hint);
+    pthread_mutex_unlock(&one);
+    return status;
 }
 
 void odnn_step_argument(odnn_step *step, int name, dnnl_memory_t memory) {

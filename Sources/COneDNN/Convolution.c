@@ -41,13 +41,13 @@ static const float *sliceOf(const float *w, const odnn_convolution_shape *s) {
     return w + s->firstWeightChannel * s->kernelHeight * s->kernelWidth;
 }
 
-static int describeForward(const layouts *l, int bias, const_dnnl_primitive_attr_t attributes, dnnl_engine_t engine,
+static int describeForward(const layouts *l, int bias, const_dnnl_primitive_attr_t attributes, odnn_engine *engine,
                            dnnl_primitive_desc_t *out) {
     dnnl_convolution_desc_t description;
     int status = (int)dnnl_convolution_forward_desc_init(&description, dnnl_forward_training, dnnl_convolution_direct,
                                                          &l->xRead, &l->weights, bias ? &l->bias : NULL, &l->y,
                                                          l->strides, l->before, l->after);
-    return status ? status : (int)dnnl_primitive_desc_create(out, &description, attributes, engine, NULL);
+    return status ? status : odnn_primitive_choose(engine, &description, attributes, NULL, out);
 }
 
 // The memory object that a primitive reads: `data` as it lies, or a copy in the pool that a step before it makes.
@@ -78,7 +78,7 @@ static int makeForward(odnn_engine *engine, const odnn_convolution_shape *shape,
     ODNN_TRY(odnn_operation_new(engine, &operation), failed);
     ODNN_TRY(describe(shape, format, &l), failed);
     ODNN_TRY(odnn_attributes(accumulate, &attributes), failed);
-    ODNN_TRY(describeForward(&l, bias != NULL, attributes, engine->engine, &forward), failed);
+    ODNN_TRY(describeForward(&l, bias != NULL, attributes, engine, &forward), failed);
 
     const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(forward, dnnl_query_weights_md, 0);
     if (turned) {
@@ -173,11 +173,11 @@ int odnn_convolution_input_gradient(odnn_engine *engine, const odnn_convolution_
     ODNN_TRY(odnn_operation_new(engine, &operation), failed);
     ODNN_TRY(describe(shape, format, &l), failed);
     ODNN_TRY(odnn_attributes(0, &attributes), failed);
-    ODNN_TRY(describeForward(&l, 0, NULL, engine->engine, &hint), failed);
+    ODNN_TRY(describeForward(&l, 0, NULL, engine, &hint), failed);
     ODNN_TRY(dnnl_convolution_backward_data_desc_init(&description, dnnl_convolution_direct, &l.x, &l.weights,
                                                       &l.yRead, l.strides, l.before, l.after),
              failed);
-    ODNN_TRY(dnnl_primitive_desc_create(&backward, &description, attributes, engine->engine, hint), failed);
+    ODNN_TRY(odnn_primitive_choose(engine, &description, attributes, hint, &backward), failed);
 
     const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(backward, dnnl_query_weights_md, 0);
     ODNN_TRY(odnn_memory_at(operation, &l.slice, sliceOf(w, shape), &slice), failed);
@@ -226,12 +226,12 @@ int odnn_convolution_parameter_gradient(odnn_engine *engine, const odnn_convolut
     ODNN_TRY(odnn_operation_new(engine, &operation), failed);
     ODNN_TRY(describe(shape, format, &l), failed);
     ODNN_TRY(odnn_attributes(0, &attributes), failed);
-    ODNN_TRY(describeForward(&l, dbias != NULL, NULL, engine->engine, &hint), failed);
+    ODNN_TRY(describeForward(&l, dbias != NULL, NULL, engine, &hint), failed);
     ODNN_TRY(dnnl_convolution_backward_weights_desc_init(&description, dnnl_convolution_direct, &l.xRead,
                                                          &l.weightGradient, dbias ? &l.bias : NULL, &l.yRead,
                                                          l.strides, l.before, l.after),
              failed);
-    ODNN_TRY(dnnl_primitive_desc_create(&backward, &description, attributes, engine->engine, hint), failed);
+    ODNN_TRY(odnn_primitive_choose(engine, &description, attributes, hint, &backward), failed);
 
     ODNN_TRY(readAs(operation, &l.x, &l.xRead, x, &input), failed);
     ODNN_TRY(readAs(operation, &l.y, &l.yRead, dy, &dOutput), failed);

@@ -68,6 +68,12 @@ void odnn_turn_weights(const odnn_convolution_shape *shape, const float *w, floa
 /// Reserves `bytes` of the pool; the offset is a multiple of 64.
 size_t odnn_pool_reserve(odnn_operation *operation, size_t bytes);
 
+/// Chooses an implementation, as dnnl_primitive_desc_create does, for one thread at a time: oneDNN 2.6 keeps a number of
+/// its search for a convolution's blocking in a static variable, so that a convolution described while another thread
+/// describes one of another format may read its weights in the wrong order, and give wrong results.
+int odnn_primitive_choose(odnn_engine *engine, const_dnnl_op_desc_t description, const_dnnl_primitive_attr_t attributes,
+                          const_dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *out);
+
 /// Makes the primitive of `description` and gives it a scratchpad in the pool.
 int odnn_step_make(odnn_operation *operation, odnn_step *step, const_dnnl_primitive_desc_t description);
 void odnn_step_argument(odnn_step *step, int name, dnnl_memory_t memory);

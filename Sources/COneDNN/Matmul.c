@@ -19,7 +19,7 @@ int odnn_matmul(odnn_engine *engine, int64_t m, int64_t k, int64_t o, int accumu
     ODNN_TRY(dnnl_memory_desc_init_by_tag(&yLayout, 2, yDims, dnnl_f32, dnnl_ab), failed);
     ODNN_TRY(odnn_attributes(accumulate, &attributes), failed);
     ODNN_TRY(dnnl_matmul_desc_init(&description, &xLayout, &wLayout, bias ? &biasLayout : NULL, &yLayout), failed);
-    ODNN_TRY(dnnl_primitive_desc_create(&product, &description, attributes, engine->engine, NULL), failed);
+    ODNN_TRY(odnn_primitive_choose(engine, &description, attributes, NULL, &product), failed);
 
     const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(product, dnnl_query_weights_md, 0);
     ODNN_TRY(odnn_memory_at(operation, &slice, w, &parameter), failed);
