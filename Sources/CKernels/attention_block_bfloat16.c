@@ -1,6 +1,6 @@
-// Linear attention's block (attention_block.c) with factors in bfloat16: the same 4 products over positions forward and 8
-// backward, on tiles of R = 32 positions and all heads at once. Axis letters are those of attention_block.c, M [D, O] and
-// G [D, C] those of all heads, one below the other; W_q and W_k are [D, C].
+// Linear attention's block (attention_block.c) with factors in bfloat16: the same 4 products over positions forward and
+// 8 backward, on tiles of R = 32 positions and all heads at once. Axis letters are those of attention_block.c, M [D, O]
+// and G [D, C] those of all heads, one below the other; W_q and W_k are [D, C].
 //
 // Where a tile lies with positions along its rows, [D, R], the softmax over d of queries runs down columns, and its
 // numbers are factors of the next product as they are:
@@ -9,16 +9,16 @@
 //     dQ'ᵀ = M dYᵀ,  dM = Q'ᵀ dY,  dW_q = dQᵀ X,  dXᵀ = W_qᵀ dQᵀ
 //     dK'ᵀ = dG Xᵀ,  dW_k = dKᵀ X,  dXᵀ += W_kᵀ dKᵀ + dGᵀ K'ᵀ
 //
-// The products that belong to an image, softmaxes and all sums are float32. Saved are Q'ᵀ as pairs [D/2, R] of every tile
-// and K'ᵀ as rows [D, R], each in half of the memory that float32 takes.
+// The products that belong to an image, softmaxes and all sums are float32. Saved are Q'ᵀ as pairs [D/2, R] of every
+// tile and K'ᵀ as rows [D, R], each in half of the memory that float32 takes.
 #include "attention_block.h"
 #include "bfloat16.h"
 #include <math.h>
 
-// scratch: total, along, factor [D], tops [tiles, D] | context, dcontext [h, d, d] | M, dM [D, O], dG [D, C], sums of dW_q
-// and dW_k [2, D, C] | a tile [D, R], one of x or dy [C or O, R], either way round, a turned matrix [C or O, D] | packed:
-// rows of x [P, C], pairs of a tile of x [R/2, C] and turned [C/2, R], of dy the same and rows; pairs and rows of a tile
-// [D, R]; weights
+// scratch: total, along, factor [D], tops [tiles, D] | context, dcontext [h, d, d] | M, dM [D, O], dG [D, C], sums of
+// dW_q and dW_k [2, D, C] | a tile [D, R], one of x or dy [C or O, R], either way round, a turned matrix [C or O, D] |
+// packed: rows of x [P, C], pairs of a tile of x [R/2, C] and turned [C/2, R], of dy the same and rows; pairs and rows
+// of a tile [D, R]; weights
 typedef struct {
     float *total, *along, *factor, *tops, *context, *dcontext, *m, *dm, *dg, *sums, *tile, *narrow, *turned;
     uint16_t *xRows, *dyRows, *rows, *into, *query, *key, *back;

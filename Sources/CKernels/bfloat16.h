@@ -51,8 +51,9 @@ INLINE void packRows(int64_t count, const float *from, uint16_t *to) {
     for (int64_t i = 0; i < count; i++) to[i] = (uint16_t)(nearestBFloat16(from[i]) >> 16);
 }
 
-/// C [m,n] (+)= A [m,k] B [k,n]: A as rows `aRow` numbers apart at any even address, B as pairs in rows of bRow, C in rows
-/// of cRow. m and n are multiples of TILE, k is one of TILE_DEPTH. Between bf16_begin and bf16_end of the same thread.
+/// C [m,n] (+)= A [m,k] B [k,n]: A as rows `aRow` numbers apart at any even address, B as pairs in rows of bRow, C in
+/// rows of cRow. m and n are multiples of TILE, k is one of TILE_DEPTH. Between bf16_begin and bf16_end of the same
+/// thread.
 void bf16_product(int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t aRow, const uint32_t *b, int64_t bRow,
                   int accumulate, float *c, int64_t cRow);
 

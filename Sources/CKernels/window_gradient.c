@@ -1,5 +1,5 @@
-// The gradient of a convolution's weights from factors in bfloat16 (stride 1, as many results as pixels). Axis letters: N
-// images, H rows, W columns, C channels of x, O channels of dy, windows of k×k, p = (k − 1) / 2.
+// The gradient of a convolution's weights from factors in bfloat16 (stride 1, as many results as pixels). Axis letters:
+// N images, H rows, W columns, C channels of x, O channels of dy, windows of k×k, p = (k − 1) / 2.
 //
 // Pixels of all images follow each other in lines of W + p, with p lines of zeros between images, so that a step in
 // the window is the same step along that axis everywhere:
@@ -54,8 +54,8 @@ INLINE layout layoutOf(const ck_window_shape *s, float *scratch) {
 
 size_t ck_window_gradient_scratch(const ck_window_shape *s) { return layoutOf(s, NULL).count; }
 
-// to [panels, count/2, panel] = pairs of `images` images' pixels [H, W, n], the first of which is at `start` along f; the
-// last panel may have fewer numbers, whole tiles.
+// to [panels, count/2, panel] = pairs of `images` images' pixels [H, W, n], the first of which is at `start` along f;
+// the last panel may have fewer numbers, whole tiles.
 INLINE void packPixels(const ck_window_shape *s, const layout *l, int64_t images, int64_t n, int64_t panel,
                        int64_t start, int64_t count, const float *pixels, uint32_t *to) {
     for (int64_t f = 0; f < count; f++) l->places[f] = l->zeros;

@@ -68,9 +68,9 @@ void odnn_turn_weights(const odnn_convolution_shape *shape, const float *w, floa
 /// Reserves `bytes` of the pool; the offset is a multiple of 64.
 size_t odnn_pool_reserve(odnn_operation *operation, size_t bytes);
 
-/// Chooses an implementation, as dnnl_primitive_desc_create does, for one thread at a time: oneDNN 2.6 keeps a number of
-/// its search for a convolution's blocking in a static variable, so that a convolution described while another thread
-/// describes one of another format may read its weights in the wrong order, and give wrong results.
+/// Chooses an implementation, as dnnl_primitive_desc_create does, for one thread at a time: oneDNN 2.6 keeps a number
+/// of its search for a convolution's blocking in a static variable, so that a convolution described while another
+/// thread describes one of another format may read its weights in the wrong order, and give wrong results.
 int odnn_primitive_choose(odnn_engine *engine, const_dnnl_op_desc_t description, const_dnnl_primitive_attr_t attributes,
                           const_dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *out);
 
