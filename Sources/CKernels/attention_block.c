@@ -136,15 +136,8 @@ KERNEL void ck_attention_block_gradient(const ck_attention_block_shape *s, const
                 product(rows, C, d, l.tile, wIn + h * C, h > 0, dxi + i0 * C);
             }
         }
-        for (int64_t h = 0; h < D; h += d) {
-            float *ch = l.context + h * d, *dch = l.dcontext + h * d, *dmh = l.dm + h * O, *dgh = l.dg + h * C;
-            ck_product(d, d, O, 1.0f, (ck_matrix){dmh, O, 1}, wOut + h, D, 0, dch, d);
-            ck_product(O, d, d, 1.0f, (ck_matrix){dmh, 1, O}, ch, d, 1, dwOut + h, D);
-            product(d, C, d, dch, wIn + (2 * D + h) * C, 0, dgh);
-            productOfTurned(d, C, d, dch, g + h * C, 1, dwIn + (2 * D + h) * C);
-            ck_transpose(d, C, dgh, C, l.turnedDG + h * C);
-        }
-        for (int64_t j = 0; j < D; j++) l.along[j] = dot(C, l.dg + j * C, g + j * C);
+        contextsGradient(s, g, l.context, l.dm, wIn, wOut, l.dcontext, l.dg, dwIn, dwOut, l.along);
+        for (int64_t h = 0; h < D; h += d) ck_transpose(d, C, l.dg + h * C, C, l.turnedDG + h * C);
         for (int64_t i0 = 0; i0 < P; i0 += ROWS) {
             const int64_t rows = P - i0 < ROWS ? P - i0 : ROWS;
             const float *xt = xi + i0 * C;

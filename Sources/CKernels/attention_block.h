@@ -25,6 +25,22 @@ INLINE void contexts(const ck_attention_block_shape *s, const float *g, const fl
     }
 }
 
+// From dM [D, O]: dcontext = dM W_o, dG = dcontext W_v [D, C] and along = Σ_C G dG [D] of all heads; the parts of dW_o
+// and dW_v are added.
+INLINE void contextsGradient(const ck_attention_block_shape *s, const float *g, const float *context, const float *dm,
+                             const float *wIn, const float *wOut, float *dcontext, float *dg, float *dwIn,
+                             float *dwOut, float *along) {
+    const int64_t C = s->channels, O = s->outputs, d = s->headDim, D = s->heads * d;
+    for (int64_t h = 0; h < D; h += d) {
+        float *dch = dcontext + h * d;
+        ck_product(d, d, O, 1.0f, (ck_matrix){dm + h * O, O, 1}, wOut + h, D, 0, dch, d);
+        ck_product(O, d, d, 1.0f, (ck_matrix){dm + h * O, 1, O}, context + h * d, d, 1, dwOut + h, D);
+        product(d, C, d, dch, wIn + (2 * D + h) * C, 0, dg + h * C);
+        productOfTurned(d, C, d, dch, g + h * C, 1, dwIn + (2 * D + h) * C);
+    }
+    for (int64_t j = 0; j < D; j++) along[j] = dot(C, dg + j * C, g + j * C);
+}
+
 // The columns' maxima so far, top [d], go up to those of the tile, whose numbers become exponentials above them; total
 // [d] and G [d, C] are brought to the new maxima, and total takes in the tile.
 INLINE void softenKeys(int64_t rows, int64_t d, int64_t C, int first, float *k, const float *before, float *top,
