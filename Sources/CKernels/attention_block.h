@@ -1,19 +1,10 @@
 // Shared by linear attention's block in float32 and in bfloat16. Private to this target.
 #pragma once
 #include "attention.h"
+#include "product.h"
 
 /// Positions of a tile.
 enum { ROWS = 32 };
-
-// C [m,n] = A [m,k] B [k,n] with contiguous rows; `add` accumulates.
-INLINE void product(int64_t m, int64_t n, int64_t k, const float *a, const float *b, int add, float *c) {
-    ck_product(m, n, k, 1.0f, (ck_matrix){a, k, 1}, b, n, add, c, n);
-}
-
-// C [m,n] += Aᵀ B of A [k,m], B [k,n]; assigned unless `add`.
-INLINE void productOfTurned(int64_t m, int64_t n, int64_t k, const float *a, const float *b, int add, float *c) {
-    ck_product(m, n, k, 1.0f, (ck_matrix){a, 1, m}, b, n, add, c, n);
-}
 
 // The heads' contexts, and M.
 INLINE void contexts(const ck_attention_block_shape *s, const float *g, const float *turnedIn, const float *turnedOut,

@@ -6,6 +6,7 @@
 // computed for one tile of rows at a time, which stays in cache: only x, z and y pass through memory, and the gradient
 // computes r and p of its tile again. Axis letters: R rows (pixels), C channels of x, L latent numbers, K layers.
 #include "attention.h"
+#include "product.h"
 #include <math.h>
 
 enum { ROWS = 64 };
@@ -193,16 +194,6 @@ void ck_hypernetwork_arrange(const ck_hypernetwork_shape *s, const float *const 
         w.own[i] = softplus(parameters[SCALES][i]);
     }
     ck_transpose(K * L, L, w.stacked, L, w.projections);
-}
-
-// C [m,n] (+)= A [m,k] B [k,n], rows contiguous.
-INLINE void product(int64_t m, int64_t n, int64_t k, const float *a, const float *b, int add, float *c) {
-    ck_product(m, n, k, 1.0f, (ck_matrix){a, k, 1}, b, n, add, c, n);
-}
-
-// C [m,n] (+)= Aᵀ B of A [k,m], B [k,n].
-INLINE void productOfTurned(int64_t m, int64_t n, int64_t k, const float *a, const float *b, int add, float *c) {
-    ck_product(m, n, k, 1.0f, (ck_matrix){a, 1, m}, b, n, add, c, n);
 }
 
 // Every row of y [R, n] = bias (+ that of base, unless NULL). y may be base.
