@@ -1,5 +1,5 @@
 // The number format bfloat16: float32 with 8 bits of significand instead of 24. Products run on the processor's tiles
-// (AMX: 16 rows of 64 bytes, two tiles multiplied in one instruction), where it has them.
+// (AMX: 16 rows of 64 bytes, two tiles multiplied in one instruction) where it has them, else on its vectors.
 #include "bfloat16.h"
 #include <stdatomic.h>
 #if defined(__x86_64__) && defined(__linux__)
@@ -20,29 +20,124 @@ KERNEL void ck_round_bfloat16(size_t count, const float *from, float *to) {
 
 // MARK: Products
 
-// Four rows of A at a time, so that a vector of B serves four sums.
-KERNEL static void vectorProduct(int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t aRow, const uint32_t *b,
-                                 int64_t bRow, int accumulate, float *c, int64_t cRow) {
-    for (int64_t i = 0; i < m; i += 4) {
-        for (int64_t j = 0; j < n; j += TILE) {
-            f16 sums[4];
-            for (int r = 0; r < 4; r++) sums[r] = accumulate ? READ(16, c + (i + r) * cRow + j) : ALL(16, 0.0f);
-            for (int64_t l = 0; l < k; l += 2) {
-                i16 pairs;
-                memcpy(&pairs, b + l / 2 * bRow + j, sizeof pairs);
-                const f16 first = (f16)(pairs << 16), second = (f16)(pairs & (int32_t)0xffff0000);
-                for (int r = 0; r < 4; r++) {
-                    uint32_t x = (uint32_t)a[(i + r) * aRow + l] << 16, y = (uint32_t)a[(i + r) * aRow + l + 1] << 16;
-                    float fx, fy;
-                    memcpy(&fx, &x, sizeof fx);
-                    memcpy(&fy, &y, sizeof fy);
-                    sums[r] += fx * first;
-                    sums[r] += fy * second;
-                }
-            }
-            for (int r = 0; r < 4; r++) AT(16, c + (i + r) * cRow + j) = sums[r];
-        }
+int ck_has_fast_bfloat16_vectors(void) {
+#if defined(__x86_64__)
+    return hasNativeBFloat16() && __builtin_cpu_is("amd");
+#else
+    return 0;
+#endif
+}
+
+// One tile: COUNT rows and 16 N columns of C, in registers while it goes through the depth, as in product.c. DOT(sum, x,
+// b): sum += the two products of the pairs x and b in each lane. One of the strides of A is a literal 1.
+#define DEFINE_TILE(KIND, TARGET, DOT, COUNT, N)                                                                       \
+    TARGET INLINE void KIND##COUNT##x##N(int64_t depth, bf16_pairs a, const uint32_t *b, int64_t bRow,                 \
+                                         int accumulate, float *c, int64_t cRow) {                                     \
+        f16 sums[COUNT * N];                                                                                           \
+        const unaligned *rows[(COUNT + 2) / 3]; /* every third: an address can add one or two strides */               \
+        _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT; t += 3) rows[t / 3] =                            \
+            (const unaligned *)(a.base + t * a.row);                                                                   \
+        _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT * N; t++) sums[t] =                               \
+            accumulate ? READ(16, c + t / N * cRow + t % N * 16) : ALL(16, 0.0f);                                      \
+        _Pragma("clang loop unroll_count(4)") for (int64_t k = 0; k < depth; k++) {                                    \
+            OPAQUE(b);                                                                                                 \
+            _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT; t += 3) OPAQUE(rows[t / 3]);                 \
+            i16 bk[N];                                                                                                 \
+            _Pragma("clang loop unroll(full)") for (int j = 0; j < N; j++) memcpy(bk + j, b + j * 16, sizeof *bk);     \
+            _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT * N; t++) {                                   \
+                const i16 x = (i16){0} + (int32_t)rows[t / N / 3][t / N % 3 * a.row];                                  \
+                DOT(sums[t], x, bk[t % N])                                                                             \
+            }                                                                                                          \
+            _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT; t += 3) rows[t / 3] += a.column;             \
+            b += bRow;                                                                                                 \
+        }                                                                                                              \
+        _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT * N; t++) AT(16, c + t / N * cRow + t % N * 16) = \
+            sums[t];                                                                                                   \
     }
+#define TILES_OF(KIND, COUNT, N)                                                                                       \
+    for (; i + COUNT <= m; i += COUNT) {                                                                               \
+        const bf16_pairs ai = {a.base + i * a.row, a.row, a.column};                                                   \
+        KIND##COUNT##x##N(depth, ai, b + j, bRow, accumulate, c + i * cRow + j, cRow);                                 \
+    }
+
+/// A pair may begin at any bfloat16.
+typedef uint32_t unaligned __attribute__((aligned(2), may_alias));
+
+#define PORTABLE_DOT(SUM, X, B)                                                                                        \
+    SUM += (f16)((X) << 16) * (f16)((B) << 16);                                                                        \
+    SUM += (f16)((X) & (int32_t)0xffff0000) * (f16)((B) & (int32_t)0xffff0000);
+DEFINE_TILE(portable, , PORTABLE_DOT, 4, 1)
+DEFINE_TILE(portable, , PORTABLE_DOT, 1, 1)
+
+INLINE void portableProduct(int64_t m, int64_t n, int64_t depth, bf16_pairs a, const uint32_t *b, int64_t bRow,
+                            int accumulate, float *c, int64_t cRow) {
+    for (int64_t j = 0; j < n; j += 16) {
+        int64_t i = 0;
+        TILES_OF(portable, 4, 1)
+        TILES_OF(portable, 1, 1)
+    }
+}
+
+KERNEL static void portableVectorProduct(int64_t m, int64_t n, int64_t depth, bf16_pairs a, const uint32_t *b,
+                                         int64_t bRow, int accumulate, float *c, int64_t cRow) {
+    if (a.row == 1) portableProduct(m, n, depth, (bf16_pairs){a.base, 1, a.column}, b, bRow, accumulate, c, cRow);
+    else portableProduct(m, n, depth, (bf16_pairs){a.base, a.row, 1}, b, bRow, accumulate, c, cRow);
+}
+
+#ifdef NATIVE
+#define NATIVE_DOT(SUM, X, B) SUM = (f16)_mm512_dpbf16_ps((__m512)SUM, (__m512bh)(X), (__m512bh)(B));
+DEFINE_TILE(native, NATIVE, NATIVE_DOT, 6, 4)
+DEFINE_TILE(native, NATIVE, NATIVE_DOT, 4, 4)
+DEFINE_TILE(native, NATIVE, NATIVE_DOT, 1, 4)
+DEFINE_TILE(native, NATIVE, NATIVE_DOT, 12, 2)
+DEFINE_TILE(native, NATIVE, NATIVE_DOT, 4, 2)
+DEFINE_TILE(native, NATIVE, NATIVE_DOT, 1, 2)
+DEFINE_TILE(native, NATIVE, NATIVE_DOT, 8, 1)
+DEFINE_TILE(native, NATIVE, NATIVE_DOT, 1, 1)
+
+NATIVE INLINE void nativeProduct(int64_t m, int64_t n, int64_t depth, bf16_pairs a, const uint32_t *b, int64_t bRow,
+                                 int accumulate, float *c, int64_t cRow) {
+    int64_t j = 0;
+    for (; j + 64 <= n; j += 64) {
+        int64_t i = 0;
+        TILES_OF(native, 6, 4)
+        TILES_OF(native, 4, 4)
+        TILES_OF(native, 1, 4)
+    }
+    for (; j + 32 <= n; j += 32) {
+        int64_t i = 0;
+        TILES_OF(native, 12, 2)
+        TILES_OF(native, 4, 2)
+        TILES_OF(native, 1, 2)
+    }
+    for (; j < n; j += 16) {
+        int64_t i = 0;
+        TILES_OF(native, 8, 1)
+        TILES_OF(native, 1, 1)
+    }
+}
+
+NATIVE static void nativeVectorProduct(int64_t m, int64_t n, int64_t depth, bf16_pairs a, const uint32_t *b,
+                                       int64_t bRow, int accumulate, float *c, int64_t cRow) {
+    if (a.row == 1) nativeProduct(m, n, depth, (bf16_pairs){a.base, 1, a.column}, b, bRow, accumulate, c, cRow);
+    else nativeProduct(m, n, depth, (bf16_pairs){a.base, a.row, 1}, b, bRow, accumulate, c, cRow);
+}
+#else
+#define nativeVectorProduct portableVectorProduct
+#endif
+#undef TILES_OF
+#undef DEFINE_TILE
+
+void bf16_vector_product(int64_t m, int64_t n, int64_t depth, bf16_pairs a, const uint32_t *b, int64_t bRow,
+                         int accumulate, float *c, int64_t cRow) {
+    (hasNativeBFloat16() ? nativeVectorProduct : portableVectorProduct)(m, n, depth, a, b, bRow, accumulate, c, cRow);
+}
+
+// The same sums as those of tiles.
+static void vectorProduct(int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t aRow, const uint32_t *b,
+                          int64_t bRow, int accumulate, float *c, int64_t cRow) {
+    const bf16_pairs pairs = {(const uint32_t *)(const void *)a, aRow / 2, 1};
+    bf16_vector_product(m, n, k / 2, pairs, b, bRow, accumulate, c, cRow);
 }
 
 #ifdef TILES

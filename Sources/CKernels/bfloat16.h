@@ -57,6 +57,29 @@ INLINE void packRows(int64_t count, const float *from, uint16_t *to) {
 void bf16_product(int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t aRow, const uint32_t *b, int64_t bRow,
                   int accumulate, float *c, int64_t cRow);
 
+/// A matrix of pairs: that of row i and numbers 2k and 2k + 1 is at base + i·row + k·column. One stride is 1.
+typedef struct {
+    const uint32_t *base;
+    int64_t row, column;
+} bf16_pairs;
+
+/// C [m,n] (+)= A [m, 2·depth] B [2·depth, n] with vectors, for any m and n a multiple of 16.
+void bf16_vector_product(int64_t m, int64_t n, int64_t depth, bf16_pairs a, const uint32_t *b, int64_t bRow,
+                         int accumulate, float *c, int64_t cRow);
+
+#if defined(__x86_64__)
+/// Functions that use AVX512_BF16; to be called where the processor has it.
+#define NATIVE __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma")))
+#endif
+/// Whether it has.
+INLINE int hasNativeBFloat16(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512bf16") != 0;
+#else
+    return 0;
+#endif
+}
+
 /// `rounds` times four products of tiles, independent of each other, where there are tiles: for the peak.
 void bf16_multiply_tiles(int64_t rounds);
 

@@ -12,8 +12,7 @@
 // y = Aᵀ [(G g Gᵀ) ∘ (Bᵀ d B)] A with d 4×4 pixels of x around a tile and g a window of weights. The gradients are the
 // transposes: dg = Gᵀ [(Bᵀ d B) ∘ (A dy Aᵀ)] G, and dx is the convolution of dy with the windows turned by 180°, which
 // exchanges rows 0 and 3 of G, and nothing else.
-#include "CKernels.h"
-#include "Vector.h"
+#include "winograd.h"
 
 // As FOR_LANES, but 16 at once only where they are one vector: two of 8 for each value would not fit the registers.
 #define LANES(wide, i, n, BODY)                                                                                        \
@@ -110,41 +109,17 @@ KERNEL void ck_winograd_weights_gradient(int64_t outputs, int64_t channels, int6
     }
 }
 
-typedef struct {
-    int64_t image, row, column;
-} tile;
-
-INLINE tile tileAt(const ck_winograd_shape *s, int64_t t) {
-    int64_t across = s->width / 2, down = s->height / 2;
-    return (tile){.image = t / (across * down), .row = t / across % down, .column = t % across};
-}
-
-INLINE void advance(const ck_winograd_shape *s, tile *t) {
-    if (++t->column < s->width / 2) return;
-    t->column = 0;
-    if (++t->row < s->height / 2) return;
-    t->row = 0;
-    t->image++;
-}
-
 // V [16, t, C] = Bᵀ d B of the tiles first ..< first + count. scratch: zeros [C].
 KERNEL void ck_winograd_input(const ck_winograd_shape *s, int64_t first, int64_t count, const float *x, float *v,
                               int64_t stride, float *scratch) {
     const int wide = wideVectors();
-    const int64_t C = s->channels, H = s->height, W = s->width;
+    const int64_t C = s->channels;
     const float *zeros = scratch;
     memset(scratch, 0, (size_t)C * sizeof(float));
     tile at = tileAt(s, first);
     for (int64_t t = 0; t < count; t++, advance(s, &at)) {
-        // The 4×4 pixels around the tile; those outside of the image are zeros.
         const float *d[4][4];
-        for (int64_t i = 0; i < 4; i++) {
-            const int64_t h = 2 * at.row - 1 + i, left = 2 * at.column - 1;
-            const float *line = x + ((at.image * H + h) * W + left) * C;
-            for (int64_t j = 0; j < 4; j++) {
-                d[i][j] = h < 0 || h >= H || left + j < 0 || left + j >= W ? zeros : line + j * C;
-            }
-        }
+        around(s, &at, x, zeros, d);
         float *to = v + t * C;
         int64_t c = 0;
         // Column J of d B is d[·][A] ± d[·][B]; then Bᵀ of it.

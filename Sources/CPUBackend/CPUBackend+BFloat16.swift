@@ -2,15 +2,27 @@ import CKernels
 import COneDNN
 import TensorGraph
 
-// The two ways to read factors in bfloat16. Native: oneDNN's convolutions of bfloat16 into float32, a product over
-// pixels being one with a window of 1×1, and a kernel of our own for the gradients of weights. Emulated: factors are
-// rounded first, then all goes as in float32. Linear attention rounds factors that it computes itself, so that one kernel
-// serves both.
+/// What a processor multiplies bfloat16 with, twice as fast as float32 or more.
+public enum BFloat16Unit: Sendable {
+    /// Tiles (AMX): oneDNN's convolutions of bfloat16 into float32, a product over pixels being one with a window of 1×1,
+    /// and a kernel of our own for the gradients of weights.
+    case tiles
+    /// AVX512_BF16's vectors, where they give twice the rate of float32. Twice is less than what Winograd's 16
+    /// multiplications for 36 give: it is Winograd's products that read bfloat16 here. Layers that are not computed
+    /// that way stay float32.
+    case vectors
+}
+
+// The ways to read factors in bfloat16: native, by one of these units; emulated, where factors are rounded first, and then
+// all goes as in float32. Linear attention rounds factors that it computes itself, so that one kernel serves all.
 extension CPUBackend {
-    /// Whether this processor multiplies tiles of bfloat16 (AMX): then ``Precision/bf16`` is fast. The vectors of
-    /// AVX512_BF16 are not enough: on Sapphire and Emerald Rapids they give half the rate of float32, on other
-    /// processors at most twice, where Winograd's convolutions in float32 need 16 multiplications of 36.
-    public static var hasBFloat16: Bool { odnn_has_bfloat16_tiles() == 1 && ck_has_tiles() == 1 }
+    /// The unit of this processor, for which ``Precision/bf16`` is fast; nil where it has none.
+    ///
+    /// The vectors of AMD's Zen 4 and later have the double rate. Those of Intel's (Sapphire and Emerald Rapids) give half
+    /// the rate of float32: there it takes tiles.
+    public static let bfloat16Unit: BFloat16Unit? =
+        odnn_has_bfloat16_tiles() == 1 && ck_has_tiles() == 1
+        ? .tiles : ck_has_fast_bfloat16_vectors() == 1 ? .vectors : nil
 
     // MARK: Native
 

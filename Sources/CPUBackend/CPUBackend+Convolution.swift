@@ -86,7 +86,7 @@ extension CPUBackend {
             derived: operation.derived)
     }
 
-    private func convolutionShape(
+    func convolutionShape(
         _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, x: [Int], y: [Int], w: [Int]
     ) -> odnn_convolution_shape {
         let input = Axes(x)

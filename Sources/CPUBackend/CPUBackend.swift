@@ -9,6 +9,8 @@ import TensorGraph
 public final class CPUBackend: Backend {
     /// The format in which factors are read.
     public let precision: Precision
+    /// What multiplies them with ``Precision/bf16``.
+    let bfloat16Unit: BFloat16Unit
     let engine: OneDNNEngine
     let scratch = Scratch()
     /// Weights in Winograd's basis that operations of this backend read.
@@ -18,11 +20,14 @@ public final class CPUBackend: Backend {
     var roundedParameters: [UnsafePointer<Float>: WeakRounded] = [:]
     var roundedActivations: [CPUMemory] = []
 
-    /// - Parameter precision: with ``Precision/bf16`` oneDNN emulates what the processor lacks, slowly, where it can
-    ///   (``hasBFloat16``); where it cannot, preparing a product throws.
+    /// - Parameters:
+    ///   - precision: ``Precision/bf16`` is fast where ``bfloat16Unit`` is not nil.
+    ///   - bfloat16Unit: another than the processor's own, to test it: what the processor lacks is emulated, slowly. With
+    ///     ``BFloat16Unit/tiles`` it is oneDNN that does so, where it can; where it cannot, preparing a product throws.
     /// - Throws: ``OneDNNError`` when oneDNN cannot start.
-    public init(precision: Precision = .fp32) throws {
+    public init(precision: Precision = .fp32, bfloat16Unit: BFloat16Unit? = nil) throws {
         self.precision = precision
+        self.bfloat16Unit = bfloat16Unit ?? Self.bfloat16Unit ?? .tiles
         engine = try OneDNNEngine()
     }
 
@@ -49,9 +54,12 @@ public final class CPUBackend: Backend {
     ) throws -> PreparedOperation {
         let operands = Operands(operation, inputs: inputs, outputs: outputs)
         let prepared: PreparedOperation
-        if precision == .bf16, operation.factors(inputs.map(\.shape)) != nil {
+        switch precision == .bf16 && operation.factors(inputs.map(\.shape)) != nil ? bfloat16Unit : nil {
+        case .tiles:
             prepared = try dispatch(asConvolution(operation), operands, odnn_bfloat16)
-        } else {
+        case .vectors:
+            prepared = try vectorConvolution(operation, operands) ?? dispatch(operation, operands, odnn_float32)
+        case nil:
             prepared = try dispatch(operation, operands, odnn_float32)
         }
         // The closures hold addresses only; the memories have to live as long as they do.

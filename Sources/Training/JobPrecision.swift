@@ -12,7 +12,7 @@ public struct JobPrecision: Equatable, Sendable {
 
     /// That of a job of this process alone.
     public init(_ wanted: Precision) {
-        self.init(wanted, lacking: CPUBackend.hasBFloat16 ? [] : [nil], ranks: 1)
+        self.init(wanted, lacking: CPUBackend.bfloat16Unit != nil ? [] : [nil], ranks: 1)
     }
 
     /// - Parameter lacking: ranks whose processor has no tiles of bfloat16, with their hosts; nil for the
@@ -40,7 +40,7 @@ public struct JobPrecision: Equatable, Sendable {
     /// - Throws: `CommunicationError`.
     public static func agree(_ wanted: Precision, _ communicator: any Communicator) throws -> Self {
         // An empty answer is a rank that has what is wanted.
-        let answers = try communicator.gather(CPUBackend.hasBFloat16 ? [] : [UInt8](communicator.host.utf8))
+        let answers = try communicator.gather(CPUBackend.bfloat16Unit != nil ? [] : [UInt8](communicator.host.utf8))
         let lacking = answers.enumerated().filter { !$1.isEmpty }.map { rank, host in
             (rank: rank, host: String(decoding: host, as: UTF8.self))
         }

@@ -47,7 +47,7 @@ package struct RankFacts: Codable, Equatable {
         let folder = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
         return Self(
             host: communicator.host, smd: version, mpi: communicator.size > 1 ? MPICommunicator.mpiVersion : "",
-            hdf5: HDF5Library.version, peakGflops: peak, hasBFloat16: CPUBackend.hasBFloat16,
+            hdf5: HDF5Library.version, peakGflops: peak, hasBFloat16: CPUBackend.bfloat16Unit != nil,
             availableMemory: availableMemoryBytes(),
             sharedMemory: DurableFile.freeBytes(at: "/dev/shm"), temporary: DurableFile.freeBytes(at: folder))
     }

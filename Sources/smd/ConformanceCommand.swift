@@ -32,7 +32,7 @@ struct ConformanceCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        guard precision != .bf16 || CPUBackend.hasBFloat16 else {
+        guard precision != .bf16 || CPUBackend.bfloat16Unit != nil else {
             throw CommandFailure(
                 .failure,
                 "--precision bf16: this processor has no bf16 tiles (AMX); "

@@ -123,6 +123,20 @@ void ck_winograd_output(const ck_winograd_shape *shape, int64_t first, int64_t c
 void ck_winograd_output_gradient(const ck_winograd_shape *shape, int64_t first, int64_t count, const float *dy,
                                  float *v, int64_t stride, float *sums);
 
+/// The same with factors in bfloat16 (winograd_bfloat16.c), for multiples of 32 channels: v [16,count,C], two channels a
+/// pair, or `paired`, [16,count/2,C] of pairs of tiles (rounded up, zeros behind); stride is in pairs. scratch [C].
+void ck_winograd_bfloat16_input(const ck_winograd_shape *shape, int64_t first, int64_t count, int paired,
+                                const float *x, uint32_t *v, int64_t stride, float *scratch);
+/// v [16,count/2,C], pairs of tiles; sums [C] of dy as it is.
+void ck_winograd_bfloat16_output_gradient(const ck_winograd_shape *shape, int64_t first, int64_t count,
+                                          const float *dy, uint32_t *v, int64_t stride, float *sums, float *scratch);
+/// to [depth/2,columns], two rows a pair, from one matrix u [depth,columns] of weights.
+void ck_winograd_bfloat16_weights(int64_t depth, int64_t columns, const float *u, uint32_t *to);
+/// c [rows,columns] (+)= a [rows,depth/2] b [depth/2,columns] of pairs, or `turned`, of a [depth/2,rows]; columns is a
+/// multiple of 16.
+void ck_winograd_bfloat16_product(int64_t rows, int64_t columns, int64_t depth, const uint32_t *a, int turned,
+                                  const uint32_t *b, int accumulate, float *c);
+
 // MARK: 3x3 convolutions with 8 results a pixel (narrow.c), stride 1, padding 1.
 
 typedef struct {
@@ -258,6 +272,8 @@ void ck_round_bfloat16(size_t count, const float *from, float *to);
 /// Whether the processor multiplies tiles of bfloat16 (AMX) and the system lets this process; asks it once. Without, the
 /// kernels below do the same sums with vectors of float32.
 int ck_has_tiles(void);
+/// Whether its vectors of bfloat16 (AVX512_BF16) give twice the rate of float32: on AMD's processors, not on Intel's.
+int ck_has_fast_bfloat16_vectors(void);
 
 /// Convolutions of stride 1, windows of kernel×kernel with kernel odd, padding (kernel − 1) / 2. x has the `channels` of
 /// a slice of the weight's weightChannels.

@@ -1,0 +1,144 @@
+import CKernels
+import TensorGraph
+
+// Winograd's convolution (CPUBackend+Winograd.swift) with factors rounded to bfloat16 in the other basis, for vectors:
+// their products then take half the time, and the changes of basis are those of float32. Axis letters are the same.
+
+extension WinogradSizes {
+    /// Whether whole vectors of pairs are in every row, and the gradient of the weights is a product over tiles.
+    var takesBFloat16: Bool { inputs % 32 == 0 && outputs % 32 == 0 && !isGradientDirect }
+    /// Pairs from one of the 16 matrices to the next: of an input, of an output, of weights.
+    fileprivate var inputPairs: Int { (chunk + 1) / 2 * inputs + 16 }
+    fileprivate var outputPairs: Int { (chunk + 1) / 2 * outputs + 16 }
+    fileprivate var weightPairs: Int { inputs * outputs / 2 + 16 }
+}
+
+extension CPUBackend {
+    /// What vectors of bfloat16 compute faster than float32's: 3×3 convolutions in all directions; nil of all others.
+    func vectorConvolution(_ operation: Operation, _ o: Operands) throws -> PreparedOperation? {
+        switch operation {
+        case .convolution(let geometry, let channels, let bias, let addend):
+            let shape = convolutionShape(
+                o, geometry, channels, x: o.shape(input: 0), y: o.shape(output: 0), w: o.shape(input: 1))
+            guard let sizes = WinogradSizes(geometry, shape), sizes.takesBFloat16 else { return nil }
+            return try roundedWinograd(
+                o, sizes, turned: false, bias: bias ? o.input(2) : nil, addend: addend ? o.input(bias ? 3 : 2) : nil)
+        case .convolutionInputGradient(let geometry, let channels, let addend):
+            let shape = convolutionShape(
+                o, geometry, channels, x: o.shape(output: 0), y: o.shape(input: 0), w: o.shape(input: 1))
+            guard let sizes = WinogradSizes(geometry, shape), sizes.takesBFloat16 else { return nil }
+            return try roundedWinograd(o, sizes, turned: true, bias: nil, addend: addend ? o.input(2) : nil)
+        case .convolutionParameterGradient(let geometry, let channels, let bias):
+            let shape = convolutionShape(
+                o, geometry, channels, x: o.shape(input: 0), y: o.shape(input: 1), w: o.shape(output: 0))
+            guard let sizes = WinogradSizes(geometry, shape), sizes.takesBFloat16 else { return nil }
+            return try roundedWinogradParameterGradient(o, sizes, bias: bias)
+        default:
+            return nil
+        }
+    }
+
+    /// The convolution of the first input; `turned`, that of windows turned by 180° from outputs to inputs: dx of dy.
+    private func roundedWinograd(
+        _ o: Operands, _ sizes: WinogradSizes, turned: Bool, bias: UnsafePointer<Float>?,
+        addend: UnsafePointer<Float>?
+    ) throws -> PreparedOperation {
+        let (from, to) = turned ? (sizes.outputShape, sizes.inputShape) : (sizes.inputShape, sizes.outputShape)
+        let (vStride, mStride) =
+            turned ? (sizes.outputPairs, sizes.inputStride) : (sizes.inputPairs, sizes.outputStride)
+        let weights = try RoundedWinogradWeights(sizes, turned: turned, of: o.input(1), scratch)
+        let (x, y) = (o.input(0), o.output(0))
+        // Whole pages between them, as in float32.
+        let vCount = (16 * vStride + 1023) / 1024 * 1024
+        try scratch.reserve(vCount + 16 * mStride + sizes.borderCount)
+        return PreparedOperation(
+            run: { [scratch] in
+                let (v, m) = (scratch.pointer, scratch.pointer + vCount)
+                let (zeros, pairs) = (m + 16 * mStride, Self.pairs(v))
+                sizes.forEachChunk { first, count in
+                    withUnsafePointer(to: from) {
+                        ck_winograd_bfloat16_input(
+                            $0, Int64(first), Int64(count), 0, x, pairs, Int64(vStride), zeros)
+                    }
+                    for k in 0..<16 {
+                        ck_winograd_bfloat16_product(
+                            Int64(count), to.channels, from.channels, pairs + k * vStride, 0, weights.matrix(k), 0,
+                            m + k * mStride)
+                    }
+                    withUnsafePointer(to: to) {
+                        ck_winograd_output($0, Int64(first), Int64(count), m, Int64(mStride), bias, addend, y)
+                    }
+                }
+            }, derived: weights.derived)
+    }
+
+    /// dw_k = v_kᵀ · m_k over all tiles, then back to windows.
+    private func roundedWinogradParameterGradient(
+        _ o: Operands, _ sizes: WinogradSizes, bias: Bool
+    ) throws -> PreparedOperation {
+        let (x, dy) = (o.input(0), o.input(1))
+        let (dw, dbias) = (o.output(0) + 9 * sizes.firstWeightChannel, bias ? o.output(1) : nil)
+        let (vCount, mCount) = ((16 * sizes.inputPairs + 1023) / 1024 * 1024, 16 * sizes.outputPairs)
+        let (inputs, outputs) = (Int64(sizes.inputs), Int64(sizes.outputs))
+        try scratch.reserve(vCount + mCount + 2 * sizes.borderCount + 16 * sizes.weightStride)
+        return PreparedOperation(run: { [scratch] in
+            let (v, m) = (Self.pairs(scratch.pointer), Self.pairs(scratch.pointer + vCount))
+            let zeros = scratch.pointer + vCount + mCount
+            let sums = zeros + sizes.borderCount
+            let u = sums + sizes.borderCount
+            sizes.forEachChunk { first, count in
+                withUnsafePointer(to: sizes.outputShape) {
+                    ck_winograd_bfloat16_output_gradient(
+                        $0, Int64(first), Int64(count), dy, m, Int64(sizes.outputPairs), sums, zeros)
+                }
+                if let dbias { ck_add(sizes.outputs, sums, dbias, dbias) }
+                withUnsafePointer(to: sizes.inputShape) {
+                    ck_winograd_bfloat16_input(
+                        $0, Int64(first), Int64(count), 1, x, v, Int64(sizes.inputPairs), zeros)
+                }
+                for k in 0..<16 {
+                    ck_winograd_bfloat16_product(
+                        inputs, outputs, Int64((count + 1) / 2 * 2), v + k * sizes.inputPairs, 1,
+                        m + k * sizes.outputPairs, first > 0 ? 1 : 0, u + k * sizes.weightStride)
+                }
+            }
+            ck_winograd_weights_gradient(
+                outputs, inputs, Int64(sizes.weightInputs), u, Int64(sizes.weightStride), dw)
+        })
+    }
+
+    private static func pairs(_ memory: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<UInt32> {
+        UnsafeMutableRawPointer(memory).assumingMemoryBound(to: UInt32.self)
+    }
+}
+
+/// Weights in Winograd's basis, rounded: 16 matrices `[C/2, O]` of pairs, or turned (windows by 180°) `[O/2, C]`.
+private final class RoundedWinogradWeights {
+    let derived: DerivedParameters
+    private let memory: CPUMemory
+    private let stride: Int
+
+    init(_ sizes: WinogradSizes, turned: Bool, of parameter: UnsafePointer<Float>, _ scratch: Scratch) throws {
+        let memory = try CPUMemory(count: 16 * sizes.weightPairs)
+        let slice = parameter + 9 * sizes.firstWeightChannel
+        let stride = sizes.weightPairs
+        let (depth, columns) = turned ? (sizes.outputs, sizes.inputs) : (sizes.inputs, sizes.outputs)
+        try scratch.reserve(16 * sizes.weightStride)
+        derived = DerivedParameters {
+            ck_winograd_weights(
+                Int64(sizes.outputs), Int64(sizes.inputs), Int64(sizes.weightInputs), turned ? 1 : 0, slice,
+                scratch.pointer, Int64(sizes.weightStride))
+            for k in 0..<16 {
+                ck_winograd_bfloat16_weights(
+                    Int64(depth), Int64(columns), scratch.pointer + k * sizes.weightStride, Self.matrix(k, memory, stride))
+            }
+        }
+        (self.memory, self.stride) = (memory, stride)
+    }
+
+    func matrix(_ k: Int) -> UnsafePointer<UInt32> { UnsafePointer(Self.matrix(k, memory, stride)) }
+
+    private static func matrix(_ k: Int, _ memory: CPUMemory, _ stride: Int) -> UnsafeMutablePointer<UInt32> {
+        UnsafeMutableRawPointer(memory.pointer(0..<memory.count)).assumingMemoryBound(to: UInt32.self) + k * stride
+    }
+}
