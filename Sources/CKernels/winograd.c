@@ -183,6 +183,13 @@ KERNEL void ck_winograd_output(const ck_winograd_shape *s, int64_t first, int64_
     }
 }
 
+void ck_winograd_expect(const ck_winograd_shape *s, int64_t first, int64_t count, int64_t k, const float *y) {
+    // As many pixels as the tiles have, in their order: but for the ends of a chunk, these pixels.
+    const int64_t numbers = 4 * count * s->channels;
+    const float *from = y + 4 * first * s->channels;
+    for (int64_t i = numbers * k / 16; i < numbers * (k + 1) / 16; i += 16) __builtin_prefetch(from + i, 1, 2);
+}
+
 // Y [16, t, C] = A dy Aᵀ of the tiles first ..< first + count of dy [N, H, W, C]; sums [C] = Σ dy over these tiles.
 KERNEL void ck_winograd_output_gradient(const ck_winograd_shape *s, int64_t first, int64_t count, const float *dy,
                                         float *v, int64_t stride, float *sums) {

@@ -77,24 +77,29 @@ final class WinogradWeights {
         (self.memory, self.sizes, self.turned) = (memory, sizes, turned)
     }
 
-    /// m_k `[rows, O]` = v_k `[rows, C]` · weights_k, for all k.
-    func forward(rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>) throws {
+    /// m_k `[rows, O]` = v_k `[rows, C]` · weights_k, for all k; `before` is called before each.
+    func forward(
+        rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>, before: (_ k: Int64) -> Void
+    ) throws {
         precondition(!turned, "turned weights are those of the input gradient")
         for k in 0..<16 {
+            before(Int64(k))
             try product(
                 rows, sizes.inputs, sizes.outputs, v + k * sizes.inputStride, matrixAt(k), transposed: false,
                 m + k * sizes.outputStride)
         }
     }
 
-    /// m_k `[rows, C]` = v_k `[rows, O]` · turned weights_k, for all k.
+    /// m_k `[rows, C]` = v_k `[rows, O]` · turned weights_k, for all k; `before` is called before each.
     ///
     /// - Parameter transposed: what ``transpose(to:)`` wrote, unless the weights are turned already; without it each
     ///   product transposes them.
     func backward(
-        rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>, transposed: UnsafePointer<Float>?
+        rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>, transposed: UnsafePointer<Float>?,
+        before: (_ k: Int64) -> Void
     ) throws {
         for k in 0..<16 {
+            before(Int64(k))
             let matrix = turned ? k : Self.exchanged(k)
             try product(
                 rows, sizes.outputs, sizes.inputs, v + k * sizes.outputStride,
@@ -156,7 +161,11 @@ extension CPUBackend {
                         ck_winograd_input(
                             $0, Int64(first), Int64(count), x, v, Int64(sizes.inputStride), border)
                     }
-                    try weights.forward(rows: count, v, m)
+                    try weights.forward(rows: count, v, m) { k in
+                        withUnsafePointer(to: sizes.outputShape) {
+                            ck_winograd_expect($0, Int64(first), Int64(count), k, y)
+                        }
+                    }
                     withUnsafePointer(to: sizes.outputShape) {
                         ck_winograd_output(
                             $0, Int64(first), Int64(count), m, Int64(sizes.outputStride), offset, added, y)
@@ -183,7 +192,11 @@ extension CPUBackend {
                         ck_winograd_input(
                             $0, Int64(first), Int64(count), dy, v, Int64(sizes.outputStride), border)
                     }
-                    try weights.backward(rows: count, v, m, transposed: transposed)
+                    try weights.backward(rows: count, v, m, transposed: transposed) { k in
+                        withUnsafePointer(to: sizes.inputShape) {
+                            ck_winograd_expect($0, Int64(first), Int64(count), k, dx)
+                        }
+                    }
                     withUnsafePointer(to: sizes.inputShape) {
                         ck_winograd_output(
                             $0, Int64(first), Int64(count), m, Int64(sizes.inputStride), nil, added, dx)

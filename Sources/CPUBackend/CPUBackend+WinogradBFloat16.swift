@@ -61,6 +61,7 @@ extension CPUBackend {
                             $0, Int64(first), Int64(count), 0, x, pairs, Int64(vStride), zeros)
                     }
                     for k in 0..<16 {
+                        withUnsafePointer(to: to) { ck_winograd_expect($0, Int64(first), Int64(count), Int64(k), y) }
                         ck_winograd_bfloat16_product(
                             Int64(count), to.channels, from.channels, pairs + k * vStride, 0, weights.matrix(k), 0,
                             m + k * mStride)

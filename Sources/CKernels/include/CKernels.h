@@ -118,6 +118,9 @@ void ck_winograd_input(const ck_winograd_shape *shape, int64_t first, int64_t co
 /// NULL, y may be addend.
 void ck_winograd_output(const ck_winograd_shape *shape, int64_t first, int64_t count, const float *m, int64_t stride,
                         const float *bias, const float *addend, float *y);
+/// Calls for part k of 16 of the places that the tiles first ..< first + count have in y: before product k, they are in
+/// the second cache when the output is written, instead of being waited for then.
+void ck_winograd_expect(const ck_winograd_shape *shape, int64_t first, int64_t count, int64_t k, const float *y);
 /// v [16,count,C] from the tiles of dy [N,H,W,C]: what the gradient of the weights is a product with. sums [C] = the sum
 /// of these tiles' dy.
 void ck_winograd_output_gradient(const ck_winograd_shape *shape, int64_t first, int64_t count, const float *dy,
