@@ -66,6 +66,62 @@ extension CPUBackend {
         })
     }
 
+    // MARK: bfloat16 on vectors
+
+    /// Nil where rows are not whole vectors; so are the two below.
+    func roundedLinear(_ o: Operands, _ channels: Range<Int>, bias: Bool, addend: Bool) throws -> PreparedOperation? {
+        let d = linearDimensions(
+            o, channels, x: o.shape(input: 0), y: o.shape(output: 0), w: o.shape(input: 1))
+        guard d.takesBFloat16 else { return nil }
+        let slice = o.input(1) + channels.lowerBound
+        return try roundedProduct(
+            inputs: d.inputs, outputs: d.outputs, o, d, bias: bias ? o.input(2) : nil,
+            addend: addend ? o.input(bias ? 3 : 2) : nil
+        ) { ck_linear_bfloat16_weights(d.inputs, d.outputs, slice, 1, d.weightInputs, $0) }
+    }
+
+    func roundedLinearInputGradient(
+        _ o: Operands, _ channels: Range<Int>, addend: Bool
+    ) throws -> PreparedOperation? {
+        let d = linearDimensions(
+            o, channels, x: o.shape(output: 0), y: o.shape(input: 0), w: o.shape(input: 1))
+        guard d.takesBFloat16 else { return nil }
+        let slice = o.input(1) + channels.lowerBound
+        return try roundedProduct(
+            inputs: d.outputs, outputs: d.inputs, o, d, bias: nil, addend: addend ? o.input(2) : nil
+        ) { ck_linear_bfloat16_weights(d.outputs, d.inputs, slice, d.weightInputs, 1, $0) }
+    }
+
+    func roundedLinearParameterGradient(
+        _ o: Operands, _ channels: Range<Int>, bias: Bool
+    ) throws -> PreparedOperation? {
+        let d = linearDimensions(
+            o, channels, x: o.shape(input: 0), y: o.shape(input: 1), w: o.shape(output: 0))
+        guard d.takesBFloat16 else { return nil }
+        let (x, dy, dw) = (o.input(0), o.input(1), o.output(0) + channels.lowerBound)
+        let dbias = bias ? o.output(1) : nil
+        try scratch.reserve(max(ck_linear_bfloat16_scratch(d.inputs, d.outputs), Int(d.outputs)))
+        return PreparedOperation(run: { [scratch] in
+            ck_linear_bfloat16_gradient(d.rows, d.inputs, d.outputs, x, dy, dw, d.weightInputs, scratch.pointer)
+            if let dbias { ck_add_column_sums(d.rows, d.outputs, dy, dbias, scratch.pointer) }
+        })
+    }
+
+    /// As `narrowProduct`, of weights that `derive` writes as pairs.
+    private func roundedProduct(
+        inputs: Int64, outputs: Int64, _ o: Operands, _ d: LinearDimensions, bias: UnsafePointer<Float>?,
+        addend: UnsafePointer<Float>?, derive: @escaping (UnsafeMutablePointer<UInt32>) -> Void
+    ) throws -> PreparedOperation {
+        let weights = try CPUMemory(count: Int(inputs * outputs / 2))
+        let (x, y) = (o.input(0), o.output(0))
+        try scratch.reserve(ck_linear_bfloat16_scratch(inputs, outputs))
+        return PreparedOperation(
+            run: { [scratch] in
+                ck_linear_bfloat16(
+                    d.rows, inputs, outputs, x, weights.pointer(0..<weights.count).pairs, bias, addend, y, scratch.pointer)
+            }, derived: DerivedParameters { derive(weights.pointer(0..<weights.count).pairs) })
+    }
+
     /// The first output = the first input `[M, inputs]` · derived weights `[inputs, outputs]` (+ bias) (+ addend).
     ///
     /// - Parameter derive: writes those weights.
@@ -103,5 +159,6 @@ private struct LinearDimensions: CustomStringConvertible {
     let weightInputs: Int64
     /// So small that oneDNN would spend much of its time on packing and dispatch.
     var isNarrow: Bool { inputs <= 128 && outputs <= 128 }
+    var takesBFloat16: Bool { inputs % 16 == 0 && outputs % 16 == 0 }
     var description: String { "[\(rows), \(inputs)] to [\(rows), \(outputs)]" }
 }

@@ -5,8 +5,8 @@ import TensorGraph
 // their products then take half the time, and the changes of basis are those of float32. Axis letters are the same.
 
 extension WinogradSizes {
-    /// Whether whole vectors of pairs are in every row, and the gradient of the weights is a product over tiles.
-    var takesBFloat16: Bool { inputs % 32 == 0 && outputs % 32 == 0 && !isGradientDirect }
+    /// Whether rows are whole vectors of pairs.
+    fileprivate var takesBFloat16: Bool { inputs % 32 == 0 && outputs % 32 == 0 }
     /// Pairs from one of the 16 matrices to the next: of an input, of an output, of weights.
     fileprivate var inputPairs: Int { (chunk + 1) / 2 * inputs + 16 }
     fileprivate var outputPairs: Int { (chunk + 1) / 2 * outputs + 16 }
@@ -14,28 +14,42 @@ extension WinogradSizes {
 }
 
 extension CPUBackend {
-    /// What vectors of bfloat16 compute faster than float32's: 3×3 convolutions in all directions; nil of all others.
-    func vectorConvolution(_ operation: Operation, _ o: Operands) throws -> PreparedOperation? {
+    /// What vectors of bfloat16 compute faster than those of float32: 3×3 and 1×1 convolutions and linear layers, in all
+    /// directions; nil of all others.
+    func vectorProduct(_ operation: Operation, _ o: Operands) throws -> PreparedOperation? {
         switch operation {
         case .convolution(let geometry, let channels, let bias, let addend):
-            let shape = convolutionShape(
-                o, geometry, channels, x: o.shape(input: 0), y: o.shape(output: 0), w: o.shape(input: 1))
-            guard let sizes = WinogradSizes(geometry, shape), sizes.takesBFloat16 else { return nil }
+            if geometry.isPointwise { return try roundedLinear(o, channels, bias: bias, addend: addend) }
+            guard let sizes = winogradSizes(o, geometry, channels, o.shape(input: 0), o.shape(output: 0), o.shape(input: 1))
+            else { return nil }
             return try roundedWinograd(
                 o, sizes, turned: false, bias: bias ? o.input(2) : nil, addend: addend ? o.input(bias ? 3 : 2) : nil)
         case .convolutionInputGradient(let geometry, let channels, let addend):
-            let shape = convolutionShape(
-                o, geometry, channels, x: o.shape(output: 0), y: o.shape(input: 0), w: o.shape(input: 1))
-            guard let sizes = WinogradSizes(geometry, shape), sizes.takesBFloat16 else { return nil }
+            if geometry.isPointwise { return try roundedLinearInputGradient(o, channels, addend: addend) }
+            guard let sizes = winogradSizes(o, geometry, channels, o.shape(output: 0), o.shape(input: 0), o.shape(input: 1))
+            else { return nil }
             return try roundedWinograd(o, sizes, turned: true, bias: nil, addend: addend ? o.input(2) : nil)
         case .convolutionParameterGradient(let geometry, let channels, let bias):
-            let shape = convolutionShape(
-                o, geometry, channels, x: o.shape(input: 0), y: o.shape(input: 1), w: o.shape(output: 0))
-            guard let sizes = WinogradSizes(geometry, shape), sizes.takesBFloat16 else { return nil }
+            if geometry.isPointwise { return try roundedLinearParameterGradient(o, channels, bias: bias) }
+            guard let sizes = winogradSizes(o, geometry, channels, o.shape(input: 0), o.shape(input: 1), o.shape(output: 0))
+            else { return nil }
             return try roundedWinogradParameterGradient(o, sizes, bias: bias)
+        case .linear(let channels, let bias, let addend):
+            return try roundedLinear(o, channels, bias: bias, addend: addend)
+        case .linearInputGradient(let channels, let addend):
+            return try roundedLinearInputGradient(o, channels, addend: addend)
+        case .linearParameterGradient(let channels, let bias):
+            return try roundedLinearParameterGradient(o, channels, bias: bias)
         default:
             return nil
         }
+    }
+
+    private func winogradSizes(
+        _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, _ x: [Int], _ y: [Int], _ w: [Int]
+    ) -> WinogradSizes? {
+        let sizes = WinogradSizes(geometry, convolutionShape(o, geometry, channels, x: x, y: y, w: w))
+        return sizes.flatMap { $0.takesBFloat16 ? $0 : nil }
     }
 
     /// The convolution of the first input; `turned`, that of windows turned by 180° from outputs to inputs: dx of dy.
@@ -54,7 +68,7 @@ extension CPUBackend {
         return PreparedOperation(
             run: { [scratch] in
                 let (v, m) = (scratch.pointer, scratch.pointer + vCount)
-                let (zeros, pairs) = (m + 16 * mStride, Self.pairs(v))
+                let (zeros, pairs) = (m + 16 * mStride, v.pairs)
                 sizes.forEachChunk { first, count in
                     withUnsafePointer(to: from) {
                         ck_winograd_bfloat16_input(
@@ -83,7 +97,7 @@ extension CPUBackend {
         let (inputs, outputs) = (Int64(sizes.inputs), Int64(sizes.outputs))
         try scratch.reserve(vCount + mCount + 2 * sizes.borderCount + 16 * sizes.weightStride)
         return PreparedOperation(run: { [scratch] in
-            let (v, m) = (Self.pairs(scratch.pointer), Self.pairs(scratch.pointer + vCount))
+            let (v, m) = (scratch.pointer.pairs, (scratch.pointer + vCount).pairs)
             let zeros = scratch.pointer + vCount + mCount
             let sums = zeros + sizes.borderCount
             let u = sums + sizes.borderCount
@@ -107,10 +121,6 @@ extension CPUBackend {
                 outputs, inputs, Int64(sizes.weightInputs), u, Int64(sizes.weightStride), dw)
         })
     }
-
-    private static func pairs(_ memory: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<UInt32> {
-        UnsafeMutableRawPointer(memory).assumingMemoryBound(to: UInt32.self)
-    }
 }
 
 /// Weights in Winograd's basis, rounded: 16 matrices `[C/2, O]` of pairs, or turned (windows by 180°) `[O/2, C]`.
@@ -131,15 +141,14 @@ private final class RoundedWinogradWeights {
                 scratch.pointer, Int64(sizes.weightStride))
             for k in 0..<16 {
                 ck_winograd_bfloat16_weights(
-                    Int64(depth), Int64(columns), scratch.pointer + k * sizes.weightStride, Self.matrix(k, memory, stride))
+                    Int64(depth), Int64(columns), scratch.pointer + k * sizes.weightStride,
+                    memory.pointer(0..<memory.count).pairs + k * stride)
             }
         }
         (self.memory, self.stride) = (memory, stride)
     }
 
-    func matrix(_ k: Int) -> UnsafePointer<UInt32> { UnsafePointer(Self.matrix(k, memory, stride)) }
-
-    private static func matrix(_ k: Int, _ memory: CPUMemory, _ stride: Int) -> UnsafeMutablePointer<UInt32> {
-        UnsafeMutableRawPointer(memory.pointer(0..<memory.count)).assumingMemoryBound(to: UInt32.self) + k * stride
+    func matrix(_ k: Int) -> UnsafePointer<UInt32> {
+        UnsafePointer(memory.pointer(0..<memory.count).pairs + k * stride)
     }
 }

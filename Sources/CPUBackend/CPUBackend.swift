@@ -58,7 +58,7 @@ public final class CPUBackend: Backend {
         case .tiles:
             prepared = try dispatch(asConvolution(operation), operands, odnn_bfloat16)
         case .vectors:
-            prepared = try vectorConvolution(operation, operands) ?? dispatch(operation, operands, odnn_float32)
+            prepared = try vectorProduct(operation, operands) ?? dispatch(operation, operands, odnn_float32)
         case nil:
             prepared = try dispatch(operation, operands, odnn_float32)
         }

@@ -112,3 +112,8 @@ final class Scratch {
         return base
     }
 }
+
+extension UnsafeMutablePointer<Float> {
+    /// The same place for pairs of bfloat16.
+    var pairs: UnsafeMutablePointer<UInt32> { UnsafeMutableRawPointer(self).assumingMemoryBound(to: UInt32.self) }
+}

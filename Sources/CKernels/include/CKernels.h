@@ -278,6 +278,19 @@ int ck_has_tiles(void);
 /// Whether its vectors of bfloat16 (AVX512_BF16) give twice the rate of float32: on AMD's processors, not on Intel's.
 int ck_has_fast_bfloat16_vectors(void);
 
+/// Floats of scratch that the two below need.
+size_t ck_linear_bfloat16_scratch(int64_t inputs, int64_t outputs);
+/// to [depth/2,columns] = pairs of rows of w, whose rows and columns are `row` and `column` elements apart.
+void ck_linear_bfloat16_weights(int64_t depth, int64_t columns, const float *w, int64_t row, int64_t column,
+                                uint32_t *to);
+/// y [rows,outputs] = x [rows,inputs] · w (+ bias) (+ addend, which may be y), factors in bfloat16 (linear_bfloat16.c):
+/// w as pairs. inputs and outputs are multiples of 16.
+void ck_linear_bfloat16(int64_t rows, int64_t inputs, int64_t outputs, const float *x, const uint32_t *w,
+                        const float *bias, const float *addend, float *y, float *scratch);
+/// dw [outputs,inputs], rows dwRow apart, += dyᵀ x.
+void ck_linear_bfloat16_gradient(int64_t rows, int64_t inputs, int64_t outputs, const float *x, const float *dy,
+                                 float *dw, int64_t dwRow, float *scratch);
+
 /// Convolutions of stride 1, windows of kernel×kernel with kernel odd, padding (kernel − 1) / 2. x has the `channels` of
 /// a slice of the weight's weightChannels.
 typedef struct {
