@@ -153,5 +153,24 @@ INLINE float dot(int64_t n, const float *a, const float *b) {
     return total;
 }
 
+/// a [8, 8] turned, row i becoming column i.
+INLINE void turn8(f8 *a) {
+    f8 b[8];
+    for (int i = 0; i < 8; i += 2) {  // pairs of rows, numbers interleaved
+        b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+        b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+    }
+    for (int i = 0; i < 8; i++) {  // pairs of pairs
+        const int low = i & ~2, high = i | 2;
+        a[i] = i & 2 ? __builtin_shufflevector(b[low], b[high], 2, 3, 10, 11, 6, 7, 14, 15)
+                     : __builtin_shufflevector(b[low], b[high], 0, 1, 8, 9, 4, 5, 12, 13);
+    }
+    for (int i = 0; i < 4; i++) {  // halves
+        b[i] = __builtin_shufflevector(a[i], a[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        b[i + 4] = __builtin_shufflevector(a[i], a[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+    for (int i = 0; i < 8; i++) a[i] = b[i];
+}
+
 /// The larger of two numbers; a NaN in the second wins.
 INLINE float larger(float a, float b) { return a > b ? a : b; }

@@ -142,22 +142,10 @@ void ck_linear(int64_t rows, int64_t inputs, int64_t outputs, const float *x, co
 
 // to [8, 8] with rows `toRow` apart = from [8, 8] turned.
 INLINE void transpose8(const float *from, int64_t row, float *to, int64_t toRow) {
-    f8 a[8], b[8];
+    f8 a[8];
     for (int i = 0; i < 8; i++) a[i] = READ(8, from + i * row);
-    for (int i = 0; i < 8; i += 2) {  // pairs of rows, numbers interleaved
-        b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
-        b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
-    }
-    for (int i = 0; i < 8; i++) {  // pairs of pairs
-        const int low = i & ~2, high = i | 2;
-        a[i] = i & 2 ? __builtin_shufflevector(b[low], b[high], 2, 3, 10, 11, 6, 7, 14, 15)
-                     : __builtin_shufflevector(b[low], b[high], 0, 1, 8, 9, 4, 5, 12, 13);
-    }
-    for (int i = 0; i < 8; i++) {  // halves
-        const int low = i & ~4, high = i | 4;
-        AT(8, to + i * toRow) = i & 4 ? __builtin_shufflevector(a[low], a[high], 4, 5, 6, 7, 12, 13, 14, 15)
-                                      : __builtin_shufflevector(a[low], a[high], 0, 1, 2, 3, 8, 9, 10, 11);
-    }
+    turn8(a);
+    for (int i = 0; i < 8; i++) AT(8, to + i * toRow) = a[i];
 }
 
 KERNEL void ck_transpose(int64_t m, int64_t n, const float *from, int64_t row, float *to) {

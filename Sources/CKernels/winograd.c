@@ -21,22 +21,9 @@
     for (; i + 4 <= (n); i += 4) BODY(4)                                                                               \
     for (; i < (n); i += 1) BODY(1)
 
-/// How many windows are transformed at once, one a lane; and how many steps ahead they are called for: the processor
-/// does not see a pattern in 16 places far apart.
-enum { WINDOWS = 16, AHEAD = 8 };
-
-// Element (o, c, tap) of a weight [O, I, 3, 3] from window (o, c) on, for up to 16 windows, `step` elements apart. The
-// windows after these are `next` elements on.
-INLINE void gatherWindows(const float *w, int64_t step, int64_t count, int64_t next, float (*taps)[WINDOWS]) {
-    for (int64_t lane = 0; lane < count; lane++) {
-        __builtin_prefetch(w + lane * step + AHEAD * next);
-        for (int tap = 0; tap < 9; tap++) taps[tap][lane] = w[lane * step + tap];
-    }
-}
-
 // Up to 16 numbers; all of them without a call.
-INLINE void copyLanes(float *to, const float *from, int64_t count) {
-    if (count == WINDOWS) memcpy(to, from, WINDOWS * sizeof(float));
+INLINE void writeLanes(float *to, const f16 *from, int64_t count) {
+    if (count == WINDOWS) AT(16, to) = *from;
     else memcpy(to, from, (size_t)count * sizeof(float));
 }
 
@@ -46,31 +33,14 @@ KERNEL void ck_winograd_weights(int64_t outputs, int64_t channels, int64_t weigh
     // The last axis of U runs along the lanes: outputs, or turned, channels.
     const int64_t inner = turned ? channels : outputs, outer = turned ? outputs : channels;
     const int64_t innerStep = turned ? 9 : weightInputs * 9, outerStep = turned ? weightInputs * 9 : 9;
-    float taps[9][WINDOWS] = {{0}}, rows[4][3][WINDOWS], all[16][WINDOWS];
+    f16 taps[9], all[16];
     for (int64_t first = 0; first < inner; first += WINDOWS) {
         const int64_t count = inner - first < WINDOWS ? inner - first : WINDOWS;
         for (int64_t position = 0; position < outer; position++) {
-            gatherWindows(w + first * innerStep + position * outerStep, innerStep, count, outerStep, taps);
-            for (int b = 0; b < 3; b++) {
-                for (int l = 0; l < WINDOWS; l++) {
-                    float g0 = taps[b][l], g1 = taps[3 + b][l], g2 = taps[6 + b][l];
-                    rows[0][b][l] = turned ? g2 : g0;
-                    rows[1][b][l] = 0.5f * (g0 + g1 + g2);
-                    rows[2][b][l] = 0.5f * (g0 - g1 + g2);
-                    rows[3][b][l] = turned ? g0 : g2;
-                }
-            }
-            for (int i = 0; i < 4; i++) {
-                for (int l = 0; l < WINDOWS; l++) {
-                    float g0 = rows[i][0][l], g1 = rows[i][1][l], g2 = rows[i][2][l];
-                    all[4 * i][l] = turned ? g2 : g0;
-                    all[4 * i + 1][l] = 0.5f * (g0 + g1 + g2);
-                    all[4 * i + 2][l] = 0.5f * (g0 - g1 + g2);
-                    all[4 * i + 3][l] = turned ? g0 : g2;
-                }
-            }
+            readWindows(w + first * innerStep + position * outerStep, innerStep, count, outerStep, taps);
+            transformWindows(turned, taps, all);
             float *to = u + position * inner + first;
-            for (int k = 0; k < 16; k++) copyLanes(to + k * stride, all[k], count);
+            for (int k = 0; k < 16; k++) writeLanes(to + k * stride, all + k, count);
         }
     }
 }
@@ -78,32 +48,40 @@ KERNEL void ck_winograd_weights(int64_t outputs, int64_t channels, int64_t weigh
 // dw [O, I, 3, 3] += Gᵀ U G for a gradient U [16, C, O].
 KERNEL void ck_winograd_weights_gradient(int64_t outputs, int64_t channels, int64_t weightInputs, const float *u,
                                          int64_t stride, float *dw) {
-    float all[16][WINDOWS] = {{0}}, rows[3][4][WINDOWS], taps[9][WINDOWS];
     for (int64_t first = 0; first < outputs; first += WINDOWS) {
         const int64_t count = outputs - first < WINDOWS ? outputs - first : WINDOWS;
         for (int64_t c = 0; c < channels; c++) {
             const float *from = u + c * outputs + first;
-            for (int k = 0; k < 16; k++) copyLanes(all[k], from + k * stride, count);
+            float *to = dw + (first * weightInputs + c) * 9;
+            const int64_t step = weightInputs * 9;
+            f16 all[16] = {{0}}, rows[3][4], taps[9];
+            for (int k = 0; k < 16; k++) {
+                if (count == WINDOWS) all[k] = READ(16, from + k * stride);
+                else memcpy(all + k, from + k * stride, (size_t)count * sizeof(float));
+            }
             for (int j = 0; j < 4; j++) {
-                for (int l = 0; l < WINDOWS; l++) {
-                    float half = 0.5f * (all[4 + j][l] + all[8 + j][l]);
-                    rows[0][j][l] = all[j][l] + half;
-                    rows[1][j][l] = 0.5f * (all[4 + j][l] - all[8 + j][l]);
-                    rows[2][j][l] = half + all[12 + j][l];
-                }
+                const f16 half = 0.5f * (all[4 + j] + all[8 + j]);
+                rows[0][j] = all[j] + half;
+                rows[1][j] = 0.5f * (all[4 + j] - all[8 + j]);
+                rows[2][j] = half + all[12 + j];
             }
             for (int a = 0; a < 3; a++) {
-                for (int l = 0; l < WINDOWS; l++) {
-                    float half = 0.5f * (rows[a][1][l] + rows[a][2][l]);
-                    taps[3 * a][l] = rows[a][0][l] + half;
-                    taps[3 * a + 1][l] = 0.5f * (rows[a][1][l] - rows[a][2][l]);
-                    taps[3 * a + 2][l] = half + rows[a][3][l];
-                }
+                const f16 half = 0.5f * (rows[a][1] + rows[a][2]);
+                taps[3 * a] = rows[a][0] + half;
+                taps[3 * a + 1] = 0.5f * (rows[a][1] - rows[a][2]);
+                taps[3 * a + 2] = half + rows[a][3];
             }
-            for (int64_t lane = 0; lane < count; lane++) {
-                float *to = dw + ((first + lane) * weightInputs + c) * 9;
+            f8 low[8], high[8];
+            for (int tap = 0; tap < 8; tap++) {
+                low[tap] = __builtin_shufflevector(taps[tap], taps[tap], 0, 1, 2, 3, 4, 5, 6, 7);
+                high[tap] = __builtin_shufflevector(taps[tap], taps[tap], 8, 9, 10, 11, 12, 13, 14, 15);
+            }
+            turn8(low);
+            turn8(high);
+            for (int64_t lane = 0; lane < count; lane++, to += step) {
                 __builtin_prefetch(to + 9 * AHEAD, 1);
-                for (int tap = 0; tap < 9; tap++) to[tap] += taps[tap][lane];
+                AT(8, to) += lane < 8 ? low[lane] : high[lane - 8];
+                to[8] += taps[8][lane];
             }
         }
     }

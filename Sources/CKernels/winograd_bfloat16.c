@@ -145,8 +145,24 @@ void ck_winograd_bfloat16_output_gradient(const ck_winograd_shape *s, int64_t fi
     CALL(OutputGradient, s, first, count, dy, v, stride, scratch, sums);
 }
 
-KERNEL void ck_winograd_bfloat16_weights(int64_t depth, int64_t columns, const float *u, uint32_t *to) {
-    for (int64_t k = 0; k < depth; k += 2) pairUp(columns, u + k * columns, u + (k + 1) * columns, to + k / 2 * columns);
+// U [16, C/2, O] of pairs = G g Gᵀ, or turned [16, O/2, C]: see ck_winograd_weights. Both axes are multiples of WINDOWS.
+KERNEL void ck_winograd_bfloat16_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int turned,
+                                         const float *w, uint32_t *u, int64_t stride) {
+    const int64_t inner = turned ? channels : outputs, outer = turned ? outputs : channels;
+    const int64_t innerStep = turned ? 9 : weightInputs * 9, outerStep = turned ? weightInputs * 9 : 9;
+    f16 taps[9], all[2][16];
+    for (int64_t first = 0; first < inner; first += WINDOWS) {
+        for (int64_t position = 0; position < outer; position += 2) {
+            for (int p = 0; p < 2; p++) {
+                readWindows(w + first * innerStep + (position + p) * outerStep, innerStep, WINDOWS, outerStep, taps);
+                transformWindows(turned, taps, all[p]);
+            }
+            uint32_t *to = u + position / 2 * inner + first;
+            for (int k = 0; k < 16; k++) {
+                pairUp(WINDOWS, (const float *)(all[0] + k), (const float *)(all[1] + k), to + k * stride);
+            }
+        }
+    }
 }
 
 void ck_winograd_bfloat16_product(int64_t rows, int64_t columns, int64_t depth, const uint32_t *a, int turned,

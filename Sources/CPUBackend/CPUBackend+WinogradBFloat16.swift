@@ -60,7 +60,7 @@ extension CPUBackend {
         let (from, to) = turned ? (sizes.outputShape, sizes.inputShape) : (sizes.inputShape, sizes.outputShape)
         let (vStride, mStride) =
             turned ? (sizes.outputPairs, sizes.inputStride) : (sizes.inputPairs, sizes.outputStride)
-        let weights = try RoundedWinogradWeights(sizes, turned: turned, of: o.input(1), scratch)
+        let weights = try RoundedWinogradWeights(sizes, turned: turned, of: o.input(1))
         let (x, y) = (o.input(0), o.output(0))
         // Whole pages between them, as in float32.
         let vCount = (16 * vStride + 1023) / 1024 * 1024
@@ -129,21 +129,14 @@ private final class RoundedWinogradWeights {
     private let memory: CPUMemory
     private let stride: Int
 
-    init(_ sizes: WinogradSizes, turned: Bool, of parameter: UnsafePointer<Float>, _ scratch: Scratch) throws {
+    init(_ sizes: WinogradSizes, turned: Bool, of parameter: UnsafePointer<Float>) throws {
         let memory = try CPUMemory(count: 16 * sizes.weightPairs)
         let slice = parameter + 9 * sizes.firstWeightChannel
         let stride = sizes.weightPairs
-        let (depth, columns) = turned ? (sizes.outputs, sizes.inputs) : (sizes.inputs, sizes.outputs)
-        try scratch.reserve(16 * sizes.weightStride)
         derived = DerivedParameters {
-            ck_winograd_weights(
+            ck_winograd_bfloat16_weights(
                 Int64(sizes.outputs), Int64(sizes.inputs), Int64(sizes.weightInputs), turned ? 1 : 0, slice,
-                scratch.pointer, Int64(sizes.weightStride))
-            for k in 0..<16 {
-                ck_winograd_bfloat16_weights(
-                    Int64(depth), Int64(columns), scratch.pointer + k * sizes.weightStride,
-                    memory.pointer(0..<memory.count).pairs + k * stride)
-            }
+                memory.pointer(0..<memory.count).pairs, Int64(stride))
         }
         (self.memory, self.stride) = (memory, stride)
     }

@@ -133,8 +133,9 @@ void ck_winograd_bfloat16_input(const ck_winograd_shape *shape, int64_t first, i
 /// v [16,count/2,C], pairs of tiles; sums [C] of dy as it is.
 void ck_winograd_bfloat16_output_gradient(const ck_winograd_shape *shape, int64_t first, int64_t count,
                                           const float *dy, uint32_t *v, int64_t stride, float *sums, float *scratch);
-/// to [depth/2,columns], two rows a pair, from one matrix u [depth,columns] of weights.
-void ck_winograd_bfloat16_weights(int64_t depth, int64_t columns, const float *u, uint32_t *to);
+/// u [16,C/2,O], two channels a pair, or turned [16,O/2,C], two outputs a pair.
+void ck_winograd_bfloat16_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int turned, const float *w,
+                                  uint32_t *u, int64_t stride);
 /// c [rows,columns] (+)= a [rows,depth/2] b [depth/2,columns] of pairs, or `turned`, of a [depth/2,rows]; columns is a
 /// multiple of 16.
 void ck_winograd_bfloat16_product(int64_t rows, int64_t columns, int64_t depth, const uint32_t *a, int turned,
