@@ -55,7 +55,7 @@ extension CPUBackend {
             o, geometry, channels, x: o.shape(input: 0), y: o.shape(input: 1), w: o.shape(output: 0))
         if format == odnn_float32 {
             if let narrow = try narrowParameterGradient(o, geometry, shape, bias: bias) { return narrow }
-            if let sizes = WinogradSizes(geometry, shape), !sizes.isGradientDirect {
+            if let sizes = WinogradSizes(geometry, shape) {
                 return try winogradParameterGradient(o, sizes, bias: bias)
             }
         } else if let tiled = try tiledParameterGradient(o, geometry, shape, bias: bias) {

@@ -33,10 +33,9 @@ struct WinogradSizes {
     var outputStride: Int { chunk * outputs + 16 }
     /// Elements of a pixel outside of the image, or of the sums of a gradient over all pixels, up to the next 64 bytes.
     var borderCount: Int { (max(inputs, outputs) + 15) / 16 * 16 }
-    /// Few tiles for such large weights: their gradient is mostly a matter of moving 16/9 of them about.
-    var isGradientDirect: Bool { !isNarrow && tiles < 32 }
-    /// Wide products are oneDNN's; with narrow ones it would spend its time on packing.
+    /// Wide products are oneDNN's; with narrow ones, and with few tiles, it would spend its time on packing.
     var isNarrow: Bool { inputs <= 64 && outputs <= 64 }
+    var hasFewTiles: Bool { tiles < 32 }
 
     var inputShape: ck_winograd_shape { shape(inputs) }
     var outputShape: ck_winograd_shape { shape(outputs) }
@@ -180,7 +179,7 @@ extension CPUBackend {
         let weights = try winogradWeights(sizes, o.input(1), turned: sizes.isNarrow)
         let (dy, dx) = (o.input(0), o.output(0))
         let added = addend ? o.input(2) : nil
-        let transposing = !sizes.isNarrow && sizes.tiles > sizes.chunk
+        let transposing = !sizes.isNarrow && !sizes.hasFewTiles
         let scratch = try winogradScratch(sizes, matrices: transposing)
         return PreparedOperation(
             run: {
@@ -226,7 +225,7 @@ extension CPUBackend {
                 for k in 0..<16 {
                     let (a, b) = (UnsafePointer(v + k * sizes.inputStride), m + k * sizes.outputStride)
                     let c = u + k * sizes.weightStride
-                    if sizes.isNarrow {
+                    if sizes.isNarrow || sizes.hasFewTiles {
                         ck_product(
                             inputs, outputs, Int64(count), 1, ck_matrix(base: a, row: 1, column: inputs), b, outputs,
                             first > 0 ? 1 : 0, c, outputs)
