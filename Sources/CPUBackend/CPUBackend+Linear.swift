@@ -118,7 +118,8 @@ extension CPUBackend {
         return PreparedOperation(
             run: { [scratch] in
                 ck_linear_bfloat16(
-                    d.rows, inputs, outputs, x, weights.pointer(0..<weights.count).pairs, bias, addend, y, scratch.pointer)
+                    d.rows, inputs, outputs, x, weights.pointer(0..<weights.count).pairs, bias, addend, y,
+                    scratch.pointer)
             }, derived: DerivedParameters { derive(weights.pointer(0..<weights.count).pairs) })
     }
 
@@ -159,6 +160,7 @@ private struct LinearDimensions: CustomStringConvertible {
     let weightInputs: Int64
     /// So small that oneDNN would spend much of its time on packing and dispatch.
     var isNarrow: Bool { inputs <= 128 && outputs <= 128 }
-    var takesBFloat16: Bool { inputs % 16 == 0 && outputs % 16 == 0 }
+    /// Whether rows are whole vectors; with 16 numbers there is more to round than to multiply.
+    var takesBFloat16: Bool { inputs % 16 == 0 && outputs % 16 == 0 && inputs >= 32 && outputs >= 32 }
     var description: String { "[\(rows), \(inputs)] to [\(rows), \(outputs)]" }
 }

@@ -20,19 +20,19 @@ extension CPUBackend {
         switch operation {
         case .convolution(let geometry, let channels, let bias, let addend):
             if geometry.isPointwise { return try roundedLinear(o, channels, bias: bias, addend: addend) }
-            guard let sizes = winogradSizes(o, geometry, channels, o.shape(input: 0), o.shape(output: 0), o.shape(input: 1))
-            else { return nil }
+            let (x, y, w) = (o.shape(input: 0), o.shape(output: 0), o.shape(input: 1))
+            guard let sizes = winogradSizes(o, geometry, channels, x, y, w) else { return nil }
             return try roundedWinograd(
                 o, sizes, turned: false, bias: bias ? o.input(2) : nil, addend: addend ? o.input(bias ? 3 : 2) : nil)
         case .convolutionInputGradient(let geometry, let channels, let addend):
             if geometry.isPointwise { return try roundedLinearInputGradient(o, channels, addend: addend) }
-            guard let sizes = winogradSizes(o, geometry, channels, o.shape(output: 0), o.shape(input: 0), o.shape(input: 1))
-            else { return nil }
+            let (x, y, w) = (o.shape(output: 0), o.shape(input: 0), o.shape(input: 1))
+            guard let sizes = winogradSizes(o, geometry, channels, x, y, w) else { return nil }
             return try roundedWinograd(o, sizes, turned: true, bias: nil, addend: addend ? o.input(2) : nil)
         case .convolutionParameterGradient(let geometry, let channels, let bias):
             if geometry.isPointwise { return try roundedLinearParameterGradient(o, channels, bias: bias) }
-            guard let sizes = winogradSizes(o, geometry, channels, o.shape(input: 0), o.shape(input: 1), o.shape(output: 0))
-            else { return nil }
+            let (x, y, w) = (o.shape(input: 0), o.shape(input: 1), o.shape(output: 0))
+            guard let sizes = winogradSizes(o, geometry, channels, x, y, w) else { return nil }
             return try roundedWinogradParameterGradient(o, sizes, bias: bias)
         case .linear(let channels, let bias, let addend):
             return try roundedLinear(o, channels, bias: bias, addend: addend)

@@ -53,20 +53,25 @@ public final class CPUBackend: Backend {
         _ operation: Operation, inputs: [Operand], outputs: [Operand]
     ) throws -> PreparedOperation {
         let operands = Operands(operation, inputs: inputs, outputs: outputs)
-        let prepared: PreparedOperation
-        switch precision == .bf16 && operation.factors(inputs.map(\.shape)) != nil ? bfloat16Unit : nil {
-        case .tiles:
-            prepared = try dispatch(asConvolution(operation), operands, odnn_bfloat16)
-        case .vectors:
-            prepared = try vectorProduct(operation, operands) ?? dispatch(operation, operands, odnn_float32)
-        case nil:
-            prepared = try dispatch(operation, operands, odnn_float32)
-        }
+        let product = precision == .bf16 ? try bfloat16Product(operation, operands, inputs.map(\.shape)) : nil
+        let prepared = try product ?? dispatch(operation, operands, odnn_float32)
         // The closures hold addresses only; the memories have to live as long as they do.
         let memories = (inputs + outputs).map(\.memory)
         return PreparedOperation(
             run: { try withExtendedLifetime(memories) { try prepared.run() } },
             derived: prepared.derived)
+    }
+
+    /// What the unit for bfloat16 computes; nil of all else.
+    private func bfloat16Product(
+        _ operation: Operation, _ o: Operands, _ shapes: [[Int]]
+    ) throws -> PreparedOperation? {
+        switch bfloat16Unit {
+        case .tiles:
+            operation.factors(shapes) == nil ? nil : try dispatch(asConvolution(operation), o, odnn_bfloat16)
+        case .vectors:
+            shapes[0].count == 4 ? try vectorProduct(operation, o) : nil
+        }
     }
 
     /// - Parameter format: that of the factors of convolutions.

@@ -4,9 +4,11 @@
 public enum Precision: String, Codable, CaseIterable, Sendable {
     /// float32 as they are.
     case fp32
-    /// Rounded to bfloat16, multiplied by the processor's instructions for it.
+    /// Rounded to bfloat16, multiplied by the processor's instructions for it. Where these are vectors, convolutions are
+    /// rounded in Winograd's basis, and layers of at least 32 channels take part (`BFloat16Unit`).
     case bf16
-    /// Rounded to bfloat16, multiplied as float32: the same numbers but for the order of sums, on any processor.
+    /// Rounded to bfloat16, multiplied as float32: on any processor the numbers of one with tiles, but for the order of
+    /// sums.
     case bf16Emulated = "bf16-emulated"
 }
 
@@ -15,7 +17,7 @@ extension Operation {
     ///
     /// These are convolutions, gradients of their weights only where there are at least 16 channels on either side; 1×1
     /// convolutions and linear layers over pixels only where there are at least 96. Narrower ones are no faster than in
-    /// float32 (measured on AMX): the first do not fill the processor's tiles, the second wait for memory. (Linear
+    /// float32 (measured on AMX; vectors have a rule of their own): the first do not fill the processor's tiles, the second wait for memory. (Linear
     /// attention has factors of its own besides.)
     ///
     /// - Parameter inputs: shapes of the inputs.

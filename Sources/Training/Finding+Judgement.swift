@@ -94,7 +94,7 @@ extension Finding {
         let (rank, host) = lacking[0]
         return .warning(
             check,
-            "bf16 will run in fp32: no bf16 tiles (AMX) on \(lacking.count) of \(facts.count) ranks "
+            "bf16 will run in fp32: no fast bf16 (AMX, or AMD's AVX512_BF16) on \(lacking.count) of \(facts.count) ranks "
                 + "(rank \(rank) on \(host))",
             fix: "leave these hosts out, or set precision: fp32, or bf16-emulated to try what bf16 does to a run")
     }

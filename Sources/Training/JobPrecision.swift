@@ -15,7 +15,7 @@ public struct JobPrecision: Equatable, Sendable {
         self.init(wanted, lacking: CPUBackend.bfloat16Unit != nil ? [] : [nil], ranks: 1)
     }
 
-    /// - Parameter lacking: ranks whose processor has no tiles of bfloat16, with their hosts; nil for the
+    /// - Parameter lacking: ranks whose processor has no unit for bfloat16, with their hosts; nil for the
     ///   process itself.
     package init(_ wanted: Precision, lacking: [(rank: Int, host: String)?], ranks: Int) {
         guard wanted == .bf16, let first = lacking.first else {
@@ -31,8 +31,8 @@ public struct JobPrecision: Equatable, Sendable {
         }
         precision = .fp32
         notice =
-            "precision: bf16 runs in fp32: \(whose) no bf16 tiles (AMX); "
-            + "precision: bf16-emulated computes the same numbers on any"
+            "precision: bf16 runs in fp32: \(whose) no fast bf16 (AMX, or AMD's AVX512_BF16); "
+            + "precision: bf16-emulated rounds as AMX does on any"
     }
 
     /// Finds what all ranks can compute in. Collective.

@@ -35,8 +35,8 @@ struct ConformanceCommand: ParsableCommand {
         guard precision != .bf16 || CPUBackend.bfloat16Unit != nil else {
             throw CommandFailure(
                 .failure,
-                "--precision bf16: this processor has no bf16 tiles (AMX); "
-                    + "bf16-emulated computes the same numbers on any")
+                "--precision bf16: this processor has no fast bf16 (AMX, or AMD's AVX512_BF16); "
+                    + "bf16-emulated rounds as AMX does on any")
         }
         let backend = try CPUBackend(precision: precision)
         var summary = ConformanceSummary()

@@ -68,8 +68,40 @@ import Testing
         }
     }
 
-    /// What the product asks oneDNN is what the kernel says.
-    @Test func instructionsAreFound() {
-        #expect(CPUBackend.hasBFloat16 == Processor.hasBFloat16)
+    /// What the product asks oneDNN and the processor is what the system says.
+    @Test func theUnitIsFound() {
+        #expect(CPUBackend.bfloat16Unit == (Processor.hasTiles ? .tiles : Processor.hasFastVectors ? .vectors : nil))
+    }
+
+    /// Winograd's change of basis rounds what that of float32 gives, to the bit, in either order, by the instruction
+    /// where there is one; a tile without a neighbour is paired with zeros.
+    @Test(arguments: [(2, 6, 8, 32), (1, 2, 2, 64), (3, 2, 6, 32)])
+    func winogradInputIsRounded(_ images: Int, _ height: Int, _ width: Int, _ channels: Int) {
+        var shape = ck_winograd_shape(
+            images: Int64(images), height: Int64(height), width: Int64(width), channels: Int64(channels))
+        let tiles = images * height * width / 4
+        let x = (0..<4 * tiles * channels).map { index in Float((index * 7919) % 1009) / 97 - 5 }
+        var zeros = [Float](repeating: 0, count: channels)
+        for first in 0..<min(2, tiles) {
+            let count = tiles - first
+            let stride = (count + 1) / 2 * 2 * channels
+            var full = [Float](repeating: 0, count: 16 * stride)
+            ck_winograd_input(&shape, Int64(first), Int64(count), x, &full, Int64(stride), &zeros)
+            let expected = rounded(full).map { UInt16($0.bitPattern >> 16) }
+            for paired in [false, true] {
+                var pairs = [UInt32](repeating: 0, count: 8 * stride)
+                ck_winograd_bfloat16_input(
+                    &shape, Int64(first), Int64(count), paired ? 1 : 0, x, &pairs, Int64(stride / 2), &zeros)
+                let found = (0..<16 * stride).map { index -> UInt16 in
+                    let (k, tile, channel) = (index / stride, index % stride / channels, index % channels)
+                    let row = k * stride / 2
+                    let pair =
+                        paired
+                        ? pairs[row + tile / 2 * channels + channel] : pairs[row + (tile * channels + channel) / 2]
+                    return UInt16(truncatingIfNeeded: pair >> ((paired ? tile : channel) % 2 == 1 ? 16 : 0))
+                }
+                #expect(found == expected, "first \(first), paired \(paired)")
+            }
+        }
     }
 }

@@ -38,7 +38,7 @@ import Testing
         }
     }
 
-    /// In bfloat16, natively where oneDNN can and emulated, with tolerances of their own; those of float32 would not do.
+    /// In bfloat16, as for tiles where oneDNN can and emulated, with tolerances of their own; those of float32 would not do.
     @Test(arguments: Precision.allCases.filter { $0 != .fp32 }) func referenceCasesPassInBFloat16(
         _ precision: Precision
     ) throws {
@@ -49,10 +49,12 @@ import Testing
         for name in names {
             let path = "\(goldenFolder)/\(name).h5"
             guard precision != .bf16 || Processor.runsBFloat16 else {
-                #expect(throws: OneDNNError.self) { try Conformance.run(path, on: CPUBackend(precision: precision)) }
+                #expect(throws: OneDNNError.self) {
+                    try Conformance.run(path, on: CPUBackend(precision: precision, bfloat16Unit: .tiles))
+                }
                 continue
             }
-            let report = try Conformance.run(path, on: CPUBackend(precision: precision))
+            let report = try Conformance.run(path, on: CPUBackend(precision: precision, bfloat16Unit: .tiles))
             #expect(report.passes, "\(report.table)")
             let output = try #require(report.measurements.first { ["output", "trajectory"].contains($0.quantity) })
             #expect(output.error > 1e-4 && output.tolerance == 6e-2)

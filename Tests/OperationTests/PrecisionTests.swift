@@ -4,7 +4,8 @@ import TensorGraph
 import TestSupport
 import Testing
 
-/// Products in bfloat16, by oneDNN, by kernels of our own and emulated, against the reference on rounded factors.
+/// Products in bfloat16 as for tiles, by oneDNN, by kernels of our own and emulated, against the reference on rounded
+/// factors. (VectorPrecisionTests has those for vectors.)
 @Suite struct PrecisionTests {
     private static let cases = fastCases.filter { factors(of: $0) != nil }
     private static let otherCases = fastCases.filter { factors(of: $0) == nil }
@@ -23,6 +24,10 @@ import Testing
         }
     }
 
+    private func backend(_ precision: Precision) throws -> CPUBackend {
+        try CPUBackend(precision: precision, bfloat16Unit: .tiles)
+    }
+
     /// Whether the native way is oneDNN's and it has no bfloat16 on this processor; then it says so, and nothing is
     /// computed in another format instead. Gradients of weights are ours, with stride 1.
     private func isRefused(_ testCase: OperationCase, _ precision: Precision = .bf16) -> Bool {
@@ -33,7 +38,7 @@ import Testing
         default: break
         }
         let error = #expect(throws: OneDNNError.self) {
-            try PlacedCase(testCase, on: CPUBackend(precision: .bf16))
+            try PlacedCase(testCase, on: backend(.bf16))
         }
         #expect(error?.description.contains("cannot prepare bf16 convolution") == true, "\(String(describing: error))")
         return true
@@ -56,14 +61,14 @@ import Testing
             }
         }
         for shared in [nil] + testCase.operation.sharablePairs {
-            let placed = try PlacedCase(testCase, on: CPUBackend(precision: precision), shared: shared)
+            let placed = try PlacedCase(testCase, on: backend(precision), shared: shared)
             expect(try placed.outputs(), expected, "shared \(String(describing: shared))")
             let first = try placed.run()
             #expect(try placed.run(parametersChanged: false).map(\.bitPattern) == first.map(\.bitPattern))
             #expect(placed.strayWrites(after: first).isEmpty)
         }
         guard let weight = factors.weight else { return }
-        let placed = try PlacedCase(testCase, on: CPUBackend(precision: precision))
+        let placed = try PlacedCase(testCase, on: backend(precision))
         _ = try placed.outputs()
         let changed = placed.operands.inputs[weight].values.reversed().map { Double(Float($0 * 0.77)) }
         placed.setInput(weight, changed)
@@ -74,8 +79,8 @@ import Testing
     /// Native and emulated differ by the order of sums alone, float32 from both by the rounding of factors.
     @Test(arguments: cases) func bothWaysAreTheSameNumbers(_ testCase: OperationCase) throws {
         if isRefused(testCase) { return }
-        let native = try PlacedCase(testCase, on: CPUBackend(precision: .bf16)).outputs()
-        let emulated = try PlacedCase(testCase, on: CPUBackend(precision: .bf16Emulated))
+        let native = try PlacedCase(testCase, on: backend(.bf16)).outputs()
+        let emulated = try PlacedCase(testCase, on: backend(.bf16Emulated))
         let other = try emulated.outputs()
         let full = try PlacedCase(testCase, on: CPUBackend()).outputs()
         let output = emulated.operands.outputs[0]
@@ -88,7 +93,7 @@ import Testing
     @Test(arguments: otherCases, precisions)
     func otherOperationsStay(_ testCase: OperationCase, _ precision: Precision) throws {
         let full = try PlacedCase(testCase, on: CPUBackend()).run()
-        let found = try PlacedCase(testCase, on: CPUBackend(precision: precision)).run()
+        let found = try PlacedCase(testCase, on: backend(precision)).run()
         #expect(found.map(\.bitPattern) == full.map(\.bitPattern))
     }
 
@@ -103,7 +108,7 @@ import Testing
     /// What linear attention and its gradient write on a backend, [y, mean, dx, dwIn, dwOut, dbias]: the gradient reads
     /// what the forward pass saved, in an order of the kernels' own.
     private func attention(_ testCase: OperationCase, on precision: Precision) throws -> [[Float]] {
-        let backend = try CPUBackend(precision: precision)
+        let backend = try backend(precision)
         let operands = testCase.operands()
         let inputs = try operands.inputs.map { input in
             let memory = try CPUMemory(count: input.shape.reduce(1, *))

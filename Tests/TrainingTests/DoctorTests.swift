@@ -59,7 +59,8 @@ import Training
         #expect(Finding.precision(nil, two).verdict == .ok && Finding.precision(nil, two).text.hasPrefix("fp32"))
         let old = Finding.precision(.bf16, two)
         #expect(old.verdict == .warning && old.fix?.contains("bf16-emulated") == true)
-        #expect(old.text == "bf16 will run in fp32: no bf16 tiles (AMX) on 1 of 2 ranks (rank 1 on b)")
+        #expect(
+            old.text == "bf16 will run in fp32: no fast bf16 (AMX, or AMD's AVX512_BF16) on 1 of 2 ranks (rank 1 on b)")
     }
 
     @Test func sharedMemory() {

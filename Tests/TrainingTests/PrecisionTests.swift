@@ -29,9 +29,9 @@ import Training
         }
         let one = job(.bf16, [old[0]])
         #expect(one.precision == .fp32)
-        #expect(one.notice?.contains("runs in fp32: the processor of rank 1 on host b has no bf16") == true)
+        #expect(one.notice?.contains("runs in fp32: the processor of rank 1 on host b has no fast bf16") == true)
         #expect(one.notice?.contains("bf16-emulated") == true)
-        #expect(job(.bf16, old).notice?.contains("rank 1 on host b and 1 other have no bf16") == true)
+        #expect(job(.bf16, old).notice?.contains("rank 1 on host b and 1 other have no fast bf16") == true)
     }
 
     /// Without the instructions one line says so, and the run is that of float32 to the bit.
@@ -42,7 +42,7 @@ import Training
             #expect(result.status == 0, "\(result.errors)")
             let told = warnings(result.errors)
             #expect(told.count == (isNative ? 0 : 1), "\(result.errors)")
-            #expect(told.allSatisfy { $0.contains("no bf16 tiles") })
+            #expect(told.allSatisfy { $0.contains("no fast bf16") })
             #expect(result.output.contains(isNative ? "sums, bf16; steps" : "sums, fp32; steps"), "\(result.output)")
             try run.train(ranks, run.command("plain"))
             if !isNative { try expectSameState(run, "asked", "plain", step: 6) }
