@@ -77,12 +77,7 @@ size_t ck_attention_block_bfloat16_scratch(const ck_attention_block_shape *s) { 
 // to [n, m] rows = from [m, n] turned and rounded; through room [n, m].
 INLINE void packTurned(int64_t m, int64_t n, const float *from, float *room, uint16_t *to) {
     ck_transpose(m, n, from, n, room);
-    packRows(m * n, room, to);
-}
-
-// to [m/2, n] = pairs of from [m, n].
-INLINE void packPairs(int64_t m, int64_t n, const float *from, uint32_t *to) {
-    for (int64_t i = 0; i < m; i += 2) pairUp(n, from + i * n, from + (i + 1) * n, to + i / 2 * n);
+    bf16_pack_rows(m * n, room, to);
 }
 
 // to [n/2, m] = pairs of the transpose of rows [m, n].
@@ -205,8 +200,8 @@ KERNEL void ck_attention_block_bfloat16(const ck_attention_block_shape *s, const
     const int64_t P = s->positions, C = s->channels, O = s->outputs, d = s->headDim, D = s->heads * d;
     const float scale = 1.0f / sqrtf((float)d);
     const layout l = layoutOf(s, scratch);
-    packRows(D * C, wIn, l.query);
-    packRows(D * C, wIn + D * C, l.key);
+    bf16_pack_rows(D * C, wIn, l.query);
+    bf16_pack_rows(D * C, wIn + D * C, l.key);
     turnRows(D, C, l.key, l.keyPairs);
     bf16_begin();
     for (int64_t image = 0; image < s->images; image++) {
@@ -215,11 +210,11 @@ KERNEL void ck_attention_block_bfloat16(const ck_attention_block_shape *s, const
         float *g = mean + image * D * C, *top = l.tops;
         for (int64_t i0 = 0; i0 < P; i0 += ROWS, top += D) {
             uint32_t *kt = k + i0 * D / 2;
-            packRows(ROWS * C, xi + i0 * C, l.xRows + i0 * C);
-            packPairs(ROWS, C, xi + i0 * C, l.xPairs);
+            bf16_pack_rows(ROWS * C, xi + i0 * C, l.xRows + i0 * C);
+            bf16_pack_pairs(ROWS, C, xi + i0 * C, l.xPairs);
             bf16_product(ROWS, D, C, l.xRows + i0 * C, C, l.keyPairs, D, 0, l.tile, D);
             softenKeys(ROWS, D, C, i0 == 0, l.tile, top - D, top, l.total, g);
-            packPairs(ROWS, D, l.tile, l.pairs);
+            bf16_pack_pairs(ROWS, D, l.tile, l.pairs);
             ck_transpose(ROWS / 2, D, (const float *)l.pairs, D, (float *)kt);
             bf16_product(D, C, ROWS, (const uint16_t *)kt, ROWS, l.xPairs, C, i0 > 0, g, C);
         }
@@ -236,7 +231,7 @@ KERNEL void ck_attention_block_bfloat16(const ck_attention_block_shape *s, const
             turnRows(ROWS, C, l.xRows + i0 * C, l.xTurned);
             bf16_product(D, ROWS, C, l.query, C, l.xTurned, ROWS, 0, l.tile, ROWS);
             for (int64_t h = 0; h < D; h += d) softenQueries(d, scale, l.tile + h * ROWS);
-            packPairs(D, ROWS, l.tile, qt);
+            bf16_pack_pairs(D, ROWS, l.tile, qt);
             for (int64_t o = 0; o < O; o++) {
                 for (int64_t i = 0; i < ROWS; i++) l.narrow[o * ROWS + i] = bias[o];
             }
@@ -266,35 +261,35 @@ KERNEL void ck_attention_block_bfloat16_gradient(const ck_attention_block_shape 
         const uint16_t *k = (const uint16_t *)(keys + image * D * P);
         float *dxi = dx + image * P * C;
         contexts(s, g, turnedIn, turnedOut, l.context, l.m);
-        packRows(D * O, l.m, l.into);
+        bf16_pack_rows(D * O, l.m, l.into);
         for (int64_t i0 = 0; i0 < P; i0 += ROWS) {
             const uint32_t *qt = q + i0 * D / 2;
-            packPairs(ROWS, C, xi + i0 * C, l.xPairs);
-            packPairs(ROWS, O, dyi + i0 * O, l.dyPairs);
-            packRows(ROWS * O, dyi + i0 * O, l.dyRows);
+            bf16_pack_pairs(ROWS, C, xi + i0 * C, l.xPairs);
+            bf16_pack_pairs(ROWS, O, dyi + i0 * O, l.dyPairs);
+            bf16_pack_rows(ROWS * O, dyi + i0 * O, l.dyRows);
             turnRows(ROWS, O, l.dyRows, l.dyTurned);
             bf16_product(D, ROWS, O, l.into, O, l.dyTurned, ROWS, 0, l.tile, ROWS);
             for (int64_t h = 0; h < D; h += d) softenQueriesGradient(d, qt + h * ROWS / 2, l.tile + h * ROWS);
             pairsToRows(D, qt, l.rows);
             bf16_product(D, O, ROWS, l.rows, ROWS, l.dyPairs, O, i0 > 0, l.dm, O);
-            packRows(D * ROWS, l.tile, l.rows);
-            packPairs(D, ROWS, l.tile, l.pairs);
+            bf16_pack_rows(D * ROWS, l.tile, l.rows);
+            bf16_pack_pairs(D, ROWS, l.tile, l.pairs);
             bf16_product(D, C, ROWS, l.rows, ROWS, l.xPairs, C, i0 > 0, l.sums, C);
             // The tile's place in dx holds its transpose [C, R] until the second pass is done with it.
             bf16_product(C, ROWS, D, l.query, D, l.pairs, ROWS, 0, dxi + i0 * C, ROWS);
         }
         contextsGradient(s, g, l.context, l.dm, wIn, wOut, l.dcontext, l.dg, dwIn, dwOut, l.along);
-        packRows(D * C, l.dg, l.into);
+        bf16_pack_rows(D * C, l.dg, l.into);
         packTurned(D, C, l.dg, l.turned, l.back);
         for (int64_t i0 = 0; i0 < P; i0 += ROWS) {
             const uint16_t *kt = k + i0 * D;
-            packPairs(ROWS, C, xi + i0 * C, l.xPairs);
-            packRows(ROWS * C, xi + i0 * C, l.xRows);
+            bf16_pack_pairs(ROWS, C, xi + i0 * C, l.xPairs);
+            bf16_pack_rows(ROWS * C, xi + i0 * C, l.xRows);
             turnRows(ROWS, C, l.xRows, l.xTurned);
             bf16_product(D, ROWS, C, l.into, C, l.xTurned, ROWS, 0, l.tile, ROWS);
             softenKeysGradient(D, kt, l.along, l.tile);
-            packRows(D * ROWS, l.tile, l.rows);
-            packPairs(D, ROWS, l.tile, l.pairs);
+            bf16_pack_rows(D * ROWS, l.tile, l.rows);
+            bf16_pack_pairs(D, ROWS, l.tile, l.pairs);
             bf16_product(D, C, ROWS, l.rows, ROWS, l.xPairs, C, i0 > 0, l.sums + D * C, C);
             bf16_product(C, ROWS, D, l.key, D, l.pairs, ROWS, 1, dxi + i0 * C, ROWS);
             rowsToPairs(D, kt, l.pairs);

@@ -18,6 +18,54 @@ KERNEL void ck_round_bfloat16(size_t count, const float *from, float *to) {
     }
 }
 
+// MARK: Packing
+
+KERNEL static void portableRows(int64_t count, const float *from, uint16_t *to) {
+#pragma clang loop vectorize(assume_safety)
+    for (int64_t i = 0; i < count; i++) to[i] = (uint16_t)(nearestBFloat16(from[i]) >> 16);
+}
+
+KERNEL static void portablePairs(int64_t m, int64_t n, const float *from, uint32_t *to) {
+    int64_t i = 0;
+    for (; i + 2 <= m; i += 2) pairUp(n, from + i * n, from + (i + 1) * n, to + i / 2 * n);
+    for (int64_t j = 0; i < m && j < n; j++) to[i / 2 * n + j] = nearestBFloat16(from[i * n + j]) >> 16;
+}
+
+#ifdef NATIVE
+// Subnormal numbers become zeros, which they are to a product.
+NATIVE static void nativeRows(int64_t count, const float *from, uint16_t *to) {
+    int64_t i = 0;
+    for (; i + 32 <= count; i += 32) {
+        const __m512 low = _mm512_loadu_ps(from + i), high = _mm512_loadu_ps(from + i + 16);
+        _mm512_storeu_si512(to + i, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+    }
+    portableRows(count - i, from + i, to + i);
+}
+
+NATIVE static void nativePairs(int64_t m, int64_t n, const float *from, uint32_t *to) {
+    const i16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}, inTurn = lane | (lane + 16) << 16;
+    for (int64_t i = 0; i < m; i += 2) {
+        for (int64_t j = 0; j < n; j += 16, to += 16) {
+            const __m512 first = _mm512_loadu_ps(from + i * n + j);
+            const __m512 second = i + 1 < m ? _mm512_loadu_ps(from + (i + 1) * n + j) : _mm512_setzero_ps();
+            const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(second, first);
+            _mm512_storeu_si512(to, _mm512_permutexvar_epi16((__m512i)inTurn, both));
+        }
+    }
+}
+#else
+#define nativeRows portableRows
+#define nativePairs portablePairs
+#endif
+
+void bf16_pack_rows(int64_t count, const float *from, uint16_t *to) {
+    (hasNativeBFloat16() ? nativeRows : portableRows)(count, from, to);
+}
+
+void bf16_pack_pairs(int64_t m, int64_t n, const float *from, uint32_t *to) {
+    (hasNativeBFloat16() ? nativePairs : portablePairs)(m, n, from, to);
+}
+
 // MARK: Products
 
 int ck_has_fast_bfloat16_vectors(void) {

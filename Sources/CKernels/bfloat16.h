@@ -46,10 +46,9 @@ INLINE void pairUp(int64_t n, const float *first, const float *second, uint32_t 
 }
 
 /// to [count] = from rounded: rows, where those are contiguous.
-INLINE void packRows(int64_t count, const float *from, uint16_t *to) {
-#pragma clang loop vectorize(assume_safety)
-    for (int64_t i = 0; i < count; i++) to[i] = (uint16_t)(nearestBFloat16(from[i]) >> 16);
-}
+void bf16_pack_rows(int64_t count, const float *from, uint16_t *to);
+/// to [m/2, n] = pairs of the rows of from [m, n], n a multiple of 16; of an odd number of rows, the last with zeros.
+void bf16_pack_pairs(int64_t m, int64_t n, const float *from, uint32_t *to);
 
 /// C [m,n] (+)= A [m,k] B [k,n]: A as rows `aRow` numbers apart at any even address, B as pairs in rows of bRow, C in
 /// rows of cRow. m and n are multiples of TILE, k is one of TILE_DEPTH. Between bf16_begin and bf16_end of the same

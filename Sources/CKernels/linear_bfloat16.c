@@ -19,13 +19,13 @@ KERNEL void ck_linear_bfloat16_weights(int64_t depth, int64_t columns, const flo
     }
 }
 
-KERNEL void ck_linear_bfloat16(int64_t rows, int64_t inputs, int64_t outputs, const float *x, const uint32_t *w,
-                               const float *bias, const float *addend, float *y, float *scratch) {
+void ck_linear_bfloat16(int64_t rows, int64_t inputs, int64_t outputs, const float *x, const uint32_t *w,
+                        const float *bias, const float *addend, float *y, float *scratch) {
     uint16_t *packed = (uint16_t *)scratch;
     for (int64_t i0 = 0; i0 < rows; i0 += LINEAR_ROWS) {
         const int64_t count = rows - i0 < LINEAR_ROWS ? rows - i0 : LINEAR_ROWS;
         float *to = y + i0 * outputs;
-        packRows(count * inputs, x + i0 * inputs, packed);
+        bf16_pack_rows(count * inputs, x + i0 * inputs, packed);
         if (addend && addend != y) memcpy(to, addend + i0 * outputs, (size_t)(count * outputs) * sizeof(float));
         for (int64_t i = 0; bias && i < count; i++) {
             if (addend) ck_add((size_t)outputs, bias, to + i * outputs, to + i * outputs);
@@ -36,19 +36,14 @@ KERNEL void ck_linear_bfloat16(int64_t rows, int64_t inputs, int64_t outputs, co
     }
 }
 
-KERNEL void ck_linear_bfloat16_gradient(int64_t rows, int64_t inputs, int64_t outputs, const float *x, const float *dy,
-                                        float *dw, int64_t dwRow, float *scratch) {
+void ck_linear_bfloat16_gradient(int64_t rows, int64_t inputs, int64_t outputs, const float *x, const float *dy,
+                                 float *dw, int64_t dwRow, float *scratch) {
     uint32_t *xs = (uint32_t *)scratch, *dys = xs + LINEAR_ROWS / 2 * inputs;
     float *sums = (float *)(dys + LINEAR_ROWS / 2 * outputs);
     for (int64_t i0 = 0; i0 < rows; i0 += LINEAR_ROWS) {
         const int64_t count = rows - i0 < LINEAR_ROWS ? rows - i0 : LINEAR_ROWS;
-        for (int64_t i = i0; i < i0 + count; i += 2) {
-            // The last row of an odd number has itself for a neighbour, times zero.
-            const int64_t next = i + 1 < rows ? i + 1 : i;
-            pairUp(inputs, x + i * inputs, x + next * inputs, xs + (i - i0) / 2 * inputs);
-            pairUp(outputs, dy + i * outputs, dy + next * outputs, dys + (i - i0) / 2 * outputs);
-            for (int64_t j = 0; next == i && j < outputs; j++) dys[(i - i0) / 2 * outputs + j] &= 0xffff;
-        }
+        bf16_pack_pairs(count, inputs, x + i0 * inputs, xs);
+        bf16_pack_pairs(count, outputs, dy + i0 * outputs, dys);
         const bf16_pairs a = {dys, 1, outputs};
         bf16_vector_product(outputs, inputs, (count + 1) / 2, a, xs, inputs, i0 > 0, sums, inputs);
     }
