@@ -138,9 +138,10 @@ void ck_narrow_weights(int64_t outputs, int64_t channels, int64_t weightInputs, 
 /// be addend.
 void ck_narrow(const ck_narrow_shape *shape, const float *x, const float *w, const float *bias, const float *addend,
                float *y, float *scratch);
-/// The slice of dw [8,I,3,3] that begins at dw += the gradient for x [N,H,W,C] and dy [N,H,W,8].
+/// The slice of dw [8,I,3,3] that begins at dw += the gradient for x [N,H,W,C] and dy [N,H,W,8]; dbias [8] += the sum of
+/// dy, unless NULL.
 void ck_narrow_weights_gradient(const ck_narrow_shape *shape, int64_t weightInputs, const float *x, const float *dy,
-                                float *dw, float *scratch);
+                                float *dw, float *dbias, float *scratch);
 
 // MARK: Attention (attention.c). qkv, softened, dqkv [N, P, 3·heads·d]: q, k, v in turn, each head by head; d numbers a
 // head; out, dout [N, P, heads·d]. i, j run over the P positions.
