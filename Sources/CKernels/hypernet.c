@@ -247,18 +247,42 @@ INLINE int64_t rowsFrom(const ck_hypernetwork_shape *s, int64_t first) {
     return s->rows - first < ROWS ? s->rows - first : ROWS;
 }
 
-// Begins to bring rows of n numbers into the first cache: those of another tile are in none.
-INLINE void fetch(int64_t rows, int64_t n, const float *x) {
-    for (int64_t j = 0; j < rows * n; j += 16) __builtin_prefetch(x + j);
+// A matrix [rows, n] that another product is going to read or write, and that is in no near cache.
+typedef struct {
+    const float *base;
+    int64_t rows, n;
+} wanted;
+
+static const wanted nothing = {NULL, 0, 0};
+
+// Begins to bring rows i ... i + count of a matrix into the first cache.
+INLINE void fetch(wanted matrix, int64_t i, int64_t count) {
+    const int64_t end = i + count < matrix.rows ? i + count : matrix.rows;
+    for (int64_t j = i * matrix.n; j < end * matrix.n; j += 16) __builtin_prefetch(matrix.base + j);
+}
+
+// C [m,n] (+)= A [m,k] B [k,n], and meanwhile two matrices are fetched: a few rows at a time, as more requests than the
+// cache can have open would make the product wait. It is cut up for that, unless B is too large to be read so often.
+INLINE void productWhile(wanted first, wanted second, int64_t m, int64_t n, int64_t k, const float *a, const float *b,
+                         int add, float *c) {
+    const int64_t part = n * k <= 4096 ? 12 : m;
+    for (int64_t i = 0; i < m; i += part) {
+        const int64_t rows = m - i < part ? m - i : part;
+        fetch(first, i, rows);
+        fetch(second, i, rows);
+        product(rows, n, k, a + i * k, b, add, c + i * n);
+    }
 }
 
 // p of all layers but for the bias, and r: layer i reads r + i·step and writes r + (i+1)·step, over it where step is 0.
+// Meanwhile `soon` are fetched.
 INLINE void applyLayers(const ck_hypernetwork_shape *s, const float *biasIn, const weights *w, int64_t rows,
-                        const float *x, const float *z, float *r, int64_t step, float *p, float *along) {
+                        const float *x, const float *z, float *r, int64_t step, float *p, float *along,
+                        const wanted soon[3]) {
     const int64_t L = s->latent, K = s->layers, D = K * L;
     biasedRows(rows, L, biasIn, NULL, r);
-    product(rows, L, s->channels, x, w->into, 1, r);
-    product(rows, D, L, z, w->projections, 0, p);
+    productWhile(soon[0], nothing, rows, L, s->channels, x, w->into, 1, r);
+    productWhile(soon[1], soon[2], rows, D, L, z, w->projections, 0, p);
     for (int64_t i = 0; i < K; i++) {
         const vectors pi = {p + i * L, w->bias + i * L, D};
         update(rows, L, w->own[i], r + i * step, pi, r + (i + 1) * step, along + i * ROWS);
@@ -274,11 +298,9 @@ KERNEL void ck_hypernetwork(const ck_hypernetwork_shape *s, const float *const *
         const int64_t rows = rowsFrom(s, i0), next = rowsFrom(s, i0 + rows);
         const float *xt = x + i0 * C, *zt = z + i0 * L;
         float *yt = y + i0 * C;
-        fetch(rows, C, yt);
-        applyLayers(s, parameters[B_IN], &w, rows, xt, zt, t.r, 0, t.p, t.along);
-        fetch(next, C, xt + rows * C);
+        const wanted soon[3] = {{yt, rows, C}, {xt + rows * C, next, C}, {zt + rows * L, next, L}};
+        applyLayers(s, parameters[B_IN], &w, rows, xt, zt, t.r, 0, t.p, t.along, soon);
         biasedRows(rows, C, parameters[B_OUT], xt, yt);
-        fetch(next, L, zt + rows * L);
         product(rows, C, L, t.r, w.outOf, 1, yt);
     }
 }
@@ -296,12 +318,13 @@ KERNEL void ck_hypernetwork_gradient(const ck_hypernetwork_shape *s, const float
         const int64_t rows = rowsFrom(s, i0), next = rowsFrom(s, i0 + rows);
         const float *dyt = dy + i0 * C, *xt = x + i0 * C, *zt = z + i0 * L;
         float *dxt = dx + i0 * C, *dzt = dz + i0 * L;
-        applyLayers(s, parameters[B_IN], &w, rows, xt, zt, t.r, step, t.p, t.along);
+        const wanted soon[3] = {nothing, addend ? (wanted){addend + i0 * L, rows, L} : nothing, nothing};
+        applyLayers(s, parameters[B_IN], &w, rows, xt, zt, t.r, step, t.p, t.along, soon);
 
         productOfTurned(C, L, rows, dyt, t.r + K * step, 1, gradients[W_OUT]);
         addColumnSums(rows, C, dyt, sumsOut, t.columns);
         float *dr = t.r + K * step, *dp = t.p;
-        product(rows, L, C, dyt, parameters[W_OUT], 0, dr);
+        productWhile((wanted){dzt, rows, L}, (wanted){dxt, rows, C}, rows, L, C, dyt, parameters[W_OUT], 0, dr);
 
         for (int64_t i = K - 1; i >= 0; i--) {
             const vectors pi = {t.p + i * L, w.bias + i * L, D};
@@ -311,15 +334,13 @@ KERNEL void ck_hypernetwork_gradient(const ck_hypernetwork_shape *s, const float
         productOfTurned(L, D, rows, zt, dp, i0 > 0, t.dw);
         for (int64_t j = 0; j < D; j++) sums[j] += (double)t.columnsOfP[j];
         if (addend && addend != dz) memcpy(dzt, addend + i0 * L, (size_t)(rows * L) * sizeof(float));
-        product(rows, L, D, dp, w.stacked, addend != NULL, dzt);
+        productWhile((wanted){xt + rows * C, next, C}, (wanted){dyt + rows * C, next, C}, rows, L, D, dp, w.stacked,
+                     addend != NULL, dzt);
 
-        fetch(next, C, xt + rows * C);
-        fetch(next, C, dyt + rows * C);
         productOfTurned(L, C, rows, dr, xt, 1, gradients[W_IN]);
         for (int64_t j = 0; j < L; j++) sumsIn[j] += (double)t.columnsOfR[j];
-        fetch(next, L, zt + rows * L);
         if (dx != dy) memcpy(dxt, dyt, (size_t)(rows * C) * sizeof(float));
-        product(rows, C, L, dr, parameters[W_IN], 1, dxt);
+        productWhile((wanted){zt + rows * L, next, L}, nothing, rows, C, L, dr, parameters[W_IN], 1, dxt);
     }
     ck_transpose(L, D, t.dw, D, t.turnedDW);
     for (int64_t c = 0; c < C; c++) gradients[B_OUT][c] += (float)sumsOut[c];
