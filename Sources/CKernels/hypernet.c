@@ -83,20 +83,32 @@ INLINE void update(int64_t rows, int64_t length, float own, const float *r, vect
 
 // dr = p (p·dy) + own dy, dp = dy (p·r) + r (p·dy); returns Σ dy·r, its columns added up in float32: for one tile.
 // along [R] is p·r, back [R] is scratch; rows of dp are as far apart as those of p. dr may be dy, dp may be p.
+// columnsOfR and columnsOfP [L], unless NULL, receive the sums of columns of dr and dp.
 INLINE double updateGradient(int64_t rows, int64_t length, float own, const float *along, const float *dy,
-                             const float *r, vectors p, float *dr, float *dp, float *back) {
+                             const float *r, vectors p, float *dr, float *dp, float *back, float *columnsOfR,
+                             float *columnsOfP) {
     double total = 0;
     dots(rows, length, p, dy, back);
     int64_t l = 0;
 #define BODY(W)                                                                                                        \
     {                                                                                                                  \
-        f##W sum = {0};                                                                                                \
+        const float *d = dy + l, *before = r + l, *v = p.base + l;                                                     \
+        float *toR = dr + l, *toP = dp + l;                                                                            \
+        f##W sum = {0}, sumR = {0}, sumP = {0}, bias = {0};                                                            \
+        if (p.bias) bias = READ(W, p.bias + l);                                                                        \
         for (int64_t i = 0; i < rows; i++) {                                                                           \
-            f##W d = READ(W, dy + i * length + l), before = READ(W, r + i * length + l), v = VECTOR(W, p, i, l);       \
-            sum += d * before;                                                                                         \
-            AT(W, dp + i * p.row + l) = d * along[i] + before * back[i];                                               \
-            AT(W, dr + i * length + l) = v * back[i] + d * own;                                                        \
+            OPAQUE(before);                                                                                            \
+            const f##W di = READ(W, d), ri = READ(W, before), vi = READ(W, v) + bias;                                  \
+            const f##W newP = di * along[i] + ri * back[i], newR = vi * back[i] + di * own;                            \
+            sum += di * ri;                                                                                            \
+            sumP += newP;                                                                                              \
+            sumR += newR;                                                                                              \
+            AT(W, toP) = newP;                                                                                         \
+            AT(W, toR) = newR;                                                                                         \
+            d += length, before += length, toR += length, v += p.row, toP += p.row;                                    \
         }                                                                                                              \
+        if (columnsOfR) AT(W, columnsOfR + l) = sumR;                                                                  \
+        if (columnsOfP) AT(W, columnsOfP + l) = sumP;                                                                  \
         total += (double)sum##W(&sum);                                                                                 \
     }
     FOR_LANES(l, length, BODY)
@@ -123,7 +135,8 @@ KERNEL void ck_rank_one_update_gradient(int64_t rows, int64_t length, const floa
         const int64_t count = rows - i0 < ROWS ? rows - i0 : ROWS, first = i0 * length;
         const vectors pt = {p + first, NULL, length};
         dots(count, length, pt, r + first, along);
-        total += updateGradient(count, length, own, along, dy + first, r + first, pt, dr + first, dp + first, back);
+        total += updateGradient(count, length, own, along, dy + first, r + first, pt, dr + first, dp + first, back,
+                                NULL, NULL);
     }
     *dscale += (float)(total * sigmoid(*scale));
 }
@@ -156,10 +169,11 @@ INLINE weights weightsAt(const ck_hypernetwork_shape *s, float *base) {
 }
 
 // Of a tile: r_0 … r_K [K+1, R, L], then dr over r_K; p of all layers side by side [R, D], without the bias, then dp
-// over it; p_i·r_{i-1} [K, R], p_i·dr_i [R], sums of columns [larger of C and D]. Of all tiles: dW_1 … dW_K turned side
-// by side [L, D] and one below the other [D, L]; the sums for b_out [C], b_in [L], b_1 … b_K [D], scales [K] in double.
+// over it; p_i·r_{i-1} [K, R], p_i·dr_i [R], sums of columns of dy [C], dr [L] and dp [D]. Of all tiles: dW_1 … dW_K
+// turned side by side [L, D] and one below the other [D, L]; sums for b_out [C], b_in [L], b_1 … b_K [D], scales [K]
+// in double.
 typedef struct {
-    float *r, *p, *along, *back, *columns, *dw, *turnedDW, *sums;
+    float *r, *p, *along, *back, *columns, *columnsOfR, *columnsOfP, *dw, *turnedDW, *sums;
     size_t count;
 } tile;
 
@@ -171,7 +185,9 @@ INLINE tile tileAt(const ck_hypernetwork_shape *s, float *base) {
     PLACE(p, ROWS * D)
     PLACE(along, K * ROWS)
     PLACE(back, ROWS)
-    PLACE(columns, C > D ? C : D)
+    PLACE(columns, C)
+    PLACE(columnsOfR, L)
+    PLACE(columnsOfP, D)
     PLACE(dw, L * D)
     PLACE(turnedDW, L * D)
     PLACE(sums, 2 * (C + L + D + K))
@@ -226,13 +242,47 @@ INLINE void addColumnSums(int64_t rows, int64_t n, const float *x, double *sums,
     for (j = 0; j < n; j++) sums[j] += (double)columns[j];
 }
 
+// Rows of the tile that begins at `first`.
+INLINE int64_t rowsFrom(const ck_hypernetwork_shape *s, int64_t first) {
+    return s->rows - first < ROWS ? s->rows - first : ROWS;
+}
+
+// A matrix [rows, n] that another product is going to read or write, and that is in no near cache.
+typedef struct {
+    const float *base;
+    int64_t rows, n;
+} wanted;
+
+static const wanted nothing = {NULL, 0, 0};
+
+// Begins to bring rows i ... i + count of a matrix into the first cache.
+INLINE void fetch(wanted matrix, int64_t i, int64_t count) {
+    const int64_t end = i + count < matrix.rows ? i + count : matrix.rows;
+    for (int64_t j = i * matrix.n; j < end * matrix.n; j += 16) __builtin_prefetch(matrix.base + j);
+}
+
+// C [m,n] (+)= A [m,k] B [k,n], and meanwhile two matrices are fetched: a few rows at a time, as more requests than the
+// cache can have open would make the product wait. It is cut up for that, unless B is too large to be read so often.
+INLINE void productWhile(wanted first, wanted second, int64_t m, int64_t n, int64_t k, const float *a, const float *b,
+                         int add, float *c) {
+    const int64_t part = n * k <= 4096 ? 12 : m;
+    for (int64_t i = 0; i < m; i += part) {
+        const int64_t rows = m - i < part ? m - i : part;
+        fetch(first, i, rows);
+        fetch(second, i, rows);
+        product(rows, n, k, a + i * k, b, add, c + i * n);
+    }
+}
+
 // p of all layers but for the bias, and r: layer i reads r + i·step and writes r + (i+1)·step, over it where step is 0.
+// Meanwhile `soon` are fetched.
 INLINE void applyLayers(const ck_hypernetwork_shape *s, const float *biasIn, const weights *w, int64_t rows,
-                        const float *x, const float *z, float *r, int64_t step, float *p, float *along) {
+                        const float *x, const float *z, float *r, int64_t step, float *p, float *along,
+                        const wanted soon[3]) {
     const int64_t L = s->latent, K = s->layers, D = K * L;
     biasedRows(rows, L, biasIn, NULL, r);
-    product(rows, L, s->channels, x, w->into, 1, r);
-    product(rows, D, L, z, w->projections, 0, p);
+    productWhile(soon[0], nothing, rows, L, s->channels, x, w->into, 1, r);
+    productWhile(soon[1], soon[2], rows, D, L, z, w->projections, 0, p);
     for (int64_t i = 0; i < K; i++) {
         const vectors pi = {p + i * L, w->bias + i * L, D};
         update(rows, L, w->own[i], r + i * step, pi, r + (i + 1) * step, along + i * ROWS);
@@ -245,11 +295,11 @@ KERNEL void ck_hypernetwork(const ck_hypernetwork_shape *s, const float *const *
     const weights w = weightsAt(s, (float *)arranged);
     const tile t = tileAt(s, scratch);
     for (int64_t i0 = 0; i0 < s->rows; i0 += ROWS) {
-        const int64_t rows = s->rows - i0 < ROWS ? s->rows - i0 : ROWS;
-        const float *xt = x + i0 * C;
+        const int64_t rows = rowsFrom(s, i0), next = rowsFrom(s, i0 + rows);
+        const float *xt = x + i0 * C, *zt = z + i0 * L;
         float *yt = y + i0 * C;
-        for (int64_t j = 0; j < rows * C; j += 16) __builtin_prefetch(yt + j);  // in no cache, and wanted at the end
-        applyLayers(s, parameters[B_IN], &w, rows, xt, z + i0 * L, t.r, 0, t.p, t.along);
+        const wanted soon[3] = {{yt, rows, C}, {xt + rows * C, next, C}, {zt + rows * L, next, L}};
+        applyLayers(s, parameters[B_IN], &w, rows, xt, zt, t.r, 0, t.p, t.along, soon);
         biasedRows(rows, C, parameters[B_OUT], xt, yt);
         product(rows, C, L, t.r, w.outOf, 1, yt);
     }
@@ -265,30 +315,32 @@ KERNEL void ck_hypernetwork_gradient(const ck_hypernetwork_shape *s, const float
     double *sumsOut = (double *)t.sums, *sumsIn = sumsOut + C, *sums = sumsIn + L, *totals = sums + D;
     memset(t.sums, 0, (size_t)(C + L + D + K) * sizeof(double));
     for (int64_t i0 = 0; i0 < s->rows; i0 += ROWS) {
-        const int64_t rows = s->rows - i0 < ROWS ? s->rows - i0 : ROWS;
+        const int64_t rows = rowsFrom(s, i0), next = rowsFrom(s, i0 + rows);
         const float *dyt = dy + i0 * C, *xt = x + i0 * C, *zt = z + i0 * L;
         float *dxt = dx + i0 * C, *dzt = dz + i0 * L;
-        applyLayers(s, parameters[B_IN], &w, rows, xt, zt, t.r, step, t.p, t.along);
+        const wanted soon[3] = {nothing, addend ? (wanted){addend + i0 * L, rows, L} : nothing, nothing};
+        applyLayers(s, parameters[B_IN], &w, rows, xt, zt, t.r, step, t.p, t.along, soon);
 
         productOfTurned(C, L, rows, dyt, t.r + K * step, 1, gradients[W_OUT]);
         addColumnSums(rows, C, dyt, sumsOut, t.columns);
         float *dr = t.r + K * step, *dp = t.p;
-        product(rows, L, C, dyt, parameters[W_OUT], 0, dr);
+        productWhile((wanted){dzt, rows, L}, (wanted){dxt, rows, C}, rows, L, C, dyt, parameters[W_OUT], 0, dr);
 
         for (int64_t i = K - 1; i >= 0; i--) {
             const vectors pi = {t.p + i * L, w.bias + i * L, D};
             totals[i] += updateGradient(rows, L, w.own[i], t.along + i * ROWS, dr, t.r + i * step, pi, dr, dp + i * L,
-                                        t.back);
+                                        t.back, t.columnsOfR, t.columnsOfP + i * L);
         }
         productOfTurned(L, D, rows, zt, dp, i0 > 0, t.dw);
-        addColumnSums(rows, D, dp, sums, t.columns);
+        for (int64_t j = 0; j < D; j++) sums[j] += (double)t.columnsOfP[j];
         if (addend && addend != dz) memcpy(dzt, addend + i0 * L, (size_t)(rows * L) * sizeof(float));
-        product(rows, L, D, dp, w.stacked, addend != NULL, dzt);
+        productWhile((wanted){xt + rows * C, next, C}, (wanted){dyt + rows * C, next, C}, rows, L, D, dp, w.stacked,
+                     addend != NULL, dzt);
 
         productOfTurned(L, C, rows, dr, xt, 1, gradients[W_IN]);
-        addColumnSums(rows, L, dr, sumsIn, t.columns);
+        for (int64_t j = 0; j < L; j++) sumsIn[j] += (double)t.columnsOfR[j];
         if (dx != dy) memcpy(dxt, dyt, (size_t)(rows * C) * sizeof(float));
-        product(rows, C, L, dr, parameters[W_IN], 1, dxt);
+        productWhile((wanted){zt + rows * L, next, L}, nothing, rows, C, L, dr, parameters[W_IN], 1, dxt);
     }
     ck_transpose(L, D, t.dw, D, t.turnedDW);
     for (int64_t c = 0; c < C; c++) gradients[B_OUT][c] += (float)sumsOut[c];

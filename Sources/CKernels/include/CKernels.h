@@ -141,24 +141,27 @@ void ck_winograd_bfloat16_weights(int64_t outputs, int64_t channels, int64_t wei
 void ck_winograd_bfloat16_product(int64_t rows, int64_t columns, int64_t depth, const uint32_t *a, int turned,
                                   const uint32_t *b, int accumulate, float *c);
 
-// MARK: 3x3 convolutions with 8 results a pixel (narrow.c), stride 1, padding 1.
+// MARK: Convolutions with 8 results a pixel (narrow.c): KxK windows, K 3 or 7, stride 1, padding (K - 1) / 2.
 
 typedef struct {
     int64_t images, height, width, channels;  // of the activation that is read; channels are even
+    int64_t kernel;
 } ck_narrow_shape;
 
 /// Floats of scratch that the functions below need.
 size_t ck_narrow_scratch(const ck_narrow_shape *shape);
-/// The slice of C channels of a weight [O,I,3,3] that begins at w, rearranged: [9,C/2,8,2] where O is 8; turned, for the
-/// gradient of the input, [9,O/2,8,2] where C is 8.
-void ck_narrow_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int turned, const float *w, float *to);
+/// The slice of C channels of a weight [O,I,K,K] that begins at w, rearranged: [K*K,C/2,8,2] where O is 8; turned, for
+/// the gradient of the input, [K*K,O/2,8,2] where C is 8.
+void ck_narrow_weights(int64_t kernel, int64_t outputs, int64_t channels, int64_t weightInputs, int turned,
+                       const float *w, float *to);
 /// y [N,H,W,8] = the convolution of x [N,H,W,C] with rearranged weights (+ bias [8]) (+ addend); both may be NULL, y may
 /// be addend.
 void ck_narrow(const ck_narrow_shape *shape, const float *x, const float *w, const float *bias, const float *addend,
                float *y, float *scratch);
-/// The slice of dw [8,I,3,3] that begins at dw += the gradient for x [N,H,W,C] and dy [N,H,W,8].
+/// The slice of dw [8,I,K,K] that begins at dw += the gradient for x [N,H,W,C] and dy [N,H,W,8]; dbias [8] += the sum of
+/// dy, unless NULL.
 void ck_narrow_weights_gradient(const ck_narrow_shape *shape, int64_t weightInputs, const float *x, const float *dy,
-                                float *dw, float *scratch);
+                                float *dw, float *dbias, float *scratch);
 
 // MARK: Attention (attention.c). qkv, softened, dqkv [N, P, 3·heads·d]: q, k, v in turn, each head by head; d numbers a
 // head; out, dout [N, P, heads·d]. i, j run over the P positions.
