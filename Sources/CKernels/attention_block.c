@@ -9,6 +9,9 @@
 // G, the context and M belong to an image, and are small where P > C. What is left for every position are 4 products
 // with D rows or columns forward (6 without this) and 8 backward (12), for one tile of R rows and one head at a time,
 // which stays in the first cache.
+//
+// Queries are kept turned, tile by tile [D, R]: down the d rows of columns, the softmax and its gradient take 16
+// positions at a time, and all heads are one product.
 #include "attention_block.h"
 #include <math.h>
 
@@ -57,14 +60,11 @@ INLINE void normaliseKeys(int64_t rows, int64_t d, const float *top, const float
 #undef BODY
 }
 
-// Brings one of so many parts of a tile of `count` numbers into the cache. Far fewer than a tile's 256 lines can be on
-// their way at once: they come while products are computed, a part before each.
+// Brings one of so many parts of a tile of `count` numbers into the cache: queries and keys are written and read once a
+// step, and cold. Far fewer lines than those of a tile can be on their way at once, so that a part of the next tile is
+// fetched before each product of the present one.
 INLINE void prefetch(int part, int parts, int64_t count, const float *tile) {
     for (int64_t i = count * part / parts; i < count * (part + 1) / parts; i += 16) __builtin_prefetch(tile + i);
-}
-
-INLINE void prefetchW(int part, int parts, int64_t count, const float *tile) {
-    for (int64_t i = count * part / parts; i < count * (part + 1) / parts; i += 16) __builtin_prefetch(tile + i,1);
 }
 
 // The softmax down the columns of q [d, rows], times `scale`.
@@ -118,12 +118,12 @@ KERNEL void ck_attention_block(const ck_attention_block_shape *s, const float *x
         for (int64_t i0 = 0; i0 < P; i0 += ROWS, top += D) {
             const int64_t rows = P - i0 < ROWS ? P - i0 : ROWS;
             for (int64_t h = 0; h < D; h += d) {
-                float *kt = k + i0 * D + h * rows;
-                float *next = kt + ROWS * D;
-                prefetchW(0, 2, ROWS * d, next);
+                float *kt = k + h * P + i0 * d;
+                float *next = kt + ROWS * d;
+                prefetch(0, 2, ROWS * d, next);
                 product(rows, d, C, xi + i0 * C, turnedIn + (D + h) * C, 0, kt);
                 softenKeys(rows, d, C, i0 == 0, kt, top - D + h, top + h, l.total + h, g + h * C);
-                prefetchW(1, 2, ROWS * d, next);
+                prefetch(1, 2, ROWS * d, next);
                 productOfTurned(d, C, rows, kt, xi + i0 * C, i0 > 0, g + h * C);
             }
         }
@@ -138,15 +138,15 @@ KERNEL void ck_attention_block(const ck_attention_block_shape *s, const float *x
             const int64_t rows = P - i0 < ROWS ? P - i0 : ROWS;
             float *qt = q + i0 * D, *yt = y + (image * P + i0) * O;
             ck_transpose(rows, C, xi + i0 * C, C, l.turned);
-            prefetchW(0, 3, ROWS * D, qt + ROWS * D);
+            prefetch(0, 3, ROWS * D, qt + ROWS * D);
             product(D, rows, C, wIn, l.turned, 0, qt);
-            prefetchW(1, 3, ROWS * D, qt + ROWS * D);
+            prefetch(1, 3, ROWS * D, qt + ROWS * D);
             for (int64_t h = 0; h < D; h += d) softenQueries(d, rows, scale, qt + h * rows);
             for (int64_t i = 0; i < rows; i++) memcpy(yt + i * O, bias, (size_t)O * sizeof(float));
-            prefetchW(2, 3, ROWS * D, qt + ROWS * D);
+            prefetch(2, 3, ROWS * D, qt + ROWS * D);
             productOfTurned(rows, O, D, qt, l.m, 1, yt);
             for (int64_t h = 0; h < D; h += d) {
-                normaliseKeys(rows, d, top + h, last + h, l.total + h, k + i0 * D + h * rows);
+                normaliseKeys(rows, d, top + h, last + h, l.total + h, k + h * P + i0 * d);
             }
         }
     }
@@ -187,8 +187,8 @@ KERNEL void ck_attention_block_gradient(const ck_attention_block_shape *s, const
             const int64_t rows = P - i0 < ROWS ? P - i0 : ROWS;
             const float *xt = xi + i0 * C;
             for (int64_t h = 0; h < D; h += d) {
-                const float *kt = k + i0 * D + h * rows;
-                const float *next = kt + ROWS * D;
+                const float *kt = k + h * P + i0 * d;
+                const float *next = kt + ROWS * d;
                 prefetch(0, 3, ROWS * d, next);
                 product(rows, d, C, xt, l.turnedDG + h * C, 0, l.tile);
                 for (int64_t i = 0; i < rows * d; i += d) {

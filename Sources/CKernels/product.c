@@ -3,11 +3,11 @@
 
 /// One tile: COUNT rows and N·W columns of C, in registers while it goes through the depth: alpha (bias + A B), and
 /// + from where `add`; bias [N·W] or NULL, from laid out as C. One of A's strides is a literal 1 wherever this is
-/// called.
+/// called. Of columns of A and rows of B, those that lie `ahead` are fetched.
 #define DEFINE_TILE(COUNT, W, N)                                                                                       \
     INLINE void tile##COUNT##x##W##x##N(int64_t depth, float alpha, const float *a, int64_t row, int64_t column,       \
                                         const float *b, int64_t bRow, const float *bias, int add, const float *from,   \
-                                        float *c, int64_t cRow) {                                                      \
+                                        float *c, int64_t cRow, int64_t ahead) {                                       \
         f##W sums[COUNT * N];                                                                                          \
         const float *rows[(COUNT + 2) / 3]; /* every third: an address can add one or two strides */                   \
         _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT; t += 3) rows[t / 3] = a + t * row;               \
@@ -21,6 +21,10 @@
         _Pragma("clang loop unroll_count(4)") for (int64_t k = 0; k < depth; k++) {                                    \
             OPAQUE(b);                                                                                                 \
             _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT; t += 3) OPAQUE(rows[t / 3]);                 \
+            if (row == 1 && !bias && COUNT * N >= 12) { /* a test of `ahead` in the loop costs more than this */       \
+                __builtin_prefetch(rows[0] + ahead * column);                                                          \
+                __builtin_prefetch(b + ahead * bRow);                                                                  \
+            }                                                                                                          \
             f##W bk[N];                                                                                                \
             _Pragma("clang loop unroll(full)") for (int j = 0; j < N; j++) bk[j] = READ(W, b + j * W);                 \
             _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT * N; t++) sums[t] +=                          \
@@ -58,12 +62,13 @@ DEFINE_TILE(1, 1, 1)
 /// `biased`, from is laid out as C. ROW and COLUMN: strides of A.
 #define TILE(COUNT, W, N)                                                                                              \
     tile##COUNT##x##W##x##N(depth, alpha, a + i * row, row, column, b + j, bRow,                                       \
-                            biased ? bias ? bias + j : zeros : NULL, add, from + i * cRow + j, c + i * cRow + j, cRow)
+                            biased ? bias ? bias + j : zeros : NULL, add, from + i * cRow + j, c + i * cRow + j, cRow,      \
+                            ahead)
 #define ROWS(COUNT, W, N)                                                                                              \
     for (; i + COUNT <= m; i += COUNT) TILE(COUNT, W, N);
 INLINE void slab(int64_t m, int64_t n, int64_t depth, float alpha, const float *a, int64_t row, int64_t column,
                  const float *b, int64_t bRow, int biased, const float *bias, int add, const float *from, float *c,
-                 int64_t cRow) {
+                 int64_t cRow, int64_t ahead) {
     static const float zeros[64];
     const int wide = wideVectors();
     int64_t j = 0;
@@ -129,8 +134,10 @@ INLINE void slabs(int64_t m, int64_t n, int64_t k, float alpha, ck_matrix a, con
             bk = packedB;
             rowB = n;
         }
-        if (a.row == 1) slab(m, n, depth, alpha, ak, 1, columnA, bk, rowB, biased, bias, add, from, c, cRow);
-        else slab(m, n, depth, alpha, ak, a.row, 1, bk, rowB, biased, bias, add, from, c, cRow);
+        // A gradient of weights goes through activations of a whole micro-batch: the next slab is cold.
+        const int64_t ahead = k0 + DEPTH < k && !packA && !packB ? DEPTH : 0;
+        if (a.row == 1) slab(m, n, depth, alpha, ak, 1, columnA, bk, rowB, biased, bias, add, from, c, cRow, ahead);
+        else slab(m, n, depth, alpha, ak, a.row, 1, bk, rowB, biased, bias, add, from, c, cRow, ahead);
         bias = NULL;
         add = 1;
         from = c;
