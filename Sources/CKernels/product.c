@@ -62,8 +62,8 @@ DEFINE_TILE(1, 1, 1)
 /// `biased`, from is laid out as C. ROW and COLUMN: strides of A.
 #define TILE(COUNT, W, N)                                                                                              \
     tile##COUNT##x##W##x##N(depth, alpha, a + i * row, row, column, b + j, bRow,                                       \
-                            biased ? bias ? bias + j : zeros : NULL, add, from + i * cRow + j, c + i * cRow + j, cRow,      \
-                            ahead)
+                            biased ? bias ? bias + j : zeros : NULL, add, from + i * cRow + j, c + i * cRow + j,       \
+                            cRow, ahead)
 #define ROWS(COUNT, W, N)                                                                                              \
     for (; i + COUNT <= m; i += COUNT) TILE(COUNT, W, N);
 INLINE void slab(int64_t m, int64_t n, int64_t depth, float alpha, const float *a, int64_t row, int64_t column,

@@ -1,5 +1,5 @@
-// RMS norm over the channels of each pixel. Axis letters: R rows (pixels), C channels. Rows are taken 16 at a time: their
-// sums over channels lie in one vector, and so do the square roots and quotients made of these.
+// RMS norm over the channels of each pixel. Axis letters: R rows (pixels), C channels. Rows are taken 16 at a time:
+// their sums over channels lie in one vector, and so do the square roots and quotients made of these.
 #include "CKernels.h"
 #include "Vector.h"
 
