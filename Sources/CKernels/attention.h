@@ -31,6 +31,14 @@ INLINE float largest16(const f16 *v) {
 INLINE float maximum(int64_t n, const float *x) {
     float top = x[0];
     int64_t i = 0;
+    if (n >= 16) {
+        f16 high = READ(16, x);
+        for (i = 16; i + 16 <= n; i += 16) {
+            f16 v = READ(16, x + i);
+            high = CHOOSE(16, high > v, high, v);
+        }
+        top = largest16(&high);
+    }
 #define BODY(W)                                                                                                        \
     {                                                                                                                  \
         f##W v = READ(W, x + i);                                                                                       \

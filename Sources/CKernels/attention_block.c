@@ -9,13 +9,16 @@
 // G, the context and M belong to an image, and are small where P > C. What is left for every position are 4 products
 // with D rows or columns forward (6 without this) and 8 backward (12), for one tile of R rows and one head at a time,
 // which stays in the first cache.
+//
+// Queries are kept turned, tile by tile [D, R]: down the d rows of columns, the softmax and its gradient take 16
+// positions at a time, and all heads are one product.
 #include "attention_block.h"
 #include <math.h>
 
-// scratch: total, along [D], tops [tiles, D] | context, dcontext [h, d, d] | M, dM [h, d, O], turned M [h, O, d] |
-// dG [h, d, C], turned dG [h, C, d], sums of dW_q and dW_k [2, D, C] | a tile [R, d]
+// scratch: total, along [D], tops [tiles, D] | context, dcontext [h, d, d] | M, dM [D, O] | dG [D, C],
+// turned dG [h, C, d], sums of dW_q and dW_k [2, D, C] | a tile of x or dy turned [C or O, R], a tile [D, R]
 typedef struct {
-    float *total, *along, *tops, *context, *dcontext, *m, *dm, *turnedM, *dg, *turnedDG, *sums, *tile;
+    float *total, *along, *tops, *context, *dcontext, *m, *dm, *turned, *dg, *turnedDG, *sums, *tile;
     size_t count;
 } layout;
 
@@ -31,11 +34,11 @@ INLINE layout layoutOf(const ck_attention_block_shape *s, float *scratch) {
     PLACE(dcontext, D * s->headDim)
     PLACE(m, D * s->outputs)
     PLACE(dm, D * s->outputs)
-    PLACE(turnedM, D * s->outputs)
+    PLACE(turned, ROWS * (s->channels > s->outputs ? s->channels : s->outputs))
     PLACE(dg, D * s->channels)
     PLACE(turnedDG, D * s->channels)
     PLACE(sums, 2 * D * s->channels)
-    PLACE(tile, ROWS * s->headDim)
+    PLACE(tile, ROWS * D)
 #undef PLACE
     l.count = next;
     return l;
@@ -57,9 +60,55 @@ INLINE void normaliseKeys(int64_t rows, int64_t d, const float *top, const float
 #undef BODY
 }
 
-KERNEL void ck_attention_block(const ck_attention_block_shape *s, const float *x, const float *turnedIn,
-                               const float *turnedOut, const float *bias, float *y, float *queries, float *keys,
-                               float *mean, float *scratch) {
+// Brings one of so many parts of a tile of `count` numbers into the cache: queries and keys are written and read once a
+// step, and cold. Far fewer lines than those of a tile can be on their way at once, so that a part of the next tile is
+// fetched before each product of the present one.
+INLINE void prefetch(int part, int parts, int64_t count, const float *tile) {
+    for (int64_t i = count * part / parts; i < count * (part + 1) / parts; i += 16) __builtin_prefetch(tile + i);
+}
+
+// The softmax down the columns of q [d, rows], times `scale`.
+INLINE void softenQueries(int64_t d, int64_t rows, float scale, float *q) {
+    int64_t i = 0;
+#define BODY(W)                                                                                                        \
+    {                                                                                                                  \
+        f##W high = READ(W, q + i), sum = ALL(W, 0.0f);                                                                \
+        for (int64_t e = 1; e < d; e++) {                                                                              \
+            f##W v = READ(W, q + e * rows + i);                                                                        \
+            high = CHOOSE(W, high > v, high, v);                                                                       \
+        }                                                                                                              \
+        for (int64_t e = 0; e < d; e++) {                                                                              \
+            f##W v = READ(W, q + e * rows + i) - high;                                                                 \
+            exponential##W(&v);                                                                                        \
+            AT(W, q + e * rows + i) = v;                                                                               \
+            sum += v;                                                                                                  \
+        }                                                                                                              \
+        const f##W share = scale / sum;                                                                                \
+        for (int64_t e = 0; e < d; e++) AT(W, q + e * rows + i) *= share;                                              \
+    }
+    FOR_LANES(i, rows, BODY)
+#undef BODY
+}
+
+// dq' [d, rows] becomes dq: q' = d^-½ p with Σ p = 1, so that dq = q' dq' − p Σ q' dq'.
+INLINE void softenQueriesGradient(int64_t d, int64_t rows, float root, const float *q, float *dq) {
+    int64_t i = 0;
+#define BODY(W)                                                                                                        \
+    {                                                                                                                  \
+        f##W along = ALL(W, 0.0f);                                                                                     \
+        for (int64_t e = 0; e < d; e++) along += READ(W, q + e * rows + i) * READ(W, dq + e * rows + i);               \
+        along *= root;                                                                                                 \
+        for (int64_t e = 0; e < d; e++) {                                                                              \
+            AT(W, dq + e * rows + i) = READ(W, q + e * rows + i) * (READ(W, dq + e * rows + i) - along);               \
+        }                                                                                                              \
+    }
+    FOR_LANES(i, rows, BODY)
+#undef BODY
+}
+
+KERNEL void ck_attention_block(const ck_attention_block_shape *s, const float *x, const float *wIn,
+                               const float *turnedIn, const float *turnedOut, const float *bias, float *y,
+                               float *queries, float *keys, float *mean, float *scratch) {
     const int64_t P = s->positions, C = s->channels, O = s->outputs, d = s->headDim, D = s->heads * d;
     const float scale = 1.0f / sqrtf((float)d);
     const layout l = layoutOf(s, scratch);
@@ -70,8 +119,11 @@ KERNEL void ck_attention_block(const ck_attention_block_shape *s, const float *x
             const int64_t rows = P - i0 < ROWS ? P - i0 : ROWS;
             for (int64_t h = 0; h < D; h += d) {
                 float *kt = k + h * P + i0 * d;
+                float *next = kt + ROWS * d;
+                prefetch(0, 2, ROWS * d, next);
                 product(rows, d, C, xi + i0 * C, turnedIn + (D + h) * C, 0, kt);
                 softenKeys(rows, d, C, i0 == 0, kt, top - D + h, top + h, l.total + h, g + h * C);
+                prefetch(1, 2, ROWS * d, next);
                 productOfTurned(d, C, rows, kt, xi + i0 * C, i0 > 0, g + h * C);
             }
         }
@@ -84,16 +136,16 @@ KERNEL void ck_attention_block(const ck_attention_block_shape *s, const float *x
         top = l.tops;
         for (int64_t i0 = 0; i0 < P; i0 += ROWS, top += D) {
             const int64_t rows = P - i0 < ROWS ? P - i0 : ROWS;
-            float *yt = y + (image * P + i0) * O;
+            float *qt = q + i0 * D, *yt = y + (image * P + i0) * O;
+            ck_transpose(rows, C, xi + i0 * C, C, l.turned);
+            prefetch(0, 3, ROWS * D, qt + ROWS * D);
+            product(D, rows, C, wIn, l.turned, 0, qt);
+            prefetch(1, 3, ROWS * D, qt + ROWS * D);
+            for (int64_t h = 0; h < D; h += d) softenQueries(d, rows, scale, qt + h * rows);
             for (int64_t i = 0; i < rows; i++) memcpy(yt + i * O, bias, (size_t)O * sizeof(float));
+            prefetch(2, 3, ROWS * D, qt + ROWS * D);
+            productOfTurned(rows, O, D, qt, l.m, 1, yt);
             for (int64_t h = 0; h < D; h += d) {
-                float *qt = q + h * P + i0 * d;
-                product(rows, d, C, xi + i0 * C, turnedIn + h * C, 0, qt);
-                for (int64_t i = 0; i < rows * d; i += d) {
-                    float sum = exponentials(d, qt + i, maximum(d, qt + i), qt + i);
-                    multiply(d, scale / sum, qt + i, qt + i);
-                }
-                product(rows, O, d, qt, l.m + h * O, 1, yt);
                 normaliseKeys(rows, d, top + h, last + h, l.total + h, k + h * P + i0 * d);
             }
         }
@@ -115,26 +167,19 @@ KERNEL void ck_attention_block_gradient(const ck_attention_block_shape *s, const
         const float *q = queries + image * D * P, *k = keys + image * D * P;
         float *dxi = dx + image * P * C;
         contexts(s, g, turnedIn, turnedOut, l.context, l.m);
-        for (int64_t h = 0; h < D; h += d) ck_transpose(d, O, l.m + h * O, O, l.turnedM + h * O);
         for (int64_t i0 = 0; i0 < P; i0 += ROWS) {
             const int64_t rows = P - i0 < ROWS ? P - i0 : ROWS;
-            const float *xt = xi + i0 * C, *dyt = dyi + i0 * O;
-            for (int64_t h = 0; h < D; h += d) {
-                const float *qt = q + h * P + i0 * d;
-                product(rows, d, O, dyt, l.turnedM + h * O, 0, l.tile);
-                for (int64_t i = 0; i < rows * d; i += d) {
-                    // q' = d^-½ p with Σ p = 1: dq = q' dq' − p Σ q' dq'
-                    const float *qi = qt + i;
-                    float *dqi = l.tile + i, along = root * dot(d, qi, dqi);
-                    int64_t e = 0;
-#define BODY(W) AT(W, dqi + e) = READ(W, qi + e) * (READ(W, dqi + e) - along);
-                    FOR_LANES(e, d, BODY)
-#undef BODY
-                }
-                productOfTurned(d, O, rows, qt, dyt, i0 > 0, l.dm + h * O);
-                productOfTurned(d, C, rows, l.tile, xt, i0 > 0, l.sums + h * C);
-                product(rows, C, d, l.tile, wIn + h * C, h > 0, dxi + i0 * C);
-            }
+            const float *xt = xi + i0 * C, *dyt = dyi + i0 * O, *qt = q + i0 * D;
+            ck_transpose(rows, O, dyt, O, l.turned);
+            prefetch(0, 4, ROWS * D, qt + ROWS * D);
+            product(D, rows, O, l.m, l.turned, 0, l.tile);
+            for (int64_t h = 0; h < D; h += d) softenQueriesGradient(d, rows, root, qt + h * rows, l.tile + h * rows);
+            prefetch(1, 4, ROWS * D, qt + ROWS * D);
+            product(D, O, rows, qt, dyt, i0 > 0, l.dm);
+            prefetch(2, 4, ROWS * D, qt + ROWS * D);
+            product(D, C, rows, l.tile, xt, i0 > 0, l.sums);
+            prefetch(3, 4, ROWS * D, qt + ROWS * D);
+            productOfTurned(rows, C, D, l.tile, wIn, 0, dxi + i0 * C);
         }
         contextsGradient(s, g, l.context, l.dm, wIn, wOut, l.dcontext, l.dg, dwIn, dwOut, l.along);
         for (int64_t h = 0; h < D; h += d) ck_transpose(d, C, l.dg + h * C, C, l.turnedDG + h * C);
@@ -143,6 +188,8 @@ KERNEL void ck_attention_block_gradient(const ck_attention_block_shape *s, const
             const float *xt = xi + i0 * C;
             for (int64_t h = 0; h < D; h += d) {
                 const float *kt = k + h * P + i0 * d;
+                const float *next = kt + ROWS * d;
+                prefetch(0, 3, ROWS * d, next);
                 product(rows, d, C, xt, l.turnedDG + h * C, 0, l.tile);
                 for (int64_t i = 0; i < rows * d; i += d) {
                     int64_t j = 0;
@@ -150,7 +197,9 @@ KERNEL void ck_attention_block_gradient(const ck_attention_block_shape *s, const
                     FOR_LANES(j, d, BODY)
 #undef BODY
                 }
+                prefetch(1, 3, ROWS * d, next);
                 productOfTurned(d, C, rows, l.tile, xt, i0 > 0, l.sums + (D + h) * C);
+                prefetch(2, 3, ROWS * d, next);
                 product(rows, C, d, l.tile, wIn + (D + h) * C, 1, dxi + i0 * C);
                 product(rows, C, d, kt, l.dg + h * C, 1, dxi + i0 * C);
             }

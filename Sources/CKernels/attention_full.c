@@ -28,7 +28,8 @@ KERNEL void ck_full_attention(const ck_attention_shape *s, const float *qkv, flo
                               float *scratch) {
     int64_t n = s->positions, d = s->headDim, D = s->heads * d, row = 3 * D, stride = scoreStride(n);
     int64_t block = blockRows(n);
-    float scale = 1.0f / sqrtf((float)d), *scores = scratch, *turned = scratch + 2 * block * stride;
+    float scale = 1.0f / sqrtf((float)d), *scores = scratch, *share = scores + block * stride;
+    float *turned = share + block * stride;
     for (int64_t item = 0; item < s->images * s->heads; item++) {
         int64_t image = item / s->heads, h = item % s->heads;
         const float *q = qkv + image * n * row + h * d, *k = q + D, *v = k + D;
@@ -40,9 +41,10 @@ KERNEL void ck_full_attention(const ck_attention_shape *s, const float *qkv, flo
             for (int64_t i = 0; i < rows; i++) {
                 float *p = scores + i * stride, top = maximum(n, p), sum = exponentials(n, p, top, p);
                 lse[i0 + i] = top + logf(sum);
-                multiply(n, 1.0f / sum, p, p);
+                share[i] = 1.0f / sum;
             }
             ck_product(rows, d, n, 1.0f, (ck_matrix){scores, stride, 1}, v, row, 0, y + i0 * D, D);
+            for (int64_t i = 0; i < rows; i++) multiply(d, share[i], y + (i0 + i) * D, y + (i0 + i) * D);
         }
     }
 }

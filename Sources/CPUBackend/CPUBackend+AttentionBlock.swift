@@ -8,22 +8,15 @@ extension CPUBackend {
         let weights = try TransposedWeights(shape, wIn: o.input(1), wOut: o.input(2))
         let (x, wIn, bias, y) = (o.input(0), o.input(1), o.input(3), o.output(0))
         let (queries, keys, mean) = (o.output(1), o.output(2), o.output(3))
-        if precision != .fp32, ck_attention_block_takes_bfloat16(&shape) == 1 {
-            try scratch.reserve(ck_attention_block_bfloat16_scratch(&shape))
-            return PreparedOperation(
-                run: { [scratch, shape] in
-                    withUnsafePointer(to: shape) {
-                        ck_attention_block_bfloat16(
-                            $0, x, wIn, weights.into, weights.outOf, bias, y, queries, keys, mean, scratch.pointer)
-                    }
-                }, derived: weights.derived)
-        }
-        try scratch.reserve(ck_attention_block_scratch(&shape))
+        let takesBFloat16 = precision != .fp32 && ck_attention_block_takes_bfloat16(&shape) == 1
+        try scratch.reserve(
+            takesBFloat16 ? ck_attention_block_bfloat16_scratch(&shape) : ck_attention_block_scratch(&shape))
+        let block = takesBFloat16 ? ck_attention_block_bfloat16 : ck_attention_block
         return PreparedOperation(
             run: { [scratch, shape] in
                 withUnsafePointer(to: shape) {
-                    ck_attention_block(
-                        $0, x, weights.into, weights.outOf, bias, y, queries, keys, mean, scratch.pointer)
+                    block(
+                        $0, x, wIn, weights.into, weights.outOf, bias, y, queries, keys, mean, scratch.pointer)
                 }
             }, derived: weights.derived)
     }
@@ -34,10 +27,10 @@ extension CPUBackend {
         let weights = try TransposedWeights(shape, wIn: wIn, wOut: wOut)
         let (queries, keys, mean) = (o.input(4), o.input(5), o.input(6))
         let (dx, dwIn, dwOut, dbias) = (o.output(0), o.output(1), o.output(2), o.output(3))
-        let readsBFloat16 = precision != .fp32 && ck_attention_block_takes_bfloat16(&shape) == 1
+        let takesBFloat16 = precision != .fp32 && ck_attention_block_takes_bfloat16(&shape) == 1
         try scratch.reserve(
-            readsBFloat16 ? ck_attention_block_bfloat16_scratch(&shape) : ck_attention_block_scratch(&shape))
-        let gradient = readsBFloat16 ? ck_attention_block_bfloat16_gradient : ck_attention_block_gradient
+            takesBFloat16 ? ck_attention_block_bfloat16_scratch(&shape) : ck_attention_block_scratch(&shape))
+        let gradient = takesBFloat16 ? ck_attention_block_bfloat16_gradient : ck_attention_block_gradient
         return PreparedOperation(
             run: { [scratch, shape] in
                 withUnsafePointer(to: shape) {

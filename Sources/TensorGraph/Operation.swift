@@ -86,7 +86,8 @@ public enum Operation: Hashable, Sendable {
     /// ``linearAttention`` with the 1×1 convolutions around it, D = heads·headDim:
     /// `x [N,H,W,C], wIn [3·D,C,1,1], wOut [O,D,1,1], bias [O] → y [N,H,W,O], q' and k' [N,heads,H·W,headDim],
     /// mean [N,D,C]`. q, k, v = wIn·x, `y = wOut·linearAttention(q, k, v) + bias`; `mean[d,c] = Σ_n k'[n,d] x[n,c]`, of
-    /// which the context is the product with v's rows of wIn.
+    /// which the context is the product with v's rows of wIn. An image's q' lies in tiles of 32 positions (the last may
+    /// have fewer), each `[D,32]`.
     case linearAttentionBlock(heads: Int, headDim: Int)
     /// `dy, x, wIn, wOut, q', k', mean → dx, dwIn +=, dwOut +=, dbias +=`.
     case linearAttentionBlockGradient(heads: Int, headDim: Int)

@@ -119,6 +119,9 @@ private let linearCases: [OperationCase] = {
         (1, [16, 16], 0..<128, 128, 384),
         (1, [32, 32], 0..<32, 32, 100), (32, [], 0..<128, 128, 256),
         (2, [3, 5], 0..<100, 100, 130), (3, [1, 2], 30..<126, 126, 96),
+        (1, [9, 15], 0..<8, 16, 8), (1, [9, 15], 8..<16, 16, 8), (2, [5, 7], 0..<16, 24, 16),
+        (1, [7, 11], 0..<24, 24, 24), (1, [9, 15], 0..<8, 8, 16), (2, [5, 7], 0..<65, 65, 40),
+        (1, [9, 15], 0..<64, 64, 65), (1, [1, 3], 0..<7, 7, 63),
     ]
     return sizes.enumerated().flatMap { index, size -> [OperationCase] in
         let flags = [index % 4, 3 - index % 4].map { (bias: $0 % 2 == 1, addend: $0 / 2 == 1) }
@@ -163,7 +166,15 @@ private let normCases: [OperationCase] = {
     let zeros: [OperationCase] = [.rmsNorm(residual: false), .rmsNorm(residual: true), .rmsNormGradient].map {
         OperationCase(operation: $0, channels: 12, values: .zeroPositions)
     }
-    return ordinary + offset + saturated + zeros
+    // Numbers of channels that kernels are made for and others, and numbers of rows about their group of 16.
+    let rows = [8, 16, 32, 64, 9, 24, 35].flatMap { channels in
+        [[1, 1], [5, 3], [4, 4], [1, 17], [9, 15]].flatMap { positions in
+            [.rmsNorm(residual: channels % 3 == 0), .rmsNormGradient].map {
+                OperationCase(operation: $0, images: 1, positions: positions, channels: channels)
+            }
+        }
+    }
+    return ordinary + offset + saturated + zeros + rows
 }()
 
 /// The operations of norms; modulation and residual alternate with `index`.

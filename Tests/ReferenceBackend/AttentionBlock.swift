@@ -21,6 +21,27 @@ private func headByHead(_ x: ReferenceTensor, heads: Int) -> ReferenceTensor {
     return result
 }
 
+/// Where q' of a channel and a position lies: images in turn, of each tiles of 32 positions, of each `[D,32]`.
+private func placeInTiles(image: Int, position: Int, channel: Int, positions: Int, inner: Int) -> Int {
+    let first = position / 32 * 32
+    let rows = min(32, positions - first)
+    return (image * positions + first) * inner + channel * rows + position - first
+}
+
+/// `[N,H,W,D]` in tiles, of the shape `[N,heads,P,headDim]`.
+private func tileByTile(_ x: ReferenceTensor, heads: Int) -> ReferenceTensor {
+    let positions = x.rows / x.shape[0]
+    var result = ReferenceTensor([x.shape[0], heads, positions, x.columns / heads])
+    for row in 0..<x.rows {
+        for d in 0..<x.columns {
+            let place = placeInTiles(
+                image: row / positions, position: row % positions, channel: d, positions: positions, inner: x.columns)
+            result.values[place] = x[row, d]
+        }
+    }
+    return result
+}
+
 /// Returns y, q', k', and the means of x under k' `[N,D,C]`.
 func linearAttentionBlock(
     x: ReferenceTensor, wIn: ReferenceTensor, wOut: ReferenceTensor, bias: ReferenceTensor, heads: Int, headDim: Int
@@ -39,7 +60,7 @@ func linearAttentionBlock(
         }
     }
     let queries = columns(attended[1], 0..<inner)
-    return [y, headByHead(queries, heads: heads), headByHead(keys, heads: heads), mean]
+    return [y, tileByTile(queries, heads: heads), headByHead(keys, heads: heads), mean]
 }
 
 /// Returns dx, dwIn, dwOut, dbias. The context is taken from the means, v from x.
@@ -70,11 +91,13 @@ func linearAttentionBlockGradient(
         let (image, position) = (row / positions, row % positions)
         for channel in 0..<inner {
             let (head, d) = (channel / headDim, channel % headDim)
-            softened[row, channel] = queries[image, head, position, d]
+            let query = queries.values[
+                placeInTiles(image: image, position: position, channel: channel, positions: positions, inner: inner)]
+            softened[row, channel] = query
             softened[row, inner + channel] = keys[image, head, position, d]
             softened[row, 2 * inner + channel] = v[row, channel]
             for e in 0..<headDim {
-                out[row, head * headDim + e] += queries[image, head, position, d] * context[image, head, d, e]
+                out[row, head * headDim + e] += query * context[image, head, d, e]
             }
         }
     }

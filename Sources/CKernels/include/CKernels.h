@@ -188,11 +188,12 @@ typedef struct {
 size_t ck_attention_block_scratch(const ck_attention_block_shape *shape);
 /// Linear attention between 1x1 convolutions: q, k, v = x wInT, y = attention(q, k, v) wOutT + bias. C channels of x, O
 /// of y, D = heads·d. x [N, P, C]; wIn [3 D, C] and wOut [O, D] are given transposed, turnedIn head by head
-/// [3, heads, C, d], turnedOut [D, O]; bias [O]; y [N, P, O]; queries, keys [N, heads, P, d]: q' = softmax of q over d
-/// · d^-½, k' = softmax of k over positions; mean [N, D, C] = k'T x.
-void ck_attention_block(const ck_attention_block_shape *shape, const float *x, const float *turnedIn,
-                        const float *turnedOut, const float *bias, float *y, float *queries, float *keys,
-                        float *mean, float *scratch);
+/// [3, heads, C, d], turnedOut [D, O]; bias [O]; y [N, P, O]; queries [N, D P]: q' = softmax of q over d · d^-½, [D, 32] for
+/// every 32 positions (the last may be fewer) in turn; keys [N, heads, P, d]: k' = softmax of k over positions; mean
+/// [N, D, C] = k'T x.
+void ck_attention_block(const ck_attention_block_shape *shape, const float *x, const float *wIn,
+                        const float *turnedIn, const float *turnedOut, const float *bias, float *y,
+                        float *queries, float *keys, float *mean, float *scratch);
 /// The gradient; dwIn, dwOut, dbias +=.
 void ck_attention_block_gradient(const ck_attention_block_shape *shape, const float *dy, const float *x,
                                  const float *wIn, const float *wOut, const float *turnedIn, const float *turnedOut,
