@@ -60,13 +60,6 @@ INLINE void normaliseKeys(int64_t rows, int64_t d, const float *top, const float
 #undef BODY
 }
 
-// Brings one of so many parts of a tile of `count` numbers into the cache: queries and keys are written and read once a
-// step, and cold. Far fewer lines than those of a tile can be on their way at once, so that a part of the next tile is
-// fetched before each product of the present one.
-INLINE void prefetch(int part, int parts, int64_t count, const float *tile) {
-    for (int64_t i = count * part / parts; i < count * (part + 1) / parts; i += 16) __builtin_prefetch(tile + i);
-}
-
 // The softmax down the columns of q [d, rows], times `scale`.
 INLINE void softenQueries(int64_t d, int64_t rows, float scale, float *q) {
     int64_t i = 0;

@@ -6,6 +6,13 @@
 /// Positions of a tile.
 enum { ROWS = 32 };
 
+// Brings one of so many parts of a tile of `count` numbers into the cache: queries and keys are written and read once a
+// step, and cold. Far fewer lines than those of a tile can be on their way at once, so that a part of the next tile is
+// fetched before each product of the present one.
+INLINE void prefetch(int part, int parts, int64_t count, const float *tile) {
+    for (int64_t i = count * part / parts; i < count * (part + 1) / parts; i += 16) __builtin_prefetch(tile + i);
+}
+
 // The heads' contexts, and M.
 INLINE void contexts(const ck_attention_block_shape *s, const float *g, const float *turnedIn, const float *turnedOut,
                      float *context, float *m) {
@@ -39,7 +46,7 @@ INLINE void softenKeys(int64_t rows, int64_t d, int64_t C, int first, float *k, 
     int64_t j = 0;
 #define BODY(W)                                                                                                        \
     {                                                                                                                  \
-        f##W high = READ(W, k + j), sum = ALL(W, 0.0f), old = ALL(W, 0.0f);                                            \
+        f##W high = READ(W, k + j), sum = ALL(W, 0.0f), old = ALL(W, 1.0f);                                            \
         for (int64_t i = 1; i < rows; i++) {                                                                           \
             f##W v = READ(W, k + i * d + j);                                                                           \
             high = CHOOSE(W, high > v, high, v);                                                                       \
@@ -58,7 +65,8 @@ INLINE void softenKeys(int64_t rows, int64_t d, int64_t C, int first, float *k, 
             sum += v;                                                                                                  \
         }                                                                                                              \
         AT(W, total + j) = first ? sum : READ(W, total + j) * old + sum;                                               \
-        for (int l = 0; l < W && !first; l++) {                                                                        \
+        const f##W risen = CHOOSE(W, old != 1.0f, ALL(W, 1.0f), ALL(W, 0.0f));                                         \
+        for (int l = 0; l < W && sum##W(&risen) > 0; l++) {                                                            \
             if (old[l] != 1.0f) multiply(C, old[l], g + (j + l) * C, g + (j + l) * C);                                 \
         }                                                                                                              \
     }

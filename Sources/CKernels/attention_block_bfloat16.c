@@ -212,10 +212,12 @@ KERNEL void ck_attention_block_bfloat16(const ck_attention_block_shape *s, const
             uint32_t *kt = k + i0 * D / 2;
             bf16_pack_rows(ROWS * C, xi + i0 * C, l.xRows + i0 * C);
             bf16_pack_pairs(ROWS, C, xi + i0 * C, l.xPairs);
+            prefetch(0, 2, ROWS * D / 2, (const float *)kt + ROWS * D / 2);
             bf16_product(ROWS, D, C, l.xRows + i0 * C, C, l.keyPairs, D, 0, l.tile, D);
             softenKeys(ROWS, D, C, i0 == 0, l.tile, top - D, top, l.total, g);
             bf16_pack_pairs(ROWS, D, l.tile, l.pairs);
             ck_transpose(ROWS / 2, D, (const float *)l.pairs, D, (float *)kt);
+            prefetch(1, 2, ROWS * D / 2, (const float *)kt + ROWS * D / 2);
             bf16_product(D, C, ROWS, (const uint16_t *)kt, ROWS, l.xPairs, C, i0 > 0, g, C);
         }
         const float *last = top - D;
@@ -229,12 +231,14 @@ KERNEL void ck_attention_block_bfloat16(const ck_attention_block_shape *s, const
         for (int64_t i0 = 0; i0 < P; i0 += ROWS, top += D) {
             uint32_t *qt = q + i0 * D / 2;
             turnRows(ROWS, C, l.xRows + i0 * C, l.xTurned);
+            prefetch(0, 1, ROWS * D / 2, (const float *)qt + ROWS * D / 2);
             bf16_product(D, ROWS, C, l.query, C, l.xTurned, ROWS, 0, l.tile, ROWS);
             for (int64_t h = 0; h < D; h += d) softenQueries(d, scale, l.tile + h * ROWS);
             bf16_pack_pairs(D, ROWS, l.tile, qt);
             for (int64_t o = 0; o < O; o++) {
                 for (int64_t i = 0; i < ROWS; i++) l.narrow[o * ROWS + i] = bias[o];
             }
+            prefetch(0, 1, ROWS * D / 2, (const float *)(k + i0 * D / 2) + ROWS * D / 2);
             bf16_product(O, ROWS, D, l.into, D, qt, ROWS, 1, l.narrow, ROWS);
             ck_transpose(O, ROWS, l.narrow, ROWS, y + (image * P + i0) * O);
             normaliseKeys(D, top, last, l.total, l.factor, k + i0 * D / 2);
@@ -268,9 +272,11 @@ KERNEL void ck_attention_block_bfloat16_gradient(const ck_attention_block_shape 
             bf16_pack_pairs(ROWS, O, dyi + i0 * O, l.dyPairs);
             bf16_pack_rows(ROWS * O, dyi + i0 * O, l.dyRows);
             turnRows(ROWS, O, l.dyRows, l.dyTurned);
+            prefetch(0, 2, ROWS * D / 2, (const float *)qt + ROWS * D / 2);
             bf16_product(D, ROWS, O, l.into, O, l.dyTurned, ROWS, 0, l.tile, ROWS);
             for (int64_t h = 0; h < D; h += d) softenQueriesGradient(d, qt + h * ROWS / 2, l.tile + h * ROWS);
             pairsToRows(D, qt, l.rows);
+            prefetch(1, 2, ROWS * D / 2, (const float *)qt + ROWS * D / 2);
             bf16_product(D, O, ROWS, l.rows, ROWS, l.dyPairs, O, i0 > 0, l.dm, O);
             bf16_pack_rows(D * ROWS, l.tile, l.rows);
             bf16_pack_pairs(D, ROWS, l.tile, l.pairs);
@@ -286,10 +292,12 @@ KERNEL void ck_attention_block_bfloat16_gradient(const ck_attention_block_shape 
             bf16_pack_pairs(ROWS, C, xi + i0 * C, l.xPairs);
             bf16_pack_rows(ROWS * C, xi + i0 * C, l.xRows);
             turnRows(ROWS, C, l.xRows, l.xTurned);
+            prefetch(0, 2, ROWS * D / 2, (const float *)(const void *)kt + ROWS * D / 2);
             bf16_product(D, ROWS, C, l.into, C, l.xTurned, ROWS, 0, l.tile, ROWS);
             softenKeysGradient(D, kt, l.along, l.tile);
             bf16_pack_rows(D * ROWS, l.tile, l.rows);
             bf16_pack_pairs(D, ROWS, l.tile, l.pairs);
+            prefetch(1, 2, ROWS * D / 2, (const float *)(const void *)kt + ROWS * D / 2);
             bf16_product(D, C, ROWS, l.rows, ROWS, l.xPairs, C, i0 > 0, l.sums + D * C, C);
             bf16_product(C, ROWS, D, l.key, D, l.pairs, ROWS, 1, dxi + i0 * C, ROWS);
             rowsToPairs(D, kt, l.pairs);

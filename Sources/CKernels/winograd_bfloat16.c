@@ -1,5 +1,5 @@
-// Winograd's convolution (winograd.c) with factors in bfloat16 for the processor's vectors: numbers are rounded in the
-// other basis, where they are the factors of the 16 products, as
+// Winograd's convolution (winograd.c) with factors in bfloat16: numbers are rounded in the other basis, where they are
+// the factors of the 16 products, as
 //
 //     rows    V [16, t, C], two channels that follow each other a pair: for results and the gradient of the input
 //     pairs   V [16, t/2, C], two tiles that follow each other a pair: for the gradient of the weights, a sum over tiles
@@ -165,8 +165,28 @@ KERNEL void ck_winograd_bfloat16_weights(int64_t outputs, int64_t channels, int6
     }
 }
 
-void ck_winograd_bfloat16_product(int64_t rows, int64_t columns, int64_t depth, const uint32_t *a, int turned,
-                                  const uint32_t *b, int accumulate, float *c) {
-    const bf16_pairs pairs = {a, turned ? 1 : depth / 2, turned ? rows : 1};
-    bf16_vector_product(rows, columns, depth / 2, pairs, b, columns, accumulate, c, columns);
+void ck_winograd_bfloat16_product(int64_t rows, int64_t columns, int64_t depth, const uint32_t *a, const uint32_t *b,
+                                  float *c) {
+    bf16_vector_product(rows, columns, depth / 2, (bf16_pairs){a, depth / 2, 1}, b, columns, 0, c, columns);
+}
+
+void ck_winograd_bfloat16_gradient(int64_t outputs, int64_t channels, int64_t count, uint32_t *v, int64_t vStride,
+                                   uint32_t *m, int64_t mStride, int accumulate, float *u, int64_t uStride,
+                                   float *scratch) {
+    const int64_t pairs = (count + 1) / 2, whole = toTiles(pairs), rest = whole - pairs;
+    const int tiles = ck_has_tiles();
+    if (tiles) bf16_begin();
+    for (int k = 0; k < 16; k++, v += vStride, m += mStride, u += uStride) {
+        if (!tiles) {
+            const bf16_pairs turned = {v, 1, channels};
+            bf16_vector_product(channels, outputs, pairs, turned, m, outputs, accumulate, u, outputs);
+            continue;
+        }
+        memset(v + pairs * channels, 0, (size_t)(rest * channels) * sizeof *v);
+        memset(m + pairs * outputs, 0, (size_t)(rest * outputs) * sizeof *m);
+        ck_transpose(whole, channels, (const float *)v, channels, scratch);
+        bf16_product(channels, outputs, 2 * whole, (const uint16_t *)scratch, 2 * whole, m, outputs, accumulate, u,
+                     outputs);
+    }
+    if (tiles) bf16_end();
 }

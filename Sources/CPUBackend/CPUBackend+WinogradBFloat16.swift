@@ -7,9 +7,10 @@ import TensorGraph
 extension WinogradSizes {
     /// Whether rows are whole vectors of pairs.
     fileprivate var takesBFloat16: Bool { inputs % 32 == 0 && outputs % 32 == 0 }
-    /// Pairs from one of the 16 matrices to the next: of an input, of an output, of weights.
-    fileprivate var inputPairs: Int { (chunk + 1) / 2 * inputs + 16 }
-    fileprivate var outputPairs: Int { (chunk + 1) / 2 * outputs + 16 }
+    /// Pairs from one of the 16 matrices to the next: of an input, of an output, both up to whole tiles of a processor
+    /// that has them; of weights.
+    fileprivate var inputPairs: Int { (chunk + 31) / 32 * 16 * inputs + 16 }
+    fileprivate var outputPairs: Int { (chunk + 31) / 32 * 16 * outputs + 16 }
     fileprivate var weightPairs: Int { inputs * outputs / 2 + 16 }
 }
 
@@ -31,9 +32,7 @@ extension CPUBackend {
             return try roundedWinograd(o, sizes, turned: true, bias: nil, addend: addend ? o.input(2) : nil)
         case .convolutionParameterGradient(let geometry, let channels, let bias):
             if geometry.isPointwise { return try roundedLinearParameterGradient(o, channels, bias: bias) }
-            let (x, y, w) = (o.shape(input: 0), o.shape(input: 1), o.shape(output: 0))
-            guard let sizes = winogradSizes(o, geometry, channels, x, y, w) else { return nil }
-            return try roundedWinogradParameterGradient(o, sizes, bias: bias)
+            return try roundedParameterGradient(o, geometry, channels, bias: bias)
         case .linear(let channels, let bias, let addend):
             return try roundedLinear(o, channels, bias: bias, addend: addend)
         case .linearInputGradient(let channels, let addend):
@@ -77,7 +76,7 @@ extension CPUBackend {
                     for k in 0..<16 {
                         withUnsafePointer(to: to) { ck_winograd_expect($0, Int64(first), Int64(count), Int64(k), y) }
                         ck_winograd_bfloat16_product(
-                            Int64(count), to.channels, from.channels, pairs + k * vStride, 0, weights.matrix(k), 0,
+                            Int64(count), to.channels, from.channels, pairs + k * vStride, weights.matrix(k),
                             m + k * mStride)
                     }
                     withUnsafePointer(to: to) {
@@ -87,7 +86,16 @@ extension CPUBackend {
             }, derived: weights.derived)
     }
 
-    /// dw_k = v_kᵀ · m_k over all tiles, then back to windows.
+    /// The gradient of the weights of a 3×3 convolution, whatever multiplies bfloat16, or where it is emulated: dw_k = v_kᵀ
+    /// m_k over all tiles, then back to windows. Nil of other convolutions.
+    func roundedParameterGradient(
+        _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, bias: Bool
+    ) throws -> PreparedOperation? {
+        let (x, y, w) = (o.shape(input: 0), o.shape(input: 1), o.shape(output: 0))
+        guard let sizes = winogradSizes(o, geometry, channels, x, y, w) else { return nil }
+        return try roundedWinogradParameterGradient(o, sizes, bias: bias)
+    }
+
     private func roundedWinogradParameterGradient(
         _ o: Operands, _ sizes: WinogradSizes, bias: Bool
     ) throws -> PreparedOperation {
@@ -95,7 +103,8 @@ extension CPUBackend {
         let (dw, dbias) = (o.output(0) + 9 * sizes.firstWeightChannel, bias ? o.output(1) : nil)
         let (vCount, mCount) = ((16 * sizes.inputPairs + 1023) / 1024 * 1024, 16 * sizes.outputPairs)
         let (inputs, outputs) = (Int64(sizes.inputs), Int64(sizes.outputs))
-        try scratch.reserve(vCount + mCount + 2 * sizes.borderCount + 16 * sizes.weightStride)
+        try scratch.reserve(
+            vCount + mCount + 2 * sizes.borderCount + 16 * sizes.weightStride + sizes.inputPairs)
         return PreparedOperation(run: { [scratch] in
             let (v, m) = (scratch.pointer.pairs, (scratch.pointer + vCount).pairs)
             let zeros = scratch.pointer + vCount + mCount
@@ -111,11 +120,9 @@ extension CPUBackend {
                     ck_winograd_bfloat16_input(
                         $0, Int64(first), Int64(count), 1, x, v, Int64(sizes.inputPairs), zeros)
                 }
-                for k in 0..<16 {
-                    ck_winograd_bfloat16_product(
-                        inputs, outputs, Int64((count + 1) / 2 * 2), v + k * sizes.inputPairs, 1,
-                        m + k * sizes.outputPairs, first > 0 ? 1 : 0, u + k * sizes.weightStride)
-                }
+                ck_winograd_bfloat16_gradient(
+                    outputs, inputs, Int64(count), v, Int64(sizes.inputPairs), m, Int64(sizes.outputPairs),
+                    first > 0 ? 1 : 0, u, Int64(sizes.weightStride), u + 16 * sizes.weightStride)
             }
             ck_winograd_weights_gradient(
                 outputs, inputs, Int64(sizes.weightInputs), u, Int64(sizes.weightStride), dw)

@@ -42,36 +42,57 @@ public final class CPUBackend: Backend {
     public func prepare(
         _ operation: Operation, inputs: [Operand], outputs: [Operand]
     ) throws -> PreparedOperation {
-        if precision == .bf16Emulated, let factors = operation.factors(inputs.map(\.shape)) {
-            return try prepareRounded(operation, inputs, outputs, factors)
+        let operands = Operands(operation, inputs: inputs, outputs: outputs)
+        let product: PreparedOperation?
+        switch precision {
+        case .fp32: product = nil
+        case .bf16: product = try nativeProduct(operation, operands, inputs.map(\.shape))
+        case .bf16Emulated: product = try emulatedProduct(operation, inputs, outputs)
         }
-        return try prepareFloat32(operation, inputs: inputs, outputs: outputs)
+        return keeping(inputs + outputs, try product ?? dispatch(operation, operands, odnn_float32))
     }
 
-    /// As ``prepare(_:inputs:outputs:)``, whatever is in the operands.
+    /// As ``prepare(_:inputs:outputs:)`` in float32, whatever is in the operands.
     func prepareFloat32(
         _ operation: Operation, inputs: [Operand], outputs: [Operand]
     ) throws -> PreparedOperation {
         let operands = Operands(operation, inputs: inputs, outputs: outputs)
-        let product = precision == .bf16 ? try bfloat16Product(operation, operands, inputs.map(\.shape)) : nil
-        let prepared = try product ?? dispatch(operation, operands, odnn_float32)
-        // The closures hold addresses only; the memories have to live as long as they do.
-        let memories = (inputs + outputs).map(\.memory)
+        return keeping(inputs + outputs, try dispatch(operation, operands, odnn_float32))
+    }
+
+    /// Closures hold addresses only; the memories have to live as long as they do.
+    private func keeping(_ operands: [Operand], _ prepared: PreparedOperation) -> PreparedOperation {
+        let memories = operands.map(\.memory)
         return PreparedOperation(
-            run: { try withExtendedLifetime(memories) { try prepared.run() } },
-            derived: prepared.derived)
+            run: { try withExtendedLifetime(memories) { try prepared.run() } }, derived: prepared.derived)
     }
 
     /// What the unit for bfloat16 computes; nil of all else.
-    private func bfloat16Product(
+    private func nativeProduct(
         _ operation: Operation, _ o: Operands, _ shapes: [[Int]]
     ) throws -> PreparedOperation? {
         switch bfloat16Unit {
         case .tiles:
-            operation.factors(shapes) == nil ? nil : try dispatch(asConvolution(operation), o, odnn_bfloat16)
+            if operation.factors(shapes) == nil { return nil }
+            return try windowGradient(operation, o) ?? dispatch(asConvolution(operation), o, odnn_bfloat16)
         case .vectors:
-            shapes[0].count == 4 ? try vectorProduct(operation, o) : nil
+            return shapes[0].count == 4 ? try vectorProduct(operation, o) : nil
         }
+    }
+
+    /// What is computed from rounded factors; nil of all else.
+    private func emulatedProduct(
+        _ operation: Operation, _ inputs: [Operand], _ outputs: [Operand]
+    ) throws -> PreparedOperation? {
+        guard let factors = operation.factors(inputs.map(\.shape)) else { return nil }
+        return try windowGradient(operation, Operands(operation, inputs: inputs, outputs: outputs))
+            ?? prepareRounded(operation, inputs, outputs, factors)
+    }
+
+    /// The gradient of a convolution's weights that every way of bfloat16 computes alike; nil of all else.
+    private func windowGradient(_ operation: Operation, _ o: Operands) throws -> PreparedOperation? {
+        guard case .convolutionParameterGradient(let geometry, let channels, let bias) = operation else { return nil }
+        return try roundedParameterGradient(o, geometry, channels, bias: bias)
     }
 
     /// - Parameter format: that of the factors of convolutions.

@@ -8,6 +8,13 @@ import Testing
 /// factors. (VectorPrecisionTests has those for vectors.)
 @Suite struct PrecisionTests {
     private static let cases = fastCases.filter { factors(of: $0) != nil }
+    /// Gradients of weights that are rounded in Winograd's basis: VectorPrecisionTests has those.
+    private static let directCases = cases.filter { testCase in
+        guard case .convolutionParameterGradient(ConvolutionGeometry(kernel: 3, padding: 1), _, _) = testCase.operation
+        else { return true }
+        let isEven = testCase.positions.allSatisfy { $0.isMultiple(of: 2) }
+        return !(isEven && testCase.channels % 32 == 0 && testCase.outputChannels % 32 == 0)
+    }
     private static let otherCases = fastCases.filter { factors(of: $0) == nil }
     private static let precisions: [Precision] = [.bf16, .bf16Emulated]
 
@@ -45,7 +52,7 @@ import Testing
     }
 
     /// With every sharing of memory; then with other weights. The tolerance is that of float32: sums are.
-    @Test(arguments: cases, precisions)
+    @Test(arguments: directCases, precisions)
     func agrees(_ testCase: OperationCase, _ precision: Precision) throws {
         if isRefused(testCase, precision) { return }
         guard let factors = Self.factors(of: testCase) else { return }

@@ -4,7 +4,8 @@ import TensorGraph
 import TestSupport
 import Testing
 
-/// Products on vectors of bfloat16, emulated where the processor has none.
+/// Products on vectors of bfloat16, emulated where the processor has none; and gradients of weights that are rounded in
+/// Winograd's basis in every way of bfloat16.
 @Suite struct VectorPrecisionTests {
     private static let three = ConvolutionGeometry(kernel: 3, padding: 1)
 
@@ -97,6 +98,26 @@ import Testing
             let first = try placed.run()
             #expect(try placed.run(parametersChanged: false).map(\.bitPattern) == first.map(\.bitPattern))
             #expect(placed.strayWrites(after: first).isEmpty)
+        }
+    }
+
+    /// The gradient of a 3×3 convolution's weights is the same with tiles, and where bfloat16 is emulated.
+    @Test(arguments: winograd, [Precision.bf16, .bf16Emulated]) func everyWayHasThisGradient(
+        _ testCase: OperationCase, _ precision: Precision
+    ) throws {
+        guard case .convolutionParameterGradient = testCase.operation else { return }
+        let slow = try PlacedCase(testCase, on: ReferenceBackend())
+        let placed = try PlacedCase(testCase, on: CPUBackend(precision: precision, bfloat16Unit: .tiles))
+        var random = SplitMix64(seed: 6)
+        for index in [0, 1] {
+            let values = slow.operands.inputs[index].values.map { _ in Double(Int(random.next() % 5) - 2) }
+            slow.setInput(index, values)
+            placed.setInput(index, values)
+        }
+        let (found, expected) = (try placed.outputs(), try slow.outputs())
+        for (index, output) in slow.operands.outputs.enumerated() {
+            let error = relativeError(found[index], expected[index], shape: output.shape, parts: output.parts)
+            #expect(error <= testCase.tolerance, "output \(index): error \(error) > \(testCase.tolerance)")
         }
     }
 

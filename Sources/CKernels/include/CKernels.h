@@ -136,10 +136,14 @@ void ck_winograd_bfloat16_output_gradient(const ck_winograd_shape *shape, int64_
 /// u [16,C/2,O], two channels a pair, or turned [16,O/2,C], two outputs a pair.
 void ck_winograd_bfloat16_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int turned, const float *w,
                                   uint32_t *u, int64_t stride);
-/// c [rows,columns] (+)= a [rows,depth/2] b [depth/2,columns] of pairs, or `turned`, of a [depth/2,rows]; columns is a
-/// multiple of 16.
-void ck_winograd_bfloat16_product(int64_t rows, int64_t columns, int64_t depth, const uint32_t *a, int turned,
-                                  const uint32_t *b, int accumulate, float *c);
+/// c [rows,columns] = a [rows,depth/2] b [depth/2,columns] of pairs; columns is a multiple of 16.
+void ck_winograd_bfloat16_product(int64_t rows, int64_t columns, int64_t depth, const uint32_t *a, const uint32_t *b,
+                                  float *c);
+/// u [16,C,O] (+)= the product over `count` tiles of v [16,tiles/2,C], turned, and m [16,tiles/2,O]; both have room
+/// for whole sixteens of pairs, and the rest of the last may be cleared. scratch: as large as a matrix of v.
+void ck_winograd_bfloat16_gradient(int64_t outputs, int64_t channels, int64_t count, uint32_t *v, int64_t vStride,
+                                   uint32_t *m, int64_t mStride, int accumulate, float *u, int64_t uStride,
+                                   float *scratch);
 
 // MARK: Convolutions with 8 results a pixel (narrow.c): KxK windows, K 3 or 7, stride 1, padding (K - 1) / 2.
 
