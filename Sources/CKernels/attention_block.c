@@ -7,8 +7,8 @@
 //     Y = bias + Σ_h Q' context W_oᵀ = bias + Σ_h Q' M   so that Q' context is not, only M = context W_oᵀ [d, O]
 //
 // G, the context and M belong to an image, and are small where P > C. What is left for every position are 4 products
-// with D rows or columns forward (6 without this) and 8 backward (12), for one tile of R rows and one head at a time,
-// which stays in the first cache.
+// with D rows or columns forward (6 without this) and 8 backward (12), for one tile of R rows at a time, which stays in
+// the first cache; of keys, for one head at a time.
 //
 // Queries are kept turned, tile by tile [D, R]: down the d rows of columns, the softmax and its gradient take 16
 // positions at a time, and all heads are one product.
@@ -60,29 +60,6 @@ INLINE void normaliseKeys(int64_t rows, int64_t d, const float *top, const float
 #undef BODY
 }
 
-// The softmax down the columns of q [d, rows], times `scale`.
-INLINE void softenQueries(int64_t d, int64_t rows, float scale, float *q) {
-    int64_t i = 0;
-#define BODY(W)                                                                                                        \
-    {                                                                                                                  \
-        f##W high = READ(W, q + i), sum = ALL(W, 0.0f);                                                                \
-        for (int64_t e = 1; e < d; e++) {                                                                              \
-            f##W v = READ(W, q + e * rows + i);                                                                        \
-            high = CHOOSE(W, high > v, high, v);                                                                       \
-        }                                                                                                              \
-        for (int64_t e = 0; e < d; e++) {                                                                              \
-            f##W v = READ(W, q + e * rows + i) - high;                                                                 \
-            exponential##W(&v);                                                                                        \
-            AT(W, q + e * rows + i) = v;                                                                               \
-            sum += v;                                                                                                  \
-        }                                                                                                              \
-        const f##W share = scale / sum;                                                                                \
-        for (int64_t e = 0; e < d; e++) AT(W, q + e * rows + i) *= share;                                              \
-    }
-    FOR_LANES(i, rows, BODY)
-#undef BODY
-}
-
 // dq' [d, rows] becomes dq: q' = d^-½ p with Σ p = 1, so that dq = q' dq' − p Σ q' dq'.
 INLINE void softenQueriesGradient(int64_t d, int64_t rows, float root, const float *q, float *dq) {
     int64_t i = 0;
@@ -114,7 +91,7 @@ KERNEL void ck_attention_block(const ck_attention_block_shape *s, const float *x
                 float *kt = k + h * P + i0 * d;
                 float *next = kt + ROWS * d;
                 prefetch(0, 2, ROWS * d, next);
-                product(rows, d, C, xi + i0 * C, turnedIn + (D + h) * C, 0, kt);
+                product(rows, d, C, xi + i0 * C, turnedIn + h * C, 0, kt);
                 softenKeys(rows, d, C, i0 == 0, kt, top - D + h, top + h, l.total + h, g + h * C);
                 prefetch(1, 2, ROWS * d, next);
                 productOfTurned(d, C, rows, kt, xi + i0 * C, i0 > 0, g + h * C);

@@ -18,7 +18,7 @@ INLINE void contexts(const ck_attention_block_shape *s, const float *g, const fl
                      float *context, float *m) {
     const int64_t C = s->channels, O = s->outputs, d = s->headDim, D = s->heads * d;
     for (int64_t h = 0; h < D; h += d) {
-        product(d, d, C, g + h * C, turnedIn + (2 * D + h) * C, 0, context + h * d);
+        product(d, d, C, g + h * C, turnedIn + (D + h) * C, 0, context + h * d);
         product(d, O, d, context + h * d, turnedOut + h * O, 0, m + h * O);
     }
 }
@@ -37,6 +37,29 @@ INLINE void contextsGradient(const ck_attention_block_shape *s, const float *g, 
         productOfTurned(d, C, d, dch, g + h * C, 1, dwIn + (2 * D + h) * C);
     }
     for (int64_t j = 0; j < D; j++) along[j] = dot(C, dg + j * C, g + j * C);
+}
+
+// The softmax down the columns of q [d, rows], times `scale`.
+INLINE void softenQueries(int64_t d, int64_t rows, float scale, float *q) {
+    int64_t i = 0;
+#define BODY(W)                                                                                                        \
+    {                                                                                                                  \
+        f##W high = READ(W, q + i), sum = ALL(W, 0.0f);                                                                \
+        for (int64_t e = 1; e < d; e++) {                                                                              \
+            f##W v = READ(W, q + e * rows + i);                                                                        \
+            high = CHOOSE(W, high > v, high, v);                                                                       \
+        }                                                                                                              \
+        for (int64_t e = 0; e < d; e++) {                                                                              \
+            f##W v = READ(W, q + e * rows + i) - high;                                                                 \
+            exponential##W(&v);                                                                                        \
+            AT(W, q + e * rows + i) = v;                                                                               \
+            sum += v;                                                                                                  \
+        }                                                                                                              \
+        const f##W share = scale / sum;                                                                                \
+        for (int64_t e = 0; e < d; e++) AT(W, q + e * rows + i) *= share;                                              \
+    }
+    FOR_LANES(i, rows, BODY)
+#undef BODY
 }
 
 // The columns' maxima so far, top [d], go up to those of the tile, whose numbers become exponentials above them; total

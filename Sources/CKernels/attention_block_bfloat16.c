@@ -119,25 +119,6 @@ INLINE void rowsToPairs(int64_t D, const uint16_t *rows, uint32_t *pairs) {
 
 // MARK: Softmaxes
 
-// The softmax down the d rows of columns of q [d, R], times `scale`.
-INLINE void softenQueries(int64_t d, float scale, float *q) {
-    for (int64_t j = 0; j < ROWS; j += 16) {
-        f16 high = READ(16, q + j), sum = ALL(16, 0.0f);
-        for (int64_t e = 1; e < d; e++) {
-            f16 v = READ(16, q + e * ROWS + j);
-            high = CHOOSE(16, high > v, high, v);
-        }
-        for (int64_t e = 0; e < d; e++) {
-            f16 v = READ(16, q + e * ROWS + j) - high;
-            exponential16(&v);
-            AT(16, q + e * ROWS + j) = v;
-            sum += v;
-        }
-        const f16 share = scale / sum;
-        for (int64_t e = 0; e < d; e++) AT(16, q + e * ROWS + j) *= share;
-    }
-}
-
 // dq' becomes dq: q' = d^-½ p with Σ p = 1, so that dq = q' dq' − p Σ q' dq'. q' is given as pairs [d/2, R].
 INLINE void softenQueriesGradient(int64_t d, const uint32_t *q, float *dq) {
     const float root = sqrtf((float)d);
@@ -233,7 +214,7 @@ KERNEL void ck_attention_block_bfloat16(const ck_attention_block_shape *s, const
             turnRows(ROWS, C, l.xRows + i0 * C, l.xTurned);
             prefetch(0, 1, ROWS * D / 2, (const float *)qt + ROWS * D / 2);
             bf16_product(D, ROWS, C, l.query, C, l.xTurned, ROWS, 0, l.tile, ROWS);
-            for (int64_t h = 0; h < D; h += d) softenQueries(d, scale, l.tile + h * ROWS);
+            for (int64_t h = 0; h < D; h += d) softenQueries(d, ROWS, scale, l.tile + h * ROWS);
             bf16_pack_pairs(D, ROWS, l.tile, qt);
             for (int64_t o = 0; o < O; o++) {
                 for (int64_t i = 0; i < ROWS; i++) l.narrow[o * ROWS + i] = bias[o];

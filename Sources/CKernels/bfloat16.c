@@ -4,7 +4,6 @@
 #include <stdatomic.h>
 #if defined(__x86_64__) && defined(__linux__)
 #include <cpuid.h>
-#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #define TILES __attribute__((target("amx-tile,amx-bf16")))

@@ -50,9 +50,9 @@ void bf16_pack_rows(int64_t count, const float *from, uint16_t *to);
 /// to [m/2, n] = pairs of the rows of from [m, n], n a multiple of 16; of an odd number of rows, the last with zeros.
 void bf16_pack_pairs(int64_t m, int64_t n, const float *from, uint32_t *to);
 
-/// C [m,n] (+)= A [m,k] B [k,n]: A as rows `aRow` numbers apart at any even address, B as pairs in rows of bRow, C in
-/// rows of cRow. m and n are multiples of TILE, k is one of TILE_DEPTH. Between bf16_begin and bf16_end of the same
-/// thread.
+/// C [m,n] (+)= A [m,k] B [k,n]: A as rows `aRow` numbers apart (an even number) at any even address, B as pairs in rows
+/// of bRow, C in rows of cRow. m and n are multiples of TILE, k is one of TILE_DEPTH. Between bf16_begin and bf16_end of
+/// the same thread.
 void bf16_product(int64_t m, int64_t n, int64_t k, const uint16_t *a, int64_t aRow, const uint32_t *b, int64_t bRow,
                   int accumulate, float *c, int64_t cRow);
 
@@ -67,6 +67,7 @@ void bf16_vector_product(int64_t m, int64_t n, int64_t depth, bf16_pairs a, cons
                          int accumulate, float *c, int64_t cRow);
 
 #if defined(__x86_64__)
+#include <immintrin.h>
 /// Functions that use AVX512_BF16; to be called where the processor has it.
 #define NATIVE __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,avx2,fma")))
 #endif

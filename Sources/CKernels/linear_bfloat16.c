@@ -1,5 +1,4 @@
-// Linear layers with factors in bfloat16 on the processor's vectors. Axis letters: M rows, K inputs and O outputs of the
-// layer, both multiples of 16, K an even number of pairs.
+// Linear layers with factors in bfloat16 on the processor's vectors. `inputs` and `outputs` are multiples of 16.
 #include "bfloat16.h"
 
 // Rows that are rounded at a time, and wait with their results in the first cache or near it.

@@ -7,9 +7,6 @@
 // C is a multiple of 32. An instruction rounds two vectors at once: of one tile, 16 channels apart, or of two tiles.
 #include "bfloat16.h"
 #include "winograd.h"
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 // COUPLE(a, b, to, paired): 32 rounded numbers, of vectors a and b one after the other, or number by number in turn.
 #define PORTABLE_COUPLE(A, B, TO, PAIRED)                                                                              \
@@ -63,8 +60,8 @@
         COUPLE(-r[0], -r[1], to + (4 * I + 3) * stride, 1)                                                             \
     }
 
-#define DEFINE_TRANSFORMS(KIND, TARGET, COUPLE)                                                                        \
-    TARGET INLINE void KIND##Input(const ck_winograd_shape *s, int64_t first, int64_t count, int paired,               \
+#define DEFINE_TRANSFORMS(KIND, TARGET, INNER, COUPLE)                                                                 \
+    INNER INLINE void KIND##Input(const ck_winograd_shape *s, int64_t first, int64_t count, int paired,                \
                                    const float *x, uint32_t *v, int64_t stride, const float *zeros) {                  \
         tile at = tileAt(s, first);                                                                                    \
         for (int64_t t = 0; t < count; t += paired ? 2 : 1) {                                                          \
@@ -123,9 +120,9 @@
         }                                                                                                              \
     }
 
-DEFINE_TRANSFORMS(portable, , PORTABLE_COUPLE)
+DEFINE_TRANSFORMS(portable, KERNEL, , PORTABLE_COUPLE)
 #ifdef NATIVE
-DEFINE_TRANSFORMS(native, NATIVE, NATIVE_COUPLE)
+DEFINE_TRANSFORMS(native, NATIVE, NATIVE, NATIVE_COUPLE)
 #define CALL(NAME, ...) (hasNativeBFloat16() ? native##NAME : portable##NAME)(__VA_ARGS__)
 #else
 #define CALL(NAME, ...) portable##NAME(__VA_ARGS__)

@@ -54,7 +54,7 @@ extension CPUBackend {
     }
 }
 
-/// Both weights transposed: `into` those of q, k and v head by head `[3, heads, C, headDim]`, `outOf` that of the last
+/// Both weights transposed: `into` those of k and v head by head `[2, heads, C, headDim]`, `outOf` that of the last
 /// convolution `[D, O]`.
 private final class TransposedWeights {
     let derived: DerivedParameters
@@ -65,15 +65,15 @@ private final class TransposedWeights {
     init(_ s: ck_attention_block_shape, wIn: UnsafePointer<Float>, wOut: UnsafePointer<Float>) throws {
         let inner = Int(s.heads * s.headDim)
         let part = Int(s.channels) * inner
-        let memory = try CPUMemory(count: 3 * part + Int(s.outputs) * inner)
+        let memory = try CPUMemory(count: 2 * part + Int(s.outputs) * inner)
         let place = memory.pointer(0..<memory.count)
         derived = DerivedParameters {
             let head = Int(s.channels * s.headDim)
-            for index in 0..<3 * Int(s.heads) {
-                ck_transpose(s.headDim, s.channels, wIn + index * head, s.channels, place + index * head)
+            for index in 0..<2 * Int(s.heads) {
+                ck_transpose(s.headDim, s.channels, wIn + part + index * head, s.channels, place + index * head)
             }
-            ck_transpose(s.outputs, Int64(inner), wOut, Int64(inner), place + 3 * part)
+            ck_transpose(s.outputs, Int64(inner), wOut, Int64(inner), place + 2 * part)
         }
-        (self.memory, into, outOf) = (memory, UnsafePointer(place), UnsafePointer(place + 3 * part))
+        (self.memory, into, outOf) = (memory, UnsafePointer(place), UnsafePointer(place + 2 * part))
     }
 }

@@ -4,8 +4,8 @@ import TensorGraph
 
 /// What a processor multiplies bfloat16 with, twice as fast as float32 or more.
 public enum BFloat16Unit: Sendable {
-    /// Tiles (AMX): oneDNN's convolutions of bfloat16 into float32, a product over pixels being one with a window of 1×1,
-    /// and a kernel of our own for the gradients of weights.
+    /// Tiles (AMX): oneDNN's convolutions of bfloat16 into float32, a product over pixels being one with a window of
+    /// 1×1, and a kernel of our own for the gradients of weights.
     case tiles
     /// AVX512_BF16's vectors, where they give twice the rate of float32. Twice is less than what Winograd's 16
     /// multiplications for 36 give: it is Winograd's products that read bfloat16 here. Layers that are not computed
@@ -13,13 +13,14 @@ public enum BFloat16Unit: Sendable {
     case vectors
 }
 
-// The ways to read factors in bfloat16: native, by one of these units; emulated, where factors are rounded first, and then
-// all goes as in float32. Linear attention rounds factors that it computes itself, so that one kernel serves all.
+// The ways to read factors in bfloat16: native, by one of these units; emulated, where factors are rounded first, and
+// then all goes as in float32. Two kinds are the same kernel in every way, because they round factors that they compute
+// themselves: linear attention, and Winograd's gradient of the weights of 3×3 convolutions.
 extension CPUBackend {
     /// The unit of this processor, for which ``Precision/bf16`` is fast; nil where it has none.
     ///
-    /// The vectors of AMD's Zen 4 and later have the double rate. Those of Intel's (Sapphire and Emerald Rapids) give half
-    /// the rate of float32: there it takes tiles.
+    /// The vectors of AMD's Zen 4 and later have the double rate. Those of Intel's (Sapphire and Emerald Rapids) give
+    /// half the rate of float32: there it takes tiles.
     public static let bfloat16Unit: BFloat16Unit? =
         odnn_has_bfloat16_tiles() == 1 && ck_has_tiles() == 1
         ? .tiles : ck_has_fast_bfloat16_vectors() == 1 ? .vectors : nil
@@ -65,7 +66,8 @@ extension CPUBackend {
     /// Prepares `operation` on rounded copies of its factors: of activations made at each run, of a parameter when it
     /// changes.
     func prepareRounded(
-        _ operation: Operation, _ inputs: [Operand], _ outputs: [Operand], _ factors: (activations: [Int], weight: Int?)
+        _ operation: Operation, _ o: Operands, _ inputs: [Operand], _ outputs: [Operand],
+        _ factors: (activations: [Int], weight: Int?)
     ) throws -> PreparedOperation {
         var rounded = inputs
         var end = 0
@@ -75,7 +77,6 @@ extension CPUBackend {
         }
         let room = try roomForRounded(end)
         var copies: [(count: Int, from: UnsafePointer<Float>, to: UnsafeMutablePointer<Float>)] = []
-        let o = Operands(operation, inputs: inputs, outputs: outputs)
         for (index, place) in zip(factors.activations, places) {
             rounded[index] = Operand(memory: room, offset: place, shape: inputs[index].shape)
             copies.append((inputs[index].count, o.input(index), room.pointer(place..<place + inputs[index].count)))
@@ -85,10 +86,9 @@ extension CPUBackend {
             rounded[weight] = Operand(memory: parameter.memory, offset: 0, shape: inputs[weight].shape)
         }
         let prepared = try prepareFloat32(operation, inputs: rounded, outputs: outputs)
-        let memories = inputs.map(\.memory)
         return PreparedOperation(
             run: {
-                try withExtendedLifetime((memories, parameter)) {
+                try withExtendedLifetime(parameter) {
                     for copy in copies { ck_round_bfloat16(copy.count, copy.from, copy.to) }
                     try prepared.run()
                 }

@@ -100,7 +100,7 @@ extension CPUBackend {
         guard d.takesBFloat16 else { return nil }
         let (x, dy, dw) = (o.input(0), o.input(1), o.output(0) + channels.lowerBound)
         let dbias = bias ? o.output(1) : nil
-        try scratch.reserve(max(ck_linear_bfloat16_scratch(d.inputs, d.outputs), Int(d.outputs)))
+        try scratch.reserve(ck_linear_bfloat16_scratch(d.inputs, d.outputs))
         return PreparedOperation(run: { [scratch] in
             ck_linear_bfloat16_gradient(d.rows, d.inputs, d.outputs, x, dy, dw, d.weightInputs, scratch.pointer)
             if let dbias { ck_add_column_sums(d.rows, d.outputs, dy, dbias, scratch.pointer) }

@@ -33,8 +33,10 @@ struct WinogradSizes {
     var outputStride: Int { chunk * outputs + 16 }
     /// Elements of a pixel outside of the image, or of the sums of a gradient over all pixels, up to the next 64 bytes.
     var borderCount: Int { (max(inputs, outputs) + 15) / 16 * 16 }
-    /// Wide products are oneDNN's; with narrow ones, and with few tiles, it would spend its time on packing.
+    /// Wide products are oneDNN's; with narrow ones it would spend its time on packing.
     var isNarrow: Bool { inputs <= 64 && outputs <= 64 }
+    /// So few that transposing wide weights costs more than it saves, and that oneDNN packs more than it multiplies in
+    /// the gradient of the weights, whose depth they are.
     var hasFewTiles: Bool { tiles < 32 }
 
     var inputShape: ck_winograd_shape { shape(inputs) }

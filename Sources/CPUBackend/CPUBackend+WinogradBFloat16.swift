@@ -1,8 +1,9 @@
 import CKernels
 import TensorGraph
 
-// Winograd's convolution (CPUBackend+Winograd.swift) with factors rounded to bfloat16 in the other basis, for vectors:
-// their products then take half the time, and the changes of basis are those of float32. Axis letters are the same.
+// Winograd's convolution (CPUBackend+Winograd.swift) with factors rounded to bfloat16 in the other basis. On vectors its
+// products then take half the time, while the changes of basis are those of float32; the gradient of the weights is this
+// one with tiles and emulated too. Axis letters are the same.
 
 extension WinogradSizes {
     /// Whether rows are whole vectors of pairs.
@@ -86,8 +87,8 @@ extension CPUBackend {
             }, derived: weights.derived)
     }
 
-    /// The gradient of the weights of a 3×3 convolution, whatever multiplies bfloat16, or where it is emulated: dw_k = v_kᵀ
-    /// m_k over all tiles, then back to windows. Nil of other convolutions.
+    /// The gradient of the weights of a 3×3 convolution, whatever multiplies bfloat16, or where it is emulated: dw_k =
+    /// v_kᵀ m_k over all tiles, then back to windows. Nil of other convolutions.
     func roundedParameterGradient(
         _ o: Operands, _ geometry: ConvolutionGeometry, _ channels: Range<Int>, bias: Bool
     ) throws -> PreparedOperation? {

@@ -47,7 +47,7 @@ public final class CPUBackend: Backend {
         switch precision {
         case .fp32: product = nil
         case .bf16: product = try nativeProduct(operation, operands, inputs.map(\.shape))
-        case .bf16Emulated: product = try emulatedProduct(operation, inputs, outputs)
+        case .bf16Emulated: product = try emulatedProduct(operation, operands, inputs, outputs)
         }
         return keeping(inputs + outputs, try product ?? dispatch(operation, operands, odnn_float32))
     }
@@ -82,11 +82,10 @@ public final class CPUBackend: Backend {
 
     /// What is computed from rounded factors; nil of all else.
     private func emulatedProduct(
-        _ operation: Operation, _ inputs: [Operand], _ outputs: [Operand]
+        _ operation: Operation, _ o: Operands, _ inputs: [Operand], _ outputs: [Operand]
     ) throws -> PreparedOperation? {
         guard let factors = operation.factors(inputs.map(\.shape)) else { return nil }
-        return try windowGradient(operation, Operands(operation, inputs: inputs, outputs: outputs))
-            ?? prepareRounded(operation, inputs, outputs, factors)
+        return try windowGradient(operation, o) ?? prepareRounded(operation, o, inputs, outputs, factors)
     }
 
     /// The gradient of a convolution's weights that every way of bfloat16 computes alike; nil of all else.

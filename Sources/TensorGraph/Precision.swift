@@ -4,10 +4,11 @@
 public enum Precision: String, Codable, CaseIterable, Sendable {
     /// float32 as they are.
     case fp32
-    /// Rounded to bfloat16, multiplied by the processor's instructions for it. Where these are vectors, convolutions are
-    /// rounded in Winograd's basis, and layers of at least 32 channels take part (`BFloat16Unit`).
+    /// Rounded to bfloat16, multiplied by the processor's instructions for it. Gradients of the weights of 3×3
+    /// convolutions are rounded in Winograd's basis; where the instructions are those of vectors (`BFloat16Unit`), so are
+    /// these convolutions themselves, and layers of at least 32 channels take part.
     case bf16
-    /// Rounded to bfloat16, multiplied as float32: on any processor the numbers of one with tiles, but for the order of
+    /// Rounded to bfloat16, multiplied in float32: on any processor the numbers of one with tiles, but for the order of
     /// sums.
     case bf16Emulated = "bf16-emulated"
 }

@@ -14,7 +14,7 @@ package struct RankFacts: Codable, Equatable {
     package var hdf5: String
     /// Multiply-add peak of the rank's core while all ranks measure, GFLOP/s.
     package var peakGflops: Double
-    /// Whether the processor multiplies tiles of bfloat16 (AMX).
+    /// Whether the processor has a unit for bfloat16.
     package var hasBFloat16: Bool
     /// Bytes that the host can still give to programs; nil where the kernel does not say.
     package var availableMemory: Int?

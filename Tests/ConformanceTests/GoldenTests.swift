@@ -38,7 +38,8 @@ import Testing
         }
     }
 
-    /// In bfloat16, as for tiles where oneDNN can and emulated, with tolerances of their own; those of float32 would not do.
+    /// In bfloat16, as for tiles where oneDNN can and emulated, with tolerances of their own; those of float32 would not
+    /// do.
     @Test(arguments: Precision.allCases.filter { $0 != .fp32 }) func referenceCasesPassInBFloat16(
         _ precision: Precision
     ) throws {

@@ -191,9 +191,9 @@ typedef struct {
 /// Floats of scratch (64-byte aligned) that the two functions below need.
 size_t ck_attention_block_scratch(const ck_attention_block_shape *shape);
 /// Linear attention between 1x1 convolutions: q, k, v = x wInT, y = attention(q, k, v) wOutT + bias. C channels of x, O
-/// of y, D = heads·d. x [N, P, C]; wIn [3 D, C] and wOut [O, D] are given transposed, turnedIn head by head
-/// [3, heads, C, d], turnedOut [D, O]; bias [O]; y [N, P, O]; queries [N, D P]: q' = softmax of q over d · d^-½, [D, 32] for
-/// every 32 positions (the last may be fewer) in turn; keys [N, heads, P, d]: k' = softmax of k over positions; mean
+/// of y, D = heads·d. x [N, P, C]; wIn [3 D, C], its k and v also transposed head by head, turnedIn [2, heads, C, d]; wOut
+/// [O, D] transposed, turnedOut [D, O]; bias [O]; y [N, P, O]; queries [N, D P]: q' = softmax of q over d · d^-½, [D, 32]
+/// for every 32 positions (the last may be fewer) in turn; keys [N, heads, P, d]: k' = softmax of k over positions; mean
 /// [N, D, C] = k'T x.
 void ck_attention_block(const ck_attention_block_shape *shape, const float *x, const float *wIn,
                         const float *turnedIn, const float *turnedOut, const float *bias, float *y,
@@ -287,7 +287,7 @@ int ck_has_tiles(void);
 /// Whether its vectors of bfloat16 (AVX512_BF16) give twice the rate of float32: on AMD's processors, not on Intel's.
 int ck_has_fast_bfloat16_vectors(void);
 
-/// Floats of scratch that the two below need.
+/// Floats of scratch that ck_linear_bfloat16 and its gradient need.
 size_t ck_linear_bfloat16_scratch(int64_t inputs, int64_t outputs);
 /// to [depth/2,columns] = pairs of rows of w, whose rows and columns are `row` and `column` elements apart.
 void ck_linear_bfloat16_weights(int64_t depth, int64_t columns, const float *w, int64_t row, int64_t column,
