@@ -31,6 +31,9 @@ final class Job {
     /// mpirun among its processes: the process itself, or the one that launch/run started.
     var mpirun: Int32? { descendants.first { processName($0) == "mpirun" } }
 
+    /// Whether mpirun is the process itself.
+    var isMpirun: Bool { mpirun == process.processIdentifier }
+
     /// Processes of smd, in the order of their start, which is that of ranks.
     var ranks: [Int32] { descendants.filter { processName($0) == "smd" }.sorted() }
 

@@ -95,6 +95,28 @@ import Testing
         }
     }
 
+    /// Stands for an Open MPI that lost a rank as it connected: it neither takes notice of its ranks' ends nor ends.
+    @Test func launcherThatLeavesZombiesIsKilled() throws {
+        try withTemporaryDirectory { folder in
+            let mpirun = folder + "/bin/mpirun"
+            try FileManager.default.createDirectory(atPath: folder + "/bin", withIntermediateDirectories: true)
+            try """
+            #!/bin/bash
+            while [[ $1 != */program ]]; do shift; done
+            "$@" &
+            exec sleep 100
+            """.write(toFile: mpirun, atomically: true, encoding: .utf8)
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: mpirun)
+            let start = ContinuousClock.now
+            let result = try launch(
+                "sleep 2; exit 75", ["--linger", "1", "--no-restart"], in: folder, path: folder + "/bin")
+            #expect(result.status == 75 && result.starts.count == 1, "\(result.errors)")
+            #expect(result.errors.contains("run: all ranks of this host ended 1 s ago"), "\(result.errors)")
+            #expect(ContinuousClock.now - start < .seconds(50))
+            #expect(try processesLeft(matching: folder).isEmpty)
+        }
+    }
+
     /// --max-hours counts over all starts; a job that stops because of it is not started again.
     @Test func hoursCountOverRestarts() throws {
         try withTemporaryDirectory { folder in
