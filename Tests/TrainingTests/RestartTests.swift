@@ -70,17 +70,19 @@ import Testing
         }
     }
 
+    /// Writes an mpirun to bin/ that runs `script` with the program and its arguments, once.
+    private func writeLauncher(_ script: String, in folder: String) throws {
+        let mpirun = folder + "/bin/mpirun"
+        try FileManager.default.createDirectory(atPath: folder + "/bin", withIntermediateDirectories: true)
+        try "#!/bin/bash\nwhile [[ $1 != */program ]]; do shift; done\n\(script)\n"
+            .write(toFile: mpirun, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: mpirun)
+    }
+
     /// Stands for an mpirun that waits for a host that has vanished, when the ranks of this one have ended.
     @Test func hangingLauncherIsKilled() throws {
         try withTemporaryDirectory { folder in
-            let mpirun = folder + "/bin/mpirun"
-            try FileManager.default.createDirectory(atPath: folder + "/bin", withIntermediateDirectories: true)
-            try """
-            #!/bin/bash
-            while [[ $1 != */program ]]; do shift; done
-            "$@" || sleep 100
-            """.write(toFile: mpirun, atomically: true, encoding: .utf8)
-            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: mpirun)
+            try writeLauncher("\"$@\" || sleep 100", in: folder)
             let start = ContinuousClock.now
             let script = "sleep 2; [[ $start == 2 ]] || exit 75"
             let result = try launch(script, ["--linger", "1"], in: folder, path: folder + "/bin")
@@ -98,15 +100,7 @@ import Testing
     /// Stands for an Open MPI that lost a rank as it connected: it neither takes notice of its ranks' ends nor ends.
     @Test func launcherThatLeavesZombiesIsKilled() throws {
         try withTemporaryDirectory { folder in
-            let mpirun = folder + "/bin/mpirun"
-            try FileManager.default.createDirectory(atPath: folder + "/bin", withIntermediateDirectories: true)
-            try """
-            #!/bin/bash
-            while [[ $1 != */program ]]; do shift; done
-            "$@" &
-            exec sleep 100
-            """.write(toFile: mpirun, atomically: true, encoding: .utf8)
-            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: mpirun)
+            try writeLauncher("\"$@\" & exec sleep 100", in: folder)
             let start = ContinuousClock.now
             let result = try launch(
                 "sleep 2; exit 75", ["--linger", "1", "--no-restart"], in: folder, path: folder + "/bin")
