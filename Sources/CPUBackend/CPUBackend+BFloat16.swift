@@ -5,7 +5,7 @@ import TensorGraph
 /// What a processor multiplies bfloat16 with, twice as fast as float32 or more.
 public enum BFloat16Unit: Sendable {
     /// Tiles (AMX): oneDNN's convolutions of bfloat16 into float32, a product over pixels being one with a window of
-    /// 1×1, and a kernel of our own for the gradients of weights.
+    /// 1×1, and kernels of our own for the gradients of weights.
     case tiles
     /// AVX512_BF16's vectors, where they give twice the rate of float32. Twice is less than what Winograd's 16
     /// multiplications for 36 give: it is Winograd's products that read bfloat16 here. Layers that are not computed

@@ -74,7 +74,7 @@ public final class CPUBackend: Backend {
         switch bfloat16Unit {
         case .tiles:
             if operation.factors(shapes) == nil { return nil }
-            return try windowGradient(operation, o) ?? dispatch(asConvolution(operation), o, odnn_bfloat16)
+            return try winogradGradient(operation, o) ?? dispatch(asConvolution(operation), o, odnn_bfloat16)
         case .vectors:
             return shapes[0].count == 4 ? try vectorProduct(operation, o) : nil
         }
@@ -85,11 +85,11 @@ public final class CPUBackend: Backend {
         _ operation: Operation, _ o: Operands, _ inputs: [Operand], _ outputs: [Operand]
     ) throws -> PreparedOperation? {
         guard let factors = operation.factors(inputs.map(\.shape)) else { return nil }
-        return try windowGradient(operation, o) ?? prepareRounded(operation, o, inputs, outputs, factors)
+        return try winogradGradient(operation, o) ?? prepareRounded(operation, o, inputs, outputs, factors)
     }
 
     /// The gradient of a convolution's weights that every way of bfloat16 computes alike; nil of all else.
-    private func windowGradient(_ operation: Operation, _ o: Operands) throws -> PreparedOperation? {
+    private func winogradGradient(_ operation: Operation, _ o: Operands) throws -> PreparedOperation? {
         guard case .convolutionParameterGradient(let geometry, let channels, let bias) = operation else { return nil }
         return try roundedParameterGradient(o, geometry, channels, bias: bias)
     }
