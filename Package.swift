@@ -43,31 +43,32 @@ let package = Package(
         .target(name: "Diffusion", dependencies: ["NeuralNetwork", "TensorGraph", "Philox"], swiftSettings: strict),
 
         // Files and ranks.
-        .target(name: "HDF5", dependencies: ["CHDF5"], swiftSettings: strict),
+        .target(name: "Files", swiftSettings: strict),
+        .target(name: "HDF5", dependencies: ["CHDF5", "Files"], swiftSettings: strict),
         .target(
             name: "Communication", dependencies: ["CMPI", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: strict),
         .target(
             name: "ImageData",
             dependencies: [
-                "HDF5", "CCodecs", "Philox", .product(name: "Crypto", package: "swift-crypto"),
+                "HDF5", "CCodecs", "Files", "Philox", .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
         .target(
-            name: "Storage", dependencies: ["HDF5", .product(name: "Crypto", package: "swift-crypto")],
+            name: "Storage", dependencies: ["HDF5", "Files", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: strict),
 
         // The product.
         .target(
             name: "Configuration",
             dependencies: [
-                "Diffusion", "NeuralNetwork", "TensorGraph", .product(name: "Yams", package: "Yams"),
+                "Diffusion", "Files", "NeuralNetwork", "TensorGraph", .product(name: "Yams", package: "Yams"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
         .target(
             name: "Training",
             dependencies: [
                 "Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "Philox",
-                "ImageData", "Storage", "Communication", "HDF5",
+                "ImageData", "Storage", "Communication", "HDF5", "Files",
             ], swiftSettings: strict),
         .target(
             name: "Conformance",
@@ -78,7 +79,7 @@ let package = Package(
             name: "smd",
             dependencies: [
                 "Training", "Conformance", "CPUBackend", "Configuration", "Diffusion", "TensorGraph", "ImageData",
-                "Storage", "HDF5", "Communication",
+                "Storage", "HDF5", "Communication", "Files",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
@@ -104,6 +105,7 @@ let package = Package(
             name: "CPUBackendTests",
             dependencies: ["CPUBackend", "CKernels", "NeuralNetwork", "Philox", "TensorGraph", "TestSupport"],
             swiftSettings: strict),
+        .testTarget(name: "FilesTests", dependencies: ["Files"], swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
         .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "HDF5", "TestSupport"], swiftSettings: strict),
         .testTarget(

@@ -1,0 +1,30 @@
+/// Text from outside (a file's name, an attribute, a label, a key) for a terminal: everything that could move a cursor,
+/// break a line or hide text becomes a space.
+public func printable(_ text: some StringProtocol) -> String {
+    String(String.UnicodeScalarView(text.unicodeScalars.map { $0.isPrintable ? $0 : " " }))
+}
+
+/// Bytes that should be UTF-8, for a terminal: those that are not appear as "\xE9".
+public func printable(bytes: some Collection<UInt8>) -> String {
+    let bytes = Array(bytes)
+    var text = ""
+    var position = 0
+    while position < bytes.count {
+        // A character has at most four bytes: the shortest valid piece is the next one.
+        let next = (1...4).lazy.filter { position + $0 <= bytes.count }
+            .compactMap { count in String(validating: bytes[position..<position + count], as: UTF8.self) }.first
+        text += next ?? "\\x" + (bytes[position] < 16 ? "0" : "") + String(bytes[position], radix: 16, uppercase: true)
+        position += next?.utf8.count ?? 1
+    }
+    return printable(text)
+}
+
+extension Unicode.Scalar {
+    /// False for what could move a cursor, break a line or hide text.
+    public var isPrintable: Bool {
+        switch properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate: false
+        default: true
+        }
+    }
+}
