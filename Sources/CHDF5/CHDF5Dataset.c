@@ -7,16 +7,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int is_plugin(H5Z_filter_t filter) { return filter > H5Z_FILTER_SCALEOFFSET; }
+
+/// How to make a file that is read of one with this filter.
+static const char *way_out(H5Z_filter_t filter) {
+    // Those that libhdf5 itself brings. Of others h5repack makes nothing, and ends with status 0.
+    if (!is_plugin(filter)) return "rewrite it with h5repack -f GZIP=4 OLD.h5 NEW.h5";
+    // Registered for LZF, which every h5py has.
+    if (filter == 32000) return CHDF5_COPY("h5py");
+    return "write it again without, or with gzip, in the program that made it; or, where hdf5plugin has the filter, "
+           CHDF5_COPY("h5py, hdf5plugin");
+}
+
 /// Refuses what would read another file or run a filter that need not be there.
 static int check_layout(hid_t creation) {
     H5D_layout_t layout = H5Pget_layout(creation);
-    if (layout == H5D_VIRTUAL) return chdf5_fail("it is a virtual data set, whose data are in other files");
+    if (layout == H5D_VIRTUAL)
+        return chdf5_fail("it is a virtual data set, whose data are in other files; with those in place, " CHDF5_COPY("h5py"));
     if (layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED && layout != H5D_COMPACT)
         return chdf5_fail("it has an unknown layout");
     if (H5Pget_external_count(creation) != 0)
-        return chdf5_fail("its data are in other files, which are not read");
+        return chdf5_fail("its data are in other files, which are not read; with those in place, " CHDF5_COPY("h5py"));
     int filters = H5Pget_nfilters(creation);
     if (filters < 0) return chdf5_capture();
+    H5Z_filter_t unread = H5Z_FILTER_NONE;
+    char unread_name[64] = "";
     for (int i = 0; i < filters; i++) {
         unsigned flags = 0, configuration = 0;
         size_t values = 0;
@@ -24,11 +39,16 @@ static int check_layout(hid_t creation) {
         H5Z_filter_t filter =
             H5Pget_filter2(creation, (unsigned)i, &flags, &values, NULL, sizeof name, name, &configuration);
         if (filter < 0) return chdf5_capture();
-        if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32)
-            return chdf5_fail("it is stored with the filter %d (%s); only gzip (deflate), shuffle and fletcher32 are "
-                              "read: rewrite it with h5repack -f GZIP=4", (int)filter, name[0] ? name : "unnamed");
+        if (filter == H5Z_FILTER_DEFLATE || filter == H5Z_FILTER_SHUFFLE || filter == H5Z_FILTER_FLETCHER32) continue;
+        // Of several, one that needs a plugin: what helps there helps with all.
+        if (unread != H5Z_FILTER_NONE && (is_plugin(unread) || !is_plugin(filter))) continue;
+        unread = filter;
+        memcpy(unread_name, name, sizeof name - 1);
     }
-    return 0;
+    if (unread == H5Z_FILTER_NONE) return 0;
+    unread_name[strcspn(unread_name, ";")] = 0;  // some go on with an address
+    return chdf5_fail("it is stored with the filter %d (%s); only gzip (deflate), shuffle and fletcher32 are read: %s",
+                      (int)unread, unread_name[0] ? unread_name : "unnamed", way_out(unread));
 }
 
 int chdf5_dataset_open(chdf5_id parent, const char *path, chdf5_id *out) {

@@ -90,7 +90,8 @@ static int kind_of(chdf5_id parent, const char *path, char *prefix, hid_t access
         if (link.type != H5L_TYPE_HARD) {
             *out = CHDF5_UNREADABLE;
             chdf5_fail("%s is a %s, which is not followed: only what lies in the file itself, under its own name, is "
-                       "read", prefix, link.type == H5L_TYPE_SOFT ? "soft link" : "link into another file");
+                       "read; " CHDF5_COPY("h5py"),
+                       prefix, link.type == H5L_TYPE_SOFT ? "soft link" : "link into another file");
             return 0;
         }
         prefix[i] = path[i];

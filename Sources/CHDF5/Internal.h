@@ -9,6 +9,11 @@ void chdf5_enter(void);
 int chdf5_leave(int status);
 /// Keeps libhdf5's innermost messages for `chdf5_error_text`, unless a sentence is already kept. Returns 1.
 int chdf5_capture(void);
+/// For messages: how to make a plain copy of the data sets at the root of a file, whatever it takes to read them.
+#define CHDF5_COPY(MODULES)                                                                                            \
+    "make a plain copy with h5py (Debian package python3-h5py): python3 -c 'import " MODULES "; "                      \
+    "a = h5py.File(\"OLD.h5\", \"r\"); b = h5py.File(\"NEW.h5\", \"x\"); "                                             \
+    "[b.create_dataset(n, data=a[n][()], dtype=a[n].dtype) for n in a if hasattr(a[n], \"shape\")]'"
 /// Keeps the shim's own sentence for `chdf5_error_text`. Returns 1.
 int chdf5_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -114,7 +114,7 @@ extension RunConfiguration {
         var fits = ["ranks × threads = " + (leaves == 1 ? "1" : "a power of two, at most \(leaves)")]
         let smaller = isPower ? (1...micro).last { leafCount(of: $0).isMultiple(of: workers) } : nil
         if let smaller, smaller < micro { fits.append("micro_batch_size \(smaller)") }
-        fits.append("reduction fast")
+        if (try? requireBatchFits(ranks: ranks, threads: threads)) != nil { fits.append("reduction fast") }
         return "batch_size \(batchSize) in micro-batches of \(micro) makes \(leaves) equal "
             + "\(leaves == 1 ? "part" : "parts"), which \(counted(ranks)) × \(threads) "
             + "\(threads == 1 ? "thread" : "threads") cannot share; what would fit: \(fits.joined(separator: "; or "))"

@@ -1,4 +1,5 @@
 import Crypto
+import Files
 import Foundation
 import HDF5
 
@@ -36,7 +37,8 @@ final class SampleSource {
         }
         if isFolder.boolValue {
             throw ImageDataError(
-                "\(path): is a folder; make a data set of its images with: smd dataset prepare images \(path)")
+                "\(path): is a folder; make a data set of its images with: smd dataset prepare images "
+                    + "\(shellWord(path)) --size 32 --output data.h5")
         }
         let manifest = try DataSetManifest.isManifest(path) ? DataSetManifest.read(path) : nil
         self.manifest = manifest

@@ -52,7 +52,8 @@ extension Finding {
         let text = placement.hosts.map { "\($0.name) \($0.ranks)" }.joined(separator: ", ")
         return .warning(
             check, "uneven: \(text)",
-            fix: "unless the hosts differ, give each the same slots= in the hostfile, or --map-by ppr:RANKS:node")
+            fix: "unless the hosts differ, give each the same slots= in the hostfile, or use mpirun with "
+                + "--map-by ppr:RANKS:node")
     }
 
     package static func binding(_ binding: Binding) -> Finding {

@@ -1,5 +1,6 @@
 import Communication
 import Configuration
+import Files
 import Storage
 import Synchronization
 
@@ -34,8 +35,9 @@ extension Trainer {
 
     private func ended(by what: String, _ often: String = "") -> AgreedTrainingError {
         AgreedTrainingError(
-            "\(what)\(often): lower learning_rate, look at the data set (smd dataset verify), go on from an earlier "
-                + "checkpoint (--resume CHECKPOINT), or let such steps be passed over (on_bad_step: skip, or rollback)")
+            "\(what)\(often): lower learning_rate, look at the data set (smd dataset verify \(shellWord(data.path))), "
+                + "go on from an earlier checkpoint (--resume CHECKPOINT), or let such steps be passed over "
+                + "(on_bad_step: skip, or rollback)")
     }
 
     /// Rollbacks since the last checkpoint; one that is being written counts if it comes to its end. Collective.

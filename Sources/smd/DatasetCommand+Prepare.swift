@@ -1,5 +1,6 @@
 import ArgumentParser
 import Configuration
+import Files
 import Foundation
 import ImageData
 
@@ -47,17 +48,11 @@ struct DatasetOutputOptions: ParsableArguments {
         _ arguments: [String], source: String, progress: DatasetProgress
     ) -> Preparation {
         let sharding = shardSize.map { ["--shard-size", "\($0)"] } ?? []
-        let command = (["smd", "dataset", "prepare"] + arguments + sharding).map(Self.quoted).joined(separator: " ")
+        let command = (["smd", "dataset", "prepare"] + arguments + sharding).map(shellWord).joined(separator: " ")
         let provenance = Provenance(source: source, command: command, tool: "smd \(Release.version)")
         return Preparation(
             output: output, provenance: provenance, shardSize: shardSize, overwrite: overwrite,
             progress: progress.update)
-    }
-
-    /// A word as a shell takes it.
-    private static func quoted(_ word: String) -> String {
-        let plain = word.allSatisfy { $0.isLetter || $0.isNumber || "-_./=+,:@%".contains($0) }
-        return plain && !word.isEmpty ? word : "'\(word.replacingOccurrences(of: "'", with: "'\\''"))'"
     }
 }
 

@@ -124,7 +124,8 @@ struct DatasetPreviewCommand: ParsableCommand {
             let visible = channels < 3 ? 1 : 3
             let (rows, across) = ((shown + columns - 1) / columns, min(columns, shown))
             guard max(rows * (height * scale + 2), across * (width * scale + 2)) < RasterImage.maximumSide else {
-                throw ImageDataError("\(output): a picture of \(shown) images would be too large; lower --count")
+                throw ImageDataError(
+                    "\(output): a picture of \(shown) images would be too large; lower --scale, --columns or --count")
             }
             let grid = imageGrid(
                 images, count: shown, height: height, width: width, channels: visible, columns: columns, scale: scale)
