@@ -4,13 +4,16 @@ import Yams
 /// Puts a configuration together: the defaults, then a document, then the overrides of the command line.
 struct ConfigurationReader {
     private let schema: KeySchema
+    /// Whether `~` in a path stands for the home folder.
+    private let expandsHome: Bool
     /// Canonical value of every dotted key.
     private var values: [String: Node] = [:]
     /// Where a key that is not at its default was written.
     private var origins: [String: Origin] = [:]
 
     /// Starts with the defaults.
-    init() throws {
+    init(expandsHome: Bool) throws {
+        self.expandsHome = expandsHome
         schema = try KeySchema.shared.get()
         let defaults = try tree(of: RunConfiguration())
         for key in schema.kinds.keys { values[key] = value(of: key, in: defaults) }
@@ -70,8 +73,19 @@ struct ConfigurationReader {
             throw ConfigurationError(
                 "\(key) is \(phrase(node, kind)) \(origin(node).phrase), wanted \(wanted(key, kind))", key: key)
         }
-        values[key] = canonical
+        let isPath = KeySchema.paths.contains(key)
+        values[key] = isPath && expandsHome ? try expanded(canonical, key, origin(node)) : canonical
         origins[key] = origin(node)
+    }
+
+    /// A path with `~` written out.
+    private func expanded(_ node: Node, _ key: String, _ origin: Origin) throws -> Node {
+        guard let path = node.scalar?.string else { return node }
+        do {
+            return Node(try expandingHome(path), Tag(.str), .doubleQuoted)
+        } catch {
+            throw ConfigurationError("\(key) is \(oneLine(path, limit: 200)) \(origin.phrase): \(error)", key: key)
+        }
     }
 
     private func unknown(_ key: String, _ origin: Origin) -> ConfigurationError {

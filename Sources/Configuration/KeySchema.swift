@@ -77,6 +77,9 @@ struct KeySchema: Sendable {
         }
     }
 
+    /// Keys that hold a path.
+    static let paths: Set = ["data"]
+
     /// The key most likely meant by `unknown`, if one is near.
     func nearest(to unknown: String) -> String? {
         let wanted = lastComponent(unknown)

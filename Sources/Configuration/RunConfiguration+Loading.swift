@@ -6,7 +6,8 @@ import Yams
 extension RunConfiguration {
     /// The defaults, under the keys of a YAML file, under `--set` overrides; the last word wins.
     ///
-    /// Only keys and types are checked here; `validate()` and `validate(ranks:)` check the values.
+    /// Only keys and types are checked here; `validate()` and `validate(ranks:)` check the values. A path that begins
+    /// with `~/` is one in the home folder.
     ///
     /// - Parameters:
     ///   - path: The YAML file.
@@ -18,7 +19,13 @@ extension RunConfiguration {
 
     /// As `load(path:overrides:)`, with the text of the file given; `name` stands for it in messages.
     public static func load(text: String, name: String, overrides: [String] = []) throws -> RunConfiguration {
-        var reader = try ConfigurationReader()
+        try load(text: text, name: name, overrides: overrides, expandsHome: true)
+    }
+
+    private static func load(
+        text: String, name: String, overrides: [String], expandsHome: Bool
+    ) throws -> RunConfiguration {
+        var reader = try ConfigurationReader(expandsHome: expandsHome)
         try reader.read(document: text, name: name)
         for override in overrides { try reader.read(override: override) }
         return try reader.configuration()
@@ -29,7 +36,7 @@ extension RunConfiguration {
     ///
     /// - Throws: `ConfigurationError`.
     public init(json: String, name: String = "the stored configuration") throws {
-        self = try RunConfiguration.load(text: json, name: name)
+        self = try RunConfiguration.load(text: json, name: name, overrides: [], expandsHome: false)
     }
 
     /// Every key with its value as one line of JSON, keys sorted: the same text for the same configuration.
@@ -64,35 +71,6 @@ extension RunConfiguration {
         SHA256.hash(data: Data(try resolvedJSON().utf8)).map { byte in
             String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
         }.joined()
-    }
-
-    /// The `model.…` settings whose values differ in a way that changes parameters or their meaning, sorted, each as
-    /// "model.dim (64 here, 32 there)". Empty: a checkpoint of `other` fits this configuration.
-    ///
-    /// - Throws: As `resolvedJSON()`.
-    public func architectureDifferences(from other: RunConfiguration) throws -> [String] {
-        let here = try architecture()
-        let there = try other.architecture()
-        return Set(here.keys).union(there.keys).sorted().filter { here[$0] != there[$0] }.map { key in
-            "\(key) (\(here[key] ?? "unused") here, \(there[key] ?? "unused") there)"
-        }
-    }
-
-    /// Dotted model keys that shape the network, with their values as text.
-    private func architecture() throws -> [String: String] {
-        var normal = self
-        if normal.model.fullAttention.isEmpty {  // the short way to write linear attention everywhere
-            normal.model.fullAttention = Array(repeating: false, count: model.dimMults.count)
-        }
-        let root = try tree(of: normal)
-        var result: [String: String] = [:]
-        for key in try KeySchema.shared.get().kinds.keys where key.hasPrefix("model.") && key != "model.eta" {
-            let isPartOfSMD =
-                key.hasPrefix("model.identifier.") || ["model.latent_dim", "model.hypernet_layers"].contains(key)
-            if isPartOfSMD && !model.smd { continue }
-            result[key] = value(of: key, in: root).map(settingText)
-        }
-        return result
     }
 }
 

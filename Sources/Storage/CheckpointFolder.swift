@@ -75,12 +75,17 @@ public struct CheckpointFolder: Sendable {
 
     /// The checkpoint of the highest step that verifies, or `nil` where there is none.
     ///
-    /// - Parameter report: called with one line for each newer file that is damaged and passed over.
+    /// - Parameters:
+    ///   - trying: called with the path of each file before it is read; one for which it throws is passed over.
+    ///   - report: called with one line for each newer file that is damaged and passed over.
     /// - Throws: `StorageError` where the folder cannot be read.
-    public func newestVerified(report: (String) -> Void) throws -> CheckpointFile? {
+    public func newestVerified(
+        trying: (String) throws -> Void = { _ in }, report: (String) -> Void
+    ) throws -> CheckpointFile? {
         for step in try steps().reversed() {
             let path = path(step: step)
             do {
+                try trying(path)
                 let file = try CheckpointFile(path)
                 guard file.header.step == step else {
                     throw StorageError("\(path) holds step \(file.header.step): it was renamed")

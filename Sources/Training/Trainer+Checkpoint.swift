@@ -59,7 +59,8 @@ extension Trainer {
 
     private func samplesSeen(_ header: Checkpoint) -> Int {
         if case .integer(let seen)? = header.attributes["samples_seen"] { return seen }
-        return header.step * configuration.batchSize
+        let stored = try? RunConfiguration(json: header.config)
+        return header.step * (stored ?? configuration).batchSize
     }
 
     /// Rank 0 looks for what to resume and refuses what does not fit.
@@ -81,15 +82,7 @@ extension Trainer {
         case .checkpoint(let path):
             found = try CheckpointFile(path)
         }
-        if let found {
-            let stored = try RunConfiguration(json: found.header.config, name: found.path)
-            let differences = try configuration.architectureDifferences(from: stored)
-            guard differences.isEmpty else {
-                throw TrainingError(
-                    "\(found.path) is of another architecture (\(differences.joined(separator: ", "))): resume with the "
-                        + "configuration it was trained with, or choose another --output")
-            }
-        }
+        if let found { try compare(with: found) }
         try folder.prepare()
         return found
     }
@@ -102,17 +95,8 @@ extension Trainer {
     }
 
     private func say(restored checkpoint: Checkpoint, _ path: String) {
-        if checkpoint.dataFingerprint != data.fingerprint {
-            observer.warn("\(path) was trained on another data set than \(data.path); going on with the latter")
-        }
-        if checkpoint.seed != configuration.seed {
-            observer.warn("\(path) was trained with seed \(checkpoint.seed); going on with \(configuration.seed)")
-        }
-        let precision = self.precision.precision.rawValue
-        if case .string(let before)? = checkpoint.attributes["precision"], before != precision {
-            observer.warn("\(path) was trained in \(before); going on in \(precision)")
-        }
-        observer.say("restored step \(checkpoint.step) of \(configuration.steps) from \(path)")
+        let rest = checkpoint.step == configuration.steps ? ": nothing is left to do" : ""
+        observer.say("restored step \(checkpoint.step) of \(configuration.steps) from \(path)\(rest)")
     }
 
     /// Opens the metrics on rank 0. Collective.
@@ -194,7 +178,7 @@ extension Trainer {
 
     private func emptyImage() throws -> CheckpointImage {
         let header = Checkpoint(
-            step: step, seed: configuration.seed, config: try configuration.resolvedJSON(),
+            step: step, seed: configuration.seed, config: try configuration.stored.resolvedJSON(),
             dataFingerprint: data.fingerprint, version: version,
             attributes: [
                 "samples_seen": .integer(samplesSeen), "precision": .string(precision.precision.rawValue),

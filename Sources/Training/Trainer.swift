@@ -106,6 +106,7 @@ public final class Trainer {
             try configuration.validate(ranks: communicator.size, threads: threads)
         }
         let data = try communicator.together("opening the data set") {
+            try configuration.requireData()
             let data = try DataSet(path: configuration.data)
             try configuration.model.check(data)
             return data

@@ -42,6 +42,7 @@ extension BenchCommand {
         func run() throws {
             var configuration = try RunConfiguration.load(fileOrPreset: network.preset, network.overrides)
             if let data { configuration.data = data }
+            try configuration.requireData()
             try configuration.validate()
             try FileTrial.run(.dataset, configuration.data)
             let benchmark = try LoadBenchmark(

@@ -11,7 +11,7 @@ struct CheckpointCommand: ParsableCommand {
         abstract: "Look into checkpoints.",
         discussion: """
             EXAMPLES
-              smd checkpoint inspect runs/fashion/checkpoints/step-00030000.h5
+              smd checkpoint inspect runs/fashion
               smd checkpoint inspect runs/fashion/checkpoints/step-00030000.h5 --json
             """,
         subcommands: [Inspect.self])
@@ -25,12 +25,15 @@ struct CheckpointCommand: ParsableCommand {
                 the L2 norm of the parameters, and the configuration of the run as --set would take it.
 
                 EXAMPLES
+                  smd checkpoint inspect runs/fashion
                   smd checkpoint inspect runs/fashion/checkpoints/step-00030000.h5
                   smd checkpoint inspect step-00030000.h5 --tensors | sort -k3 -n
                   smd checkpoint inspect step-00030000.h5 --json | jq .configuration.model.dim
                 """)
 
-        @Argument(help: ArgumentHelp("The checkpoint.", valueName: "file"), completion: .file(extensions: ["h5"]))
+        @Argument(
+            help: ArgumentHelp("The checkpoint, or the folder of a run: then its newest good one.", valueName: "file"),
+            completion: .file(extensions: ["h5"]))
         var path: String
 
         @Flag(help: "Write JSON.")
@@ -40,8 +43,7 @@ struct CheckpointCommand: ParsableCommand {
         var tensors = false
 
         func run() throws {
-            try FileTrial.run(.checkpoint, path)
-            let summary = try CheckpointSummary(path: path, includesTensors: tensors)
+            let summary = try CheckpointSummary(path: triedCheckpoint(path), includesTensors: tensors)
             if json { try printJSON(summary) } else { try printOut(summary.text) }
         }
     }

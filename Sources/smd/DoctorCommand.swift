@@ -61,7 +61,10 @@ struct DoctorCommand: ParsableCommand {
                 if json || problem != nil { return }
                 do { try printOut(Self.text(finding)) } catch { problem = error }
             }
-            doctor.tryReading = { try FileTrial.run(.dataset, $0) }
+            doctor.tryReading = { path in
+                try configuration?.requireData()
+                try FileTrial.run(.dataset, path)
+            }
             let isWell = try doctor.examine()
             try communicator.together("writing the findings") {
                 if let problem { throw problem }

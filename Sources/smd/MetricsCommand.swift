@@ -1,4 +1,5 @@
 import ArgumentParser
+import Files
 import Foundation
 import Storage
 
@@ -46,7 +47,7 @@ struct MetricsCommand: ParsableCommand {
         }
 
         func run() throws {
-            let file = metricsFile(path)
+            let file = try metricsFile(path)
             try FileTrial.run(.metrics, file)
             var table = try MetricsTable.read(file)
             if let columns { table = try table.selecting(columnNames(columns)) }
@@ -61,10 +62,17 @@ struct MetricsCommand: ParsableCommand {
 }
 
 /// The metrics file that is meant by `path`, which may be the folder of a run.
-func metricsFile(_ path: String) -> String {
-    var isFolder: ObjCBool = false
-    let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-    return exists && isFolder.boolValue ? path + "/metrics.h5" : path
+///
+/// - Throws: `CommandFailure` where there are no metrics.
+func metricsFile(_ path: String) throws -> String {
+    let isRun = isFolder(path)
+    let file = isRun ? Path.join(path, "metrics.h5") : path
+    guard MetricsWriter.exists(file) else {
+        throw CommandFailure(
+            .badInput,
+            isRun ? "\(path) holds no run: there is no \(file)" : "there is no run folder or file \(path)")
+    }
+    return file
 }
 
 /// Names of columns, separated by commas.

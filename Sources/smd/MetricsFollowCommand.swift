@@ -37,7 +37,7 @@ extension MetricsCommand {
         }
 
         func run() throws {
-            let file = metricsFile(path)
+            let file = try metricsFile(path)
             if FileManager.default.fileExists(atPath: file) { try FileTrial.run(.metrics, file) }
             let follower = MetricsFollower(path: file)
             var isFirst = true

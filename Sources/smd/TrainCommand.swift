@@ -32,7 +32,8 @@ struct TrainCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Where to start: none, auto (newest good checkpoint of the run), or a checkpoint.",
+            "Where to start: none, auto (newest good checkpoint of the run), or a checkpoint: a file, or the folder of a "
+                + "run, whose newest good one it is.",
             valueName: "auto|none|checkpoint"))
     var resume = "none"
 
@@ -75,10 +76,10 @@ struct TrainCommand: ParsableCommand {
             try communicator.together("checking the configuration") {
                 try configuration.validate(ranks: communicator.size, threads: threads)
             }
-            try tryFiles(configuration, communicator)
+            let start = try tryFiles(configuration, communicator)
             let observer = TrainingProgress(configuration)
             let trainer = try Trainer(
-                configuration, output: output, resume: startingPoint, threads: threads, version: Release.version,
+                configuration, output: output, resume: start, threads: threads, version: Release.version,
                 communicator: communicator, observer: observer)
             let binding = try communicator.binding(threads: threads)
             if communicator.rank == 0 { announce(trainer, configuration, binding, observer) }
@@ -95,21 +96,17 @@ struct TrainCommand: ParsableCommand {
     }
 
     /// Reads what others may have made in a helper process first. The run's own checkpoints are not among it.
-    private func tryFiles(_ configuration: RunConfiguration, _ communicator: any Communicator) throws {
+    ///
+    /// - Returns: where to start.
+    private func tryFiles(_ configuration: RunConfiguration, _ communicator: any Communicator) throws -> Resume {
         try communicator.together("opening the data set") {
+            try configuration.requireData()
             if communicator.rank == 0 { try FileTrial.run(.dataset, configuration.data) }
         }
-        guard case .checkpoint(let path) = startingPoint else { return }
-        try communicator.together("reading the checkpoint \(path)") {
-            if communicator.rank == 0 { try FileTrial.run(.checkpoint, path) }
-        }
-    }
-
-    private var startingPoint: Resume {
         switch resume {
-        case "none": .none
-        case "auto": .auto
-        default: .checkpoint(resume)
+        case "none": return .none
+        case "auto": return .auto
+        default: return .checkpoint(try triedCheckpoint(resume, communicator))
         }
     }
 

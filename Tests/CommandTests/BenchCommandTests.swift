@@ -252,7 +252,7 @@ import Testing
         (["sample", "--sampler", "euler"], "euler", 64),
         (["sample", "--steps", "0"], "diffusion.sampling_steps is 0", 65),
         (["load", "--images", "0"], "--images is 0", 64),
-        (["load", "--data", "missing.h5"], "missing.h5: no such data set", 65),
+        (["load", "--data", "missing.h5"], "there is no data set /", 65),
         (["everything"], "(see smd bench --help)", 64),
     ])
     func wrongArguments(arguments: [String], words: String, status: Int32) throws {

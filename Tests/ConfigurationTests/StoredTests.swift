@@ -57,32 +57,6 @@ import Testing
         #expect(try other.digest() != first)
     }
 
-    @Test func architectureDifferences() throws {
-        let here = RunConfiguration()
-        var there = here
-        there.steps = 3
-        there.model.eta = .zero
-        there.model.fullAttention = [false, false, false, false]
-        #expect(try here.architectureDifferences(from: there) == [])
-        there.model.dim = 64
-        there.model.dimMults = [1, 2]
-        there.model.identifier.headDim = 4
-        there.model.fullAttention = []
-        #expect(
-            try here.architectureDifferences(from: there) == [
-                "model.dim (128 here, 64 there)", "model.dim_mults ([1, 2, 2, 2] here, [1, 2] there)",
-                "model.full_attention ([false, false, false, false] here, [false, false] there)",
-                "model.identifier.head_dim (8 here, 4 there)",
-            ])
-        var vanilla = here
-        vanilla.model.smd = false
-        var otherVanilla = vanilla
-        otherVanilla.model.latentDim = 3
-        #expect(try vanilla.architectureDifferences(from: otherVanilla) == [])
-        #expect(try here.architectureDifferences(from: vanilla).first == "model.hypernet_layers (2 here, unused there)")
-        #expect(try here.architectureDifferences(from: vanilla).contains("model.smd (true here, false there)"))
-    }
-
     @Test(arguments: ["cifar", "fashion", "grid", "quickstart"])
     func everyPresetIsRight(name: String) throws {
         let path = repositoryFolder + "/launch/presets/\(name).yaml"
@@ -107,26 +81,20 @@ import Testing
         #expect(try cifar.microBatchSize(ranks: 1) == 4)
     }
 
-    @Test func presetsByName() throws {
-        // The build lies inside the checkout, so the presets are found from any current directory.
-        #expect(try Preset.path("fashion").hasSuffix("launch/presets/fashion.yaml"))
-        let error = #expect(throws: ConfigurationError.self) { try Preset.path("no-such-preset") }
-        #expect(
-            error?.description == "there is no configuration no-such-preset; the presets are cifar, fashion, grid, "
-                + "quickstart")
-    }
-
-    /// Every key stands in the documentation, with its default.
+    /// Every key stands in the documentation, with its default and its rule.
     @Test func documentation() throws {
         let text = try String(contentsOfFile: repositoryFolder + "/docs/configuration.md", encoding: .utf8)
         let rows = text.split(separator: "\n").filter { $0.hasPrefix("| `") }.map {
-            $0.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+            $0.dropFirst().split(separator: "|", omittingEmptySubsequences: false)
+                .map { $0.trimmingCharacters(in: .whitespaces) }
         }
         var documented: [String: String] = [:]
+        var rules: [String: String] = [:]
         for row in rows {
             let key = row[0].trimmingCharacters(in: ["`"])
             #expect(documented[key] == nil, "\(key) stands there twice")
             documented[key] = row[1]
+            rules[key] = row[3]
         }
         var defaults: [String: Any] = [:]
         func walk(_ value: Any, _ path: String) {
@@ -139,6 +107,7 @@ import Testing
         walk(try JSONSerialization.jsonObject(with: Data(RunConfiguration().resolvedJSON().utf8)), "")
         #expect(defaults.count > 40)
         #expect(Set(documented.keys) == Set(defaults.keys))
+        #expect(rules == RunConfiguration.resumeRules.mapValues(\.rawValue))
         for (key, written) in documented where key != "data" {
             // Read the documented default as a setting: nothing may change.
             let found = try RunConfiguration.load(text: "{}", name: "documentation", overrides: ["\(key)=\(written)"])

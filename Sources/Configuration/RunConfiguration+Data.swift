@@ -1,0 +1,50 @@
+import Files
+import Foundation
+
+extension RunConfiguration {
+    /// `data` from the root: a relative path is one from the current directory.
+    public var absoluteData: String {
+        if data.isEmpty || Path.isAbsolute(data) { return data }
+        let short = data.hasBytes(prefix: "./") ? String(decoding: data.utf8.dropFirst(2), as: UTF8.self) : data
+        return Path.join(FileManager.default.currentDirectoryPath, short)
+    }
+
+    /// This configuration as a checkpoint keeps it: it means the same in any folder.
+    public var stored: RunConfiguration {
+        var stored = self
+        stored.data = absoluteData
+        return stored
+    }
+
+    /// Refuses a data set that is not there.
+    ///
+    /// - Throws: `ConfigurationError` with the path that was looked for, and what a relative one is relative to.
+    public func requireData() throws {
+        guard access(data, F_OK) != 0, errno == ENOENT || errno == ENOTDIR else { return }
+        let why =
+            Path.isAbsolute(data)
+            ? "" : " (data is \(data), and relative paths are from the folder that the job is started in)"
+        throw ConfigurationError(
+            "there is no data set \(absoluteData)\(why): make it (smd dataset prepare --help), or name one: "
+                + "--set data=FILE",
+            key: "data")
+    }
+}
+
+/// `path` with `~` at its beginning written out as the home folder, which a shell does only where it sees a word begin
+/// so: not in a file, nor behind `--set data=`.
+///
+/// - Throws: `ConfigurationError` for the home of somebody else, and where there is no home.
+func expandingHome(_ path: String) throws -> String {
+    guard path.utf8.first == UInt8(ascii: "~") else { return path }
+    let rest = String(decoding: path.utf8.dropFirst(), as: UTF8.self)
+    guard rest.isEmpty || Path.isAbsolute(rest) else {
+        throw ConfigurationError(
+            "~ is your own home folder and needs a / behind it; write other folders out, or ./\(path) for a file of that "
+                + "name")
+    }
+    guard let home = ProcessInfo.processInfo.environment["HOME"], Path.isAbsolute(home) else {
+        throw ConfigurationError("~ is your home folder, but the variable HOME does not name one: write the path out")
+    }
+    return rest.isEmpty ? home : Path.join(home, String(decoding: rest.utf8.dropFirst(), as: UTF8.self))
+}

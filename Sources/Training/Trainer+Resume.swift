@@ -1,0 +1,39 @@
+import Configuration
+import Storage
+import TensorGraph
+
+extension Trainer {
+    /// Holds the configuration against that of a checkpoint which is to be resumed: refuses a change that would give its
+    /// numbers another meaning, and warns of one that makes it another run (`RunConfiguration.resumeRules`). On rank 0.
+    ///
+    /// - Throws: `ConfigurationError`.
+    func compare(with checkpoint: CheckpointFile) throws {
+        let (path, header) = (checkpoint.path, checkpoint.header)
+        var (before, now) = (try RunConfiguration(json: header.config, name: path), configuration)
+        before.seed = header.seed
+        // What was computed in, which may not be what was asked for.
+        now.precision = precision.precision
+        if case .string(let name)? = header.attributes["precision"], let precision = Precision(rawValue: name) {
+            before.precision = precision
+        }
+        let changes = try now.changes(since: before, sameData: header.dataFingerprint == data.fingerprint)
+        let refused = changes.filter { $0.rule == .refused }
+        guard refused.isEmpty else {
+            throw ConfigurationError(
+                "\(path) cannot be resumed with another \(refused.text): its numbers would not fit, or mean something else; "
+                    + "go on with \(refused.waysBack ?? "the former"), or start a new run: --resume none and another "
+                    + "--output", key: refused[0].key)
+        }
+        guard header.step <= configuration.steps else {
+            throw ConfigurationError(
+                "\(path) is at step \(header.step), beyond steps=\(configuration.steps): go on with "
+                    + "--set steps=\(header.step) or more, or from an earlier checkpoint (--resume CHECKPOINT)",
+                key: "steps")
+        }
+        let warned = changes.filter { $0.rule == .warned }
+        guard !warned.isEmpty else { return }
+        observer.warn(
+            "\(path) was trained with another \(warned.text): the run goes on, but is not what either alone would give"
+                + (warned.waysBack.map { "; as it was: \($0)" } ?? ""))
+    }
+}

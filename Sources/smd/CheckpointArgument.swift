@@ -1,0 +1,43 @@
+import Communication
+import Files
+import Foundation
+import HDF5
+import Storage
+
+/// The checkpoint that an argument means: a file itself; of the folder of a run, or of its checkpoints, the newest that
+/// verifies, and standard error says which. It has then been read in a helper process (`FileTrial`).
+///
+/// - Throws: `HDF5Error`, `StorageError` or `CommandFailure` where there is none that can be used.
+func triedCheckpoint(_ path: String) throws -> String {
+    guard isFolder(path) else {
+        try FileTrial.run(.checkpoint, path)
+        return path
+    }
+    let inside = Path.join(path, "checkpoints")
+    let place = isFolder(inside) ? inside : path
+    let folder = CheckpointFolder(path: place)
+    guard try !folder.steps().isEmpty else {
+        throw CommandFailure(
+            .badInput,
+            "\(path) holds no checkpoint: of a folder, the newest \(Path.join("checkpoints", "step-N.h5")) is taken, or the "
+                + "newest step-N.h5")
+    }
+    let newest = try folder.newestVerified(trying: { try FileTrial.run(.checkpoint, $0) }, report: { warn($0) })
+    guard let newest else { throw CommandFailure(.badInput, "\(place) holds no checkpoint that can be used") }
+    FileHandle.standardError.write(Data("smd: taking \(printable(newest.path))\n".utf8))
+    return newest.path
+}
+
+/// The same on all ranks of a job: rank 0 looks. Collective.
+func triedCheckpoint(_ path: String, _ communicator: any Communicator) throws -> String {
+    let found = try communicator.together("reading the checkpoint \(path)") {
+        communicator.rank == 0 ? try triedCheckpoint(path) : ""
+    }
+    return String(decoding: try communicator.broadcast([UInt8](found.utf8), from: 0), as: UTF8.self)
+}
+
+/// Whether a folder is at `path`, links followed.
+func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+}

@@ -1,0 +1,95 @@
+import Configuration
+import TensorGraph
+import Testing
+
+/// What a change of each key means to a run that goes on from a checkpoint.
+@Suite struct ResumeRuleTests {
+    private static var base: RunConfiguration {
+        get throws { try RunConfiguration.load(text: "data: a.h5", name: "test") }
+    }
+
+    /// Another value than the default, as `--set` takes it.
+    static let others: [String: String] = [
+        "data": "b.h5", "reduction": "fast", "precision": "bf16", "on_bad_step": "skip", "model.eta": "zero",
+        "diffusion.objective": "x0", "diffusion.schedule": "linear", "diffusion.sampler": "ancestral",
+        "model.dim_mults": "[1, 2, 2]", "model.full_attention": "[true, false, false, false]",
+        "model.identifier.dim_mults": "[1, 3]", "micro_batch_size": "2",
+    ]
+
+    static func other(_ key: String, than value: String) -> String {
+        if let other = others[key] { return other }
+        if let flag = Bool(value) { return "\(!flag)" }
+        if let number = Int(value) { return "\(number + 1)" }
+        return Double(value).map { "\($0 / 2 + 0.125)" } ?? "?"
+    }
+
+    /// A new key needs a rule.
+    @Test func everyKeyHasARule() throws {
+        #expect(try Set(RunConfiguration.resumeRules.keys) == Set(Self.base.settings().map(\.key)))
+    }
+
+    /// A change of each key alone is found, with both values, and the settings that it names take it back.
+    @Test func everyChangeIsFound() throws {
+        let base = try Self.base
+        for (key, value) in try base.settings() {
+            let now = try RunConfiguration.load(
+                text: "data: a.h5", name: "test", overrides: ["\(key)=\(Self.other(key, than: value))"])
+            let changes = try now.changes(since: base, sameData: key != "data")
+            #expect(changes.map(\.key) == [key], "\(key) = \(Self.other(key, than: value))")
+            let change = try #require(changes.first)
+            #expect(change.rule == RunConfiguration.resumeRules[key])
+            #expect(change.before == value && change.now == Self.other(key, than: value), "\(change)")
+            #expect(change.description == "\(key) (\(value) before, \(change.now) now)")
+            let setting = try #require(change.wayBack).dropFirst("--set ".count).filter { $0 != "'" }
+            let back = try RunConfiguration(json: now.resolvedJSON())
+            let again = try RunConfiguration.load(
+                text: back.resolvedJSON(), name: "test", overrides: [String(setting)])
+            #expect(again == base, "\(setting)")
+        }
+    }
+
+    /// Two ways to write the same are no change.
+    @Test func theSameInOtherWords() throws {
+        let here = try Self.base
+        var there = here
+        there.model.fullAttention = [false, false, false, false]
+        there.microBatchSize = try here.microBatchSize(ranks: 1)
+        #expect(try here.changes(since: there, sameData: true).isEmpty)
+        // Linear attention everywhere, however many stages: the stages are the change.
+        there.model.fullAttention = []
+        there.model.dimMults = [1, 2]
+        #expect(try here.changes(since: there, sameData: true).map(\.key) == ["model.dim_mults"])
+    }
+
+    /// The same samples under another path are the same data, and others under the same path are not.
+    @Test func dataIsComparedByContent() throws {
+        let here = try Self.base
+        var there = here
+        there.data = "/b/c.h5"
+        #expect(try here.changes(since: there, sameData: true).isEmpty)
+        let other = try here.changes(since: there, sameData: false)
+        #expect(other.text == "data (/b/c.h5 before, a.h5 now)" && other.waysBack == "--set data=/b/c.h5")
+        let replaced = try here.changes(since: here, sameData: false)
+        #expect(replaced.text == "data (a.h5, with other content)" && replaced.waysBack == nil)
+    }
+
+    /// Without the mixture its keys do nothing; a change of that itself is the one that counts.
+    @Test func unusedKeysAreNotCompared() throws {
+        var vanilla = try Self.base
+        vanilla.model.smd = false
+        var other = vanilla
+        other.model.latentDim = 3
+        other.model.hypernetLayers = 1
+        other.model.eta = .zero
+        other.model.identifier.headDim = 4
+        other.etaVarianceEvery = 7
+        #expect(try vanilla.changes(since: other, sameData: true).isEmpty)
+        #expect(try Self.base.changes(since: other, sameData: true).map(\.key) == ["model.smd"])
+    }
+
+    /// A checkpoint of before a key was there has its default.
+    @Test func missingKeysAreDefaults() throws {
+        let old = try RunConfiguration(json: #"{"data":"a.h5","model":{},"diffusion":{},"optimizer":{}}"#)
+        #expect(try Self.base.changes(since: old, sameData: true).isEmpty)
+    }
+}
