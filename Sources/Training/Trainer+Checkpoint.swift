@@ -90,7 +90,6 @@ extension Trainer {
                         + "configuration it was trained with, or choose another --output")
             }
         }
-        try folder.prepare()
         return found
     }
 

@@ -1,13 +1,40 @@
+import Files
 import Foundation
 
-/// Writes text to standard output and makes sure that it arrived, which `print` does not.
+/// What this program says: all text of all commands goes through here, to a terminal, a pipe or a log.
+///
+/// Text from outside (names of files, attributes, labels, keys) may hold anything. What leaves here are whole lines of
+/// printable characters; the progress of a run alone, whose text is its own, writes escape sequences (`ProgressLine`).
+private enum Console {
+    /// Writes all of `text` to an open file; the reason where it does not take it.
+    static func write(_ text: String, to descriptor: Int32) -> String? {
+        var rest = Array(text.utf8)[...]
+        while !rest.isEmpty {
+            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { return String(cString: strerror(errno)) }
+            rest = rest.dropFirst(count)
+        }
+        return nil
+    }
+}
+
+/// Gives standard input, output and error a place where they were closed at the start: the next files that are opened
+/// would get their numbers, and text would be written into them. Writing to such a one fails, as it should.
+func occupyStandardDescriptors() {
+    for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+        _ = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY)
+    }
+}
+
+/// Writes text to standard output, line by line printable, and makes sure that it arrived, which `print` does not.
 ///
 /// - Throws: `CommandFailure` when standard output is closed or its disk is full.
 func printOut(_ text: String) throws {
-    do {
-        try FileHandle.standardOutput.write(contentsOf: Data((text.hasSuffix("\n") ? text : text + "\n").utf8))
-    } catch {
-        throw CommandFailure(.cannotCreateOutput, "cannot write to standard output: \(describeOnOneLine(error))")
+    let lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map { printable(Substring($0)) }
+    let whole = lines.joined(separator: "\n")
+    if let reason = Console.write(whole.hasSuffix("\n") ? whole : whole + "\n", to: STDOUT_FILENO) {
+        throw CommandFailure(.cannotCreateOutput, "cannot write to standard output: \(reason)")
     }
 }
 
@@ -15,23 +42,29 @@ func printOut(_ text: String) throws {
 func printJSON(_ value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    try printOut(String(decoding: encoder.encode(value), as: UTF8.self))
+    try printOut(json: String(decoding: encoder.encode(value), as: UTF8.self))
 }
+
+/// Writes JSON. Characters in it that are not printable are escaped.
+func printOut(json: String) throws { try printOut(escaped(json: json)) }
+
+/// JSON in which what is not printable is written as `\u…`. Outside of texts there is nothing but spaces and line breaks.
+private func escaped(json: String) -> String {
+    json.unicodeScalars.map { scalar in
+        if scalar.isPrintable || scalar == "\n" { return String(scalar) }
+        return String(scalar).utf16.map { unit in
+            let digits = String(unit, radix: 16)
+            return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        }.joined()
+    }.joined()
+}
+
+/// Writes a line to standard error, in one piece so that those of several ranks do not mix. Where nobody takes it there
+/// is nobody to tell.
+func printError(_ line: String) { _ = Console.write(printable(line) + "\n", to: STDERR_FILENO) }
 
 /// Writes a warning to standard error.
-func warn(_ text: String) { FileHandle.standardError.write(Data("smd: warning: \(printable(text))\n".utf8)) }
-
-/// Text of a file for a terminal: its control characters become spaces.
-func printable(_ text: String) -> String {
-    String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.isControl ? " " : $0 }))
-}
-
-extension Unicode.Scalar.Properties {
-    /// True for characters that move a cursor or break a line.
-    fileprivate var isControl: Bool {
-        [.control, .format, .lineSeparator, .paragraphSeparator].contains(generalCategory)
-    }
-}
+func warn(_ text: String) { printError("smd: warning: \(text)") }
 
 /// "28,512,003".
 func grouped(_ number: Int) -> String {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import Diffusion
+import Files
 import Foundation
 import HDF5
 import ImageData
@@ -80,12 +81,19 @@ public func runReporting(_ body: () throws -> Void) {
 }
 
 /// Ends the process with exactly one line on standard error, `smd: error: …`, and the error's status. An `ExitCode`
-/// ends it without a line: whoever throws it has said all there is to say.
+/// ends it without a line: whoever throws it has said all there is to say. Help and version are text on standard output.
 public func endReporting(_ error: any Error) -> Never {
     if let code = error as? ExitCode { exit(code.rawValue) }
-    if SMD.exitCode(for: error) == .success { SMD.exit(withError: error) }  // help, version: text on standard output
-    // One write, so that lines of several ranks do not mix.
-    FileHandle.standardError.write(Data("smd: error: \(describeOnOneLine(error))\n".utf8))
+    var error = error
+    if SMD.exitCode(for: error) == .success {
+        do {
+            try printOut(SMD.fullMessage(for: error))
+            exit(ExitStatus.success.rawValue)
+        } catch let failure {
+            error = failure
+        }
+    }
+    printError("smd: error: \(describeOnOneLine(error))")
     exit(ExitStatus(error).rawValue)
 }
 

@@ -34,6 +34,7 @@ struct SMD: ParsableCommand {
     )
 
     static func main() {
+        occupyStandardDescriptors()
         CPUMemory.returnLargeBlocks()
         runReporting {
             var command: any ParsableCommand
