@@ -218,7 +218,8 @@ public final class Doctor {
             tell(
                 .warning(
                     "file locks", "there are none (\(reason)): two jobs in one folder would not notice each other",
-                    fix: "see that no two jobs use one folder; locks need NFS mounted without nolock, Lustre with flock"))
+                    fix: "see that no two jobs use one folder; locks need NFS mounted without nolock, Lustre with flock"
+                ))
         }
     }
 

@@ -96,7 +96,9 @@ public enum SampleFile {
         }
         for (name, value) in attributes.sorted(by: { $0.key < $1.key }) { try file.root.setAttribute(name, value) }
         let image = try file.finishedImage()
-        try image.withUnsafeMutableBytes { try DurableFile.write(UnsafeRawBufferPointer($0), to: path, replacing: replacing) }
+        try image.withUnsafeMutableBytes {
+            try DurableFile.write(UnsafeRawBufferPointer($0), to: path, replacing: replacing)
+        }
         try image.close()
     }
 }

@@ -31,7 +31,9 @@ func occupyStandardDescriptors() {
 ///
 /// - Throws: `CommandFailure` when standard output is closed or its disk is full.
 func printOut(_ text: String) throws {
-    let lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map { printable(Substring($0)) }
+    let lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map {
+        printable(Substring($0))
+    }
     let whole = lines.joined(separator: "\n")
     if let reason = Console.write(whole.hasSuffix("\n") ? whole : whole + "\n", to: STDOUT_FILENO) {
         throw CommandFailure(.cannotCreateOutput, "cannot write to standard output: \(reason)")

@@ -30,7 +30,9 @@ func requirePicture(_ path: String, overwrite: Bool, inputs: [String] = []) thro
 private func isSameFile(_ first: String, _ second: String) -> Bool {
     if first.hasSameBytes(as: second) { return true }
     var (one, other) = (stat(), stat())
-    if stat(first, &one) == 0, stat(second, &other) == 0 { return one.st_ino == other.st_ino && one.st_dev == other.st_dev }
+    if stat(first, &one) == 0, stat(second, &other) == 0 {
+        return one.st_ino == other.st_ino && one.st_dev == other.st_dev
+    }
     guard Path.name(of: first).hasSameBytes(as: Path.name(of: second)), stat(Path.folder(of: first), &one) == 0,
         stat(Path.folder(of: second), &other) == 0
     else { return false }

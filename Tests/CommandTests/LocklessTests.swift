@@ -17,7 +17,9 @@ import Testing
         diffusion: {timesteps: 10, sampling_steps: 2, flip: false, clip_denoised: false}
         """
 
-    @Test(arguments: Lockless.allCases, Lockless.errors) func everyCommandWorks(_ lacking: Lockless, _ error: Int32) throws {
+    @Test(arguments: Lockless.allCases, Lockless.errors) func everyCommandWorks(_ lacking: Lockless, _ error: Int32)
+        throws
+    {
         try withTemporaryDirectory { folder in
             let environment = lacking.environment(try Lockless.library(in: folder), error: error)
             let config = folder + "/run.yaml"
@@ -38,7 +40,8 @@ import Testing
                 ["conformance", golden],
             ] {
                 let result = try run([product("smd")] + arguments, environment: environment, timeout: 60)
-                let context = "\(lacking.rawValue), error \(error): \(arguments.joined(separator: " ")): \(result.errors)"
+                let context =
+                    "\(lacking.rawValue), error \(error): \(arguments.joined(separator: " ")): \(result.errors)"
                 #expect(result.status == 0, "\(context)")
                 let warns = result.errors.contains("has no file locks (")
                 #expect(warns == (arguments[0] == "train" && lacking == .both), "\(context)")
@@ -55,7 +58,8 @@ import Testing
                     environment: lacking?.environment(library, error: ENOLCK) ?? [:], timeout: 120)
                 let line = result.output.split(separator: "\n").first { $0.contains("file locks") }
                 #expect(line?.hasPrefix(expected) == true, "\(result.output)")
-                #expect(result.output.split(separator: "\n").contains { $0.hasPrefix("ok       HDF5") }, "\(result.output)")
+                #expect(
+                    result.output.split(separator: "\n").contains { $0.hasPrefix("ok       HDF5") }, "\(result.output)")
             }
         }
     }

@@ -72,7 +72,10 @@ import Testing
                 ["dataset", "preview", folder + "/grid.h5", "--output", folder + "/p.png", "--overwrite"],
                 ["dataset", "prepare", "gaussian-grid", "--count", "4", "--output", folder + "/g.h5", "--overwrite"],
                 ["plan", folder + "/run.yaml", "--set", "data=\(folder)/grid.h5", "--gflops", "100"],
-                ["train", folder + "/run.yaml", "--set", "data=\(folder)/grid.h5", "--output", folder + "/x", "--dry-run"],
+                [
+                    "train", folder + "/run.yaml", "--set", "data=\(folder)/grid.h5", "--output", folder + "/x",
+                    "--dry-run",
+                ],
                 ["checkpoint", "inspect", checkpoint], ["checkpoint", "inspect", checkpoint, "--json"],
                 ["metrics", "show", folder + "/run"], ["metrics", "follow", folder + "/run"],
                 ["doctor", "--output", folder],
