@@ -69,6 +69,7 @@ public final class RunFolder {
     }
 
     private func unusable(_ what: String) -> TrainingError {
-        TrainingError("\(what): \(String(cString: strerror(errno))); choose another --output")
+        TrainingError(
+            "\(what): \(String(cString: strerror(errno))); choose another --output", status: .cannotCreateOutput)
     }
 }

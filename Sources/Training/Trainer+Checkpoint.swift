@@ -70,7 +70,8 @@ extension Trainer {
         case .none:
             guard try !folder.holdsRun() else {
                 throw TrainingError(
-                    "\(folder.path) already holds a run: continue it with --resume auto, or choose another --output")
+                    "\(folder.path) already holds a run: continue it with --resume auto, or choose another --output",
+                    status: .cannotCreateOutput)
             }
             found = nil
         case .auto:

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CPUBackend
 import Conformance
+import Files
 import Foundation
 import TensorGraph
 

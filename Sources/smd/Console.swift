@@ -1,31 +1,9 @@
 import Files
 import Foundation
 
-/// What this program says: all text of all commands goes through here, to a terminal, a pipe or a log.
-///
-/// Text from outside (names of files, attributes, labels, keys) may hold anything. What leaves here are whole lines of
-/// printable characters; the progress of a run alone, whose text is its own, writes escape sequences (`ProgressLine`).
-private enum Console {
-    /// Writes all of `text` to an open file; the reason where it does not take it.
-    static func write(_ text: String, to descriptor: Int32) -> String? {
-        var rest = Array(text.utf8)[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { return String(cString: strerror(errno)) }
-            rest = rest.dropFirst(count)
-        }
-        return nil
-    }
-}
-
-/// Gives standard input, output and error a place where they were closed at the start: the next files that are opened
-/// would get their numbers, and text would be written into them. Writing to such a one fails, as it should.
-func occupyStandardDescriptors() {
-    for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
-        _ = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY)
-    }
-}
+// What this program says: all text of all commands goes through here, to a terminal, a pipe or a log. Text from outside
+// (names of files, attributes, labels, keys) may hold anything; what leaves here are whole lines of printable characters.
+// The progress of a run alone, whose text is its own, writes escape sequences (`ProgressLine`).
 
 /// Writes text to standard output, line by line printable, and makes sure that it arrived, which `print` does not.
 ///
@@ -35,7 +13,7 @@ func printOut(_ text: String) throws {
         printable(Substring($0))
     }
     let whole = lines.joined(separator: "\n")
-    if let reason = Console.write(whole.hasSuffix("\n") ? whole : whole + "\n", to: STDOUT_FILENO) {
+    if let reason = StandardStreams.write(whole.hasSuffix("\n") ? whole : whole + "\n", to: STDOUT_FILENO) {
         throw CommandFailure(.cannotCreateOutput, "cannot write to standard output: \(reason)")
     }
 }
@@ -60,10 +38,6 @@ private func escaped(json: String) -> String {
         }.joined()
     }.joined()
 }
-
-/// Writes a line to standard error, in one piece so that those of several ranks do not mix. Where nobody takes it there
-/// is nobody to tell.
-func printError(_ line: String) { _ = Console.write(printable(line) + "\n", to: STDERR_FILENO) }
 
 /// Writes a warning to standard error.
 func warn(_ text: String) { printError("smd: warning: \(text)") }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Communication
+import Files
 import Foundation
 
 /// How long a job waits before it ends itself.

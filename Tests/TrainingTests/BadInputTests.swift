@@ -18,7 +18,7 @@ func errorLines(_ text: String) -> [Substring] {
             try prepare(run)
             let command = run.command("out") + settings.flatMap { ["--set", $0] }
             let result = try run.train(ranks, command)
-            #expect(result.status != 0)
+            #expect(result.status == 65)
             let lines = errorLines(result.errors)
             #expect(lines.count == 1, "\(result.errors)")
             for word in mentions { #expect(lines.first?.contains(word) == true, "\(word): \(result.errors)") }
