@@ -61,6 +61,8 @@ struct TrainCommand: ParsableCommand {
     }
 
     func run() throws {
+        // Whoever reads the progress may go away: `smd train … | head`.
+        signal(SIGPIPE, SIG_IGN)
         let signals = StopSignals(deadline: maxHours.map { .now + .seconds($0 * 3600) })
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let configuration = try communicator.together("reading the configuration") {

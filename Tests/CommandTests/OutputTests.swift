@@ -110,6 +110,18 @@ import Testing
         }
     }
 
+    /// A reader of the progress that goes away, as head does, ends no run.
+    @Test func aClosedPipeEndsNoRun() throws {
+        try withRun { folder, _ in
+            let train = [product("smd"), "train", folder + "/run.yaml", "--set", "data=\(folder)/grid.h5"]
+            let more = ["--set", "steps=300", "--set", "log_every=1", "--output", folder + "/piped"]
+            let script = "set -o pipefail; \"$@\" | head -n 1"
+            let result = try run(["bash", "-c", script, "bash"] + train + more, timeout: 60)
+            #expect(result.status == 0, "\(result.errors)")
+            _ = try Checkpoint.read(folder + "/piped/checkpoints/step-00000300.h5")
+        }
+    }
+
     /// What a stranger wrote into names, attributes and keys never reaches a terminal as it is.
     @Test func onlyPrintableTextIsShown() throws {
         let evil = "\u{1b}]0;title\u{7}\u{9b}31m\u{202e}\u{2028}\u{85}x"
