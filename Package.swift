@@ -35,18 +35,21 @@ let package = Package(
                 .unsafeFlags(["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"])
             ], linkerSettings: [.linkedLibrary("m")]),
 
+        // Names, text and outputs, for all that is above.
+        .target(name: "Files", swiftSettings: strict),
+
         // Numbers.
         .target(name: "Philox", swiftSettings: strict),
         .target(name: "TensorGraph", swiftSettings: strict),
         .target(name: "CPUBackend", dependencies: ["TensorGraph", "COneDNN", "CKernels"], swiftSettings: strict),
         .target(name: "NeuralNetwork", dependencies: ["TensorGraph", "Philox"], swiftSettings: strict),
-        .target(name: "Diffusion", dependencies: ["NeuralNetwork", "TensorGraph", "Philox"], swiftSettings: strict),
+        .target(
+            name: "Diffusion", dependencies: ["Files", "NeuralNetwork", "TensorGraph", "Philox"], swiftSettings: strict),
 
         // Files and ranks.
-        .target(name: "Files", swiftSettings: strict),
         .target(name: "HDF5", dependencies: ["CHDF5", "Files"], swiftSettings: strict),
         .target(
-            name: "Communication", dependencies: ["CMPI", .product(name: "Crypto", package: "swift-crypto")],
+            name: "Communication", dependencies: ["CMPI", "Files", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: strict),
         .target(
             name: "ImageData",
@@ -129,7 +132,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "CommandTests", dependencies: ["smd", "Configuration", "HDF5", "Storage", "TestSupport"],
+            name: "CommandTests", dependencies: ["smd", "Configuration", "Files", "HDF5", "Storage", "TestSupport"],
             swiftSettings: strict),
         .executableTarget(
             name: "storage-program", dependencies: ["Storage", "HDF5"], path: "Tests/StorageProgram",

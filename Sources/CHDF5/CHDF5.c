@@ -20,7 +20,8 @@ void chdf5_enter(void) {
     pthread_mutex_lock(&gate);
     // At exit libhdf5 would close what is still open, and crash on a file whose writes have failed.
     // No code is ever loaded because a file or the environment asks for it.
-    if (!prepared) prepared = 1, H5dont_atexit(), H5PLset_loading_state(0);
+    // And libhdf5 takes no locks (access_properties), whatever the environment says.
+    if (!prepared) prepared = 1, H5dont_atexit(), H5PLset_loading_state(0), unsetenv("HDF5_USE_FILE_LOCKING");
     // The switch belongs to a thread's error stack, so one call at start would not silence other threads.
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     last_error[0] = 0;
@@ -94,7 +95,10 @@ static hid_t access_properties(int latest) {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     if (access < 0) return access;
     H5F_libver_t low = latest ? H5F_LIBVER_V110 : H5F_LIBVER_EARLIEST;
-    if (H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) < 0 || H5Pset_libver_bounds(access, low, H5F_LIBVER_V110) < 0) {
+    // Without locks: reading needs none, and what this program writes lies under a name of its own until it is whole, or
+    // in the folder of a run, which is claimed. libhdf5 cannot do without where the file system has none.
+    if (H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) < 0 || H5Pset_libver_bounds(access, low, H5F_LIBVER_V110) < 0 ||
+        H5Pset_file_locking(access, 0, 1) < 0) {
         H5Pclose(access);
         return -1;
     }

@@ -1,16 +1,14 @@
 import Crypto
+import Files
 import Foundation
 
 /// An error that every rank holds alike. Rank 0 reports it, once, and all ranks end together in good order; any other
 /// error is known to one rank only, which must say so itself and abort the job.
-public protocol AgreedError: Error {
-    /// What the job ends with: 1, or 75 where starting it again can help.
-    var exitStatus: Int32 { get }
-}
+public protocol AgreedError: HasExitStatus {}
 
 extension AgreedError {
-    /// 1: something has to be changed first.
-    public var exitStatus: Int32 { 1 }
+    /// Something has to be changed first.
+    public var exitStatus: ExitStatus { .failure }
 }
 
 /// A phase of the job that failed on at least one rank. All ranks throw the same value.
@@ -27,6 +25,8 @@ public struct AgreedFailure: AgreedError, CustomStringConvertible, Equatable, Se
     public let otherFailedRanks: Int
     /// Number of ranks in the job.
     public let size: Int
+    /// What that rank's error would have ended the process with.
+    public let exitStatus: ExitStatus
 
     /// One line for a person.
     public var description: String {
@@ -62,7 +62,7 @@ public struct RankDisagreement: AgreedError, CustomStringConvertible, Equatable,
     public var description: String {
         let parts = holders.map { holder in
             let ranks = "rank\(holder.ranks.count == 1 ? "" : "s") \(rankList(holder.ranks))"
-            return holder.value.map { "\(ranks): \(oneLine($0))" } ?? "\(ranks): nothing"
+            return holder.value.map { "\(ranks): \(printable($0))" } ?? "\(ranks): nothing"
         }
         let also = alsoDifferent.isEmpty ? "" : "; also on \(alsoDifferent.joined(separator: ", "))"
         return "the ranks disagree on \(name): \(parts.joined(separator: "; "))\(also)"
@@ -81,7 +81,7 @@ public struct CorruptedCopy: AgreedError, CustomStringConvertible, Equatable, Se
     public let isMajority: Bool
 
     /// Started again from the last checkpoint, the job goes on with equal copies.
-    public var exitStatus: Int32 { 75 }
+    public var exitStatus: ExitStatus { .tryAgain }
 
     /// One line for a person.
     public var description: String {
@@ -95,22 +95,23 @@ public struct CorruptedCopy: AgreedError, CustomStringConvertible, Equatable, Se
 }
 
 extension Communicator {
-    /// Ends a phase on all ranks together. Every rank brings nil when the phase went well, or its error's text.
-    /// Collective.
+    /// Ends a phase on all ranks together. Every rank brings nil when the phase went well, or its error's text, and the
+    /// status that belongs to it. Collective.
     ///
     /// - Throws: `AgreedFailure`, the same on every rank, when any rank brings a text.
-    public func agree(_ failure: String?, phase: String) throws {
+    public func agree(_ failure: String?, status: ExitStatus = .failure, phase: String) throws {
         // One number decides the usual case; texts travel only when there is one.
         guard try maximum([failure == nil ? 0 : 1]).first != 0 else { return }
-        let texts = try gather(encode(failure.map { [host, oneLine($0)] } ?? []))
+        let texts = try gather(encode(failure.map { [host, printable($0), "\(status.rawValue)"] } ?? []))
         let failed = texts.enumerated().compactMap { rank, bytes -> (rank: Int, parts: [String])? in
             let parts = decode([String].self, bytes)
-            return parts?.count == 0 ? nil : (rank, parts ?? ["unknown", "unreadable error text"])
+            return parts?.count == 0 ? nil : (rank, parts ?? ["unknown", "unreadable error text", "1"])
         }
         guard let first = failed.first else { return }
         throw AgreedFailure(
             phase: phase, rank: first.rank, host: first.parts[0], text: first.parts[1],
-            otherFailedRanks: failed.count - 1, size: size)
+            otherFailedRanks: failed.count - 1, size: size,
+            exitStatus: Int32(first.parts[2]).flatMap { ExitStatus(rawValue: $0) } ?? .failure)
     }
 
     /// Runs `body` on every rank as one phase: when it throws on any rank, all ranks throw. `body` must not communicate.
@@ -122,7 +123,9 @@ extension Communicator {
         let result = Result { try body() }
         switch result {
         case .success: try agree(nil, phase: phase)
-        case .failure(let error): try agree(String(describing: error), phase: phase)
+        case .failure(let error):
+            let status = (error as? any HasExitStatus)?.exitStatus ?? .failure
+            try agree(String(describing: error), status: status, phase: phase)
         }
         return try result.get()
     }
@@ -172,20 +175,20 @@ extension Communicator {
             ranks: digests.indices.filter { digests[$0] != usual }, hosts: hosts, isMajority: 2 * most > size)
     }
 
-    /// Ends the job after `error`, for the outermost level of the program: one line on standard error, exit status 1
-    /// of the whole job, or the error's own. An `AgreedError` is printed by rank 0 and all ranks leave in good order; any other error is
+    /// Ends the job after `error`, for the outermost level of the program: one line on standard error, and the error's exit
+    /// status for the whole job, 1 where it has none. An `AgreedError` is printed by rank 0 and all ranks leave in good order; any other error is
     /// printed by the rank that holds it, which then aborts the job. Lines begin with the name of the `program`.
     public func fail(with error: any Error, program: String) -> Never {
+        let status = ((error as? any HasExitStatus)?.exitStatus ?? .failure).rawValue
         if error is any AgreedError || size == 1 {
             // Printed before finalize, which waits for all: a launcher ends the rest at the first non-zero exit.
-            if rank == 0 { printError("\(program): error: \(oneLine(String(describing: error)))") }
-            let status = (error as? any AgreedError)?.exitStatus ?? 1
+            if rank == 0 { printError("\(program): error: \(error)") }
             do { try finalize() } catch { abort(code: status) }
             exit(status)
         }
         let told = error is CommunicationError ? "" : " rank \(rank) on host \(host):"
-        printError("\(program): error:\(told) \(oneLine(String(describing: error)))")
-        abort(code: 1)
+        printError("\(program): error:\(told) \(error)")
+        abort(code: status)
     }
 }
 
@@ -232,9 +235,4 @@ private func encode(_ value: some Encodable) -> [UInt8] {
 
 private func decode<T: Decodable>(_ type: T.Type, _ bytes: [UInt8]) -> T? {
     try? JSONDecoder().decode(type, from: Data(bytes))
-}
-
-/// One line on standard error, in one write so that lines of several ranks do not mix.
-private func printError(_ line: String) {
-    FileHandle.standardError.write(Data("\(line)\n".utf8))
 }

@@ -1,3 +1,5 @@
+import Files
+
 /// A call of MPI, or of the system that launched it, that failed. One line: the call, why, and where.
 public struct CommunicationError: Error, CustomStringConvertible, Equatable, Sendable {
     /// The MPI function, or what was being done.
@@ -12,7 +14,7 @@ public struct CommunicationError: Error, CustomStringConvertible, Equatable, Sen
     /// Describes a failure of `call` on rank `rank` of host `host`.
     public init(call: String, message: String, rank: Int?, host: String) {
         self.call = call
-        self.message = oneLine(message)
+        self.message = printable(message)
         self.rank = rank
         self.host = host
     }
@@ -22,9 +24,4 @@ public struct CommunicationError: Error, CustomStringConvertible, Equatable, Sen
         let place = rank.map { "rank \($0) on host \(host)" } ?? "host \(host)"
         return "\(call) failed, \(place): \(message)"
     }
-}
-
-/// `text` with its line breaks replaced, so that a message stays one line in a job's log.
-func oneLine(_ text: String) -> String {
-    text.split(whereSeparator: \.isNewline).joined(separator: " ")
 }

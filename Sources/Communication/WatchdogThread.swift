@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Synchronization
 
@@ -318,7 +319,7 @@ final class WatchdogThread: @unchecked Sendable {
             _exit(Watchdog.status)
         }
         deadThread.start()
-        write("error: \(oneLine(verdict)); the job ends here (status \(Watchdog.status)), --resume auto continues it")
+        write("error: \(printable(verdict)); the job ends here (status \(Watchdog.status)), --resume auto continues it")
         abortMPI(code: Watchdog.status)
         _exit(Watchdog.status)
     }
@@ -337,5 +338,5 @@ final class WatchdogThread: @unchecked Sendable {
 private func hostKey() -> String {
     let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? localHostName()
     let space = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/net")) ?? ""
-    return oneLine(boot) + space
+    return boot.filter { !$0.isNewline } + space
 }

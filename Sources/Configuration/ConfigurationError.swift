@@ -1,5 +1,9 @@
+import Files
+
 /// A configuration that cannot be used: one line that says what is wrong, where, and what would be right.
-public struct ConfigurationError: Error, CustomStringConvertible, Equatable, Sendable {
+public struct ConfigurationError: HasExitStatus, CustomStringConvertible, Equatable, Sendable {
+    /// A file or value that was read cannot be used.
+    public var exitStatus: ExitStatus { .badInput }
     /// The whole message, one line without control characters.
     public let description: String
     /// The dotted key the message is about, when it is about one.

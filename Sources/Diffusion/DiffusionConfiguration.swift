@@ -1,3 +1,5 @@
+import Files
+
 /// How a trained network is turned into samples.
 public enum SamplerKind: String, Codable, CaseIterable, Sendable {
     /// The Markov chain of Ho et al. 2020, algorithm 2, with the small fixed variance β̃.
@@ -7,7 +9,9 @@ public enum SamplerKind: String, Codable, CaseIterable, Sendable {
 }
 
 /// A setting of the diffusion that cannot be used.
-public struct DiffusionConfigurationError: Error, CustomStringConvertible {
+public struct DiffusionConfigurationError: HasExitStatus, CustomStringConvertible {
+    /// A configuration cannot be used.
+    public var exitStatus: ExitStatus { .badInput }
     /// Which key, its value, and what it can be.
     public let description: String
 }

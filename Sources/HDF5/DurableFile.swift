@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// Whole files, read and written so that a crash, a kill or a full disk never leaves half of one under its name.
@@ -19,11 +20,12 @@ public enum DurableFile {
         return try FileBytes(count: size, name: path) { try readFully(descriptor, $0, at: 0, path) }
     }
 
-    /// Writes `bytes` under `path`, replacing what is there, in this order: a temporary file beside it, fsync, read
-    /// again and compared, renamed, fsync of the folder. Same permissions as any new file.
+    /// Writes `bytes` under `path` in this order: a temporary file beside it, fsync, read again and compared, renamed,
+    /// fsync of the folder. Same permissions as any new file.
     ///
+    /// - Parameter replacing: whether a file may be replaced that is there when the new one is whole.
     /// - Throws: `HDF5Error` where any of it fails; nothing of the attempt is then left, and an older file stays.
-    public static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws {
+    public static func write(_ bytes: UnsafeRawBufferPointer, to path: String, replacing: Bool = true) throws {
         var name = path + temporaryMark
         for _ in 0..<12 { name.append("0123456789abcdefghijklmnopqrstuvwxyz".randomElement() ?? "0") }
         let descriptor = retrying { open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666) }
@@ -36,7 +38,9 @@ public enum DurableFile {
             try write(bytes, to: descriptor, at: 0, path)
             guard retrying({ fsync(descriptor) }) == 0 else { throw failure("write", path) }
             try compare(descriptor, bytes, path)
-            guard retrying({ rename(name, path) }) == 0 else { throw failure("rename a temporary file to", path) }
+            guard retrying({ OutputFile.publish(name, as: path, replacing: replacing) }) == 0 else {
+                throw failure("rename a temporary file to", path)
+            }
         } catch {
             _ = retrying { unlink(name) }
             throw error
@@ -48,7 +52,7 @@ public enum DurableFile {
     ///
     /// - Throws: `HDF5Error` where the disk reports a failure.
     public static func synchronizeFolder(of path: String) throws {
-        try synchronize(folder(of: path))
+        try synchronize(Path.folder(of: path))
     }
 
     /// Makes what was written to a file or folder survive a loss of power.
@@ -113,24 +117,6 @@ public enum DurableFile {
         }
     }
 
-    // F_OFD_GETLK and F_OFD_SETLK of Linux, which the C library names only for GNU's dialect: locks of the open file,
-    // not of the process.
-    private static let (getLock, setLock): (Int32, Int32) = (36, 37)
-
-    /// Locks an open file for writing, until it is closed or this process ends.
-    ///
-    /// - Returns: false where another process holds it, or the file system has no locks.
-    public static func lock(_ descriptor: Int32) -> Bool {
-        var whole = flock(l_type: Int16(F_WRLCK), l_whence: Int16(SEEK_SET), l_start: 0, l_len: 0, l_pid: 0)
-        return fcntl(descriptor, setLock, &whole) == 0
-    }
-
-    /// Whether another process has locked an open file with `lock`. Takes no lock itself, so it is in nobody's way.
-    public static func isLocked(_ descriptor: Int32) -> Bool {
-        var whole = flock(l_type: Int16(F_WRLCK), l_whence: Int16(SEEK_SET), l_start: 0, l_len: 0, l_pid: 0)
-        return fcntl(descriptor, getLock, &whole) == 0 && whole.l_type != Int16(F_UNLCK)
-    }
-
     // MARK: Names
 
     /// Renames a file, over one that is there, and makes that survive a loss of power.
@@ -152,7 +138,7 @@ public enum DurableFile {
     /// at work stay.
     public static func removeAbandoned(in folder: String, names: [String]) {
         for name in names where name.contains(temporaryMark) {
-            let path = folder + "/" + name
+            let path = Path.join(folder, name)
             let descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
             guard descriptor >= 0 else { continue }
             if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { _ = unlink(path) }
@@ -166,15 +152,9 @@ public enum DurableFile {
     /// Bytes that an ordinary user can still write to the file system of `path`; `nil` where it does not tell.
     public static func freeBytes(at path: String) -> Int? {
         var status = statvfs()
-        guard statvfs(path, &status) == 0 || statvfs(folder(of: path), &status) == 0 else { return nil }
+        guard statvfs(path, &status) == 0 || statvfs(Path.folder(of: path), &status) == 0 else { return nil }
         let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
         return overflow ? Int.max : Int(clamping: bytes)
-    }
-
-    /// The folder that holds a file.
-    public static func folder(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     // MARK: Loops over system calls
@@ -185,8 +165,8 @@ public enum DurableFile {
         switch number {
         case ENOSPC, EDQUOT: return HDF5Error("cannot \(verb) \(path): \(reason); free some space and try again")
         // Some file systems say so of a name that they do not take, too.
-        case ENOENT where access(folder(of: path), F_OK) != 0:
-            return HDF5Error("cannot \(verb) \(path): the folder \(folder(of: path)) does not exist")
+        case ENOENT where access(Path.folder(of: path), F_OK) != 0:
+            return HDF5Error("cannot \(verb) \(path): the folder \(Path.folder(of: path)) does not exist")
         default: return HDF5Error("cannot \(verb) \(path): \(reason)")
         }
     }

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// Says in plain words why a file cannot be opened, before and after libhdf5 has tried.
@@ -21,6 +22,9 @@ enum FileDiagnosis {
         }
         defer { _ = Glibc.close(descriptor) }
         if status.st_size == 0 { return "\(path) is empty, not an HDF5 file" }
+        if FileLock.isHeldByWriter(path) {
+            return "\(path) is locked: another program is writing it; wait for it or stop it"
+        }
         return hasSignature(descriptor, bytes: Int(status.st_size)) ? nil : "\(path) is not an HDF5 file"
     }
 
@@ -49,9 +53,6 @@ enum FileDiagnosis {
         if reason.contains("truncated file") {
             return HDF5Error("\(path) is truncated: it is shorter than its header says; copy or make it again")
         }
-        if reason.contains("unable to lock file") {
-            return HDF5Error("\(path) is locked: another program is writing it; wait for it or stop it")
-        }
         if reason.contains("already open for write") || reason.contains("h5clear") {
             return HDF5Error(
                 "\(path) is open for writing in another program, or its writer was killed before closing it")
@@ -62,8 +63,7 @@ enum FileDiagnosis {
     /// Why a file could not be created.
     static func explainCreation(_ path: String, reason: String) -> HDF5Error {
         var status = stat()
-        let folder = path.contains("/") ? path.split(separator: "/").dropLast().joined(separator: "/") : "."
-        let parent = path.hasPrefix("/") ? "/" + folder : folder
+        let parent = Path.folder(of: path)
         if stat(parent, &status) != 0 { return HDF5Error("cannot create \(path): the folder \(parent) does not exist") }
         if status.st_mode & S_IFMT != S_IFDIR { return HDF5Error("cannot create \(path): \(parent) is not a folder") }
         if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
@@ -75,7 +75,6 @@ enum FileDiagnosis {
         if reason.contains("File exists") || reason.contains("file exists") {
             return HDF5Error("cannot create \(path): it exists already")
         }
-        if reason.contains("lock") { return HDF5Error("cannot create \(path): another program has it open") }
         return HDF5Error("cannot create \(path): \(reason)")
     }
 }

@@ -1,8 +1,11 @@
 import CHDF5
+import Files
 import Foundation
 
 /// What went wrong with an HDF5 file, in one line: the action, the file and object, and the cause.
-public struct HDF5Error: Error, CustomStringConvertible, Sendable {
+public struct HDF5Error: HasExitStatus, CustomStringConvertible, Sendable {
+    /// A file or value that was read cannot be used.
+    public var exitStatus: ExitStatus { .badInput }
     /// The line to show.
     public let description: String
 

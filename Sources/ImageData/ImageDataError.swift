@@ -1,5 +1,9 @@
+import Files
+
 /// What is wrong with a data file or an image, where, and what to do about it, in one line.
-public struct ImageDataError: Error, Equatable, CustomStringConvertible {
+public struct ImageDataError: HasExitStatus, Equatable, CustomStringConvertible {
+    /// A file or value that was read cannot be used.
+    public var exitStatus: ExitStatus { .badInput }
     /// The whole line, without a trailing period or line break.
     public let description: String
 

@@ -43,7 +43,8 @@ public final class MetricsFollower {
         }
         // In this order: a writer that ends between the two has written all that is read then.
         let replaced = isReplaced
-        unlocked = DurableFile.isLocked(descriptor) ? 0 : unlocked + 1
+        // Where the file system has no locks nobody can tell a writer that waits from one that is gone.
+        unlocked = FileLock.isTaken(descriptor) == false ? unlocked + 1 : 0
         let rows = try newRows()
         if replaced {
             close(descriptor)

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import HDF5
 
@@ -32,38 +33,32 @@ final class MetricsJournal {
     /// - Throws: `HDF5Error` where the folder cannot be written; `StorageError` where another process writes the journal.
     init(path: String, table: MetricsTable) throws {
         self.path = path
-        try Self.waitForOtherWriter(path)
+        guard try Self.isBeingWritten(path) != true else {
+            throw StorageError("another process writes \(path): two runs cannot share a folder; end it first")
+        }
         var text = Self.line(Self.magic) + Self.line("columns " + table.columns.joined(separator: ","))
         for (name, unit) in table.units.sorted(by: { $0.key < $1.key }) {
             text += Self.line("unit \(name) \(unit.split(whereSeparator: \.isNewline).joined(separator: " "))")
         }
         for row in 0..<table.rowCount { text += Self.line(table.row(row)) }
         let bytes = Array(text.utf8)
-        let folder = DurableFile.folder(of: path)
-        let own = URL(fileURLWithPath: path).lastPathComponent + DurableFile.temporaryMark
+        let folder = Path.folder(of: path)
+        let own = Path.name(of: path) + DurableFile.temporaryMark
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        DurableFile.removeAbandoned(in: folder, names: names.filter { $0.hasPrefix(own) })
+        DurableFile.removeAbandoned(in: folder, names: names.filter { $0.hasBytes(prefix: own) })
         try bytes.withUnsafeBytes { try DurableFile.write($0, to: path) }
         size = bytes.count
         descriptor = try DurableFile.openForWriting(path)
-        _ = DurableFile.lock(descriptor)
+        // For `MetricsFollower`; what keeps two runs apart is the claim on their folder.
+        _ = FileLock.take(descriptor)
     }
 
-    /// A writer that was just killed may take a moment to go.
-    private static func waitForOtherWriter(_ path: String) throws {
-        for attempt in 0..<50 {
-            if try !isBeingWritten(path) { return }
-            if attempt < 49 { Thread.sleep(forTimeInterval: 0.2) }
-        }
-        throw StorageError("another process writes \(path): two runs cannot share a folder; end it first")
-    }
-
-    /// Whether a process holds the journal for writing; false where the file system has no locks.
-    static func isBeingWritten(_ path: String) throws -> Bool {
+    /// Whether a process holds the journal for writing; nil where the file system has no locks to see it by.
+    static func isBeingWritten(_ path: String) throws -> Bool? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }
-        return DurableFile.isLocked(descriptor)
+        return FileLock.isTaken(descriptor)
     }
 
     deinit { close(descriptor) }
@@ -128,6 +123,8 @@ final class MetricsJournal {
         var rows: [[Double]] = []
         /// Lines that are damaged; a torn last line does not count.
         var damagedLines = 0
+        /// Whether rows above were voided.
+        var wentBack = false
         private var isJournal = false
 
         /// Takes whole lines from the front of `bytes`.
@@ -151,6 +148,7 @@ final class MetricsJournal {
                 units[String(words[1])] = String(words[2])
             } else if words.first == "back", words.count == 2, let step = Double(words[1]) {
                 rows.removeAll { $0[0] > step }
+                wentBack = true
             } else {
                 let row = payload.split(separator: ",").compactMap { Double($0) }
                 if row.count == columns.count { rows.append(row) } else { damagedLines += 1 }

@@ -20,29 +20,38 @@ public struct MetricsTable: Equatable, Sendable {
         self.units = units
     }
 
-    /// Reads a metrics file: one being written, finished, or left behind by a writer that was killed. A row counts
-    /// when all its columns are there. Tries a few times where a writer is in the way, for about a second at most. Where
-    /// the file is damaged and its journal is there, the rows come from that.
+    /// Reads the metrics of a run: one that goes on, has finished, or was killed. Rows that are not in the HDF5 file yet,
+    /// or never will be, come from the journal beside it, as do all where the file is damaged. Tries a few times where a
+    /// writer is in the way, for about a second at most.
     ///
     /// - Throws: `HDF5Error` or `StorageError` where the file is missing, damaged, or holds no metrics.
     public static func read(_ path: String) throws -> MetricsTable {
+        let contents = try? MetricsJournal.read(MetricsJournal.path(of: path))
+        let file: MetricsTable
         do {
-            return try readFile(path)
+            file = try readFile(path)
         } catch {
-            guard let journal = try? MetricsJournal.read(MetricsJournal.path(of: path)) else { throw error }
-            return journal.table
+            guard let contents else { throw error }
+            return contents.table
         }
+        return contents.map { merged($0, with: file) } ?? file
+    }
+
+    /// The HDF5 file adds what a loss of power, or damage, took from the journal. Of a run that has gone back it may
+    /// still hold rows that are void.
+    private static func merged(_ journal: MetricsJournal.Contents, with file: MetricsTable) -> MetricsTable {
+        journal.wentBack && journal.damagedLines == 0 ? journal.table : journal.table.completed(by: file)
     }
 
     /// The rows that a run has left: those of its HDF5 file and of the journal, which misses none that was acknowledged.
     /// Metrics must not keep a run from going on: what cannot be read is put aside, loudly.
     static func earlier(_ path: String, report: (String) -> Void) throws -> MetricsTable? {
         let journalPath = MetricsJournal.path(of: path)
-        var journal: MetricsTable?
+        var journal: MetricsJournal.Contents?
         if FileManager.default.fileExists(atPath: journalPath) {
             do {
                 let contents = try MetricsJournal.read(journalPath)
-                journal = contents.table
+                journal = contents
                 if contents.damagedLines > 0 {
                     report("\(contents.damagedLines) lines of \(journalPath) are damaged and passed over")
                 }
@@ -50,18 +59,18 @@ public struct MetricsTable: Equatable, Sendable {
                 report("the journal of the metrics is kept as \(try setAside(journalPath)): \(error)")
             }
         }
-        guard FileManager.default.fileExists(atPath: path) else { return journal }
+        guard FileManager.default.fileExists(atPath: path) else { return journal?.table }
         do {
             let file = try readFile(path)
-            return journal?.completed(by: file) ?? file
+            return journal.map { merged($0, with: file) } ?? file
         } catch {
             let aside = try setAside(path)
             report(
                 journal.map {
                     "\(path) is damaged and kept as \(aside); it is built again from its journal, "
-                        + "\($0.rowCount) rows: \(error)"
+                        + "\($0.rows.count) rows: \(error)"
                 } ?? "the metrics so far cannot be read and are kept as \(aside): \(error)")
-            return journal
+            return journal?.table
         }
     }
 
@@ -92,7 +101,8 @@ public struct MetricsTable: Equatable, Sendable {
         return MetricsTable(columns: columns + extra, values: values, units: other.units.merging(units) { $1 })
     }
 
-    private static func readFile(_ path: String) throws -> MetricsTable {
+    /// Reads the HDF5 file alone, as `read`.
+    package static func readFile(_ path: String) throws -> MetricsTable {
         let pausesMilliseconds = [20, 50, 100, 200]
         for pause in pausesMilliseconds {
             let file = try HDF5File.openSWMR(path)

@@ -1,5 +1,9 @@
+import Files
+
 /// What is wrong with a checkpoint or a metrics file, in one line.
-public struct StorageError: Error, CustomStringConvertible, Sendable {
+public struct StorageError: HasExitStatus, CustomStringConvertible, Sendable {
+    /// A file or value that was read cannot be used.
+    public var exitStatus: ExitStatus { .badInput }
     /// The line to show.
     public let description: String
 

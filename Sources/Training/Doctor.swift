@@ -203,7 +203,24 @@ public final class Doctor {
                 needs: needs))
         let isVisible = try gather(access(probe, R_OK) == 0)
         tell(.shared(place, isVisible: isVisible, hosts: facts.map(\.host)))
+        try examineLocks(of: probe)
         try examineHDF5(in: place)
+    }
+
+    /// Without locks nothing keeps two jobs out of one folder.
+    private func examineLocks(of probe: String) throws {
+        guard communicator.rank == 0 else { return }
+        let descriptor = try DurableFile.openForWriting(probe)
+        defer { close(descriptor) }
+        switch FileLock.take(descriptor) {
+        case .taken, .heldByAnother: tell(.ok("file locks", "two jobs cannot share a folder"))
+        case .unavailable(let reason):
+            tell(
+                .warning(
+                    "file locks", "there are none (\(reason)): two jobs in one folder would not notice each other",
+                    fix: "see that no two jobs use one folder; locks need NFS mounted without nolock, Lustre with flock"
+                ))
+        }
     }
 
     /// The folder, or the nearest above it that exists.
@@ -219,14 +236,13 @@ public final class Doctor {
         defer { if communicator.rank == 0 { for end in ["", ".journal"] { unlink(path + end) } } }
         let done: Void? = try attempt(
             "HDF5",
-            fix: "if the file system has no locks (some NFS, Lustre without flock), set HDF5_USE_FILE_LOCKING=FALSE "
-                + "for the job and its readers (launch/run --env HDF5_USE_FILE_LOCKING)"
+            fix: "choose another --output, on a local disk or another file system"
         ) {
             guard communicator.rank == 0 else { return }
             let writer = try MetricsWriter(path: path, columns: ["loss"], continueAfterStep: nil)
             writer.append(step: 1, values: [0.5])
             try writer.flush()
-            let rows = try MetricsTable.read(path).rowCount
+            let rows = try MetricsTable.readFile(path).rowCount
             try writer.close()
             guard rows == 1 else { throw TrainingError("\(path) shows \(rows) rows to a reader instead of 1") }
         }

@@ -11,14 +11,15 @@ extension ModelConfiguration {
             guard height == size, width == size, channels == self.channels else {
                 throw TrainingError(
                     "\(data.path) holds images of \(height)×\(width)×\(channels), the network takes "
-                        + "\(size)×\(size)×\(self.channels): set model.size and model.channels, or prepare the images anew"
-                )
+                        + "\(size)×\(size)×\(self.channels): set model.size and model.channels, or prepare the images anew",
+                    status: .badInput)
             }
         case .point(let dimension):
             guard size == 1, channels == dimension else {
                 throw TrainingError(
                     "\(data.path) holds points of dimension \(dimension), the network takes "
-                        + "\(size)×\(size)×\(channels): set model.size=1 and model.channels=\(dimension)")
+                        + "\(size)×\(size)×\(channels): set model.size=1 and model.channels=\(dimension)",
+                    status: .badInput)
             }
         }
     }

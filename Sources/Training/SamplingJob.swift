@@ -74,28 +74,31 @@ public func collectSamples(
 
 /// Files of samples.
 public enum SampleFile {
+    /// Bytes of a file of `count` samples, about.
+    public static func bytes(count: Int, model: ModelConfiguration) -> Int {
+        count * model.size * model.size * model.channels * (model.size == 1 ? 4 : 1) + 1 << 16
+    }
+
     /// Writes samples `[count, H, W, C]` to `path`: `/images` (uint8, from [−1, 1]) or `/points` (float32), and
-    /// `attributes` at the root. The file appears under its name only when it is whole.
+    /// `attributes` at the root. The file appears under its name only when it is whole and on disk.
     public static func write(
-        _ samples: [Float], count: Int, model: ModelConfiguration, to path: String, attributes: [String: AttributeValue]
+        _ samples: [Float], count: Int, model: ModelConfiguration, to path: String, replacing: Bool,
+        attributes: [String: AttributeValue]
     ) throws {
-        let temporary = path + ".partial-\(getpid())"
-        do {
-            let file = try HDF5File.create(temporary, overwrite: true)
-            if model.size == 1 {
-                try file.root.write(samples, shape: [count, model.channels], to: "points")
-            } else {
-                try file.root.write(
-                    pixels(samples), shape: [count, model.size, model.size, model.channels], to: "images")
-            }
-            for (name, value) in attributes.sorted(by: { $0.key < $1.key }) { try file.root.setAttribute(name, value) }
-            try file.close()
-            guard rename(temporary, path) == 0 else {
-                throw TrainingError("cannot rename \(temporary) to \(path): \(String(cString: strerror(errno)))")
-            }
-        } catch {
-            unlink(temporary)
-            throw error
+        // In memory first: libhdf5 can crash where a disk is full.
+        let file = try HDF5File.createInMemory(
+            userBlockBytes: 0, expectedBytes: bytes(count: count, model: model))
+        if model.size == 1 {
+            try file.root.write(samples, shape: [count, model.channels], to: "points")
+        } else {
+            try file.root.write(
+                pixels(samples), shape: [count, model.size, model.size, model.channels], to: "images")
         }
+        for (name, value) in attributes.sorted(by: { $0.key < $1.key }) { try file.root.setAttribute(name, value) }
+        let image = try file.finishedImage()
+        try image.withUnsafeMutableBytes {
+            try DurableFile.write(UnsafeRawBufferPointer($0), to: path, replacing: replacing)
+        }
+        try image.close()
     }
 }

@@ -71,7 +71,8 @@ extension Trainer {
         case .none:
             guard try !folder.holdsRun() else {
                 throw TrainingError(
-                    "\(folder.path) already holds a run: continue it with --resume auto, or choose another --output")
+                    "\(folder.path) already holds a run: continue it with --resume auto, or choose another --output",
+                    status: .cannotCreateOutput)
             }
             found = nil
         case .auto:
@@ -83,7 +84,6 @@ extension Trainer {
             found = try CheckpointFile(path)
         }
         if let found { try compare(with: found) }
-        try folder.prepare()
         return found
     }
 

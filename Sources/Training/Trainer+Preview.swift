@@ -88,10 +88,16 @@ public struct Picture {
     let width: Int
     let channels: Int
 
-    /// - Parameters:
-    ///   - samples: `[count, size, size, channels]`, images in [−1, 1].
-    ///   - columns: images in a row; nil makes the grid square.
-    public init(samples: [Float], _ size: Int, _ channels: Int, count: Int, columns: Int? = nil) {
+    /// Whether a picture of `count` samples of `size` × `size` is small enough to be written.
+    public static func fits(count: Int, size: Int) -> Bool {
+        size == 1 || columns(count) * (size * scale(size) + 2) + 2 <= RasterImage.maximumSide
+    }
+
+    private static func columns(_ count: Int) -> Int { Int(Double(count).squareRoot().rounded(.up)) }
+    private static func scale(_ size: Int) -> Int { size < 48 ? 2 : 1 }
+
+    /// - Parameter samples: `[count, size, size, channels]`, images in [−1, 1].
+    public init(samples: [Float], _ size: Int, _ channels: Int, count: Int) {
         if size == 1 {
             (pixels, height, width) = pointPlot(
                 channels == 2
@@ -104,7 +110,7 @@ public struct Picture {
             let bytes = Training.pixels(samples)
             (pixels, height, width) = imageGrid(
                 bytes, count: count, height: size, width: size, channels: channels,
-                columns: columns ?? Int(Double(count).squareRoot().rounded(.up)), scale: size < 48 ? 2 : 1)
+                columns: Self.columns(count), scale: Self.scale(size))
             self.channels = channels
         }
     }

@@ -93,12 +93,15 @@ public final class Trainer {
     /// Opens the data, builds the network, restores what is to be restored. Collective: ranks that disagree, or fail at
     /// any part of it, all end with the same error.
     ///
-    /// - Parameter threads: compute threads of each rank, the calling one included; the same on all ranks.
+    /// - Parameters:
+    ///   - folder: of the run, claimed on rank 0.
+    ///   - threads: compute threads of each rank, the calling one included; the same on all ranks.
     public init(
-        _ configuration: RunConfiguration, output: String, resume: Resume, threads: Int = 1, version: String,
+        _ configuration: RunConfiguration, folder: RunFolder, resume: Resume, threads: Int = 1, version: String,
         communicator: any Communicator, observer: any TrainingObserver
     ) throws {
         self.configuration = configuration
+        self.folder = folder
         self.communicator = communicator
         self.observer = observer
         self.version = version
@@ -137,7 +140,6 @@ public final class Trainer {
                 plan, workers.map(\.sums), exact: batch.isExact, communicator: communicator)
             return (state, shards, workers, reduction)
         }
-        folder = RunFolder(output)
         if let notice = precision.notice, communicator.rank == 0 { observer.warn(notice) }
         try restore(resume)
         metrics = try openMetrics(continued: step)

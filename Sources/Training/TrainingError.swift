@@ -1,12 +1,18 @@
 import Communication
+import Files
 
 /// Something that stops a run: one line that says what, where, and what to do.
-public struct TrainingError: Error, CustomStringConvertible {
+public struct TrainingError: HasExitStatus, CustomStringConvertible {
     /// The line.
     public let description: String
+    /// What the job ends with.
+    public let exitStatus: ExitStatus
 
     /// An error that says `description`.
-    public init(_ description: String) { self.description = description }
+    public init(_ description: String, status: ExitStatus = .failure) {
+        self.description = description
+        exitStatus = status
+    }
 }
 
 /// Something that stops a run and that every rank finds alike, because it follows from what all have in common.

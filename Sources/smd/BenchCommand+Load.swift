@@ -1,6 +1,7 @@
 import ArgumentParser
 import CPUBackend
 import Configuration
+import Files
 import Training
 
 extension BenchCommand {

@@ -24,7 +24,7 @@ func triedCheckpoint(_ path: String) throws -> String {
     }
     let newest = try folder.newestVerified(trying: { try FileTrial.run(.checkpoint, $0) }, report: { warn($0) })
     guard let newest else { throw CommandFailure(.badInput, "\(place) holds no checkpoint that can be used") }
-    FileHandle.standardError.write(Data("smd: taking \(printable(newest.path))\n".utf8))
+    printError("smd: taking \(newest.path)")
     return newest.path
 }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import Crypto
+import Files
 import Foundation
 import Storage
 

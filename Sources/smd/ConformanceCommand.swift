@@ -1,6 +1,7 @@
 import ArgumentParser
 import CPUBackend
 import Conformance
+import Files
 import Foundation
 import TensorGraph
 
@@ -45,18 +46,20 @@ struct ConformanceCommand: ParsableCommand {
                 try FileTrial.run(.conformance, path)
                 let report = try Conformance.run(path, on: backend)
                 summary.add(report)
-                if !json { print(report.table, terminator: "\n\n") }
+                if !json { try printOut(report.table + "\n\n") }
+            } catch let failure as CommandFailure {
+                throw failure
             } catch {
                 let line = describeOnOneLine(error)
                 summary.add(path, error: line)
-                FileHandle.standardError.write(Data("smd: error: \(line)\n".utf8))
+                printError("smd: error: \(line)")
             }
         }
         if json {
-            print(try summary.json())
+            try printOut(json: summary.json())
         } else {
             let passed = summary.files.filter(\.passes).count
-            print("\(passed) of \(cases.count) files pass")
+            try printOut("\(passed) of \(cases.count) files pass")
         }
         if !summary.passes { throw ExitCode.failure }
     }

@@ -1,13 +1,20 @@
+import Files
 import Foundation
 
-/// Writes text to standard output and makes sure that it arrived, which `print` does not.
+// What this program says: all text of all commands goes through here, to a terminal, a pipe or a log. Text from outside
+// (names of files, attributes, labels, keys) may hold anything; what leaves here are whole lines of printable characters.
+// The progress of a run alone, whose text is its own, writes escape sequences (`ProgressLine`).
+
+/// Writes text to standard output, line by line printable, and makes sure that it arrived, which `print` does not.
 ///
 /// - Throws: `CommandFailure` when standard output is closed or its disk is full.
 func printOut(_ text: String) throws {
-    do {
-        try FileHandle.standardOutput.write(contentsOf: Data((text.hasSuffix("\n") ? text : text + "\n").utf8))
-    } catch {
-        throw CommandFailure(.cannotCreateOutput, "cannot write to standard output: \(describeOnOneLine(error))")
+    let lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map {
+        printable(Substring($0))
+    }
+    let whole = lines.joined(separator: "\n")
+    if let reason = StandardStreams.write(whole.hasSuffix("\n") ? whole : whole + "\n", to: STDOUT_FILENO) {
+        throw CommandFailure(.cannotCreateOutput, "cannot write to standard output: \(reason)")
     }
 }
 
@@ -15,23 +22,25 @@ func printOut(_ text: String) throws {
 func printJSON(_ value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    try printOut(String(decoding: encoder.encode(value), as: UTF8.self))
+    try printOut(json: String(decoding: encoder.encode(value), as: UTF8.self))
+}
+
+/// Writes JSON. Characters in it that are not printable are escaped.
+func printOut(json: String) throws { try printOut(escaped(json: json)) }
+
+/// JSON in which what is not printable is written as `\u…`. Outside of texts there is nothing but spaces and line breaks.
+private func escaped(json: String) -> String {
+    json.unicodeScalars.map { scalar in
+        if scalar.isPrintable || scalar == "\n" { return String(scalar) }
+        return String(scalar).utf16.map { unit in
+            let digits = String(unit, radix: 16)
+            return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        }.joined()
+    }.joined()
 }
 
 /// Writes a warning to standard error.
-func warn(_ text: String) { FileHandle.standardError.write(Data("smd: warning: \(printable(text))\n".utf8)) }
-
-/// Text of a file for a terminal: its control characters become spaces.
-func printable(_ text: String) -> String {
-    String(String.UnicodeScalarView(text.unicodeScalars.map { $0.properties.isControl ? " " : $0 }))
-}
-
-extension Unicode.Scalar.Properties {
-    /// True for characters that move a cursor or break a line.
-    fileprivate var isControl: Bool {
-        [.control, .format, .lineSeparator, .paragraphSeparator].contains(generalCategory)
-    }
-}
+func warn(_ text: String) { printError("smd: warning: \(text)") }
 
 /// "28,512,003".
 func grouped(_ number: Int) -> String {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Communication
 import Configuration
+import Files
 import Foundation
 import Training
 

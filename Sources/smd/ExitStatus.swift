@@ -1,39 +1,13 @@
 import ArgumentParser
-import Configuration
-import Diffusion
+import Files
 import Foundation
-import HDF5
-import ImageData
-import Storage
 
-/// What the process's exit status tells a script; the numbers are those of sysexits.h.
-public enum ExitStatus: Int32, CaseIterable, Sendable {
-    /// All went well.
-    case success = 0
-    /// Something else went wrong.
-    case failure = 1
-    /// The command line is wrong.
-    case usage = 64
-    /// A configuration or a file that was read cannot be used.
-    case badInput = 65
-    /// A file or folder cannot be written.
-    case cannotCreateOutput = 73
-    /// The job was ended from outside or lost a rank; started again with `--resume auto` it goes on.
-    case tryAgain = 75
-
-    /// The table for help texts.
-    public static let help = """
-        Exit status: 0 success, 1 failure, 64 wrong command line, 65 unusable configuration or input file, \
-        73 output cannot be written, 75 interrupted: start again to continue.
-        """
-
+extension ExitStatus {
     /// The status that tells of `error`.
     public init(_ error: any Error) {
         switch error {
-        case let failure as CommandFailure: self = failure.status
+        case let error as any HasExitStatus: self = error.exitStatus
         case _ where SMD.exitCode(for: error) == .validationFailure: self = .usage
-        case is ConfigurationError, is DiffusionConfigurationError, is ImageDataError, is StorageError, is HDF5Error:
-            self = .badInput
         case let error as CocoaError where error.isWriteError: self = .cannotCreateOutput
         default: self = .failure
         }
@@ -41,15 +15,15 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
 }
 
 /// An error that knows its exit status.
-public struct CommandFailure: Error, CustomStringConvertible {
+public struct CommandFailure: HasExitStatus, CustomStringConvertible {
     /// What the process ends with.
-    public let status: ExitStatus
+    public let exitStatus: ExitStatus
     /// One line: what, where, and what to do.
     public let description: String
 
     /// A failure described by `description`.
     public init(_ status: ExitStatus, _ description: String) {
-        self.status = status
+        exitStatus = status
         self.description = description
     }
 }
@@ -80,12 +54,19 @@ public func runReporting(_ body: () throws -> Void) {
 }
 
 /// Ends the process with exactly one line on standard error, `smd: error: …`, and the error's status. An `ExitCode`
-/// ends it without a line: whoever throws it has said all there is to say.
+/// ends it without a line: whoever throws it has said all there is to say. Help and version are text on standard output.
 public func endReporting(_ error: any Error) -> Never {
     if let code = error as? ExitCode { exit(code.rawValue) }
-    if SMD.exitCode(for: error) == .success { SMD.exit(withError: error) }  // help, version: text on standard output
-    // One write, so that lines of several ranks do not mix.
-    FileHandle.standardError.write(Data("smd: error: \(describeOnOneLine(error))\n".utf8))
+    var error = error
+    if SMD.exitCode(for: error) == .success {
+        do {
+            try printOut(SMD.fullMessage(for: error))
+            exit(ExitStatus.success.rawValue)
+        } catch let failure {
+            error = failure
+        }
+    }
+    printError("smd: error: \(describeOnOneLine(error))")
     exit(ExitStatus(error).rawValue)
 }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Communication
+import Files
 import Foundation
 
 /// How long a job waits before it ends itself.
@@ -47,7 +48,7 @@ func endingAllRanks(_ communicator: any Communicator, _ body: () throws -> Void)
         guard communicator.size > 1 else { throw error }
         // A signal has usually come to all: then rank 0 alone tells of it, and the launcher ends the others meanwhile.
         if communicator.rank > 0 { Thread.sleep(forTimeInterval: 5) }
-        FileHandle.standardError.write(Data("smd: error: \(describeOnOneLine(error))\n".utf8))
+        printError("smd: error: \(describeOnOneLine(error))")
         communicator.abort(code: ExitStatus(error).rawValue)
     }
 }

@@ -102,7 +102,7 @@ struct PlanCommand: ParsableCommand {
             memory of a rank        \(mebibytes(memory.bytes)); of rank 0 while it saves a checkpoint \
             \(mebibytes(memory.firstRankBytes))
               program, libraries    \(mebibytes(memory.programBytes - (memory.dataBytes ?? 0)))
-              data set              \(memory.dataBytes.map(mebibytes) ?? "there is no \(printable(configuration.absoluteData)): not counted")
+              data set              \(memory.dataBytes.map(mebibytes) ?? "there is no \(configuration.absoluteData): not counted")
               activations           \(mebibytes(memory.activationBytes))
               parameters and state  \(mebibytes(memory.stateBytes))\(sharding(plan, mebibytes))
               working weights       \(mebibytes(memory.workingBytes)), with scratch and the network for samples

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CPUBackend
 import Configuration
+import Files
 
 /// The command `smd`: names its subcommands, and ends the process with one line and a status when one of them fails.
 @main
@@ -34,6 +35,7 @@ struct SMD: ParsableCommand {
     )
 
     static func main() {
+        StandardStreams.occupy()
         CPUMemory.returnLargeBlocks()
         runReporting {
             var command: any ParsableCommand

@@ -3,6 +3,7 @@ import Communication
 import Configuration
 import Diffusion
 import Foundation
+import NeuralNetwork
 import Storage
 import TensorGraph
 import Training
@@ -84,7 +85,7 @@ struct SampleCommand: ParsableCommand {
             if let ddimEta { diffusion.ddimEta = ddimEta }
             try communicator.together("checking the sampler's settings") {
                 try diffusion.validate()
-                if communicator.rank == 0 { try refuseExisting() }
+                if communicator.rank == 0 { try tryOutputs(job.configuration.model) }
             }
             let runs = try JobPrecision.agree(precision ?? job.configuration.precision, communicator)
             if communicator.rank == 0 {
@@ -116,10 +117,15 @@ struct SampleCommand: ParsableCommand {
         }
     }
 
-    private func refuseExisting() throws {
-        guard !overwrite else { return }
-        for path in [output, grid].compactMap({ $0 }) where FileManager.default.fileExists(atPath: path) {
-            throw CommandFailure(.cannotCreateOutput, "\(path) exists: choose another name, or add --overwrite")
+    /// Says now, before all sampling, that a file cannot be written.
+    private func tryOutputs(_ model: ModelConfiguration) throws {
+        try requireWritable(
+            output, overwrite: overwrite, bytes: SampleFile.bytes(count: count, model: model), inputs: [checkpoint])
+        guard let grid else { return }
+        try requirePicture(grid, overwrite: overwrite, inputs: [checkpoint, output])
+        guard Picture.fits(count: count, size: model.size) else {
+            throw CommandFailure(
+                .cannotCreateOutput, "\(grid): a picture of \(grouped(count)) samples is too large; leave out --grid")
         }
     }
 
@@ -128,7 +134,7 @@ struct SampleCommand: ParsableCommand {
     {
         try creatingOutput {
             try SampleFile.write(
-                values, count: count, model: job.configuration.model, to: output,
+                values, count: count, model: job.configuration.model, to: output, replacing: overwrite,
                 attributes: [
                     "checkpoint": .string(checkpoint), "checkpoint_step": .integer(job.step),
                     "seed": .string("\(seed)"),

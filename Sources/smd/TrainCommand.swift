@@ -1,6 +1,7 @@
 import ArgumentParser
 import Communication
 import Configuration
+import Files
 import Foundation
 import Training
 
@@ -61,6 +62,8 @@ struct TrainCommand: ParsableCommand {
     }
 
     func run() throws {
+        // Whoever reads the progress may go away: `smd train … | head`.
+        signal(SIGPIPE, SIG_IGN)
         let signals = StopSignals(deadline: maxHours.map { .now + .seconds($0 * 3600) })
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let configuration = try communicator.together("reading the configuration") {
@@ -76,11 +79,20 @@ struct TrainCommand: ParsableCommand {
             try communicator.together("checking the configuration") {
                 try configuration.validate(ranks: communicator.size, threads: threads)
             }
-            let start = try tryFiles(configuration, communicator)
             let observer = TrainingProgress(configuration)
-            let trainer = try Trainer(
-                configuration, output: output, resume: start, threads: threads, version: Release.version,
-                communicator: communicator, observer: observer)
+            let folder = try communicator.together("opening the run folder") {
+                guard communicator.rank == 0 else { return RunFolder(output) }
+                return try creatingOutput { try claimFolder(observer) }
+            }
+            let trainer: Trainer
+            do {
+                trainer = try Trainer(
+                    configuration, folder: folder, resume: try tryFiles(configuration, communicator), threads: threads,
+                    version: Release.version, communicator: communicator, observer: observer)
+            } catch {
+                folder.leave()
+                throw error
+            }
             let binding = try communicator.binding(threads: threads)
             if communicator.rank == 0 { announce(trainer, configuration, binding, observer) }
             let outcome = try trainer.run(signals)
@@ -93,6 +105,12 @@ struct TrainCommand: ParsableCommand {
                 throw ExitCode(ExitStatus.tryAgain.rawValue)
             }
         }
+    }
+
+    /// A rank is a child of its launcher, and ends without it.
+    private func claimFolder(_ observer: TrainingProgress) throws -> RunFolder {
+        let launch = Launch.detect(in: ProcessInfo.processInfo.environment)
+        return try RunFolder(claiming: output, launcher: launch == nil ? nil : getppid(), report: observer.warn)
     }
 
     /// Reads what others may have made in a helper process first. The run's own checkpoints are not among it.
@@ -142,7 +160,7 @@ private final class TrainingProgress: TrainingObserver {
         start = clock.now
     }
 
-    func say(_ text: String) { line.note(text) }
+    func say(_ text: String) { line.note(printable(text)) }
 
     func warn(_ text: String) {
         line.finish()

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Conformance
+import Files
 import Foundation
 import HDF5
 import ImageData

@@ -1,4 +1,5 @@
 import Configuration
+import Files
 import Foundation
 import Testing
 import smd
@@ -17,7 +18,7 @@ import smd
         let error = #expect(throws: CommandFailure.self) {
             try creatingOutput { throw ConfigurationError("disk\nfull") }
         }
-        #expect(error?.status == .cannotCreateOutput)
+        #expect(error?.exitStatus == .cannotCreateOutput)
         #expect(error?.description == "disk full")
     }
 

@@ -193,3 +193,24 @@ import Testing
         }
     }
 }
+
+/// The rows of a run that was killed between two writes of its HDF5 file.
+@Suite struct KilledMetricsTests {
+    @Test func rowsOfTheJournalAreShown() throws {
+        try withTemporaryDirectory { folder in
+            let path = folder + "/metrics.h5"
+            let writer = try MetricsWriter(path: path, columns: ["loss"], continueAfterStep: nil)
+            for step in 1...9 { writer.append(step: step, values: [Double(step)]) }
+            let dead = folder + "/dead"
+            try FileManager.default.createDirectory(atPath: dead, withIntermediateDirectories: true)
+            for end in ["", ".journal"] {
+                try FileManager.default.copyItem(atPath: path + end, toPath: dead + "/metrics.h5" + end)
+            }
+            try writer.close()
+            let result = try run([product("smd"), "metrics", "show", dead, "--last", "2"], timeout: 60)
+            #expect(result.output.contains("9") && result.status == 0, "\(result.output)\(result.errors)")
+            let json = try run([product("smd"), "metrics", "show", dead, "--json"], timeout: 60)
+            #expect(json.output.contains("\"last_step\" : 9"), "\(json.output)")
+        }
+    }
+}

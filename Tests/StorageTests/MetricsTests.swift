@@ -80,7 +80,10 @@ private func expectRows(_ table: MetricsTable, upTo last: Int) {
             let path = folder + "/metrics.h5"
             let result = try run([product("storage-program"), "metrics-killed", path], timeout: 60)
             #expect(result.status == 137)
-            expectRows(try MetricsTable.read(path), upTo: 2500)
+            expectRows(try MetricsTable.readFile(path), upTo: 2500)
+            let all = try MetricsTable.read(path)
+            #expect(all.steps.last == 9999)
+            expectRows(all.upTo(step: 2500), upTo: 2500)
             let reason = #expect(throws: HDF5Error.self) { try HDF5File.open(path) }
             #expect(reason?.description.contains("its writer was killed") == true)
 

@@ -11,14 +11,15 @@ func errorLines(_ text: String) -> [Substring] {
 /// Bad input of every kind: one clear line, and a non-zero exit of the whole job; on one rank and on two.
 @Suite struct BadInputTests {
     private func expectError(
-        ranks: Int, mentions: [String], _ settings: String..., prepare: (Run) throws -> Void = { _ in }
+        ranks: Int, status: Int32 = 65, mentions: [String], _ settings: String...,
+        prepare: (Run) throws -> Void = { _ in }
     ) throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
             try prepare(run)
             let command = run.command("out") + settings.flatMap { ["--set", $0] }
             let result = try run.train(ranks, command)
-            #expect(result.status != 0)
+            #expect(result.status == status)
             let lines = errorLines(result.errors)
             #expect(lines.count == 1, "\(result.errors)")
             for word in mentions { #expect(lines.first?.contains(word) == true, "\(word): \(result.errors)") }
@@ -84,7 +85,7 @@ func errorLines(_ text: String) -> [Substring] {
 
     /// A file stands where the folder should be: unwritable for root, too.
     @Test(arguments: [1, 2]) func unwritableRunFolder(ranks: Int) throws {
-        try expectError(ranks: ranks, mentions: ["out"]) { run in
+        try expectError(ranks: ranks, status: 73, mentions: ["out"]) { run in
             try "in the way".write(toFile: run.path("out"), atomically: true, encoding: .utf8)
         }
     }

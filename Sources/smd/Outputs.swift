@@ -1,0 +1,40 @@
+import Files
+import Foundation
+
+/// Refuses, before the work, a file that cannot be written after it.
+///
+/// - Parameters:
+///   - bytes: how large it will be, about.
+///   - inputs: files that the command reads, or writes too: none of them may be written over.
+/// - Throws: `CommandFailure`.
+func requireWritable(_ path: String, overwrite: Bool, bytes: Int = 0, inputs: [String] = []) throws {
+    for input in inputs where isSameFile(path, input) {
+        throw CommandFailure(
+            .cannotCreateOutput, "\(path): is \(input), which this command needs itself; give another name")
+    }
+    if let problem = OutputFile.problem(path, overwrite: overwrite, bytes: bytes) {
+        throw CommandFailure(.cannotCreateOutput, "\(path): \(problem)")
+    }
+}
+
+/// The same for a picture, which is PNG whatever its name says.
+func requirePicture(_ path: String, overwrite: Bool, inputs: [String] = []) throws {
+    guard path.lowercased().hasBytes(suffix: ".png") else {
+        throw CommandFailure(
+            .usage, "\(path): pictures are written as PNG; give a name that ends in .png")
+    }
+    try requireWritable(path, overwrite: overwrite, inputs: inputs)
+}
+
+/// Whether two names lead to one file, which need not be there yet.
+private func isSameFile(_ first: String, _ second: String) -> Bool {
+    if first.hasSameBytes(as: second) { return true }
+    var (one, other) = (stat(), stat())
+    if stat(first, &one) == 0, stat(second, &other) == 0 {
+        return one.st_ino == other.st_ino && one.st_dev == other.st_dev
+    }
+    guard Path.name(of: first).hasSameBytes(as: Path.name(of: second)), stat(Path.folder(of: first), &one) == 0,
+        stat(Path.folder(of: second), &other) == 0
+    else { return false }
+    return one.st_ino == other.st_ino && one.st_dev == other.st_dev
+}

@@ -1,0 +1,89 @@
+import Foundation
+import Storage
+import Synchronization
+import TestSupport
+import Testing
+
+/// The claim of one job on a run's folder.
+@Suite struct RunLockTests {
+    private func contents(_ folder: String) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+    }
+
+    @Test func onlyOneHoldsIt() throws {
+        try withTemporaryDirectory { folder in
+            let run = folder + "/a/run"
+            let first = try RunLock(folder: run) { Issue.record("\($0)") }
+            let start = ContinuousClock.now
+            let reason = #expect(throws: StorageError.self) { try RunLock(folder: run) { Issue.record("\($0)") } }
+            #expect(ContinuousClock.now - start < .seconds(1))
+            #expect(
+                reason?.description.contains("another job works in the run folder \(run) (process \(getpid()) on host")
+                    == true, "\(reason as Any)")
+            withExtendedLifetime(first) {}
+        }
+    }
+
+    @Test func itEndsWithItsHolder() throws {
+        try withTemporaryDirectory { folder in
+            do { _ = try RunLock(folder: folder) { Issue.record("\($0)") } }
+            let again = try RunLock(folder: folder) { Issue.record("\($0)") }
+            #expect(try contents(folder) == [RunLock.name])
+            withExtendedLifetime(again) {}
+        }
+    }
+
+    /// A job that ends before it has written anything leaves no trace; what was there before stays.
+    @Test func itIsTakenBack() throws {
+        try withTemporaryDirectory { folder in
+            let new = try RunLock(folder: folder + "/x/y") { Issue.record("\($0)") }
+            new.takeBack()
+            #expect(try contents(folder).isEmpty)
+            try Data().write(to: URL(fileURLWithPath: folder + "/photo.png"))
+            let own = try RunLock(folder: folder) { Issue.record("\($0)") }
+            own.takeBack()
+            #expect(try contents(folder) == ["photo.png"])
+        }
+    }
+
+    /// Whoever waited for a file that was removed meanwhile must not think that it holds the claim.
+    @Test func aRemovedFileIsNobodys() throws {
+        try withTemporaryDirectory { folder in
+            let first = try RunLock(folder: folder) { Issue.record("\($0)") }
+            first.takeBack()
+            let second = try RunLock(folder: folder) { Issue.record("\($0)") }
+            #expect(throws: StorageError.self) { try RunLock(folder: folder) { Issue.record("\($0)") } }
+            withExtendedLifetime((first, second)) {}
+        }
+    }
+
+    /// Many at once, from several threads: one gets it, each time.
+    @Test func oneOfManyGetsIt() {
+        withTemporaryDirectory { folder in
+            for number in 0..<50 {
+                let run = folder + "/run-\(number)"
+                let claims = Mutex(0)
+                // Kept until all have tried.
+                let all = DispatchSemaphore(value: 0)
+                DispatchQueue.concurrentPerform(iterations: 4) { _ in
+                    let lock = try? RunLock(folder: run) { _ in }
+                    claims.withLock { $0 += lock == nil ? 0 : 1 }
+                    if lock == nil { all.signal() } else { for _ in 0..<3 { _ = all.wait(timeout: .now() + 5) } }
+                    withExtendedLifetime(lock) {}
+                }
+                #expect(claims.withLock { $0 } == 1)
+            }
+        }
+    }
+
+    @Test func whatCannotBeAFolderIsSaid() throws {
+        try withTemporaryDirectory { folder in
+            try Data().write(to: URL(fileURLWithPath: folder + "/file"))
+            for place in [folder + "/file", folder + "/file/run", folder + "/" + String(repeating: "n", count: 300)] {
+                let reason = #expect(throws: StorageError.self) { try RunLock(folder: place) { _ in } }
+                #expect(reason?.description.contains("run folder \(place)") == true, "\(reason as Any)")
+            }
+            #expect(try contents(folder) == ["file"])
+        }
+    }
+}
