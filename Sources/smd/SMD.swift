@@ -36,6 +36,7 @@ struct SMD: ParsableCommand {
     static func main() {
         CPUMemory.returnLargeBlocks()
         runReporting {
+            try checkArguments()
             var command: any ParsableCommand
             do {
                 command = try parseAsRoot()
