@@ -59,7 +59,8 @@ import Testing
         try withTemporaryDirectory { folder in
             try write([0x31, 0x20, 0x32, 0x0A], folder + "/p.txt")
             let commands = [
-                "info \"$1\"", "info --json \"$1\"", "verify \"$1\"", "verify --json \"$1\"", "preview \"$1\" --output \"$2/a.png\"",
+                "info \"$1\"", "info --json \"$1\"", "verify \"$1\"", "verify --json \"$1\"",
+                "preview \"$1\" --output \"$2/a.png\"",
                 "prepare points \"$2/p.txt\" --output \"$2/p.h5\"",
                 "prepare gaussian-grid --count 4 --output \"$2/g.h5\"",
             ]
