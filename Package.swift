@@ -118,7 +118,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "ImageDataTests", dependencies: ["ImageData", "HDF5", "TestSupport"], swiftSettings: strict),
+            name: "ImageDataTests", dependencies: ["ImageData", "HDF5", "Files", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "HDF5Tests", dependencies: ["HDF5", "TestSupport", "storage-program"], swiftSettings: strict),
         .testTarget(

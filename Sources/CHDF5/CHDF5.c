@@ -409,6 +409,16 @@ void chdf5_classify(chdf5_id type, int *code, int *numeric, char *name, size_t c
     snprintf(name, capacity, "%s", word);
 }
 
+/// Ends a text of fixed length where its padding begins. With padding, unlike with a final NUL, a NUL may stand inside:
+/// what follows it must not be lost.
+static int trim_padding(char *text, size_t width, H5T_str_t padding) {
+    size_t length = padding == H5T_STR_NULLTERM ? strlen(text) : width;
+    if (padding != H5T_STR_NULLTERM)
+        while (length && (!text[length - 1] || (padding == H5T_STR_SPACEPAD && text[length - 1] == ' '))) length--;
+    text[length] = 0;
+    return strlen(text) == length ? 0 : chdf5_fail("it holds a text with a NUL character inside, which is not read");
+}
+
 int chdf5_unpack_strings(chdf5_id type, chdf5_id space, size_t count, int (*read)(void *, chdf5_id, void *),
                          void *context, chdf5_strings *out) {
     int variable = H5Tis_variable_str(type) > 0;
@@ -436,10 +446,7 @@ int chdf5_unpack_strings(chdf5_id type, chdf5_id space, size_t count, int (*read
             continue;
         }
         memcpy(one, buffer + i * width, width);
-        size_t length = strlen(one);
-        if (H5Tget_strpad(type) == H5T_STR_SPACEPAD)
-            while (length && one[length - 1] == ' ') one[--length] = 0;
-        status = chdf5_strings_append(out, one);
+        status = trim_padding(one, width, H5Tget_strpad(type)) || chdf5_strings_append(out, one);
     }
     if (filled && variable) H5Dvlen_reclaim(memory, space, H5P_DEFAULT, buffer);
     if (memory >= 0) H5Tclose(memory);

@@ -45,14 +45,16 @@ typedef struct {
     void *data;
 } value;
 
-static int read_string(chdf5_id attribute, hid_t type, hid_t space, size_t count, value *out) {
-    if (count != 1) return chdf5_fail("it is a list of %zu strings, only a single string is read", count);
-    chdf5_strings text = {0};
-    if (chdf5_unpack_strings(type, space, 1, read_attribute, &attribute, &text)) {
-        free(text.bytes);
+/// A single text, or a list of them, each followed by a NUL.
+static int read_strings(chdf5_id attribute, hid_t type, hid_t space, size_t count, value *out) {
+    chdf5_strings texts = {0};
+    if (chdf5_unpack_strings(type, space, count, read_attribute, &attribute, &texts)) {
+        free(texts.bytes);
         return 1;
     }
-    *out = (value){CHDF5_ATTRIBUTE_STRING, 0, text.used - 1, text.bytes};
+    void *bytes = texts.bytes ? texts.bytes : calloc(1, 1);
+    if (!bytes) return chdf5_fail("no memory for an empty list");
+    *out = (value){CHDF5_ATTRIBUTE_STRING, count != 1, texts.used, bytes};
     return 0;
 }
 
@@ -88,7 +90,7 @@ static int read_value(chdf5_id attribute, hid_t type, hid_t space, value *out) {
     char name[32];
     int code = CHDF5_OTHER, numeric = 0;
     chdf5_classify(type, &code, &numeric, name, sizeof name);
-    if (code == CHDF5_STRING) return read_string(attribute, type, space, (size_t)count, out);
+    if (code == CHDF5_STRING) return read_strings(attribute, type, space, (size_t)count, out);
     if (!numeric) return chdf5_fail("it has the type %s, which is not read", name);
     out->is_array = H5Sget_simple_extent_ndims(space) > 0;
     int kind = H5Tget_class(type) == H5T_FLOAT ? CHDF5_ATTRIBUTE_DOUBLE : CHDF5_ATTRIBUTE_INTEGER;
@@ -137,9 +139,18 @@ static hid_t stored_type(int kind) {
     }
 }
 
-static int write_value(hid_t attribute, hid_t type, int kind, const void *data) {
+static int write_strings(hid_t attribute, hid_t type, size_t count, const char *packed) {
+    const char **pointers = calloc(count, sizeof *pointers);
+    if (!pointers) return chdf5_fail("no memory for %zu strings", count);
+    for (size_t i = 0; i < count; i++, packed += strlen(packed) + 1) pointers[i] = packed;
+    herr_t result = H5Awrite(attribute, type, pointers);
+    free(pointers);
+    return result < 0 ? chdf5_capture() : 0;
+}
+
+static int write_value(hid_t attribute, hid_t type, int kind, size_t count, const void *data) {
+    if (kind == CHDF5_ATTRIBUTE_STRING) return write_strings(attribute, type, count, data);
     herr_t result = -1;
-    if (kind == CHDF5_ATTRIBUTE_STRING) result = H5Awrite(attribute, type, &data);
     if (kind == CHDF5_ATTRIBUTE_INTEGER) result = H5Awrite(attribute, H5T_NATIVE_INT64, data);
     if (kind == CHDF5_ATTRIBUTE_UNSIGNED) result = H5Awrite(attribute, H5T_NATIVE_UINT64, data);
     if (kind == CHDF5_ATTRIBUTE_DOUBLE) result = H5Awrite(attribute, H5T_NATIVE_DOUBLE, data);
@@ -163,7 +174,7 @@ int chdf5_attribute_write(chdf5_id object, const char *name, int kind, int is_ar
     if (exists < 0 || (exists > 0 && H5Adelete(object, name) < 0)) status = chdf5_capture();
     hid_t attribute = status ? -1 : H5Acreate2(object, name, type, space, creation, H5P_DEFAULT);
     if (!status && attribute < 0) status = chdf5_capture();
-    if (!status && (count > 0 || !is_array)) status = write_value(attribute, type, kind, data);
+    if (!status && (count > 0 || !is_array)) status = write_value(attribute, type, kind, count, data);
     if (attribute >= 0) H5Aclose(attribute);
     if (creation >= 0) H5Pclose(creation);
     if (space >= 0) H5Sclose(space);

@@ -5,7 +5,11 @@ public func printable(_ text: some StringProtocol) -> String {
 }
 
 /// Bytes that should be UTF-8, for a terminal: those that are not appear as "\xE9".
-public func printable(bytes: some Collection<UInt8>) -> String {
+public func printable(bytes: some Collection<UInt8>) -> String { printable(escapedText(bytes)) }
+
+/// Bytes that should be UTF-8, as text: what is UTF-8 stays as it is, every other byte becomes `mark` and two digits.
+public func escapedText(_ bytes: some Collection<UInt8>, mark: String = "\\x") -> String {
+    if let whole = String(validating: bytes, as: UTF8.self) { return whole }
     let bytes = Array(bytes)
     var text = ""
     var position = 0
@@ -13,10 +17,10 @@ public func printable(bytes: some Collection<UInt8>) -> String {
         // A character has at most four bytes: the shortest valid piece is the next one.
         let next = (1...4).lazy.filter { position + $0 <= bytes.count }
             .compactMap { count in String(validating: bytes[position..<position + count], as: UTF8.self) }.first
-        text += next ?? "\\x" + (bytes[position] < 16 ? "0" : "") + String(bytes[position], radix: 16, uppercase: true)
+        text += next ?? mark + (bytes[position] < 16 ? "0" : "") + String(bytes[position], radix: 16, uppercase: true)
         position += next?.utf8.count ?? 1
     }
-    return printable(text)
+    return text
 }
 
 extension Unicode.Scalar {

@@ -1,26 +1,37 @@
 import CHDF5
+import Files
 
 /// The value of an attribute. Readers accept every width of integers and floats, numpy's bool, and text of fixed or
-/// variable length; lists of any rank come flat, in row-major order.
+/// variable length; lists of any rank come flat, in row-major order. Bytes of text that are not UTF-8 appear as "\xE9".
 public enum AttributeValue: Equatable, Sendable, CustomStringConvertible {
     case string(String)
     case integer(Int)
     case double(Double)
     case boolean(Bool)
+    case strings([String])
     case integers([Int])
     case doubles([Double])
 
-    /// The value as text, without quotes.
+    /// The value as text, without quotes around a single one.
     public var description: String {
         switch self {
         case .string(let value): value
         case .integer(let value): "\(value)"
         case .double(let value): "\(value)"
         case .boolean(let value): "\(value)"
+        case .strings(let values): "\(values)"
         case .integers(let values): "\(values)"
         case .doubles(let values): "\(values)"
         }
     }
+}
+
+/// An attribute of a file from elsewhere: its name, and its value or why there is none to be had.
+public struct FoundAttribute: Sendable {
+    /// The name; bytes that are not UTF-8 appear as "\xE9".
+    public let name: String
+    /// The value, or one line without the file's name.
+    public let value: Result<AttributeValue, HDF5Error>
 }
 
 /// Attributes of an open group or data set, for both to share.
@@ -31,12 +42,25 @@ struct AttributeStore {
         "cannot \(verb) the attribute '\(name)' of \(handle.place)"
     }
 
-    func names() throws -> [String] {
+    private func rawNames() throws -> [[UInt8]] {
         var packed: UnsafeMutablePointer<CChar>?
         var bytes = 0
         try handle.file.check(
             chdf5_attribute_names(handle.id, &packed, &bytes), "cannot list the attributes of \(handle.place)")
-        return takeStrings(packed, bytes: bytes)
+        return takePieces(packed, bytes: bytes)
+    }
+
+    func names() throws -> [String] { try rawNames().map { escapedText($0) } }
+
+    /// Every attribute, also those whose values are of no kind that is read.
+    func all() throws -> [FoundAttribute] {
+        try rawNames().map { name in
+            do {
+                return FoundAttribute(name: escapedText(name), value: .success(try value(name, action: "not read")))
+            } catch let error as HDF5Error {
+                return FoundAttribute(name: escapedText(name), value: .failure(error))
+            }
+        }
     }
 
     func exists(_ name: String) throws -> Bool {
@@ -45,30 +69,33 @@ struct AttributeStore {
         return exists != 0
     }
 
-    /// Runs `body` on the raw value: its kind, whether it is a list, and its bytes.
+    /// Runs `body` on the raw value of an attribute that exists: its kind, whether it is a list, and its bytes.
     private func withRaw<R>(
-        _ name: String, _ body: (_ kind: Int, _ isList: Bool, _ count: Int, _ data: UnsafeRawPointer) throws -> R
-    ) throws -> R? {
-        guard try exists(name) else { return nil }
+        _ name: [UInt8], action: String,
+        _ body: (_ kind: Int, _ isList: Bool, _ count: Int, _ data: UnsafeRawPointer) throws -> R
+    ) throws -> R {
         var kind: Int32 = 0
         var isList: Int32 = 0
         var count = 0
         var data: UnsafeMutableRawPointer?
         try handle.file.check(
-            chdf5_attribute_read(handle.id, name, &kind, &isList, &count, &data), action("read", name))
+            BytePath(bytes: name).withCString {
+                chdf5_attribute_read(handle.id, $0, &kind, &isList, &count, &data)
+            }, action)
         defer { chdf5_free(data) }
-        guard let data else { throw HDF5Error("\(action("read", name)): no data") }
+        guard let data else { throw HDF5Error("\(action): no data") }
         return try body(Int(kind), isList != 0, count, UnsafeRawPointer(data))
     }
 
-    func read(_ name: String) throws -> AttributeValue? {
-        try withRaw(name) { kind, isList, count, data in
+    private func value(_ name: [UInt8], action: String) throws -> AttributeValue {
+        try withRaw(name, action: action) { kind, isList, count, data in
             func values<T>(_ type: T.Type) -> [T] {
                 Array(UnsafeBufferPointer(start: data.assumingMemoryBound(to: type), count: count))
             }
             switch kind {
             case CHDF5_ATTRIBUTE_STRING:
-                return .string(String(decoding: UnsafeRawBufferPointer(start: data, count: count), as: UTF8.self))
+                let texts = pieces(UnsafeRawBufferPointer(start: data, count: count)).map { escapedText($0) }
+                return isList ? .strings(texts) : .string(texts[0])
             case CHDF5_ATTRIBUTE_BOOLEAN:
                 return .boolean(data.load(as: Int64.self) != 0)
             case CHDF5_ATTRIBUTE_INTEGER:
@@ -78,13 +105,18 @@ struct AttributeStore {
                 let list = values(Double.self)
                 return isList ? .doubles(list) : .double(list[0])
             default:
-                throw HDF5Error("\(action("read", name)): \(values(UInt64.self)) is beyond \(Int.max)")
+                throw HDF5Error("\(action): \(values(UInt64.self)) is beyond \(Int.max)")
             }
         }
     }
 
+    func read(_ name: String) throws -> AttributeValue? {
+        try exists(name) ? value(Array(name.utf8), action: action("read", name)) : nil
+    }
+
     func readUnsigned(_ name: String) throws -> UInt64? {
-        try withRaw(name) { kind, isList, _, data in
+        guard try exists(name) else { return nil }
+        return try withRaw(Array(name.utf8), action: action("read", name)) { kind, isList, _, data in
             let isInteger = kind == CHDF5_ATTRIBUTE_INTEGER || kind == CHDF5_ATTRIBUTE_UNSIGNED
             guard isInteger, !isList else { throw HDF5Error("\(action("read", name)): it is not a single integer") }
             if kind == CHDF5_ATTRIBUTE_INTEGER, data.load(as: Int64.self) < 0 {
@@ -112,6 +144,15 @@ struct AttributeStore {
             try checkText(text, "the attribute '\(name)' of \(handle.place)")
             try text.withCString {
                 try write(name, kind: CHDF5_ATTRIBUTE_STRING, isList: false, count: 1, data: UnsafeRawPointer($0))
+            }
+        case .strings(let texts):
+            var packed: [CChar] = []
+            for text in texts {
+                try checkText(text, "the attribute '\(name)' of \(handle.place)")
+                packed += text.utf8CString
+            }
+            try packed.withUnsafeBytes {
+                try write(name, kind: CHDF5_ATTRIBUTE_STRING, isList: true, count: texts.count, data: $0.baseAddress)
             }
         case .integer(let number):
             try write(name, kind: CHDF5_ATTRIBUTE_INTEGER, isList: false, [Int64(number)])

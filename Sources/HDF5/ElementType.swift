@@ -1,4 +1,5 @@
 import CHDF5
+import Files
 
 /// The type of a data set's elements, whatever the byte order in the file.
 public enum ElementType: Equatable, Sendable, CustomStringConvertible {
@@ -20,6 +21,9 @@ public enum ElementType: Equatable, Sendable, CustomStringConvertible {
         case .other(let name): name
         }
     }
+
+    /// Whether it is a float of any width.
+    public var isFloat: Bool { description.hasBytes(prefix: "float") }
 
     init(code: Int, name: String) {
         switch code {

@@ -255,6 +255,16 @@ public final class HDF5Dataset {
     /// - Throws: `HDF5Error` where they cannot be read.
     public func attributeNames() throws -> [String] { try attributes.names() }
 
+    /// Whether there is an attribute of that name, whatever its value.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be read.
+    public func hasAttribute(_ name: String) throws -> Bool { try attributes.exists(name) }
+
+    /// Every attribute, in the order of their bytes, with its value or why it is not read.
+    ///
+    /// - Throws: `HDF5Error` where they cannot be listed.
+    public func foundAttributes() throws -> [FoundAttribute] { try attributes.all() }
+
     /// Sets an attribute, replacing one of that name.
     ///
     /// - Throws: `HDF5Error` where the file cannot be written.

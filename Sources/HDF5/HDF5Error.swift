@@ -41,13 +41,21 @@ func check(_ status: Int32, _ action: @autoclosure () -> String) throws {
     }
 }
 
-/// Splits "name NUL name NUL …" and releases the block.
+/// Splits "name NUL name NUL …" and releases the block. Bytes that are not UTF-8 become "\xE9".
 func takeStrings(_ packed: UnsafeMutablePointer<CChar>?, bytes: Int) -> [String] {
+    takePieces(packed, bytes: bytes).map { escapedText($0) }
+}
+
+/// The same as bytes.
+func takePieces(_ packed: UnsafeMutablePointer<CChar>?, bytes: Int) -> [[UInt8]] {
     defer { chdf5_free(packed) }
     guard let packed, bytes > 0 else { return [] }
-    let raw = UnsafeRawBufferPointer(start: packed, count: bytes)
-    let pieces = raw.dropLast().split(separator: 0, omittingEmptySubsequences: false)
-    return pieces.map { String(decoding: $0, as: UTF8.self) }
+    return pieces(UnsafeRawBufferPointer(start: packed, count: bytes))
+}
+
+/// The texts of "text NUL text NUL …".
+func pieces(_ packed: UnsafeRawBufferPointer) -> [[UInt8]] {
+    packed.isEmpty ? [] : packed.dropLast().split(separator: 0, omittingEmptySubsequences: false).map(Array.init)
 }
 
 /// HDF5 cuts names and text at a NUL byte; refuse instead of losing the rest.

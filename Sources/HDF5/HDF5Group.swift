@@ -40,6 +40,9 @@ public final class HDF5Group {
         isGroup(path) || isDataset(path)
     }
 
+    /// Whether there is anything at `path`, also a link that is not followed.
+    public func isPresent(_ path: String) -> Bool { kind(path) != CHDF5_MISSING }
+
     /// Whether `path` leads to a group.
     public func isGroup(_ path: String) -> Bool { kind(path) == CHDF5_GROUP }
 
@@ -153,6 +156,11 @@ public final class HDF5Group {
     ///
     /// - Throws: `HDF5Error` where they cannot be read.
     public func attributeNames() throws -> [String] { try attributes.names() }
+
+    /// Every attribute, in the order of their bytes, with its value or why it is not read.
+    ///
+    /// - Throws: `HDF5Error` where they cannot be listed.
+    public func foundAttributes() throws -> [FoundAttribute] { try attributes.all() }
 
     /// Sets an attribute, replacing one of that name.
     ///

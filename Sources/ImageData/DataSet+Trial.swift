@@ -18,13 +18,10 @@ extension DataSet {
             let file = try source.file(index)
             let root = file.file.root
             // What cannot be read among these does not keep a set from being used.
-            for name in try root.attributeNames() { _ = try? root.attribute(name) }
-            for name in try file.samples.attributeNames() { _ = try? file.samples.attribute(name) }
-            if let labels = file.labels {
-                for name in try labels.attributeNames() { _ = try? labels.attribute(name) }
-                _ = try labels.read(as: Int32.self)
-            }
-            if root.isDataset("label_names") { _ = try root.dataset("label_names").readStrings() }
+            _ = try root.foundAttributes()
+            _ = try file.samples.foundAttributes()
+            if root.isDataset("labels") { _ = try? root.dataset("labels").foundAttributes() }
+            _ = try file.readLabelling()
             if root.isGroup("mixture") { _ = try root.group("mixture").names() }
             // However large the set is: each chunk is read and inflated once.
             if try file.samples.isCompressed() { try file.samples.checkChunks() }

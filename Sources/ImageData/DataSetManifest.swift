@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// The list of the files that make up a data set too big for one: JSON, beside its shards.
@@ -70,10 +71,15 @@ struct DataSetManifest: Codable, Equatable {
             throw ImageDataError("\(path): a manifest of \(kind) cannot have the sample shape \(sampleShape)")
         }
         guard !shards.isEmpty else { throw ImageDataError("\(path): lists no shards") }
+        var listed: Set<BytePath> = []
         for shard in shards {
-            let parts = shard.file.split(separator: "/", omittingEmptySubsequences: false)
-            guard !parts.contains(""), !parts.contains("..") else {
+            // By bytes: to Swift a slash and a combining accent are one character, which is no slash.
+            let parts = shard.file.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+            guard !parts.contains(where: { $0.isEmpty || $0.elementsEqual("..".utf8) || $0.contains(0) }) else {
                 throw ImageDataError("\(path): shard \"\(shard.file)\" does not lie below the manifest's folder")
+            }
+            guard listed.insert(BytePath(shard.file)).inserted else {
+                throw ImageDataError("\(path): lists the shard \(shard.file) twice")
             }
             guard (1...Int(Int32.max)).contains(shard.count) else {
                 throw ImageDataError("\(path): shard \(shard.file) cannot have \(shard.count) samples")
@@ -88,7 +94,7 @@ struct DataSetManifest: Codable, Equatable {
 
     /// Path of a shard of the manifest at `path`.
     static func path(of shard: Shard, manifest path: String) -> String {
-        FileReplacement.join(FileReplacement.folder(of: path), shard.file)
+        Path.join(Path.folder(of: path), shard.file)
     }
 
     /// The same bytes for the same manifest.

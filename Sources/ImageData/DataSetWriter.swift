@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import HDF5
 
@@ -44,7 +45,7 @@ public final class DataSetWriter {
         self.expectedCount = expectedCount
         self.shardSize = shardSize
         self.overwrite = overwrite
-        if (shardSize != nil) != path.hasSuffix(".json") {
+        if (shardSize != nil) != path.hasBytes(suffix: ".json") {
             throw ImageDataError(
                 shardSize != nil
                     ? "\(path): with shards the output is a manifest; give it a name that ends in .json"
@@ -114,7 +115,7 @@ public final class DataSetWriter {
         if shardSize != nil {
             let digits = String(shards.count)
             let number = String(repeating: "0", count: max(0, 5 - digits.count)) + digits
-            target = "\(path.dropLast(".json".count))-\(number).h5"
+            target = String(decoding: path.utf8.dropLast(".json".utf8.count), as: UTF8.self) + "-\(number).h5"
             try FileReplacement(path: target).check(overwrite: overwrite)
         }
         let expected = shardSize.map { min($0, expectedCount) } ?? expectedCount
@@ -135,7 +136,7 @@ public final class DataSetWriter {
         let size = try FileManager.default.attributesOfItem(atPath: writer.path)[.size] as? Int ?? 0
         shards.append(
             DataSetManifest.Shard(
-                file: FileReplacement.name(of: writer.path), count: writer.count, bytes: size,
+                file: Path.name(of: writer.path), count: writer.count, bytes: size,
                 sha256: try sha256(file: writer.path)))
     }
 
@@ -147,13 +148,17 @@ public final class DataSetWriter {
         try group.write(mixture.covariances, shape: [count, 2, 2], to: "covariances")
     }
 
+    /// What is already there of the data set at `path`: the file, or the manifest and its shards.
+    static func files(of path: String) -> [String] {
+        let shards = (try? DataSetManifest.read(path))?.shards ?? []
+        return [path] + shards.map { DataSetManifest.path(of: $0, manifest: path) }
+    }
+
     /// Removes the manifest that is being replaced, and the shards it lists.
     private func removeOldSet() throws {
         guard FileManager.default.fileExists(atPath: path) else { return }
-        let old = try? DataSetManifest.read(path)
+        let old = Self.files(of: path)
         try FileManager.default.removeItem(atPath: path)
-        for shard in old?.shards ?? [] {
-            try? FileManager.default.removeItem(atPath: DataSetManifest.path(of: shard, manifest: path))
-        }
+        for shard in old.dropFirst() { try? FileManager.default.removeItem(atPath: shard) }
     }
 }

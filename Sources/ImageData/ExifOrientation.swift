@@ -1,42 +1,85 @@
-/// The orientation (1…8) that the Exif data of a JPEG file ask for; 1, as stored, when there are none or they are
-/// damaged. Source: Exif 2.3 (JEITA CP-3451C), tag 0x0112; TIFF 6.0 for the directory.
-func exifOrientation(ofJPEG bytes: [UInt8]) -> Int {
-    var position = 2
-    // Segments: FF, marker, big-endian length that counts itself. Exif stands before the first scan.
-    while position + 4 <= bytes.count, bytes[position] == 0xFF {
-        let marker = bytes[position + 1]
-        if marker == 0xFF {
-            position += 1
-            continue
-        }
-        if marker == 0xDA || marker == 0xD9 { break }
-        let length = Int(bytes[position + 2]) << 8 | Int(bytes[position + 3])
-        let end = position + 2 + length
-        guard length >= 2, end <= bytes.count else { break }
-        let body = bytes[position + 4..<end]
-        if marker == 0xE1, body.starts(with: [0x45, 0x78, 0x69, 0x66, 0, 0]) {
-            return tiffOrientation(Array(body.dropFirst(6)))
-        }
-        position = end
-    }
-    return 1
-}
+/// How the Exif data of an image file ask it to be turned. Source: Exif 2.3 (JEITA CP-3451C), tag 0x0112; TIFF 6.0 for
+/// the directory; PNG 3 for the chunk `eXIf`.
+struct ExifOrientation: Equatable {
+    /// 1…8; 1, as stored, where nothing is asked for.
+    var number = 1
+    /// What is asked for but not understood: the image is then taken as stored.
+    var remark: String?
 
-private func tiffOrientation(_ tiff: [UInt8]) -> Int {
-    guard tiff.count >= 8 else { return 1 }
-    let littleEndian = tiff[0] == 0x49
-    func number(at offset: Int, bytes count: Int) -> Int? {
-        guard offset >= 0, offset + count <= tiff.count else { return nil }
-        let digits = tiff[offset..<offset + count]
-        return (littleEndian ? Array(digits.reversed()) : Array(digits)).reduce(0) { $0 << 8 | Int($1) }
+    /// That of a whole JPEG or PNG file.
+    init(of file: [UInt8]) {
+        let tiff = file.starts(with: RasterImage.pngSignature) ? Self.chunk(ofPNG: file) : Self.segment(ofJPEG: file)
+        guard let tiff else { return }
+        do {
+            number = try Self.orientation(tiff) ?? 1
+        } catch let problem as Problem {
+            remark = "its Exif \(problem.what); taken as stored"
+        } catch {
+            remark = "its Exif data: \(error)"
+        }
     }
-    guard let directory = number(at: 4, bytes: 4), let entries = number(at: directory, bytes: 2) else { return 1 }
-    for entry in 0..<entries {
-        let offset = directory + 2 + 12 * entry
-        guard let tag = number(at: offset, bytes: 2) else { return 1 }
-        if tag == 0x0112, let value = number(at: offset + 8, bytes: 2), (1...8).contains(value) { return value }
+
+    private struct Problem: Error {
+        let what: String
     }
-    return 1
+
+    /// Segments: FF, marker, big-endian length that counts itself. Exif stands before the first scan.
+    private static func segment(ofJPEG bytes: [UInt8]) -> [UInt8]? {
+        var position = 2
+        while position + 4 <= bytes.count, bytes[position] == 0xFF {
+            let marker = bytes[position + 1]
+            if marker == 0xFF {
+                position += 1
+                continue
+            }
+            if marker == 0xDA || marker == 0xD9 { break }
+            let length = Int(bytes[position + 2]) << 8 | Int(bytes[position + 3])
+            let end = position + 2 + length
+            guard length >= 2, end <= bytes.count else { break }
+            let body = bytes[position + 4..<end]
+            if marker == 0xE1, body.starts(with: [0x45, 0x78, 0x69, 0x66, 0, 0]) { return Array(body.dropFirst(6)) }
+            position = end
+        }
+        return nil
+    }
+
+    /// Chunks: big-endian length of the data, type, data, check sum.
+    private static func chunk(ofPNG bytes: [UInt8]) -> [UInt8]? {
+        var position = 8
+        while position + 12 <= bytes.count {
+            let length = bytes[position..<position + 4].reduce(0) { $0 << 8 | Int($1) }
+            let end = position + 8 + length
+            guard end + 4 <= bytes.count else { break }
+            if bytes[position + 4..<position + 8].elementsEqual("eXIf".utf8) { return Array(bytes[position + 8..<end]) }
+            position = end + 4
+        }
+        return nil
+    }
+
+    /// The value of the tag in the first directory, in any type of integer; `nil` where it is not there.
+    private static func orientation(_ tiff: [UInt8]) throws -> Int? {
+        let littleEndian = tiff.starts(with: [0x49, 0x49, 42, 0])
+        guard littleEndian || tiff.starts(with: [0x4D, 0x4D, 0, 42]) else { throw Problem(what: "data are damaged") }
+        func number(at offset: Int, bytes count: Int) throws -> Int {
+            guard offset >= 0, offset + count <= tiff.count else { throw Problem(what: "data are cut off") }
+            let digits = tiff[offset..<offset + count]
+            return (littleEndian ? Array(digits.reversed()) : Array(digits)).reduce(0) { $0 << 8 | Int($1) }
+        }
+        let directory = try number(at: 4, bytes: 4)
+        for entry in 0..<(try number(at: directory, bytes: 2)) {
+            let offset = directory + 2 + 12 * entry
+            guard try number(at: offset, bytes: 2) == 0x0112 else { continue }
+            let (type, count) = (try number(at: offset + 2, bytes: 2), try number(at: offset + 4, bytes: 4))
+            // BYTE, SHORT, LONG, and the same with a sign. A value of up to four bytes stands in the entry, on its left.
+            guard let width = [1: 1, 3: 2, 4: 4, 6: 1, 8: 2, 9: 4][type], count == 1 else {
+                throw Problem(what: "orientation is \(count) values of type \(type), not an integer")
+            }
+            let value = try number(at: offset + 8, bytes: width)
+            guard (1...8).contains(value) else { throw Problem(what: "orientation is \(value), not one of 1…8") }
+            return value
+        }
+        return nil
+    }
 }
 
 extension RasterImage {

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// A file that appears under its name whole or not at all: bytes go to a hidden file beside it, which is synced to the
@@ -11,24 +12,10 @@ struct FileReplacement {
 
     init(path: String) {
         self.path = path
-        let name = Self.name(of: path)
-        temporary = Self.join(
-            Self.folder(of: path), ".\(name).\(Self.host)-\(ProcessInfo.processInfo.processIdentifier).partial")
+        let name = Path.name(of: path)
+        temporary = Path.join(
+            Path.folder(of: path), ".\(name).\(Self.host)-\(ProcessInfo.processInfo.processIdentifier).partial")
     }
-
-    /// The folder of `path`; `.` for a bare name.
-    static func folder(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
-    }
-
-    /// What follows the folder. (Foundation's path functions trap at names of one letter.)
-    static func name(of path: String) -> String {
-        path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
-    }
-
-    /// `name` in `folder`.
-    static func join(_ folder: String, _ name: String) -> String { (folder as NSString).appendingPathComponent(name) }
 
     private static var host: String {
         var name = [CChar](repeating: 0, count: 256)
@@ -44,7 +31,7 @@ struct FileReplacement {
             if isFolder.boolValue { throw ImageDataError("\(path): is a folder; give the name of a file") }
             if !overwrite { throw ImageDataError("\(path): exists already; give another name or --overwrite") }
         }
-        let folder = Self.folder(of: path)
+        let folder = Path.folder(of: path)
         guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
             throw ImageDataError("\(path): there is no folder \(folder); make it first")
         }
@@ -55,12 +42,16 @@ struct FileReplacement {
 
     /// Removes temporaries of this file that processes of this host left when they died.
     func removeStaleTemporaries() {
-        let folder = Self.folder(of: path)
-        let prefix = ".\(Self.name(of: path)).\(Self.host)-"
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        for name in names where name.hasPrefix(prefix) && name.hasSuffix(".partial") {
-            guard let process = Int32(name.dropFirst(prefix.count).dropLast(".partial".count)) else { continue }
-            if kill(process, 0) != 0 && errno == ESRCH { discard(Self.join(folder, name)) }
+        let folder = Path.folder(of: path)
+        let prefix = Array(".\(Path.name(of: path)).\(Self.host)-".utf8)
+        let suffix = Array(".partial".utf8)
+        for name in (try? namesInFolder(BytePath(folder))) ?? [] {
+            let (head, end) = (name.bytes.prefix(prefix.count), name.bytes.suffix(suffix.count))
+            guard head.elementsEqual(prefix), end.elementsEqual(suffix) else { continue }
+            let number = name.bytes.dropFirst(prefix.count).dropLast(suffix.count)
+            guard let process = Int32(String(decoding: number, as: UTF8.self)), process > 0 else { continue }
+            let place = Path.join(folder, String(decoding: name.bytes, as: UTF8.self))
+            if kill(process, 0) != 0 && errno == ESRCH { discard(place) }
         }
     }
 
@@ -101,7 +92,7 @@ struct FileReplacement {
             discard(temporary)
             throw error
         }
-        try sync(Self.folder(of: path), flags: O_RDONLY | O_DIRECTORY)
+        try sync(Path.folder(of: path), flags: O_RDONLY | O_DIRECTORY)
     }
 
     /// Drops the temporary file after a failure.

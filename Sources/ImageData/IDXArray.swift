@@ -9,6 +9,8 @@ public struct IDXArray: Equatable, Sendable {
     public let dimensions: [Int]
     /// The product of `dimensions` values.
     public let values: [UInt8]
+    /// SHA-256 of the file's content, unpacked.
+    public let digest: String
 
     /// The most bytes a file may hold once inflated.
     static let maximumBytes = 2 << 30
@@ -22,7 +24,7 @@ public struct IDXArray: Equatable, Sendable {
     /// Parses the content of a file, called `name` in errors.
     public init(bytes: [UInt8], name: String) throws {
         guard bytes.starts(with: [0x1F, 0x8B]) else {
-            (dimensions, values) = try Self.parse(bytes, name: name)
+            (dimensions, values, digest) = try Self.parse(bytes, name: name)
             return
         }
         // The header says how much must follow: memory for more than that is never asked for.
@@ -33,17 +35,19 @@ public struct IDXArray: Equatable, Sendable {
                 "\(name): \(shapeText(header.dimensions)) cannot come out of \(bytes.count) bytes of gzip")
         }
         let plain = try inflated(bytes, name: name, cap: header.bytes + header.count)
-        (dimensions, values) = try Self.parse(plain, name: name)
+        (dimensions, values, digest) = try Self.parse(plain, name: name)
     }
 
-    private static func parse(_ plain: [UInt8], name: String) throws -> (dimensions: [Int], values: [UInt8]) {
+    private static func parse(
+        _ plain: [UInt8], name: String
+    ) throws -> (dimensions: [Int], values: [UInt8], digest: String) {
         let header = try Header(plain, name: name)
         let found = plain.count - header.bytes
         guard found == header.count else {
             throw ImageDataError(
                 "\(name): \(shapeText(header.dimensions)) means \(header.count) bytes, but \(found) follow")
         }
-        return (header.dimensions, Array(plain[header.bytes...]))
+        return (header.dimensions, Array(plain[header.bytes...]), sha256(plain))
     }
 
     /// What stands before the values.

@@ -1,6 +1,3 @@
-import Crypto
-import Foundation
-
 /// Makes data sets from what people have: the work behind `smd dataset prepare`.
 public struct Preparation {
     /// Where the data set goes.
@@ -26,7 +23,7 @@ public struct Preparation {
         self.progress = progress
     }
 
-    private func writer(_ sample: SampleShape, labelled: Bool, count: Int, digest: String?) throws -> DataSetWriter {
+    func writer(_ sample: SampleShape, labelled: Bool, count: Int, digest: String?) throws -> DataSetWriter {
         var provenance = provenance
         provenance.sourceDigest = digest
         return try DataSetWriter(
@@ -35,7 +32,7 @@ public struct Preparation {
     }
 
     /// Runs `body` with the writer; what it leaves unfinished after an error is dropped.
-    private func writing(_ writer: DataSetWriter, _ body: (DataSetWriter) throws -> Void) throws {
+    func writing(_ writer: DataSetWriter, _ body: (DataSetWriter) throws -> Void) throws {
         do { try body(writer) } catch {
             writer.abandon()
             throw error
@@ -43,13 +40,17 @@ public struct Preparation {
     }
 
     /// Says now, before the work, that the output cannot be written.
-    private func checkOutput() throws { try FileReplacement(path: output).check(overwrite: overwrite) }
+    func checkOutput() throws { try FileReplacement(path: output).check(overwrite: overwrite) }
 
     /// Grey images and labels from two files of the IDX format, every image centred on a black square of `size`.
     ///
-    /// - Returns: The number of images written.
+    /// - Parameter known: sets that are known by their digests; where the files are one of them, the data set gets its
+    ///   name and the names of its labels. Those of others stay numbers.
+    /// - Returns: The numbers of images and of classes written, and the set that the files are known as.
     /// - Throws: ``ImageDataError`` when a file is missing, damaged, or the two do not belong together.
-    public func idx(images imagePath: String, labels labelPath: String, labelNames: [String], size: Int) throws -> Int {
+    public func idx(
+        images imagePath: String, labels labelPath: String, size: Int, known: [KnownIDXSet]
+    ) throws -> (count: Int, classes: Int, known: KnownIDXSet?) {
         try checkOutput()
         let images = try IDXArray(path: imagePath)
         let labels = try IDXArray(path: labelPath)
@@ -63,13 +64,13 @@ public struct Preparation {
         guard height <= size && width <= size else {
             throw ImageDataError("\(imagePath): images of \(height)×\(width) do not fit into \(size)×\(size)")
         }
-        if let bad = labels.values.first(where: { Int($0) >= labelNames.count }) {
-            throw ImageDataError("\(labelPath): holds the label \(bad); there are \(labelNames.count) classes")
-        }
+        let found = known.first { $0.images == images.digest && $0.labels == labels.digest }
         let digest = sha256(Array((try sha256(file: imagePath) + sha256(file: labelPath)).utf8))
-        let writer = try writer(
+        var named = self
+        if let found { named.provenance.source = found.name }
+        let writer = try named.writer(
             .image(height: size, width: size, channels: 1), labelled: true, count: count, digest: digest)
-        writer.labelNames = labelNames
+        writer.labelNames = found?.labelNames
         try writing(writer) { writer in
             for start in stride(from: 0, to: count, by: 1000) {
                 let end = min(count, start + 1000)
@@ -83,56 +84,7 @@ public struct Preparation {
             }
             try writer.finish()
         }
-        return count
-    }
-
-    /// The PNG and JPEG images of a folder, each scaled so that its short side is `size`, cropped to the centre, with
-    /// `channels` 1 or 3; labelled by sub-folder when every file lies in one.
-    ///
-    /// - Parameters:
-    ///   - strict: whether a file that cannot be read ends the work; otherwise it is skipped.
-    ///   - report: gets a line for every file that was skipped.
-    /// - Returns: The numbers of images written and of files skipped.
-    /// - Throws: ``ImageDataError`` when there is not one image, or a file cannot be read and `strict` is set.
-    public func images(
-        folder path: String, size: Int, channels: Int, strict: Bool, report: (String) -> Void
-    ) throws -> (written: Int, skipped: Int) {
-        try checkOutput()
-        let folder = try ImageFolder(path: path)
-        let total = folder.files.count
-        let writer = try writer(
-            .image(height: size, width: size, channels: channels), labelled: folder.labelNames != nil, count: total,
-            digest: nil)
-        writer.labelNames = folder.labelNames
-        let labels = Dictionary(uniqueKeysWithValues: (folder.labelNames ?? []).enumerated().map { ($1, Int32($0)) })
-        var sources = SHA256()
-        var skipped = 0
-        try writing(writer) { writer in
-            let step = 64
-            for start in stride(from: 0, to: total, by: step) {
-                let range = start..<min(total, start + step)
-                var batch: [UInt8] = []
-                var batchLabels: [Int32] = []
-                for (file, item) in zip(folder.files[range], folder.load(range, size: size, channels: channels)) {
-                    switch item.pixels {
-                    case .success(let pixels):
-                        batch += pixels
-                        batchLabels.append(labels[String(file.prefix { $0 != "/" })] ?? 0)
-                        sources.update(values: Array("\(item.digest) \(file)\n".utf8))
-                    case .failure(let error):
-                        let line = "\(FileReplacement.join(path, file)): \(error)"
-                        if strict { throw ImageDataError(line) }
-                        skipped += 1
-                        report(line)
-                    }
-                }
-                try writer.append(images: batch, labels: folder.labelNames == nil ? nil : batchLabels)
-                try progress(range.upperBound, total)
-            }
-            guard writer.count > 0 else { throw ImageDataError("\(path): holds no PNG or JPEG image that can be read") }
-            try writer.finish(sourceDigest: hexDigest(sources.finalize()))
-        }
-        return (writer.count, skipped)
+        return (count, Set(labels.values).count, found)
     }
 
     /// Points from a text file; see ``PointText``.

@@ -43,12 +43,12 @@ public struct RasterImage: Equatable, Sendable {
     /// The same; `nil`, with no memory taken for the pixels, where they are more than `pixels`.
     package static func decode(_ bytes: [UInt8], within pixels: Int) throws -> RasterImage? {
         try checkSignature(bytes)
-        if bytes.starts(with: pngSignature) { return try decode(bytes, within: pixels, with: codecs_png_decode) }
-        let image = try decode(bytes, within: pixels, with: codecs_jpeg_decode)
-        return image?.oriented(exifOrientation(ofJPEG: bytes))
+        let isPNG = bytes.starts(with: pngSignature)
+        let image = try decode(bytes, within: pixels, with: isPNG ? codecs_png_decode : codecs_jpeg_decode)
+        return image?.oriented(ExifOrientation(of: bytes).number)
     }
 
-    private static let pngSignature: [UInt8] = [0x89, 0x50, 0x4E, 0x47]
+    static let pngSignature: [UInt8] = [0x89, 0x50, 0x4E, 0x47]
     private static let jpegSignature: [UInt8] = [0xFF, 0xD8, 0xFF]
 
     /// Throws unless a file that begins with `bytes` says it is PNG or JPEG.

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import HDF5
 
@@ -9,10 +10,11 @@ struct SampleFile {
     let samples: HDF5Dataset
     let sample: SampleShape
     let count: Int
-    /// SHA-256 of the samples that the file's writer stored.
+    /// Whether this product wrote it: then everything in it means what docs/data-sets.md says, and what does not is
+    /// damage. In the files of others only the samples do; an attribute `count` may count their authors.
+    let isOurs: Bool
+    /// SHA-256 of the samples that this product stored with them.
     let storedDigest: String?
-    /// Labels, one a sample.
-    let labels: HDF5Dataset?
 
     /// The most numbers a sample may have.
     private static let maximumElements = 1 << 28
@@ -21,7 +23,8 @@ struct SampleFile {
         self.path = path
         file = try HDF5File.open(path)
         let root = file.root
-        let kind = try Self.kind(of: root, path: path)
+        isOurs = Self.isText(try? root.attribute("format"), DataSetFormat.name)
+        let kind = try isOurs ? Self.statedKind(of: root, path: path) : Self.foundKind(of: root, path: path)
         samples = try root.dataset(kind)
         let shape = samples.shape
         (sample, count) = try kind == "images" ? Self.images(samples, path) : Self.points(samples, path)
@@ -44,11 +47,12 @@ struct SampleFile {
             throw ImageDataError(
                 "\(path): /\(kind) claims to be \(shapeText(shape)), which a file of \(size) bytes cannot hold")
         }
-        storedDigest = try Self.text(samples.attribute(DataSetFormat.digestAttribute))
-        labels = try Self.labels(of: root, count: count, path: path)
-        if case .integer(let said)? = try root.attribute("count"), said != count {
+        storedDigest = try isOurs ? Self.text(DataSetFormat.digestAttribute, of: samples.attribute, path) : nil
+        guard isOurs else { return }
+        if let said = try Self.integer("count", of: root.attribute, path), said != count {
             throw ImageDataError("\(path): says it has \(said) samples, but /\(kind) has \(count); prepare it again")
         }
+        _ = try openLabels()
     }
 
     /// Bytes of a sample as it is kept in memory.
@@ -60,21 +64,23 @@ struct SampleFile {
         try samples.read(into: out, offset: [range.lowerBound] + axes.map { _ in 0 }, count: [range.count] + axes)
     }
 
-    private static func kind(of root: HDF5Group, path: String) throws -> String {
-        if case .string(DataSetFormat.name)? = try root.attribute("format") {
-            if case .integer(let version)? = try root.attribute("format_version"), version > DataSetFormat.version {
-                throw ImageDataError(
-                    "\(path): data set of format version \(version); this program reads \(DataSetFormat.version)")
-            }
-            if let kind = try text(root.attribute("kind")) {
-                guard kind == "images" || kind == "points" else {
-                    throw ImageDataError("\(path): a data set of \(kind.prefix(40)); images or points are wanted")
-                }
-                return kind
-            }
+    /// What a file of this product says it holds.
+    private static func statedKind(of root: HDF5Group, path: String) throws -> String {
+        if let version = try integer("format_version", of: root.attribute, path), version != DataSetFormat.version {
+            throw ImageDataError(
+                "\(path): data set of format version \(version); this program reads \(DataSetFormat.version)")
         }
-        if root.contains("images") { return "images" }
-        if root.contains("points") { return "points" }
+        guard let kind = try text("kind", of: root.attribute, path) else { return try foundKind(of: root, path: path) }
+        guard kind == "images" || kind == "points" else {
+            throw ImageDataError("\(path): a data set of \(kind.prefix(40)); images or points are wanted")
+        }
+        return kind
+    }
+
+    /// What a file holds: data sets first, so that opening what else has such a name says what is wrong with it.
+    private static func foundKind(of root: HDF5Group, path: String) throws -> String {
+        let kinds = ["images", "points"]
+        if let kind = kinds.first(where: root.isDataset) ?? kinds.first(where: root.isPresent) { return kind }
         let names = try root.names().prefix(8).map { "/\($0)" }.joined(separator: ", ")
         throw ImageDataError(
             "\(path): has neither /images nor /points, but \(names.isEmpty ? "nothing" : names); "
@@ -107,18 +113,39 @@ struct SampleFile {
         return (.point(dimension: set.shape[1]), set.shape[0])
     }
 
-    /// In a file of this product labels must fit the samples; what others keep under that name is theirs to know.
-    private static func labels(of root: HDF5Group, count: Int, path: String) throws -> HDF5Dataset? {
-        guard root.isDataset("labels") else { return nil }
-        let labels = try root.dataset("labels")
-        guard labels.shape == [count], labels.isNumeric else {
-            guard case .string(DataSetFormat.name)? = try root.attribute("format") else { return nil }
-            throw ImageDataError("\(path): /labels has the shape \(shapeText(labels.shape)), wanted is \(count)")
-        }
-        return labels
+    /// Whether an attribute is this text, alone or as a list of one.
+    private static func isText(_ value: AttributeValue?, _ wanted: String) -> Bool {
+        if case .string(let text)? = value { text.hasSameBytes(as: wanted) } else { false }
     }
 
-    private static func text(_ value: AttributeValue?) -> String? {
-        if case .string(let text)? = value { text } else { nil }
+    /// The text that an attribute of a file of this product must be, where there is one.
+    static func text(
+        _ name: String, of attribute: (String) throws -> AttributeValue?, _ path: String
+    ) throws -> String? {
+        switch try attribute(name) {
+        case nil: return nil
+        case .string(let text)?: return text
+        case let other?: throw damaged(name, other, "text", path)
+        }
+    }
+
+    /// The same for an integer.
+    private static func integer(
+        _ name: String, of attribute: (String) throws -> AttributeValue?, _ path: String
+    ) throws -> Int? {
+        switch try attribute(name) {
+        case nil: return nil
+        case .integer(let number)?: return number
+        case .integers(let numbers)? where numbers.count == 1: return numbers[0]
+        case let other?: throw damaged(name, other, "an integer", path)
+        }
+    }
+
+    private static func damaged(
+        _ name: String, _ found: AttributeValue, _ wanted: String, _ path: String
+    ) -> ImageDataError {
+        ImageDataError(
+            "\(path): is damaged: its attribute '\(name)' is \(found.description.prefix(40)), not \(wanted); "
+                + "make or copy the file again")
     }
 }

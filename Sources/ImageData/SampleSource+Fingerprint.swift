@@ -89,7 +89,7 @@ extension SampleSource {
         try values.withMemoryRebound(to: Float.self) { numbers in
             guard let bad = numbers.firstIndex(where: { !$0.isFinite }) else { return }
             let row = first - part.range.lowerBound + bad / sample.elements
-            throw ImageDataError("\(part.path): /points row \(row) holds \(numbers[bad]), which is not a finite number")
+            throw ImageDataError("\(part.path): /points row \(row) holds \(numbers[bad]), not a finite float32")
         }
     }
 }

@@ -12,7 +12,6 @@ final class SampleSource {
         let storedDigest: String?
         /// SHA-256 of the whole file, from the manifest.
         let fileDigest: String?
-        let hasLabels: Bool
     }
 
     let path: String
@@ -31,11 +30,15 @@ final class SampleSource {
     /// Opens and checks every file.
     init(path: String) throws {
         self.path = path
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+        let isFolder: Bool
+        do {
+            isFolder = try FileFacts(BytePath(path)).kind == .folder
+        } catch let error as SystemError where error.number == ENOENT {
             throw ImageDataError("\(path): no such data set; \"smd dataset prepare --help\" tells how to make one")
+        } catch {
+            throw ImageDataError("\(path): cannot be looked at: \(error)")
         }
-        if isFolder.boolValue {
+        if isFolder {
             throw ImageDataError(
                 "\(path): is a folder; make a data set of its images with: smd dataset prepare images "
                     + "\(shellWord(path)) --size 32 --output data.h5")
@@ -47,11 +50,7 @@ final class SampleSource {
             (parts, first) = try Self.openShards(manifest, path)
         } else {
             first = try SampleFile(path: path)
-            parts = [
-                Part(
-                    path: path, range: 0..<first.count, storedDigest: first.storedDigest, fileDigest: nil,
-                    hasLabels: first.labels != nil)
-            ]
+            parts = [Part(path: path, range: 0..<first.count, storedDigest: first.storedDigest, fileDigest: nil)]
         }
         open = [(0, first)]
         sample = first.sample
@@ -68,8 +67,13 @@ final class SampleSource {
         }
         for shard in manifest.shards {
             let shardPath = DataSetManifest.path(of: shard, manifest: path)
-            guard let size = try? FileManager.default.attributesOfItem(atPath: shardPath)[.size] as? Int else {
+            let size: Int
+            do {
+                size = try FileFacts(BytePath(shardPath)).bytes
+            } catch let error as SystemError where error.number == ENOENT {
                 throw ImageDataError("\(path): its shard \(shard.file) is missing")
+            } catch {
+                throw ImageDataError("\(path): its shard \(shard.file) cannot be looked at: \(error)")
             }
             guard size == shard.bytes else {
                 throw ImageDataError("\(path): its shard \(shard.file) has \(size) bytes, not \(shard.bytes)")
@@ -87,7 +91,7 @@ final class SampleSource {
             parts.append(
                 Part(
                     path: shardPath, range: start..<start + file.count, storedDigest: file.storedDigest,
-                    fileDigest: shard.sha256, hasLabels: file.labels != nil))
+                    fileDigest: shard.sha256))
             if first == nil { first = file } else { try file.file.close() }
         }
         guard let first else { throw ImageDataError("\(path): lists no shards") }

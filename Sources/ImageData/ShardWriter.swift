@@ -1,4 +1,5 @@
 import Crypto
+import Files
 import Foundation
 import HDF5
 
@@ -115,7 +116,7 @@ final class ShardWriter {
     /// Stops before the disk is full.
     private func checkSpace(_ bytes: Int) throws {
         var status = statvfs()
-        guard statvfs(FileReplacement.folder(of: path), &status) == 0 else { return }
+        guard statvfs(Path.folder(of: path), &status) == 0 else { return }
         let free = Int(status.f_bavail) * Int(status.f_frsize)
         let needed = bytes + (64 << 20)
         guard free >= needed else {

@@ -35,7 +35,7 @@ struct DatasetOutputOptions: ParsableArguments {
         if let shardSize, shardSize < 1 {
             throw ValidationError("--shard-size must be at least 1, not \(shardSize)")
         }
-        if (shardSize != nil) != output.hasSuffix(".json") {
+        if (shardSize != nil) != output.hasBytes(suffix: ".json") {
             throw ValidationError(
                 shardSize != nil
                     ? "with --shard-size the output is a manifest: give it a name that ends in .json"
@@ -62,8 +62,9 @@ struct PrepareFashionMNIST: ParsableCommand {
         commandName: "fashion-mnist",
         abstract: "Photographs of garments, 28×28 grey padded to 32×32: 60,000 to train with, 10,000 to test.",
         discussion: """
-            Reads the files of Debian's package dataset-fashion-mnist (apt-get install dataset-fashion-mnist), or the \
-            same files in another folder.
+            Reads the files of Debian's package dataset-fashion-mnist (apt-get install dataset-fashion-mnist), or files \
+            of these names in another folder. Sets of other pictures have files of the same names: labels get the names \
+            of garments only where the files are known by their SHA-256, and stay numbers where not.
 
             EXAMPLES
               smd dataset prepare fashion-mnist --output fashion-mnist.h5
@@ -83,27 +84,33 @@ struct PrepareFashionMNIST: ParsableCommand {
 
     @OptionGroup var output: DatasetOutputOptions
 
-    private static let classes = [
-        "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
-    ]
-
     func run() throws {
         let progress = DatasetProgress("writing", unit: "images")
         let name = split == .train ? "train" : "t10k"
         let images = try file("\(name)-images-idx3-ubyte")
         let labels = try file("\(name)-labels-idx1-ubyte")
         let arguments = ["fashion-mnist", "--source", source, "--split", split.rawValue]
-        let count = try output.preparation(arguments, source: "Fashion-MNIST, \(split.rawValue)", progress: progress)
-            .idx(images: images, labels: labels, labelNames: Self.classes, size: 32)
+        let result = try output.preparation(arguments, source: "\(images), \(labels)", progress: progress)
+            .idx(images: images, labels: labels, size: 32, known: [.fashionTrain, .fashionTest])
         progress.finish()
-        print("\(output.output): \(count) images of 32×32×1, 10 classes")
+        let wanted = split == .train ? KnownIDXSet.fashionTrain : .fashionTest
+        if let known = result.known, known != wanted { warn("\(images): holds \(known.name), not \(wanted.name)") }
+        if result.known == nil {
+            warn("\(images): not Fashion-MNIST (by its SHA-256): the labels stay numbers, without names of garments")
+        }
+        try printOut(printable("\(output.output): \(result.count) images of 32×32×1, \(result.classes) classes"))
     }
 
     /// The packed file, or the unpacked one.
     private func file(_ name: String) throws -> String {
-        let path = (source as NSString).appendingPathComponent(name)
-        for candidate in ["\(path).gz", path] where FileManager.default.fileExists(atPath: candidate) {
-            return candidate
+        let path = Path.join(source, name)
+        for candidate in ["\(path).gz", path] {
+            do {
+                _ = try FileFacts(BytePath(candidate))
+                return candidate
+            } catch let error as SystemError where error.number != ENOENT {
+                throw ImageDataError("\(candidate): \(error)")
+            } catch {}
         }
         throw ImageDataError(
             "\(path).gz: no such file; run \"apt-get install dataset-fashion-mnist\", or name another folder: --source")
@@ -117,7 +124,8 @@ struct PrepareImages: ParsableCommand {
         abstract: "The PNG and JPEG files in a folder and its sub-folders.",
         discussion: """
             Every image is scaled so that its short side is --size, and cropped to the centre. Images that all lie in \
-            sub-folders are labelled with the names of these. Files that cannot be read are named and skipped.
+            sub-folders are labelled with the names of these; other files do not matter for that. What cannot be read \
+            (files, folders, links to nothing) is named and skipped; hidden files are left out and counted.
 
             EXAMPLES
               smd dataset prepare images photos/ --size 64 --channels 3 --output photos.h5
@@ -134,7 +142,7 @@ struct PrepareImages: ParsableCommand {
     @Option(help: "1 for grey, 3 for colour.")
     var channels = 3
 
-    @Flag(help: "Stop at the first file that cannot be read.")
+    @Flag(help: "Stop at the first thing that cannot be read, and where only some images lie in sub-folders.")
     var strict = false
 
     @OptionGroup var output: DatasetOutputOptions
@@ -151,12 +159,20 @@ struct PrepareImages: ParsableCommand {
         let arguments =
             ["images", folder, "--size", "\(size)", "--channels", "\(channels)"] + (strict ? ["--strict"] : [])
         let result = try output.preparation(arguments, source: folder, progress: progress)
-            .images(folder: folder, size: size, channels: channels, strict: strict) { line in
-                progress.report("skipped \(line)")
+            .images(folder: folder, size: size, channels: channels, strict: strict) { note in
+                switch note {
+                case .skipped(let line): progress.report("skipped \(line)")
+                case .warning(let line): progress.report("smd: warning: \(line)")
+                }
             }
         progress.finish()
-        let skipped = result.skipped > 0 ? "; \(result.skipped) files skipped" : ""
-        print("\(output.output): \(result.written) images of \(size)×\(size)×\(channels)\(skipped)")
+        let facts =
+            [
+                "\(result.written) images of \(size)×\(size)×\(channels)",
+                result.classes.map { "\($0) \($0 == 1 ? "class" : "classes")" } ?? "no labels",
+            ] + (result.skipped > 0 ? ["\(result.skipped) skipped"] : [])
+            + (result.hidden > 0 ? ["\(result.hidden) hidden left out"] : [])
+        try printOut(printable("\(output.output): \(facts.joined(separator: "; "))"))
     }
 }
 
@@ -182,7 +198,7 @@ struct PreparePoints: ParsableCommand {
         let progress = DatasetProgress("writing", unit: "points")
         let result = try output.preparation(["points", file], source: file, progress: progress).points(file: file)
         progress.finish()
-        print("\(output.output): \(result.count) points of \(result.dimension) coordinates")
+        try printOut(printable("\(output.output): \(result.count) points of \(result.dimension) coordinates"))
     }
 }
 
@@ -239,6 +255,6 @@ struct PrepareGaussianGrid: ParsableCommand {
         let words = "mixture of \(grid)×\(grid) Gaussians"
         try output.preparation(arguments, source: words, progress: progress).gaussianGrid(mixture, count: count)
         progress.finish()
-        print("\(output.output): \(count) points from a \(words)")
+        try printOut(printable("\(output.output): \(count) points from a \(words)"))
     }
 }

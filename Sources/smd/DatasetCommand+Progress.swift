@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import Training
 
@@ -43,7 +44,7 @@ final class DatasetProgress {
     /// A line of its own among the progress.
     func report(_ line: String) {
         clear()
-        FileHandle.standardError.write(Data((line + "\n").utf8))
+        FileHandle.standardError.write(Data((printable(line) + "\n").utf8))
     }
 
     /// Ends the progress; what follows begins on a clean line.

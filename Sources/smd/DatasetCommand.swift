@@ -1,4 +1,5 @@
 import ArgumentParser
+import Files
 import Foundation
 import ImageData
 
@@ -35,13 +36,22 @@ struct DatasetInfoCommand: ParsableCommand {
     @Argument(help: "A data set: an HDF5 file or a manifest.", completion: .file())
     var file: String
 
+    @Flag(help: "Write a JSON list of {name, value}.")
+    var json = false
+
     func run() throws {
         try FileTrial.run(.dataset, file)
-        let summary = try DataSet(path: file).summary()
+        let summary = try DataSet(path: file).summary().map { (name: printable($0.name), value: printable($0.value)) }
+        if json { return try printJSON(summary.map { Fact(name: $0.name, value: $0.value) }) }
         let width = summary.map(\.name.count).max() ?? 0
-        for (name, value) in summary {
-            print(name.padding(toLength: width, withPad: " ", startingAt: 0), value)
-        }
+        let lines = summary.map { $0.name + String(repeating: " ", count: width - $0.name.count) + " " + $0.value }
+        try printOut(lines.joined(separator: "\n"))
+    }
+
+    /// A line of the table; names may come twice.
+    private struct Fact: Encodable {
+        let name: String
+        let value: String
     }
 }
 
@@ -61,12 +71,21 @@ struct DatasetVerifyCommand: ParsableCommand {
     @Argument(help: "A data set: an HDF5 file or a manifest.", completion: .file())
     var file: String
 
+    @Flag(help: "Write a JSON object with the file and a list of what was found.")
+    var json = false
+
     func run() throws {
         try FileTrial.run(.dataset, file)
         let progress = DatasetProgress("verifying", unit: "samples")
         let report = try DataSet.verify(path: file, progress: progress.update)
         progress.finish()
-        for line in report { print("\(file): \(line)") }
+        if json { return try printJSON(Found(file: file, found: report)) }
+        try printOut(report.map { printable("\(file): \($0)") }.joined(separator: "\n"))
+    }
+
+    private struct Found: Encodable {
+        let file: String
+        let found: [String]
     }
 }
 
@@ -130,7 +149,7 @@ struct DatasetPreviewCommand: ParsableCommand {
             let grid = imageGrid(
                 images, count: shown, height: height, width: width, channels: visible, columns: columns, scale: scale)
             try PNG.write(grid.pixels, height: grid.height, width: grid.width, channels: visible, to: output)
-            print("\(output): \(shown) of \(set.count) images")
+            try printOut(printable("\(output): \(shown) of \(set.count) images"))
         case .point(let dimension):
             guard dimension >= 2 else {
                 throw ImageDataError("\(file): points of \(dimension) coordinate cannot be drawn; 2 or more are wanted")
@@ -143,7 +162,8 @@ struct DatasetPreviewCommand: ParsableCommand {
             }
             let plot = pointPlot(points, size: min(512 * scale, 8192))
             try PNG.write(plot.pixels, height: plot.height, width: plot.width, channels: 1, to: output)
-            print("\(output): \(shown) of \(set.count) points\(dimension > 2 ? ", their first two coordinates" : "")")
+            let part = dimension > 2 ? ", their first two coordinates" : ""
+            try printOut(printable("\(output): \(shown) of \(set.count) points\(part)"))
         }
     }
 

@@ -38,6 +38,7 @@ struct SMD: ParsableCommand {
         StandardStreams.occupy()
         CPUMemory.returnLargeBlocks()
         runReporting {
+            try checkArguments()
             var command: any ParsableCommand
             do {
                 command = try parseAsRoot()

@@ -76,6 +76,8 @@ extension FuzzTarget {
         try file.root.writeStrings(["a", "b", "c", "d", "e", "f"], to: "label_names")
         try file.root.setAttribute("source", .string("seed"))
         try file.root.setAttribute("count", .integer(6))
+        // In our own files more is checked, in those of others more is possible.
+        if chunk != nil { try file.root.setAttribute("format", .string("smd data set")) }
         return try file.image()
     }
 

@@ -125,12 +125,44 @@ private func reason(_ body: () throws -> Void) -> String {
         let expected: [String: AttributeValue] = [
             "int8": .integer(-5), "uint16": .integer(65535), "float32": .double(0.5), "fixed": .string("plain"),
             "flag": .boolean(true), "matrix": .integers([1, 2, 3, 4]), "one_text": .string("only"),
-            "flags": .integers([1, 0]),
+            "flags": .integers([1, 0]), "texts": .strings(["a", "b"]),
         ]
         for (name, value) in expected { #expect(try root.attribute(name) == value) }
-        #expect(reason { _ = try root.attribute("texts") }.contains("list of 2 strings"))
         #expect(reason { _ = try root.attribute("null") }.contains("null data space"))
         #expect(reason { _ = try root.attribute("compound") }.contains("type compound, which is not read"))
+    }
+
+    /// Every attribute is there, with its value or the reason why it has none: nothing is cut, nothing is passed over.
+    @Test func strangeAttributesAreNamed() throws {
+        let file = repositoryFolder + "/Tests/Fixtures/hdf5/others/attributes.h5"
+        let found = try HDF5File.open(file).root.foundAttributes()
+        let expected: [String: AttributeValue] = [
+            "caf\\xE9": .integer(7), "latin1": .string("caf\\xE9"), "spaces": .string("one two"),
+            "ended": .string("one"), "texts": .strings(["a", "b"]), "no_texts": .strings([]), "committed": .integer(5),
+            "flags": .integers([1, 0]), "count": .string("a hundred"), "format_version": .integer(9),
+        ]
+        let reasons = [
+            "colour": "the type enumeration", "format": "the type compound", "kind": "a null data space",
+            "largest": "[18446744073709551615] is beyond", "link": "the type reference",
+            "nul": "a NUL character inside",
+        ]
+        #expect(Set(found.map(\.name)) == Set(expected.keys).union(reasons.keys))
+        for attribute in found {
+            switch attribute.value {
+            case .success(let value): #expect(value == expected[attribute.name], "\(attribute.name)")
+            case .failure(let error):
+                #expect("\(error)".contains(try #require(reasons[attribute.name])), "\(attribute.name): \(error)")
+            }
+        }
+    }
+
+    /// What follows a NUL that is no padding would be lost.
+    @Test func paddedTextIsNotCut() throws {
+        let folder = repositoryFolder + "/Tests/Fixtures/hdf5/others/"
+        let names = try HDF5File.open(folder + "nul_name.h5").root.dataset("label_names")
+        #expect(reason { _ = try names.readStrings() }.contains("a text with a NUL character inside"))
+        let padded = try HDF5File.open(folder + "small.h5").root.dataset("label_names")
+        #expect(try padded.readStrings() == ["caf\\xE9", "dog"])
     }
 
     @Test func dangerousDataSetsAreRefused() throws {

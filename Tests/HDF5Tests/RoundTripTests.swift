@@ -63,6 +63,7 @@ import Testing
 
     @Test func attributesComeBack() throws {
         let values: [String: AttributeValue] = [
+            "texts": .strings(["ä", "", "b"]), "none": .strings([]),
             "text": .string("ä{\"json\": 1}"), "empty": .string(""),
             "long": .string(String(repeating: "x", count: 200_000)),
             "number": .integer(.min), "real": .double(0.1), "yes": .boolean(true), "no": .boolean(false),

@@ -40,11 +40,11 @@ import Testing
             try makeImages(folder + "/in")
             try Data("no image".utf8).write(to: URL(fileURLWithPath: folder + "/in/cat/notes.txt"))
             try Data("hidden".utf8).write(to: URL(fileURLWithPath: folder + "/in/.hidden"))
-            var skipped: [String] = []
+            var notes: [PreparationNote] = []
             let result = try preparation(folder + "/a.h5").images(
-                folder: folder + "/in", size: 4, channels: 1, strict: false, report: { skipped.append($0) })
-            #expect(result.written == 4 && result.skipped == 1)
-            #expect(skipped.count == 1 && skipped[0].contains("cat/notes.txt: neither a PNG nor a JPEG"))
+                folder: folder + "/in", size: 4, channels: 1, strict: false, report: { notes.append($0) })
+            #expect(result == PreparedImages(written: 4, skipped: 1, hidden: 1, classes: 2))
+            #expect(notes == [.skipped(folder + "/in/cat/notes.txt: neither a PNG nor a JPEG file")])
             let set = try DataSet(path: folder + "/a.h5")
             #expect(set.count == 4 && set.sample == .image(height: 4, width: 4, channels: 1))
             // In the order of their paths: cat/a, cat/b, dog/1, dog/2.
@@ -58,29 +58,6 @@ import Testing
                 "\($0)".contains("cat/notes.txt")
             }
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["a.h5", "in"])
-        }
-    }
-
-    @Test func imagesWithoutSubfoldersHaveNoLabels() throws {
-        try withTemporaryDirectory { folder in
-            try makeImages(folder + "/in")
-            try PNG.write([1], height: 1, width: 1, channels: 1, to: folder + "/in/top.png")
-            _ = try preparation(folder + "/a.h5").images(
-                folder: folder + "/in", size: 2, channels: 3, strict: true, report: { _ in })
-            let set = try DataSet(path: folder + "/a.h5")
-            #expect(set.count == 5 && set.sample == .image(height: 2, width: 2, channels: 3))
-            #expect(try set.labels() == nil)
-        }
-    }
-
-    @Test func aFolderThatLoopsIsReadOnce() throws {
-        try withTemporaryDirectory { folder in
-            try makeImages(folder + "/in")
-            try FileManager.default.createSymbolicLink(
-                atPath: folder + "/in/dog/up", withDestinationPath: folder + "/in")
-            let files = try ImageFolder(path: folder + "/in").files
-            #expect(files == ["cat/a.png", "cat/b.png", "dog/1.png", "dog/2.png"])
-            #expect(throws: ImageDataError.self) { try ImageFolder(path: folder + "/none") }
         }
     }
 
@@ -102,7 +79,8 @@ import Testing
             func prepare(labels: [UInt8], output: String) throws -> Int {
                 try Data(labels).write(to: URL(fileURLWithPath: folder + "/labels"))
                 return try preparation(folder + output).idx(
-                    images: folder + "/images", labels: folder + "/labels", labelNames: ["x", "y"], size: 4)
+                    images: folder + "/images", labels: folder + "/labels", size: 4, known: []
+                ).count
             }
             #expect(try prepare(labels: [0, 0, 8, 1, 0, 0, 0, 2, 1, 0], output: "/a.h5") == 2)
             let set = try DataSet(path: folder + "/a.h5")
@@ -111,9 +89,38 @@ import Testing
             #expect { try prepare(labels: [0, 0, 8, 1, 0, 0, 0, 1, 1], output: "/b.h5") } throws: {
                 "\($0)".contains("1 labels for 2 images")
             }
-            #expect { try prepare(labels: [0, 0, 8, 1, 0, 0, 0, 2, 1, 2], output: "/b.h5") } throws: {
-                "\($0)".contains("holds the label 2; there are 2 classes")
+        }
+    }
+
+    /// Files of other sets have the same names: a set and its labels are named where the content is known, and only there.
+    @Test func onlyKnownIdxFilesAreNamed() throws {
+        try withTemporaryDirectory { folder in
+            let images: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4]
+            let labels: [UInt8] = [0, 0, 8, 1, 0, 0, 0, 2, 1, 200]
+            let (imagePath, labelPath) = (folder + "/images", folder + "/labels")
+            try Data(images).write(to: URL(fileURLWithPath: imagePath))
+            try Data(labels).write(to: URL(fileURLWithPath: labelPath))
+            let names = (0..<201).map { "class \($0)" }
+            let known = KnownIDXSet(
+                name: "Two bars", images: try IDXArray(path: imagePath).digest,
+                labels: try IDXArray(path: labelPath).digest, labelNames: names)
+            let other = KnownIDXSet(
+                name: "Other bars", images: known.images, labels: known.images, labelNames: ["x", "y"])
+            func prepare(_ output: String, _ known: [KnownIDXSet]) throws -> DataSet {
+                let result = try preparation(folder + output)
+                    .idx(images: imagePath, labels: labelPath, size: 4, known: known)
+                #expect(result.count == 2 && result.classes == 2)
+                return try DataSet(path: folder + output)
             }
+            let unnamed = try prepare("/a.h5", [other])
+            #expect(try unnamed.labels() == [1, 200] && unnamed.labelNames() == nil)
+            #expect(try unnamed.summary().contains { $0 == ("source", "a test") })
+            let named = try prepare("/b.h5", [other, known])
+            #expect(try named.labels() == [1, 200] && named.labelNames() == names)
+            #expect(try named.summary().contains { $0 == ("source", "Two bars") })
+            // Packed, they are the same set.
+            #expect(try run(["gzip", imagePath, labelPath], timeout: 30).status == 0)
+            #expect(try IDXArray(path: imagePath + ".gz").digest == known.images)
         }
     }
 
@@ -125,7 +132,7 @@ import Testing
             let drawn = grid.draw(0..<500)
             #expect(set.count == 500 && set.sample == .point(dimension: 2))
             #expect(try DataSetTests.sample(set, 499) == Array(drawn.points[998...]))
-            #expect(try set.labels() == drawn.labels)
+            #expect(try set.labels() == drawn.labels.map(Int.init))
             let root = try HDF5File.open(folder + "/a.h5").root
             #expect(try root.dataset("mixture/weights").read(as: Double.self) == grid.weights)
             #expect(try root.dataset("mixture/means").shape == [9, 2])
@@ -241,6 +248,34 @@ import Testing
         }
     }
 
+    /// To Swift a slash and a combining accent are one character, and two normal forms of a name one name.
+    @Test func shardsAreNamedByBytes() throws {
+        try withTemporaryDirectory { folder in
+            let path = folder + "/a.json"
+            try preparation(path, shardSize: 2).gaussianGrid(GaussianGrid(side: 2), count: 4)
+            let manifest = try String(contentsOfFile: path, encoding: .utf8)
+            func change(_ first: String, _ second: String) throws {
+                let text = manifest.replacingOccurrences(of: "a-00000.h5", with: first)
+                    .replacingOccurrences(of: "a-00001.h5", with: second)
+                try text.write(toFile: path, atomically: true, encoding: .utf8)
+            }
+            try change("..\\/\\u0301/a-00000.h5", "a-00001.h5")
+            #expect { try DataSet(path: path) } throws: { "\($0)".contains("does not lie below") }
+            try change("../\u{301}/a-00000.h5", "a-00001.h5")
+            #expect { try DataSet(path: path) } throws: { "\($0)".contains("does not lie below") }
+            try change("a-00000.h5\\u0000b", "a-00001.h5")
+            #expect { try DataSet(path: path) } throws: { "\($0)".contains("does not lie below") }
+            try change("a-00000.h5", "a-00000.h5")
+            #expect { try DataSet(path: path) } throws: { "\($0)".contains("lists the shard a-00000.h5 twice") }
+            let (composed, decomposed) = ("caf\u{e9}.h5", "cafe\u{301}.h5")
+            for (old, new) in [("a-00000.h5", composed), ("a-00001.h5", decomposed)] {
+                try FileManager.default.moveItem(atPath: folder + "/" + old, toPath: folder + "/" + new)
+            }
+            try change(composed, decomposed)
+            #expect(try DataSet(path: path).count == 4)
+        }
+    }
+
     @Test func leftoversOfDeadProcessesAreRemoved() throws {
         try withTemporaryDirectory { folder in
             var host = [CChar](repeating: 0, count: 256)
@@ -274,7 +309,7 @@ import Testing
             let (small, large) = (try DataSet(path: folder + "/small.h5"), try DataSet(path: folder + "/large.h5"))
             #expect(small.fingerprint == large.fingerprint)
             #expect(try large.pixels(2999) == Array(pixels[(2999 * 64)...]))
-            #expect(try large.labels() == (0..<3000).map(Int32.init))
+            #expect(try large.labels() == Array(0..<3000))
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["large.h5", "small.h5"])
         }
     }

@@ -39,7 +39,7 @@ enum {
 };
 
 /// Kinds of attributes. INTEGER and BOOLEAN arrive as int64_t, UNSIGNED as uint64_t (only when a value exceeds
-/// INT64_MAX), DOUBLE as double, STRING as UTF-8 bytes.
+/// INT64_MAX), DOUBLE as double, STRING as texts, each followed by a NUL.
 enum {
     CHDF5_ATTRIBUTE_STRING = 0,
     CHDF5_ATTRIBUTE_INTEGER = 1,
@@ -131,9 +131,10 @@ int chdf5_dataset_refresh(chdf5_id dataset);
 /// Names, each followed by a NUL, `bytes` in all.
 int chdf5_attribute_names(chdf5_id object, char **out, size_t *bytes);
 int chdf5_attribute_exists(chdf5_id object, const char *name, int *out);
-/// `count` is the number of elements, or the bytes of a string; `data` is freed by the caller.
+/// `count` is the number of elements, or the bytes of all texts with their NULs; `data` is freed by the caller. One text
+/// is no list, whatever its shape.
 int chdf5_attribute_read(chdf5_id object, const char *name, int *kind, int *is_array, size_t *count, void **data);
-/// Replaces an attribute of that name. `data` as chdf5_attribute_read gives it; a string needs its final NUL.
+/// Replaces an attribute of that name by `count` elements. `data` as chdf5_attribute_read gives it.
 int chdf5_attribute_write(chdf5_id object, const char *name, int kind, int is_array, size_t count, const void *data);
 
 #ifdef __cplusplus
