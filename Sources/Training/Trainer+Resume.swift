@@ -32,8 +32,10 @@ extension Trainer {
         }
         let warned = changes.filter { $0.rule == .warned }
         guard !warned.isEmpty else { return }
+        // What was asked for already and is not to be had here is no way back.
+        let settable = warned.filter { $0.key != "precision" || configuration.precision != before.precision }
         observer.warn(
             "\(path) was trained with another \(warned.text): the run goes on, but is not what either alone would give"
-                + (warned.waysBack.map { "; as it was: \($0)" } ?? ""))
+                + (settable.waysBack.map { "; as it was: \($0)" } ?? ""))
     }
 }

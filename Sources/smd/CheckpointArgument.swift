@@ -10,6 +10,10 @@ import Storage
 /// - Throws: `HDF5Error`, `StorageError` or `CommandFailure` where there is none that can be used.
 func triedCheckpoint(_ path: String) throws -> String {
     guard isFolder(path) else {
+        var status = stat()
+        guard stat(path, &status) == 0 || errno != ENOENT else {
+            throw CommandFailure(.badInput, "there is no checkpoint, nor the folder of a run, \(path)")
+        }
         try FileTrial.run(.checkpoint, path)
         return path
     }
@@ -19,8 +23,8 @@ func triedCheckpoint(_ path: String) throws -> String {
     guard try !folder.steps().isEmpty else {
         throw CommandFailure(
             .badInput,
-            "\(path) holds no checkpoint: of a folder, the newest \(Path.join("checkpoints", "step-N.h5")) is taken, or the "
-                + "newest step-N.h5")
+            "\(path) holds no checkpoint: of a folder, the newest checkpoints/step-N.h5 is taken, or the newest step-N.h5"
+        )
     }
     let newest = try folder.newestVerified(trying: { try FileTrial.run(.checkpoint, $0) }, report: { warn($0) })
     guard let newest else { throw CommandFailure(.badInput, "\(place) holds no checkpoint that can be used") }

@@ -57,7 +57,7 @@ import Testing
                 ("empty", "/empty holds no checkpoint: of a folder, the newest checkpoints/step-N.h5 is taken"),
                 ("begun", "/begun holds no checkpoint: "),
                 ("bad", "/bad/checkpoints holds no checkpoint that can be used"),
-                ("missing", "/missing does not exist"),
+                ("missing", "there is no checkpoint, nor the folder of a run, "),
             ] {
                 let result = try smd(["checkpoint", "inspect", folder + "/" + name])
                 #expect(result.status == 65 && result.output.isEmpty)
