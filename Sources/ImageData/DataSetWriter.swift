@@ -51,7 +51,9 @@ public final class DataSetWriter {
                     ? "\(path): with shards the output is a manifest; give it a name that ends in .json"
                     : "\(path): .json is for the manifest of a sharded set; give a name that ends in .h5")
         }
-        try FileReplacement(path: path).check(overwrite: overwrite)
+        for place in [path] + Self.shards(of: path, count: expectedCount, shardSize: shardSize) {
+            try FileReplacement(path: place).check(overwrite: overwrite)
+        }
         // From here on the old manifest would list files that are being replaced.
         if shardSize != nil { try removeOldSet() }
     }
@@ -97,7 +99,7 @@ public final class DataSetWriter {
         let manifest = DataSetManifest(
             kind: sample.kind, sampleShape: sample.axes, count: count, source: provenance.source,
             sourceSHA256: digest, command: provenance.command, tool: provenance.tool, shards: shards)
-        try FileReplacement(path: path).write(manifest.encoded())
+        try FileReplacement(path: path).write(manifest.encoded(), replacing: overwrite)
     }
 
     /// Drops what was written: the file in progress, and shards that no manifest will ever list.
@@ -113,15 +115,26 @@ public final class DataSetWriter {
     private func openShard() throws -> ShardWriter {
         var target = path
         if shardSize != nil {
-            let digits = String(shards.count)
-            let number = String(repeating: "0", count: max(0, 5 - digits.count)) + digits
-            target = String(decoding: path.utf8.dropLast(".json".utf8.count), as: UTF8.self) + "-\(number).h5"
+            target = Self.shard(shards.count, of: path)
             try FileReplacement(path: target).check(overwrite: overwrite)
         }
         let expected = shardSize.map { min($0, expectedCount) } ?? expectedCount
         let (bytes, overflow) = expected.multipliedReportingOverflow(by: sample.elements * sample.elementBytes)
         return try ShardWriter(
-            path: target, sample: sample, labelled: labelled, expectedBytes: overflow ? Int.max : bytes)
+            path: target, sample: sample, labelled: labelled, expectedBytes: overflow ? Int.max : bytes,
+            replacing: overwrite)
+    }
+
+    /// Path of a shard of the manifest at `path`.
+    private static func shard(_ index: Int, of path: String) -> String {
+        let digits = String(index)
+        let number = String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+        return String(decoding: path.utf8.dropLast(".json".utf8.count), as: UTF8.self) + "-\(number).h5"
+    }
+
+    /// Paths of all shards that `count` samples need.
+    private static func shards(of path: String, count: Int, shardSize: Int?) -> [String] {
+        shardSize.map { size in (0..<(count + size - 1) / size).map { shard($0, of: path) } } ?? []
     }
 
     private func closeShard(sourceDigest: String?) throws {

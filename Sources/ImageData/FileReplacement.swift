@@ -24,19 +24,11 @@ struct FileReplacement {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Refuses what cannot end well, before any work is done: an existing file, a missing or unwritable folder.
-    func check(overwrite: Bool) throws {
-        var isFolder: ObjCBool = false
-        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) {
-            if isFolder.boolValue { throw ImageDataError("\(path): is a folder; give the name of a file") }
-            if !overwrite { throw ImageDataError("\(path): exists already; give another name or --overwrite") }
-        }
-        let folder = Path.folder(of: path)
-        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
-            throw ImageDataError("\(path): there is no folder \(folder); make it first")
-        }
-        guard access(folder, W_OK | X_OK) == 0 else {
-            throw ImageDataError("\(path): cannot write into \(folder): \(String(cString: strerror(errno)))")
+    /// Refuses what cannot end well, before any work is done: an existing file, a missing or unwritable folder, a disk
+    /// without room for about `bytes`.
+    func check(overwrite: Bool, bytes: Int = 0) throws {
+        if let problem = OutputFile.problem(path, overwrite: overwrite, bytes: bytes) {
+            throw ImageDataError("\(path): \(problem)", status: .cannotCreateOutput)
         }
     }
 
@@ -56,7 +48,7 @@ struct FileReplacement {
     }
 
     /// Writes the whole content and publishes it.
-    func write(_ bytes: [UInt8]) throws {
+    func write(_ bytes: [UInt8], replacing: Bool) throws {
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { throw failure("create") }
         do {
@@ -80,14 +72,16 @@ struct FileReplacement {
             discard(temporary)
             throw error
         }
-        try publish()
+        try publish(replacing: replacing)
     }
 
     /// Syncs the temporary file, gives it its name and syncs the folder.
-    func publish() throws {
+    ///
+    /// - Parameter replacing: whether a file may be replaced that has come there meanwhile.
+    func publish(replacing: Bool) throws {
         do {
             try sync(temporary, flags: O_RDONLY)
-            guard rename(temporary, path) == 0 else { throw failure("rename to") }
+            guard OutputFile.publish(temporary, as: path, replacing: replacing) == 0 else { throw failure("name") }
         } catch {
             discard(temporary)
             throw error
@@ -110,6 +104,6 @@ struct FileReplacement {
 
     private func failure(_ what: String) -> ImageDataError {
         let reason = errno == ENOSPC ? "the disk is full" : String(cString: strerror(errno))
-        return ImageDataError("\(path): cannot \(what) the file: \(reason)")
+        return ImageDataError("\(path): cannot \(what) the file: \(reason)", status: .cannotCreateOutput)
     }
 }

@@ -26,6 +26,6 @@ public enum PNG {
         let bytes = try encode(pixels, height: height, width: width, channels: channels)
         let file = FileReplacement(path: path)
         try file.check(overwrite: true)
-        try file.write(bytes)
+        try file.write(bytes, replacing: true)
     }
 }

@@ -11,6 +11,7 @@ final class ShardWriter {
     private let file: FileReplacement
     private let hdf5: HDF5File
     private let inMemory: Bool
+    private let replacing: Bool
     private let samples: HDF5Dataset
     private let labels: HDF5Dataset?
     private var samplesHash = SHA256()
@@ -20,8 +21,9 @@ final class ShardWriter {
     /// under it, a plain write cannot.
     private static let memoryBytes = 256 << 20
 
-    init(path: String, sample: SampleShape, labelled: Bool, expectedBytes: Int) throws {
+    init(path: String, sample: SampleShape, labelled: Bool, expectedBytes: Int, replacing: Bool) throws {
         self.path = path
+        self.replacing = replacing
         self.sample = sample
         file = FileReplacement(path: path)
         file.removeStaleTemporaries()
@@ -76,10 +78,10 @@ final class ShardWriter {
             if inMemory {
                 let image = try hdf5.image()
                 try hdf5.close()
-                try file.write(image)
+                try file.write(image, replacing: replacing)
             } else {
                 try hdf5.close()
-                try file.publish()
+                try file.publish(replacing: replacing)
             }
         } catch {
             abandon()
@@ -120,7 +122,9 @@ final class ShardWriter {
         let free = Int(status.f_bavail) * Int(status.f_frsize)
         let needed = bytes + (64 << 20)
         guard free >= needed else {
-            throw ImageDataError("\(path): the disk is full: \(free >> 20) MiB are free, \(needed >> 20) are needed")
+            throw ImageDataError(
+                "\(path): the disk is full: \(free >> 20) MiB are free, \(needed >> 20) are needed",
+                status: .cannotCreateOutput)
         }
     }
 }

@@ -102,6 +102,7 @@ public final class AllReduceBenchmark {
         guard let wrong = buffer.indices.first(where: { buffer[$0] != expected[$0 % 13] }) else { return }
         throw TrainingError(
             "the sum over \(communicator.size) ranks is wrong: element \(wrong) of \(buffer.count) is "
-                + "\(buffer[wrong]), not \(expected[wrong % 13]); check the MPI installation (mpirun --version)")
+                + "\(buffer[wrong]), not \(expected[wrong % 13]); check the MPI installation (mpirun --version)",
+            status: .failure)
     }
 }

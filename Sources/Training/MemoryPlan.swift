@@ -122,6 +122,6 @@ extension RunConfiguration {
 private func residentBytes() throws -> Int {
     guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8),
         let pages = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
-    else { throw TrainingError("cannot read /proc/self/statm: planning memory needs Linux") }
+    else { throw TrainingError("cannot read /proc/self/statm: planning memory needs Linux", status: .failure) }
     return pages * sysconf(Int32(_SC_PAGESIZE))
 }

@@ -5,11 +5,11 @@ import Files
 public struct TrainingError: HasExitStatus, CustomStringConvertible {
     /// The line.
     public let description: String
-    /// What the job ends with.
+    /// What the job ends with: most often that a file or setting cannot be used.
     public let exitStatus: ExitStatus
 
     /// An error that says `description`.
-    public init(_ description: String, status: ExitStatus = .failure) {
+    public init(_ description: String, status: ExitStatus = .badInput) {
         self.description = description
         exitStatus = status
     }

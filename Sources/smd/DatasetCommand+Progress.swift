@@ -44,18 +44,18 @@ final class DatasetProgress {
     /// A line of its own among the progress.
     func report(_ line: String) {
         clear()
-        FileHandle.standardError.write(Data((printable(line) + "\n").utf8))
+        printError(line)
     }
 
     /// Ends the progress; what follows begins on a clean line.
     func finish() { clear() }
 
     private func clear() {
-        if isTerminal && shown { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+        if isTerminal && shown { _ = StandardStreams.write("\r\u{1B}[K", to: STDERR_FILENO) }
         shown = false
     }
 
     private func write(_ line: String) {
-        FileHandle.standardError.write(Data((isTerminal ? "\r\u{1B}[K\(line)" : line + "\n").utf8))
+        _ = StandardStreams.write(isTerminal ? "\r\u{1B}[K\(line)" : line + "\n", to: STDERR_FILENO)
     }
 }

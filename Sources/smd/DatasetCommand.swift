@@ -128,23 +128,21 @@ struct DatasetPreviewCommand: ParsableCommand {
     }
 
     func run() throws {
-        if !overwrite && FileManager.default.fileExists(atPath: output) {
-            throw ImageDataError("\(output): exists already; give another name or --overwrite")
-        }
+        try requirePicture(output, overwrite: overwrite, inputs: [file])
         try FileTrial.run(.dataset, file)
         // Only a few samples are read: no need to hold the set in memory.
         let set = try DataSet(path: file, memoryLimitBytes: 0)
         switch set.sample {
         case .image(let height, let width, let channels):
             let shown = min(count ?? 64, set.count)
-            let images = try Self.spread(shown, of: set.count).flatMap { index in
-                try RasterImage.visible(set.pixels(index), height: height, width: width, channels: channels)
-            }
             let visible = channels < 3 ? 1 : 3
             let (rows, across) = ((shown + columns - 1) / columns, min(columns, shown))
             guard max(rows * (height * scale + 2), across * (width * scale + 2)) < RasterImage.maximumSide else {
                 throw ImageDataError(
                     "\(output): a picture of \(shown) images would be too large; lower --scale, --columns or --count")
+            }
+            let images = try Self.spread(shown, of: set.count).flatMap { index in
+                try RasterImage.visible(set.pixels(index), height: height, width: width, channels: channels)
             }
             let grid = imageGrid(
                 images, count: shown, height: height, width: width, channels: visible, columns: columns, scale: scale)

@@ -63,15 +63,20 @@ import Testing
             for number in 0..<50 {
                 let run = folder + "/run-\(number)"
                 let claims = Mutex(0)
-                // Kept until all have tried.
-                let all = DispatchSemaphore(value: 0)
-                DispatchQueue.concurrentPerform(iterations: 4) { _ in
-                    let lock = try? RunLock(folder: run) { _ in }
-                    claims.withLock { $0 += lock == nil ? 0 : 1 }
-                    if lock == nil { all.signal() } else { for _ in 0..<3 { _ = all.wait(timeout: .now() + 5) } }
-                    withExtendedLifetime(lock) {}
+                let (tried, judged) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+                for _ in 0..<4 {
+                    // Threads of their own: one that holds the claim must not keep another from trying.
+                    Thread {
+                        let lock = try? RunLock(folder: run) { _ in }
+                        claims.withLock { $0 += lock == nil ? 0 : 1 }
+                        tried.signal()
+                        judged.wait()
+                        withExtendedLifetime(lock) {}
+                    }.start()
                 }
+                for _ in 0..<4 { tried.wait() }
                 #expect(claims.withLock { $0 } == 1)
+                for _ in 0..<4 { judged.signal() }
             }
         }
     }
