@@ -50,6 +50,8 @@ struct TrainCommand: ParsableCommand {
     @Flag(help: "Print the resolved configuration as JSON and stop.")
     var dryRun = false
 
+    @OptionGroup(visibility: .hidden) var launcher: LauncherOptions
+
     func validate() throws {
         guard (1...1024).contains(threads) else {
             throw ValidationError("--threads is \(threads); it must be in 1 ... 1024")
@@ -60,7 +62,8 @@ struct TrainCommand: ParsableCommand {
     }
 
     func run() throws {
-        let signals = StopSignals(deadline: maxHours.map { .now + .seconds($0 * 3600) })
+        if launcher.launchFacts { return try printOut(launchFacts) }
+        let signals = StopSignals(deadline: secondsLeft.map { .now + .seconds($0) })
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let configuration = try communicator.together("reading the configuration") {
                 try RunConfiguration.load(fileOrPreset: config, overrides)
@@ -106,7 +109,8 @@ struct TrainCommand: ParsableCommand {
     }
 
     private var startingPoint: Resume {
-        switch resume {
+        if launcher.restarted { return .auto }
+        return switch resume {
         case "none": .none
         case "auto": .auto
         default: .checkpoint(resume)
