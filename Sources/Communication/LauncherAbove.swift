@@ -30,7 +30,7 @@ struct LauncherAbove: Equatable {
         var process = getppid()
         for _ in 0..<64 {
             guard process > 1, let above = ProcessEntry(process) else { return nil }
-            if launchers.contains(above.name) || (!isSlurmKnown && isStepOfSeveral(above)) {
+            if launchers.contains(above.name) || (!isSlurmKnown && isStep(above)) {
                 return LauncherAbove(name: above.name, process: process)
             }
             process = above.parent
@@ -38,17 +38,13 @@ struct LauncherAbove: Equatable {
         return nil
     }
 
-    /// Whether it is the daemon of a Slurm step with several tasks here. A batch script, and a shell that srun started,
-    /// are the only task of theirs.
-    private static func isStepOfSeveral(_ above: ProcessEntry) -> Bool {
+    /// Whether it is the daemon of a step that srun started, which calls itself "slurmstepd: [4.0]", and not that of a
+    /// batch script or of salloc's shell: "[4.batch]", "[4.interactive]".
+    private static func isStep(_ above: ProcessEntry) -> Bool {
         guard above.name == "slurmstepd" else { return false }
-        // Another task may start a moment later, or have ended for the same reason a moment ago.
-        let end = ContinuousClock.now + .seconds(1)
-        repeat {
-            if ProcessEntry.children(of: above.process) > 1 { return true }
-            usleep(50_000)
-        } while ContinuousClock.now < end
-        return false
+        let bytes = FileManager.default.contents(atPath: "/proc/\(above.process)/cmdline") ?? Data()
+        let title = String(decoding: bytes, as: UTF8.self)
+        return ![".batch", ".interactive", ".extern"].contains { title.contains($0) }
     }
 }
 
@@ -68,10 +64,5 @@ private struct ProcessEntry {
         self.process = process
         name = String(text[text.index(after: start)..<end])
         self.parent = parent
-    }
-
-    static func children(of process: Int32) -> Int {
-        let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-        return entries.count { Int32($0).flatMap { ProcessEntry($0) }?.parent == process }
     }
 }

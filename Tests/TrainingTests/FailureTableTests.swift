@@ -122,14 +122,19 @@ import Testing
             let hosts = folder + "/hosts"
             try "localhost slots=64\n".write(toFile: hosts, atomically: true, encoding: .utf8)
             let run = try Run(in: folder)
+            let cores = ProcessInfo.processInfo.processorCount
             let result = try TestSupport.run(
-                [ScriptedLaunch.launcher, "-n", "2", "--threads", "1000", "--hostfile", hosts]
+                [ScriptedLaunch.launcher, "-n", "2", "--threads", "\(cores)", "--hostfile", hosts]
                     + run.command("out").dropFirst(2),
                 environment: localMPISettings().merging(["SMD": product("smd")]) { $1 }, timeout: 60)
             #expect(result.status == 1, "\(result)")
-            let words = "A request was made to bind to that would result in binding more"
-            #expect(result.errors.contains(words), "\(result)")
-            try expectRow(words)
+            // Which one depends on whether the first rank finds its cores.
+            let words = [
+                "A request was made to bind to that would result in binding more",
+                "While computing bindings, we found no available cpus",
+            ]
+            #expect(words.contains { result.errors.contains($0) }, "\(result)")
+            for word in words { try expectRow(word) }
         }
     }
 
@@ -185,8 +190,10 @@ import Testing
         let result = try mpirun(
             2, [product("rank-program"), "where"],
             environment: ["OMPI_MCA_btl": "self,tcp", "OMPI_MCA_btl_tcp_if_include": "no-such-0"])
-        #expect(result.status != 0 && result.errors.contains("unable to reach each other"), "\(result)")
-        try expectRow("unable to reach each other")
+        // Either, as it comes.
+        let words = ["unable to reach each other", "at least one MPI process is unreachable"]
+        #expect(result.status != 0 && words.contains { result.errors.contains($0) }, "\(result)")
+        for word in words { try expectRow(word) }
     }
 
     /// A container that forbids cross-memory attach: every sum is right, but takes longer.

@@ -7,7 +7,7 @@ import Testing
 @Suite(.serialized, .enabled(if: Ability.namespaces.isGiven, "\(Ability.namespaces)"))
 struct TwoHostsTests {
     private func onTwoHosts(
-        _ options: [String] = [], _ command: [String]
+        _ command: [String], options: [String] = []
     ) throws -> (status: Int32, output: String, errors: String) {
         try run(
             [repositoryFolder + "/launch/two-hosts"] + options + command,
@@ -42,7 +42,8 @@ struct TwoHostsTests {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
             let command = run.command("out", "steps=1000000", "checkpoint_every=0")
-            let result = try onTwoHosts(["--block-udp"], command + ["--deadline", "4", "--max-hours", "0.003"])
+            let result = try onTwoHosts(
+                command + ["--deadline", "4", "--max-hours", "0.003"], options: ["--block-udp"])
             #expect(result.status == 75, "\(result)")
             #expect(result.output.contains("the time is up"), "\(result)")
             #expect(result.errors.contains("no messages of the watchdogs on smd-b-"), "\(result)")
@@ -55,7 +56,7 @@ struct TwoHostsTests {
             let run = try Run(in: folder)
             let command = run.command("out", "steps=1000000", "checkpoint_every=0") + ["--deadline", "15"]
             let start = ContinuousClock.now
-            let result = try onTwoHosts(["--cut", "4"], command)
+            let result = try onTwoHosts(command, options: ["--cut", "4"])
             let seconds = (ContinuousClock.now - start) / .seconds(1)
             #expect(result.errors.contains("takes the cable out"), "\(result)")
             // 205 is mpirun's own, whose connection to the host may break first; launch/run starts both again.
