@@ -55,6 +55,8 @@ final class WatchdogThread: @unchecked Sendable {
     private let ownKey = hostKey()
 
     private var now = 0.0
+    /// When the ranks of the world became known.
+    private var joined = 0.0
     private var lastLook = ContinuousClock.now
     private var lastMessage = -Double.infinity
     private var observer = ActivityObserver(now: 0)
@@ -181,6 +183,7 @@ final class WatchdogThread: @unchecked Sendable {
             }
             judge = WatchdogJudge(deadline: deadline, me: rank, isWorld: true, members: members)
             lastMessage = -.infinity
+            joined = now
         case .leave(let ready):
             leaving = ready
         }
@@ -267,7 +270,9 @@ final class WatchdogThread: @unchecked Sendable {
     /// Says when messages do not get through between hosts.
     private func warnOnce() {
         guard !warned, judge.isWorld, judge.me == 0, leaving == nil else { return }
-        let unheard = judge.members.values.filter { !$0.isTrusted && now - $0.heard >= min(30, deadline / 2) }
+        // Not by when they were last heard: a step that all took counts as a word of each.
+        guard now - joined >= min(30, deadline / 2) else { return }
+        let unheard = judge.members.values.filter { !$0.isTrusted }
         guard !unheard.isEmpty else { return }
         warned = true
         let hosts = Set(unheard.map(\.host)).sorted()

@@ -27,7 +27,7 @@ func requirePicture(_ path: String, overwrite: Bool, inputs: [String] = []) thro
 }
 
 /// Whether two names lead to one file, which need not be there yet.
-private func isSameFile(_ first: String, _ second: String) -> Bool {
+func isSameFile(_ first: String, _ second: String) -> Bool {
     if first.hasSameBytes(as: second) { return true }
     var (one, other) = (stat(), stat())
     if stat(first, &one) == 0, stat(second, &other) == 0 {

@@ -24,7 +24,7 @@ struct DeadlineOption: ParsableArguments {
 /// - Parameter deadline: seconds without progress after which the watchdog ends the job; 0: never.
 func onAllRanks(deadline: Double = Watchdog.usualDeadline, _ body: (any Communicator) throws -> Void) throws {
     if deadline > 0 { Watchdog.start(deadline: deadline, program: "smd") }
-    let communicator = try openCommunicator()
+    let communicator = try joinedRanks()
     do {
         try Watchdog.join(communicator)
         Watchdog.enter(.preparation)
@@ -38,6 +38,17 @@ func onAllRanks(deadline: Double = Watchdog.usualDeadline, _ body: (any Communic
         communicator.fail(with: error, program: "smd")
     }
     try communicator.finalize()
+}
+
+/// All ranks of the job; where they cannot join, rank 0 tells of it for all that the launcher ends then.
+private func joinedRanks() throws -> any Communicator {
+    if let doubt = Launch.doubt(in: ProcessInfo.processInfo.environment) { warn(doubt) }
+    do {
+        return try openCommunicator()
+    } catch let error as CommunicationError {
+        if error.rank ?? 0 > 0 { Thread.sleep(forTimeInterval: 3) }
+        throw error
+    }
 }
 
 /// Runs `body` in the middle of work in which ranks do not meet: an error of it ends them all, wherever they are.

@@ -24,7 +24,9 @@ struct SampleCommand: ParsableCommand {
               mpirun -n 8 smd sample CHECKPOINT --count 50000 --output many.h5 --sampler ancestral
             """)
 
-    @Argument(help: "The checkpoint.", completion: .file(extensions: ["h5"]))
+    @Argument(
+        help: ArgumentHelp("The checkpoint, or the folder of a run, whose newest is taken.", valueName: "checkpoint"),
+        completion: .file(extensions: ["h5"]))
     var checkpoint: String
 
     @Option(help: "Number of samples.")
@@ -72,20 +74,15 @@ struct SampleCommand: ParsableCommand {
     func run() throws {
         let progress = DatasetProgress("sampling", unit: "network evaluations")
         try onAllRanks(deadline: watchdog.deadline) { communicator in
-            try communicator.together("reading the checkpoint") {
-                if communicator.rank == 0 { try FileTrial.run(.checkpoint, checkpoint) }
-            }
-            let job = try communicator.together("reading the checkpoint") {
-                let job = try SamplingJob(checkpoint, weights)
-                return job
-            }
+            let checkpoint = try triedCheckpoint(self.checkpoint, communicator)
+            let job = try communicator.together("reading the checkpoint") { try SamplingJob(checkpoint, weights) }
             var diffusion = job.configuration.diffusion
             if let sampler { diffusion.sampler = sampler }
             if let steps { diffusion.samplingSteps = steps }
             if let ddimEta { diffusion.ddimEta = ddimEta }
             try communicator.together("checking the sampler's settings") {
                 try diffusion.validate()
-                if communicator.rank == 0 { try tryOutputs(job.configuration.model) }
+                if communicator.rank == 0 { try tryOutputs(job.configuration.model, checkpoint) }
             }
             let runs = try JobPrecision.agree(precision ?? job.configuration.precision, communicator)
             if communicator.rank == 0 {
@@ -111,14 +108,14 @@ struct SampleCommand: ParsableCommand {
             let all = try collectSamples(samples, count: count, sampleSize: sampleSize, on: communicator)
             try communicator.together("writing the samples") {
                 guard communicator.rank == 0 else { return }
-                try write(all, job, diffusion, runs)
+                try write(all, job, checkpoint, diffusion, runs)
                 progress.report("wrote \(count) samples to \(output)\(grid.map { " and \($0)" } ?? "")")
             }
         }
     }
 
     /// Says now, before all sampling, that a file cannot be written.
-    private func tryOutputs(_ model: ModelConfiguration) throws {
+    private func tryOutputs(_ model: ModelConfiguration, _ checkpoint: String) throws {
         try requireWritable(
             output, overwrite: overwrite, bytes: SampleFile.bytes(count: count, model: model), inputs: [checkpoint])
         guard let grid else { return }
@@ -129,9 +126,10 @@ struct SampleCommand: ParsableCommand {
         }
     }
 
-    private func write(_ values: [Float], _ job: SamplingJob, _ diffusion: DiffusionConfiguration, _ runs: JobPrecision)
-        throws
-    {
+    private func write(
+        _ values: [Float], _ job: SamplingJob, _ checkpoint: String, _ diffusion: DiffusionConfiguration,
+        _ runs: JobPrecision
+    ) throws {
         try creatingOutput {
             try SampleFile.write(
                 values, count: count, model: job.configuration.model, to: output, replacing: overwrite,

@@ -52,6 +52,8 @@ struct TrainCommand: ParsableCommand {
     @Flag(help: "Print the resolved configuration as JSON and stop.")
     var dryRun = false
 
+    @OptionGroup(visibility: .hidden) var launcher: LauncherOptions
+
     func validate() throws {
         guard (1...1024).contains(threads) else {
             throw ValidationError("--threads is \(threads); it must be in 1 ... 1024")
@@ -62,9 +64,10 @@ struct TrainCommand: ParsableCommand {
     }
 
     func run() throws {
+        if launcher.launchFacts { return try printLaunchFacts() }
         // Whoever reads the progress may go away: `smd train … | head`.
         signal(SIGPIPE, SIG_IGN)
-        let signals = StopSignals(deadline: maxHours.map { .now + .seconds($0 * 3600) })
+        let signals = StopSignals(deadline: secondsLeft.map { .now + .seconds($0) })
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let configuration = try communicator.together("reading the configuration") {
                 try RunConfiguration.load(fileOrPreset: config, overrides)
@@ -121,6 +124,7 @@ struct TrainCommand: ParsableCommand {
             try configuration.requireData()
             if communicator.rank == 0 { try FileTrial.run(.dataset, configuration.data) }
         }
+        if launcher.restarted { return .auto }
         switch resume {
         case "none": return .none
         case "auto": return .auto

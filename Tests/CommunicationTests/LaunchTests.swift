@@ -10,7 +10,7 @@ import Testing
 
     @Test func mpirun() {
         let environment = ["OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "1", "PMIX_RANK": "1"]
-        #expect(Launch.detect(in: environment) == Launch(launcher: "mpirun", size: 4))
+        #expect(Launch.detect(in: environment) == Launch(launcher: "mpirun", size: 4, rank: 1))
         #expect(Launch.detect(in: ["OMPI_COMM_WORLD_SIZE": "1"])?.size == 1)
     }
 
@@ -28,17 +28,19 @@ import Testing
 
     @Test func slurmStep() {
         var environment = ["SLURM_PROCID": "2", "SLURM_NTASKS": "8", "SLURM_STEP_ID": "0"]
-        #expect(Launch.detect(in: environment) == Launch(launcher: "srun", size: 8))
+        #expect(Launch.detect(in: environment) == Launch(launcher: "srun", size: 8, rank: 2))
         // A step may have fewer tasks than the job.
         environment["SLURM_STEP_NUM_TASKS"] = "4"
         #expect(Launch.detect(in: environment)?.size == 4)
         environment["PMIX_RANK"] = "2"
-        #expect(Launch.detect(in: environment) == Launch(launcher: "srun", size: 4))
+        #expect(Launch.detect(in: environment) == Launch(launcher: "srun", size: 4, rank: 2))
         #expect(Launch.detect(in: ["SLURM_PROCID": "0", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "1"]) == nil)
     }
 
     @Test func otherLaunchers() {
-        #expect(Launch.detect(in: ["PMI_RANK": "1", "PMI_SIZE": "3"]) == Launch(launcher: "a PMI launcher", size: 3))
-        #expect(Launch.detect(in: ["PMIX_RANK": "1"]) == Launch(launcher: "a PMIx launcher", size: nil))
+        #expect(
+            Launch.detect(in: ["PMI_RANK": "1", "PMI_SIZE": "3"])
+                == Launch(launcher: "a PMI launcher", size: 3, rank: 1))
+        #expect(Launch.detect(in: ["PMIX_RANK": "1"]) == Launch(launcher: "a PMIx launcher", size: nil, rank: 1))
     }
 }

@@ -119,7 +119,8 @@ struct RankTests {
         environment["OMPI_COMM_WORLD_SIZE"] = "4"
         let result = try run([product("rank-program"), "where"], environment: environment, timeout: 60)
         #expect(result.status == 3)
-        #expect(result.errors.contains("mpirun started 4 ranks but MPI joined 1"), "\(result.errors)")
+        let words = "mpirun started 4 ranks, but its variables did not all reach this one"
+        #expect(result.errors.contains(words), "\(result.errors)")
     }
 
     @Test func aJobThatHangsIsEnded() throws {

@@ -6,29 +6,15 @@ import Testing
 /// `launch/run` starts a job again that was lost, and only such a one. A script stands for smd where the test is about
 /// the launcher alone.
 @Suite struct RestartTests {
-    private let launcher = repositoryFolder + "/launch/run"
-
-    /// Runs launch/run with a script in the place of smd, whose lines see the number of the start in `$start` and the
-    /// run's folder in `$run`. `path` is where mpirun is looked for first.
+    /// Runs launch/run with a script in the place of smd; `launcher` is one in the place of mpirun.
     private func launch(
-        _ script: String, _ options: [String] = [], _ arguments: [String] = [], in folder: String, path: String? = nil
+        _ script: String, _ options: [String] = [], _ arguments: [String] = [], in folder: String,
+        launcher: String? = nil
     ) throws -> (status: Int32, starts: [String], errors: String) {
-        let program = folder + "/program"
-        try """
-        #!/bin/bash
-        run=\(folder)/run; mkdir -p $run/checkpoints
-        echo "$*" >>\(folder)/starts
-        start=$(wc -l <\(folder)/starts)
-        \(script)
-        """.write(toFile: program, atomically: true, encoding: .utf8)
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
-        var settings = try localMPISettings().merging(["SMD": program]) { $1 }
-        if let path { settings["PATH"] = path + ":" + (ProcessInfo.processInfo.environment["PATH"] ?? "") }
-        let result = try TestSupport.run(
-            [launcher, "-n", "1", "--pause", "0"] + options + ["c.yaml", "--output", folder + "/run"] + arguments,
-            environment: settings, timeout: 120)
-        let starts = try String(contentsOfFile: folder + "/starts", encoding: .utf8).split(separator: "\n")
-        return (result.status, starts.map(String.init), result.errors)
+        let launch = try ScriptedLaunch(script, in: folder)
+        if let launcher { try launch.writeLauncher(launcher) }
+        let result = try launch.run(options, smd: ["c.yaml", "--output", folder + "/run"] + arguments)
+        return (result.status, launch.starts(), result.errors)
     }
 
     @Test(arguments: [0, 1, 64, 65, 73]) func otherEndsAreFinal(status: Int32) throws {
@@ -48,9 +34,10 @@ import Testing
             let result = try launch(script, ["--restarts", "1"], ["--resume=none", "--set", "seed=4"], in: folder)
             #expect(result.status == 0, "\(result.errors)")
             #expect(result.starts.count == 6)
-            #expect(result.starts.first?.hasSuffix("/run --resume=none --set seed=4") == true, "\(result.starts)")
+            let arguments = "c.yaml --output \(folder)/run --resume=none --set seed=4"
+            #expect(result.starts.first == "train --threads 1 " + arguments)
             for start in result.starts.dropFirst() {
-                #expect(start.hasSuffix("/run --set seed=4 --resume auto"), "\(start)")
+                #expect(start.hasPrefix("train --threads 1 --restarted ") && start.hasSuffix(arguments), "\(start)")
             }
             #expect(result.errors.contains("status 137 (a process was ended by signal 9); newest checkpoint: step 1"))
             #expect(result.errors.contains("status 75 (interrupted, or lost a rank); newest checkpoint: step 5"))
@@ -70,27 +57,18 @@ import Testing
         }
     }
 
-    /// Writes an mpirun to bin/ that runs `script` with the program and its arguments, once.
-    private func writeLauncher(_ script: String, in folder: String) throws {
-        let mpirun = folder + "/bin/mpirun"
-        try FileManager.default.createDirectory(atPath: folder + "/bin", withIntermediateDirectories: true)
-        try "#!/bin/bash\nwhile [[ $1 != */program ]]; do shift; done\n\(script)\n"
-            .write(toFile: mpirun, atomically: true, encoding: .utf8)
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: mpirun)
-    }
-
     /// Stands for an mpirun that waits for a host that has vanished, when the ranks of this one have ended.
     @Test func hangingLauncherIsKilled() throws {
         try withTemporaryDirectory { folder in
-            try writeLauncher("\"$@\" || sleep 100", in: folder)
+            let launcher = "\"$@\" || sleep 100"
             let start = ContinuousClock.now
             let script = "sleep 2; [[ $start == 2 ]] || exit 75"
-            let result = try launch(script, ["--linger", "1"], in: folder, path: folder + "/bin")
+            let result = try launch(script, ["--linger", "1"], in: folder, launcher: launcher)
             #expect(result.status == 0 && result.starts.count == 2, "\(result.errors)")
             #expect(result.errors.contains("run: all ranks of this host ended 1 s ago"), "\(result.errors)")
             #expect(result.errors.contains("run: status 75 (interrupted, or lost a rank)"), "\(result.errors)")
             let last = try launch(
-                "sleep 2; exit 75", ["--linger", "1", "--no-restart"], in: folder, path: folder + "/bin")
+                "sleep 2; exit 75", ["--linger", "1", "--no-restart"], in: folder, launcher: launcher)
             #expect(last.status == 75, "\(last.errors)")
             #expect(ContinuousClock.now - start < .seconds(50))
             #expect(try processesLeft(matching: folder).isEmpty)
@@ -100,10 +78,10 @@ import Testing
     /// Stands for an Open MPI that lost a rank as it connected: it neither takes notice of its ranks' ends nor ends.
     @Test func launcherThatLeavesZombiesIsKilled() throws {
         try withTemporaryDirectory { folder in
-            try writeLauncher("\"$@\" & exec sleep 100", in: folder)
+            let launcher = "\"$@\" & exec sleep 100"
             let start = ContinuousClock.now
             let result = try launch(
-                "sleep 2; exit 75", ["--linger", "1", "--no-restart"], in: folder, path: folder + "/bin")
+                "sleep 2; exit 75", ["--linger", "1", "--no-restart"], in: folder, launcher: launcher)
             #expect(result.status == 75 && result.starts.count == 1, "\(result.errors)")
             #expect(result.errors.contains("run: all ranks of this host ended 1 s ago"), "\(result.errors)")
             #expect(ContinuousClock.now - start < .seconds(50))
@@ -117,12 +95,25 @@ import Testing
             let script = "[[ $start == 1 ]] && { sleep 2; exit 75; }; exit 0"
             let result = try launch(script, [], ["--max-hours", "0.1"], in: folder)
             #expect(result.status == 0 && result.starts.count == 2, "\(result.errors)")
-            let hours = result.starts.last?.split(separator: " ").last.flatMap { Double($0) } ?? 1
-            #expect(hours > 0 && hours < 0.1, "\(result.starts)")
+            let words = result.starts.last?.split(separator: " ") ?? []
+            #expect(words.contains("--max-hours") && words.contains("0.1"), "\(words)")
+            let used = words.firstIndex(of: "--seconds-used").flatMap { Int(words[$0 + 1]) } ?? 0
+            #expect(used >= 2 && used < 100, "\(words)")
         }
         try withTemporaryDirectory { folder in
             let result = try launch("sleep 2; exit 75", [], ["--max-hours", "0.0005"], in: folder)
             #expect(result.status == 75 && result.starts.count == 1, "\(result.errors)")
+        }
+    }
+
+    /// mpirun says 132 when a host has no such program, which is the status of a processor that lacks an instruction, too:
+    /// neither gets better by itself.
+    @Test func aMissingProgramIsNotLookedForAgain() throws {
+        try withTemporaryDirectory { folder in
+            let launcher = "echo once >>\(folder)/starts; PATH=${PATH#*:} exec mpirun -n 1 /nowhere/smd"
+            let result = try launch("", in: folder, launcher: launcher)
+            #expect(result.status == 132 && result.starts.count == 1, "\(result.errors)")
+            #expect(result.errors.contains("mpirun was unable to launch the specified application"), "\(result.errors)")
         }
     }
 
@@ -146,7 +137,7 @@ import Testing
             let run = try Run(in: folder)
             let command = run.command("run", "steps=1000000").dropFirst(2)
             let job = try Job(
-                [launcher, "-n", "2", "--pause", "0"] + command, log: run.path("log"),
+                [ScriptedLaunch.launcher, "-n", "2", "--pause", "0"] + command, log: run.path("log"),
                 environment: ["SMD": product("smd")])
             func waitForStep(after step: Int) throws -> Int {
                 #expect(try waitUntil(60) { try !job.isRunning || run.newestStep("run") > step }, "\(job.output)")
