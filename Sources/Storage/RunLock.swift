@@ -26,7 +26,6 @@ public final class RunLock {
             var waiter = Waiter(folder: folder, report: report)
             while true {
                 let (descriptor, isNew) = try Self.open(path, in: folder)
-                if isNew { made.append(path) }
                 let outcome = FileLock.take(descriptor)
                 // One that was removed meanwhile is nobody's any more.
                 if outcome == .heldByAnother || !Self.isStill(descriptor, at: path) {
@@ -40,6 +39,8 @@ public final class RunLock {
                         "\(folder) has no file locks (\(reason)): a second job there would go unnoticed and destroy this "
                             + "one's work; see that there is none")
                 }
+                // Not before: another may have locked what this one has made, and holds it by that name.
+                if isNew { made.append(path) }
                 Holder.current(launcher: launcher).write(to: descriptor)
                 self.descriptor = descriptor
                 break
