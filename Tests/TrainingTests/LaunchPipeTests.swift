@@ -9,7 +9,8 @@ import Testing
         var testDescription: String
         var status: Int32
         var program: String
-        var launcher = "\"$@\""
+        /// It stays a while after its ranks, so that launch/run begins to wait for its end.
+        var launcher = "\"$@\"; status=$?; sleep 3; exit $status"
         var says = ""
     }
 
