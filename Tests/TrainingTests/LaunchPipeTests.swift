@@ -32,7 +32,7 @@ import Testing
             testDescription: "stopped in the pause before a restart", status: 75,
             // In a session of its own: what is left of the job's is killed.
             program: "setsid bash -c 'sleep 3; kill -TERM $(<$0)' $run/../launcher </dev/null &>/dev/null & exit 75",
-            says: "starting again in 200 s"),
+            launcher: "\"$@\"", says: "starting again in 200 s"),
     ]
 
     /// --linger and --pause are longer than the test waits.
