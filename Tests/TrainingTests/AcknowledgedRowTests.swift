@@ -40,7 +40,7 @@ import Testing
             #expect(try run.losses("out") == run.losses("whole"))
             #expect(
                 try FileManager.default.contentsOfDirectory(atPath: run.path("out")).sorted() == [
-                    "checkpoints", "metrics.h5", "previews",
+                    RunLock.name, "checkpoints", "metrics.h5", "previews",
                 ])
         }
     }
