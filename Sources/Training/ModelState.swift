@@ -1,4 +1,5 @@
 import CPUBackend
+import Files
 import Philox
 import Storage
 import TensorGraph
@@ -105,7 +106,8 @@ func load(
     let known = Dictionary(uniqueKeysWithValues: zip(layout.parameters, layout.offsets).map { ($0.name, ($0, $1)) })
     var missing = Set(known.keys)
     for (name, shape) in tensors {
-        guard let (parameter, offset) = known[name] else {
+        // To a dictionary, other normal forms of the same characters are the same name.
+        guard let (parameter, offset) = known[name], parameter.name.hasSameBytes(as: name) else {
             throw TrainingError("\(what) holds the tensor \(name), which this architecture does not have")
         }
         guard parameter.shape == shape else {

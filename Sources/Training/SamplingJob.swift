@@ -41,7 +41,7 @@ public struct SamplingJob {
         let generator = try SampleGenerator(
             configuration.model, batch: batch, on: CPUBackend(precision: precision.precision))
         try generator.load { layout, weights in
-            let values = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.values) })
+            let values = Dictionary(tensors.map { ($0.name, $0.values) }, uniquingKeysWith: { first, _ in first })
             try load(tensors.map { ($0.name, $0.shape) }, layout, into: weights, of: path) { name, place in
                 _ = place.update(fromContentsOf: values[name] ?? [])
             }

@@ -21,7 +21,7 @@ import Testing
         throws
     {
         try withTemporaryDirectory { folder in
-            let environment = lacking.environment(try Lockless.library(in: folder), error: error)
+            let environment = lacking.environment(try Lockless.preloaded(in: folder), error: error)
             let config = folder + "/run.yaml"
             try Self.configuration.replacing("DATA", with: folder + "/grid.h5")
                 .write(toFile: config, atomically: true, encoding: .utf8)
@@ -51,7 +51,7 @@ import Testing
 
     @Test func doctorSaysSo() throws {
         try withTemporaryDirectory { folder in
-            let library = try Lockless.library(in: folder)
+            let library = try Lockless.preloaded(in: folder)
             for (lacking, expected) in [(nil, "ok"), (Lockless.both, "warning")] as [(Lockless?, String)] {
                 let result = try run(
                     [product("smd"), "doctor", "--output", folder],

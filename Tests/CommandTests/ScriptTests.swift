@@ -29,6 +29,23 @@ import Testing
         #expect(result.status == 0, "\(result.output)\(result.errors)")
     }
 
+    /// What a script repeats of its arguments may hold anything; a terminal gets it quoted.
+    @Test func messagesArePrintable() throws {
+        let evil = "-\u{1b}[31m\u{9b}x\u{202e}\n"
+        for command in [
+            ["run", evil], ["run", "-n", evil], ["run", "-n", "1", "--hostfile", evil, "c.yaml"],
+            ["run", "-n", "1", "--pause", evil], ["test", evil], ["setup", evil], ["quickstart", evil], ["fuzz", evil],
+            ["torture", evil], ["torture", "x" + evil], ["torture", "saves=" + evil], ["two-hosts", evil],
+            ["two-hosts", "-n", evil],
+        ] {
+            let result = try run([repositoryFolder + "/launch/" + command[0]] + command.dropFirst(), timeout: 60)
+            #expect(result.status == 64, "\(command): \(result)")
+            #expect(result.errors.split(separator: "\n").count == 1, "\(command): \(result.errors)")
+            #expect(
+                result.errors.unicodeScalars.allSatisfy { $0 == "\n" || (" "..."~").contains($0) }, "\(result.errors)")
+        }
+    }
+
     /// What a tool prints for a script to read, and what users and tests find in messages, is the same everywhere.
     @Test func noneDependsOnTheLocale() throws {
         for path in try scripts() where path != ".ci/run" {

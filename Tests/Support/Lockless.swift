@@ -46,7 +46,7 @@ public enum Lockless: String, CaseIterable, Sendable {
         """
 
     /// Builds the library in `folder`; returns its path.
-    public static func library(in folder: String) throws -> String {
+    public static func preloaded(in folder: String) throws -> String {
         let (source, library) = (folder + "/lockless.c", folder + "/lockless.so")
         try Self.source.write(toFile: source, atomically: true, encoding: .utf8)
         // The Swift toolchain brings its own C compiler.

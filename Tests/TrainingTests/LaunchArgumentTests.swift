@@ -107,7 +107,7 @@ import Testing
     @Test func absentProgram() throws {
         let command = ScriptedLaunch.command([]) + ["c.yaml", "--output", "x"]
         let result = try run(command, environment: ["SMD": "/nowhere/smd"], timeout: 60)
-        #expect(result.status == 64 && result.errors.hasPrefix("run: there is no program /nowhere/smd"), "\(result)")
+        #expect(result.status == 64 && result.errors.hasPrefix("run: there is no program '/nowhere/smd'"), "\(result)")
         #expect(result.errors.split(separator: "\n").count == 1)
     }
 }
