@@ -21,11 +21,13 @@ public final class RunLock {
     /// - Throws: `StorageError` where another job holds the claim, or the folder cannot be made or written.
     public init(folder: String, launcher: Int32? = nil, report: @escaping (String) -> Void) throws {
         path = Path.join(folder, Self.name)
-        var made = try Self.make(folder)
+        var made: [String] = []
         do {
             var waiter = Waiter(folder: folder, report: report)
             while true {
-                let (descriptor, isNew) = try Self.open(path, in: folder)
+                made += try Self.make(folder)
+                // None where a job that takes back what it has made has just removed the folder.
+                guard let (descriptor, isNew) = try Self.open(path, in: folder) else { continue }
                 let outcome = FileLock.take(descriptor)
                 // One that was removed meanwhile is nobody's any more.
                 if outcome == .heldByAnother || !Self.isStill(descriptor, at: path) {
@@ -82,7 +84,7 @@ public final class RunLock {
         for place in missing.reversed() {
             if mkdir(place, 0o777) == 0 {
                 made.append(place)
-            } else if errno != EEXIST {
+            } else if errno != EEXIST || isDangling(place) {
                 let error = unusable()
                 remove(made)
                 throw error
@@ -91,17 +93,23 @@ public final class RunLock {
         return made
     }
 
-    /// Opens the file, and tells whether it was made just now.
-    private static func open(_ path: String, in folder: String) throws -> (descriptor: Int32, isNew: Bool) {
+    /// Whether a name is that of a link to nothing, which is there and is not.
+    private static func isDangling(_ path: String) -> Bool {
+        var status = stat()
+        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK else { return false }
+        return stat(path, &status) != 0
+    }
+
+    /// Opens the file, and tells whether it was made just now; nil where it, or its folder, was just removed.
+    private static func open(_ path: String, in folder: String) throws -> (descriptor: Int32, isNew: Bool)? {
         let flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW
-        while true {
-            let new = Glibc.open(path, flags | O_CREAT | O_EXCL, 0o666)
-            if new >= 0 { return (new, true) }
-            guard errno == EEXIST else { break }
+        let new = Glibc.open(path, flags | O_CREAT | O_EXCL, 0o666)
+        if new >= 0 { return (new, true) }
+        if errno == EEXIST {
             let old = Glibc.open(path, flags)
             if old >= 0 { return (old, false) }
-            guard errno == ENOENT else { break }
         }
+        if errno == ENOENT { return nil }
         throw StorageError(
             "cannot write to the run folder \(folder): \(String(cString: strerror(errno))); choose another --output")
     }

@@ -84,11 +84,15 @@ import Testing
     @Test func whatCannotBeAFolderIsSaid() throws {
         try withTemporaryDirectory { folder in
             try Data().write(to: URL(fileURLWithPath: folder + "/file"))
-            for place in [folder + "/file", folder + "/file/run", folder + "/" + String(repeating: "n", count: 300)] {
+            try FileManager.default.createSymbolicLink(atPath: folder + "/link", withDestinationPath: "nowhere")
+            for place in [
+                folder + "/file", folder + "/file/run", folder + "/link", folder + "/link/run",
+                folder + "/" + String(repeating: "n", count: 300),
+            ] {
                 let reason = #expect(throws: StorageError.self) { try RunLock(folder: place) { _ in } }
                 #expect(reason?.description.contains("run folder \(place)") == true, "\(reason as Any)")
             }
-            #expect(try contents(folder) == ["file"])
+            #expect(try contents(folder) == ["file", "link"])
         }
     }
 }
