@@ -1,7 +1,9 @@
 /// Text from outside (a file's name, an attribute, a label, a key) for a terminal: everything that could move a cursor,
 /// break a line or hide text becomes a space.
 public func printable(_ text: some StringProtocol) -> String {
-    String(String.UnicodeScalarView(text.unicodeScalars.map { $0.isPrintable ? $0 : " " }))
+    // Nearly all text, and tables can be long.
+    if text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) }) { return String(text) }
+    return String(String.UnicodeScalarView(text.unicodeScalars.map { $0.isPrintable ? $0 : " " }))
 }
 
 /// Bytes that should be UTF-8, for a terminal: those that are not appear as "\xE9".

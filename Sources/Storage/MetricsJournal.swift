@@ -33,7 +33,7 @@ final class MetricsJournal {
     /// - Throws: `HDF5Error` where the folder cannot be written; `StorageError` where another process writes the journal.
     init(path: String, table: MetricsTable) throws {
         self.path = path
-        guard try Self.isBeingWritten(path) != true else {
+        guard Self.isBeingWritten(path) != true else {
             throw StorageError("another process writes \(path): two runs cannot share a folder; end it first")
         }
         var text = Self.line(Self.magic) + Self.line("columns " + table.columns.joined(separator: ","))
@@ -54,7 +54,7 @@ final class MetricsJournal {
     }
 
     /// Whether a process holds the journal for writing; nil where the file system has no locks to see it by.
-    static func isBeingWritten(_ path: String) throws -> Bool? {
+    static func isBeingWritten(_ path: String) -> Bool? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { return false }
         defer { close(descriptor) }

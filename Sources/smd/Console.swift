@@ -30,7 +30,8 @@ func printOut(json: String) throws { try printOut(escaped(json: json)) }
 
 /// JSON in which what is not printable is written as `\u…`. Outside of texts there is nothing but spaces and line breaks.
 private func escaped(json: String) -> String {
-    json.unicodeScalars.map { scalar in
+    if json.utf8.allSatisfy({ (0x20..<0x7F).contains($0) || $0 == UInt8(ascii: "\n") }) { return json }
+    return json.unicodeScalars.map { scalar in
         if scalar.isPrintable || scalar == "\n" { return String(scalar) }
         return String(scalar).utf16.map { unit in
             let digits = String(unit, radix: 16)
