@@ -1,3 +1,4 @@
+import Communication
 import Files
 import Foundation
 import Storage
@@ -26,7 +27,7 @@ public final class RunFolder {
         // A limit on the size of files is then an error of a write, not the end of the process.
         signal(SIGXFSZ, SIG_IGN)
         self.path = path
-        let lock = try RunLock(folder: path, launcher: launcher, report: report)
+        let lock = try RunLock(folder: path, launcher: launcher, whileWaiting: Watchdog.beat, report: report)
         self.lock = lock
         do {
             for folder in [path, Path.join(path, "checkpoints"), Path.join(path, "previews")] { try prepare(folder) }

@@ -81,6 +81,46 @@ import Testing
         }
     }
 
+    /// Holds the claim for some seconds on a thread beside the test, in the name of a process elsewhere.
+    private func holdElsewhere(_ folder: String, seconds: Double) {
+        let ready = DispatchSemaphore(value: 0)
+        Thread {
+            let lock = try? RunLock(folder: folder) { _ in }
+            try? "elsewhere 1 - \n".write(toFile: folder + "/" + RunLock.name, atomically: false, encoding: .utf8)
+            ready.signal()
+            Thread.sleep(forTimeInterval: seconds)
+            withExtendedLifetime(lock) {}
+        }.start()
+        ready.wait()
+    }
+
+    /// A file server keeps the locks of a host that is lost for a while.
+    @Test func aLostHostIsWaitedFor() throws {
+        try withTemporaryDirectory { folder in
+            holdElsewhere(folder, seconds: 2)
+            var (reports, waits): ([String], Int) = ([], 0)
+            let lock = try RunLock(folder: folder, whileWaiting: { waits += 1 }, report: { reports.append($0) })
+            #expect(reports == ["waiting for process 1 on host elsewhere to give up \(folder)"] && waits > 3)
+            withExtendedLifetime(lock) {}
+        }
+    }
+
+    /// Not so one that is at work.
+    @Test func aHostAtWorkIsNotWaitedFor() throws {
+        try withTemporaryDirectory { folder in
+            let journal = folder + "/metrics.h5.journal"
+            try Data().write(to: URL(fileURLWithPath: journal))
+            holdElsewhere(folder, seconds: 30)
+            Thread {
+                Thread.sleep(forTimeInterval: 0.5)
+                try? Data([1]).write(to: URL(fileURLWithPath: journal))
+            }.start()
+            let start = ContinuousClock.now
+            #expect(throws: StorageError.self) { try RunLock(folder: folder) { _ in } }
+            #expect(ContinuousClock.now - start < .seconds(20))
+        }
+    }
+
     @Test func whatCannotBeAFolderIsSaid() throws {
         try withTemporaryDirectory { folder in
             try Data().write(to: URL(fileURLWithPath: folder + "/file"))
