@@ -30,6 +30,9 @@ public struct PreparedImages: Equatable, Sendable {
 }
 
 extension Preparation {
+    /// Images of which a remark is told one by one; of more, how many there are.
+    private static let namedRemarks = 20
+
     /// The PNG and JPEG images of a folder, each scaled so that its short side is `size`, cropped to the centre, with
     /// `channels` 1 or 3; labelled by sub-folder when every image lies in one.
     ///
@@ -59,6 +62,7 @@ extension Preparation {
         writer.labelNames = classes?.map(\.nameText)
         let labels = Dictionary(uniqueKeysWithValues: (classes ?? []).enumerated().map { ($1, Int32($0)) })
         var sources = SHA256()
+        var remarks = 0
         try writing(writer) { writer in
             let step = 64
             for start in stride(from: 0, to: total, by: step) {
@@ -77,7 +81,11 @@ extension Preparation {
                         batch += pixels
                         sources.update(values: Array("\(item.digest) ".utf8) + file.bytes + [UInt8(ascii: "\n")])
                         if let remark = item.remark {
-                            report(.warning("\(folder.path.appending(file)): \(remark)"))
+                            remarks += 1
+                            // Some cameras write such a thing into every image.
+                            if remarks <= Self.namedRemarks {
+                                report(.warning("\(folder.path.appending(file)): \(remark)"))
+                            }
                         }
                     case .failure(let error): try skip(file, "\(error)")
                     }
@@ -87,6 +95,12 @@ extension Preparation {
             }
             guard writer.count > 0 else { throw ImageDataError("\(path): holds no PNG or JPEG image that can be read") }
             try writer.finish(sourceDigest: hexDigest(sources.finalize()))
+        }
+        if remarks > Self.namedRemarks {
+            report(
+                .warning(
+                    "\(path): \(remarks - Self.namedRemarks) further images have Exif data that are not understood, and "
+                        + "are taken as stored"))
         }
         result.written = writer.count
         result.classes = classes?.count

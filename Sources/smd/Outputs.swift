@@ -8,6 +8,7 @@ import Foundation
 ///   - inputs: files that the command reads, or writes too: none of them may be written over.
 /// - Throws: `CommandFailure`.
 func requireWritable(_ path: String, overwrite: Bool, bytes: Int = 0, inputs: [String] = []) throws {
+    guard !path.isEmpty else { throw CommandFailure(.usage, "the name of the file to write is empty") }
     for input in inputs where isSameFile(path, input) {
         throw CommandFailure(
             .cannotCreateOutput, "\(path): is \(input), which this command needs itself; give another name")

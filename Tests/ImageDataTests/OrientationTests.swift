@@ -40,11 +40,13 @@ import Testing
         return bytes[..<33] + big(UInt32(tiff.count)) + body + big(~sum) + bytes[33...]
     }
 
-    /// What preparing the file says about it.
-    private func remarks(_ bytes: [UInt8]) throws -> [PreparationNote] {
+    /// What preparing so many copies of the file says about them.
+    private func remarks(_ bytes: [UInt8], copies: Int = 1) throws -> [PreparationNote] {
         try withTemporaryDirectory { folder in
             #expect(mkdir(folder + "/in", 0o777) == 0)
-            try Data(bytes).write(to: URL(fileURLWithPath: folder + "/in/a"))
+            for name in ["a"] + (1..<copies).map({ "b\($0)" }) {
+                try Data(bytes).write(to: URL(fileURLWithPath: folder + "/in/" + name))
+            }
             let provenance = Provenance(source: "a", command: "b", tool: "c")
             var notes: [PreparationNote] = []
             _ = try Preparation(output: folder + "/a.h5", provenance: provenance)
@@ -67,6 +69,14 @@ import Testing
             #expect(picture.height == 2 && picture.pixels == [10, 20], "type \(type)")
             #expect(try remarks(jpeg(data)).isEmpty)
         }
+    }
+
+    /// Of many only some are named, and the rest counted.
+    @Test func manyAreCounted() throws {
+        let notes = try remarks(jpeg(tiff(littleEndian: true, type: 3, value: [0])), copies: 25)
+        #expect(notes.count == 21)
+        guard case .warning(let line)? = notes.last else { Issue.record("\(notes)"); return }
+        #expect(line.contains(": 5 further images have Exif data that are not understood"), "\(line)")
     }
 
     @Test func whatIsNotUnderstoodIsNamed() throws {
