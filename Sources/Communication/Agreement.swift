@@ -111,7 +111,9 @@ extension Communicator {
         throw AgreedFailure(
             phase: phase, rank: first.rank, host: first.parts[0], text: first.parts[1],
             otherFailedRanks: failed.count - 1, size: size,
-            exitStatus: Int32(first.parts[2]).flatMap { ExitStatus(rawValue: $0) } ?? .failure)
+            // A rank of another build may not say.
+            exitStatus: first.parts.dropFirst(2).first.flatMap { Int32($0) }.flatMap(ExitStatus.init(rawValue:))
+                ?? .failure)
     }
 
     /// Runs `body` on every rank as one phase: when it throws on any rank, all ranks throw. `body` must not communicate.

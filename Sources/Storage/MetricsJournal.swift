@@ -139,6 +139,12 @@ final class MetricsJournal {
 
         private mutating func take(line: ArraySlice<UInt8>) {
             guard let payload = payload(line) else { return damagedLines += 1 }
+            // Nearly all lines are rows, of which a long run has many: they are split by bytes.
+            if payload.utf8.first.map({ (0x30...0x39).contains($0) }) == true {
+                let row = payload.utf8.split(separator: UInt8(ascii: ",")).compactMap { Double(Substring($0)) }
+                if row.count == columns.count { rows.append(row) } else { damagedLines += 1 }
+                return
+            }
             let words = payload.split(separator: " ", maxSplits: 2)
             if payload == magic {
                 isJournal = true
@@ -150,8 +156,7 @@ final class MetricsJournal {
                 rows.removeAll { $0[0] > step }
                 wentBack = true
             } else {
-                let row = payload.split(separator: ",").compactMap { Double($0) }
-                if row.count == columns.count { rows.append(row) } else { damagedLines += 1 }
+                damagedLines += 1
             }
         }
 

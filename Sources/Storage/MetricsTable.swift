@@ -37,6 +37,9 @@ public struct MetricsTable: Equatable, Sendable {
         return contents.map { merged($0, with: file) } ?? file
     }
 
+    /// The files that `read` may read.
+    public static func files(of path: String) -> [String] { [path, MetricsJournal.path(of: path)] }
+
     /// The HDF5 file adds what a loss of power, or damage, took from the journal. Of a run that has gone back it may
     /// still hold rows that are void.
     private static func merged(_ journal: MetricsJournal.Contents, with file: MetricsTable) -> MetricsTable {

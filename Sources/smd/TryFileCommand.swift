@@ -53,8 +53,10 @@ struct TrialLimits {
 
     /// Limits that no honest file comes near: they grow with its size.
     init(_ kind: TriedFile, path: String) {
-        var status = stat()
-        let size = stat(path, &status) == 0 ? max(0, Int(status.st_size)) : 0
+        let size = (kind == .metrics ? MetricsTable.files(of: path) : [path]).reduce(0) { sum, file in
+            var status = stat()
+            return sum + (stat(file, &status) == 0 ? max(0, Int(status.st_size)) : 0)
+        }
         // A checkpoint is in memory twice: its bytes and the tensors.
         memoryBytes = 2 << 30 + 4 * min(size, 1 << 50)
         processorSeconds = 10 + size >> 22  // inflating a MiB a hundredfold takes less than a tenth of a second

@@ -12,8 +12,7 @@ import Testing
         checkpoint_every: 2
         preview_every: 4
         eta_variance_every: 0
-        model: {size: 1, channels: 2, dim: 8, groups: 4, dim_mults: [1], heads: 1, head_dim: 8, latent_dim: 8,
-                identifier: {dim: 8, dim_mults: [1]}}
+        model: \(smallPointModel)
         diffusion: {timesteps: 10, sampling_steps: 2, flip: false, clip_denoised: false}
         """
 

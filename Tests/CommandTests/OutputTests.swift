@@ -10,8 +10,7 @@ import Testing
         batch_size: 4
         preview_every: 0
         eta_variance_every: 0
-        model: {size: 1, channels: 2, dim: 8, groups: 4, dim_mults: [1], heads: 1, head_dim: 8, latent_dim: 8,
-                identifier: {dim: 8, dim_mults: [1]}}
+        model: \(smallPointModel)
         diffusion: {timesteps: 1000, sampling_steps: 1000, sampler: ancestral, flip: false, clip_denoised: false}
         """
 

@@ -17,3 +17,8 @@ func hasControlCharacters(_ text: String) -> Bool {
 func object(_ json: String) throws -> [String: Any] {
     try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any] ?? [:]
 }
+
+/// A network for points of the plane, in YAML.
+let smallPointModel =
+    "{size: 1, channels: 2, dim: 8, groups: 4, dim_mults: [1], heads: 1, head_dim: 8, latent_dim: 8, "
+    + "identifier: {dim: 8, dim_mults: [1]}}"
