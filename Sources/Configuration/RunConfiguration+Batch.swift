@@ -49,7 +49,7 @@ extension RunConfiguration {
     /// the first stage 2 MiB of activations, which is where more of them make a step no faster, only larger. Points are
     /// so small that only many of them keep the vector units busy.
     public var automaticMicroBatchLimit: Int {
-        model.size == 1 ? 1024 : max(1, min(32, (2 << 20) / (4 * model.dim * model.size * model.size)))
+        model.isPoints ? 1024 : max(1, min(32, (2 << 20) / (4 * model.dim * model.size * model.size)))
     }
 
     /// How a step is dealt out to `ranks` ranks of `threads` threads.
@@ -85,7 +85,7 @@ extension RunConfiguration {
     private var tree: (microBatchSize: Int, leaves: Int) {
         if microBatchSize > 0 { return (microBatchSize, leafCount(of: microBatchSize)) }
         let eighth = batchSize.isMultiple(of: Self.leastLeaves) ? batchSize / Self.leastLeaves : batchSize
-        let limit = min(max(eighth, model.size == 1 ? Self.leastPoints : 1), automaticMicroBatchLimit)
+        let limit = min(max(eighth, model.isPoints ? Self.leastPoints : 1), automaticMicroBatchLimit)
         let divisors = (1...max(1, limit)).filter { batchSize.isMultiple(of: $0) }
         let largest = divisors.last ?? 1
         let chosen =

@@ -52,7 +52,7 @@ struct DenoiserCase {
             }
             if let best = averages.min(by: { $0.error < $1.error }) { m.add(best) }
         }
-        let size = c.size == 1 ? "points of \(c.channels)" : "images \(c.size)×\(c.size)×\(c.channels)"
+        let size = c.isPoints ? "points of \(c.channels)" : "images \(c.size)×\(c.size)×\(c.channels)"
         return CaseReport(
             path: file.path,
             summary: "denoiser, \(steps) steps of \(imageShape[0]) \(size), \(c.smd ? "SMD" : "vanilla"), "
@@ -79,7 +79,7 @@ struct DenoiserCase {
             .batch(x0: x0, noise: try images("noise"), timesteps: timesteps)
         m.compare("x_t", tolerance: tolerances.input, batch.xt, try images("x_t"), "\(group)/x_t")
 
-        let eta = c.smd ? try images("eta") : nil
+        let eta = c.usesEta ? try images("eta") : nil
         let selfCondition = c.selfCondition ? try estimate(group) : nil
         let (plain, z) = try model.predict(
             batch.xt, timestep: batch.timestep, eta: eta, selfCondition: selfCondition)

@@ -39,7 +39,7 @@ struct SamplerCase {
         var (used, reached) = (0, [try file.images("x_T", shape: imageShape)])
         let count = imageShape[0]
         _ = try sampler.sample(
-            from: reached[0], usesEta: c.smd, selfCondition: c.selfCondition,
+            from: reached[0], usesEta: c.usesEta, selfCondition: c.selfCondition,
             predict: { x, t, eta, estimate in
                 let timestep = [Float](repeating: Float(t), count: count)
                 return try model.predict(x, timestep: timestep, eta: eta, selfCondition: estimate).output

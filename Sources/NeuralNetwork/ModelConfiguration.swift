@@ -61,6 +61,15 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
 
     public init() {}
 
+    /// Whether samples are points: of one pixel.
+    public var isPoints: Bool { size == 1 }
+    /// Elements of one sample.
+    public var sampleElements: Int { size * size * channels }
+    /// Whether the network takes η.
+    public var usesEta: Bool { smd }
+    /// Whether η is random, so that the network's output is.
+    public var drawsEta: Bool { usesEta && eta == .normal }
+
     enum CodingKeys: String, CodingKey {
         case size, channels, dim, groups, heads, smd, eta, identifier
         case dimMults = "dim_mults"

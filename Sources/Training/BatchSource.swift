@@ -59,12 +59,12 @@ struct BatchSource {
             x0 = [Float](repeating: 0, count: total)
             epsilon = [Float](repeating: 0, count: total)
         }
-        let drawsEta = model.smd && model.eta == .normal
+        let drawsEta = model.drawsEta
         var timesteps: [Int] = []
         var places: [(epoch: Int, place: Int)] = []
         var indices: [Int] = []
         var offsets: [Float]? = task.offsetNoise == 0 ? nil : []
-        var batchEta = [Float](repeating: 0, count: model.smd ? total : 0)
+        var batchEta = [Float](repeating: 0, count: model.usesEta ? total : 0)
         for (slot, position) in positions.enumerated() {
             let (index, epoch, place) = order.sample(at: position)
             let range = slot * size..<(slot + 1) * size

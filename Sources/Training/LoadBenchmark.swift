@@ -116,7 +116,7 @@ public final class LoadBenchmark {
                 }
             }
         })
-        let draws = model.smd && model.eta == .normal ? 2 : 1
+        let draws = model.drawsEta ? 2 : 1
         let random = seconds(of: {
             for number in 0..<batches * draws {
                 slots(&epsilon) { slot, out in noise.fillNormals(out, epoch: number, position: slot) }

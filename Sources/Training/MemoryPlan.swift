@@ -112,7 +112,7 @@ private struct PlannedWorker {
 extension RunConfiguration {
     /// Whether a run draws samples, or runs the network forward for another reason.
     var needsGenerator: Bool {
-        previewEvery > 0 || model.selfCondition || (model.smd && model.eta == .normal && etaVarianceEvery > 0)
+        previewEvery > 0 || model.selfCondition || (model.drawsEta && etaVarianceEvery > 0)
     }
 }
 

@@ -15,7 +15,7 @@ extension ModelConfiguration {
                     status: .badInput)
             }
         case .point(let dimension):
-            guard size == 1, channels == dimension else {
+            guard isPoints, channels == dimension else {
                 throw TrainingError(
                     "\(data.path) holds points of dimension \(dimension), the network takes "
                         + "\(size)×\(size)×\(channels): set model.size=1 and model.channels=\(dimension)",

@@ -83,13 +83,13 @@ public final class SampleGenerator {
     }
 
     /// Elements of one sample.
-    public var sampleSize: Int { model.size * model.size * model.channels }
+    public var sampleSize: Int { model.sampleElements }
 
     /// The network's output for one batch: `xt`, `eta`, `selfCondition` are `[batch, H, W, C]`, `timesteps` `[batch]`.
     public func predict(xt: [Float], timesteps: [Float], eta: [Float]?, selfCondition: [Float]?) throws -> [Float] {
         executor.write("x", xt)
         executor.write("timestep", timesteps)
-        if model.smd {
+        if model.usesEta {
             executor.write("eta", model.eta == .zero ? [Float](repeating: 0, count: xt.count) : eta ?? [])
         }
         if model.selfCondition {
@@ -139,7 +139,7 @@ public final class SampleGenerator {
                 }
             }
             let batchSamples = try sampler.sample(
-                from: draw(noise, round: 0), usesEta: model.smd && model.eta == .normal,
+                from: draw(noise, round: 0), usesEta: model.drawsEta,
                 selfCondition: model.selfCondition,
                 predict: { xt, timestep, eta, selfCondition in
                     let timesteps = [Float](repeating: Float(timestep), count: batch)

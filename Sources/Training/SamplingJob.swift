@@ -76,7 +76,7 @@ public func collectSamples(
 public enum SampleFile {
     /// Bytes of a file of `count` samples, about.
     public static func bytes(count: Int, model: ModelConfiguration) -> Int {
-        count * model.size * model.size * model.channels * (model.size == 1 ? 4 : 1) + 1 << 16
+        count * model.sampleElements * (model.isPoints ? 4 : 1) + 1 << 16
     }
 
     /// Writes samples `[count, H, W, C]` to `path`: `/images` (uint8, from [−1, 1]) or `/points` (float32), and
@@ -88,7 +88,7 @@ public enum SampleFile {
         // In memory first: libhdf5 can crash where a disk is full.
         let file = try HDF5File.createInMemory(
             userBlockBytes: 0, expectedBytes: bytes(count: count, model: model))
-        if model.size == 1 {
+        if model.isPoints {
             try file.root.write(samples, shape: [count, model.channels], to: "points")
         } else {
             try file.root.write(

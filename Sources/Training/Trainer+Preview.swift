@@ -11,7 +11,7 @@ extension Trainer {
     ///
     /// - Returns: false when a rank was asked to stop: the pictures not drawn yet are given up, on all ranks.
     func drawPreviews(_ signals: StopSignals) throws -> Bool {
-        let isPoints = configuration.model.size == 1
+        let isPoints = configuration.model.isPoints
         let count = isPoints ? max(configuration.previewCount, 2000) : configuration.previewCount
         guard count > 0 else { return true }
         Watchdog.enter(.preview, step: step)

@@ -273,7 +273,7 @@ public final class Trainer {
     }
 
     private var isProbeDue: Bool {
-        configuration.model.smd && configuration.model.eta == .normal && configuration.etaVarianceEvery > 0
+        configuration.model.drawsEta && configuration.etaVarianceEvery > 0
             && (step + 1) % configuration.etaVarianceEvery == 0
     }
 

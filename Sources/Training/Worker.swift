@@ -157,7 +157,7 @@ final class Worker {
         // Epoch 0 of the stream belongs to the coin.
         let size = batch.task.xt.count / batch.timesteps.count
         let eta =
-            configuration.model.smd
+            configuration.model.usesEta
             ? batch.places.flatMap { coin.normals(count: size, epoch: $0.epoch + 1, position: $0.place) } : nil
         let output = try generator.predict(
             xt: batch.task.xt, timesteps: batch.task.timestep, eta: eta, selfCondition: nil)
