@@ -1,13 +1,5 @@
 import Files
 
-/// How a trained network is turned into samples.
-public enum SamplerKind: String, Codable, CaseIterable, Sendable {
-    /// The Markov chain of Ho et al. 2020, algorithm 2, with the small fixed variance β̃.
-    case ancestral
-    /// Song, Meng, Ermon 2021; deterministic with `ddim_eta` 0.
-    case ddim
-}
-
 /// A setting of the diffusion that cannot be used.
 public struct DiffusionConfigurationError: HasExitStatus, CustomStringConvertible {
     /// A configuration cannot be used.
