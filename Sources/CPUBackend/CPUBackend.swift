@@ -105,10 +105,8 @@ public final class CPUBackend: Backend {
             return try convolutionInputGradient(o, geometry, channels, format, addend: addend)
         case .convolutionParameterGradient(let geometry, let channels, let bias):
             return try convolutionParameterGradient(o, geometry, channels, format, bias: bias)
-        case .linear(let channels, let bias, let addend):
-            return try linear(o, channels, bias: bias, addend: addend)
-        case .linearInputGradient(let channels, let addend):
-            return try linearInputGradient(o, channels, addend: addend)
+        case .linear(let channels, let bias, let addend): return try linear(o, channels, bias: bias, addend: addend)
+        case .linearInputGradient(let channels, let addend): return try linearInputGradient(o, channels, addend: addend)
         case .linearParameterGradient(let channels, let bias):
             return try linearParameterGradient(o, channels, bias: bias)
 
@@ -116,63 +114,39 @@ public final class CPUBackend: Backend {
             return try groupNorm(o, groups, epsilon, silu: false, modulated: false, residual: false)
         case .groupNormSiLU(let groups, let epsilon, let modulated, let residual):
             return try groupNorm(o, groups, epsilon, silu: true, modulated: modulated, residual: residual)
-        case .groupNormGradient(let groups):
-            return try groupNormGradient(o, groups)
+        case .groupNormGradient(let groups): return try groupNormGradient(o, groups)
         case .groupNormSiLUGradient(let groups, let modulated):
             return try groupNormSiLUGradient(o, groups, modulated: modulated)
-        case .rmsNorm(let residual):
-            return rmsNorm(o, residual: residual)
-        case .rmsNormGradient:
-            return try rmsNormGradient(o)
-        case .modulate:
-            return modulate(o)
-        case .modulateGradient:
-            return try modulateGradient(o)
-        case .silu, .gelu:
-            return activation(operation, o)
-        case .siluGradient, .geluGradient:
-            return activationGradient(operation, o)
+        case .rmsNorm(let residual): return rmsNorm(o, residual: residual)
+        case .rmsNormGradient: return try rmsNormGradient(o)
+        case .modulate: return modulate(o)
+        case .modulateGradient: return try modulateGradient(o)
+        case .silu, .gelu: return activation(operation, o)
+        case .siluGradient, .geluGradient: return activationGradient(operation, o)
 
-        case .linearAttention(let heads, let headDim):
-            return try linearAttention(o, heads, headDim)
-        case .linearAttentionGradient(let heads, let headDim):
-            return try linearAttentionGradient(o, heads, headDim)
-        case .linearAttentionBlock(let heads, let headDim):
-            return try linearAttentionBlock(o, heads, headDim)
+        case .linearAttention(let heads, let headDim): return try linearAttention(o, heads, headDim)
+        case .linearAttentionGradient(let heads, let headDim): return try linearAttentionGradient(o, heads, headDim)
+        case .linearAttentionBlock(let heads, let headDim): return try linearAttentionBlock(o, heads, headDim)
         case .linearAttentionBlockGradient(let heads, let headDim):
             return try linearAttentionBlockGradient(o, heads, headDim)
-        case .fullAttention(let heads, let headDim):
-            return try fullAttention(o, heads, headDim)
-        case .fullAttentionGradient(let heads, let headDim):
-            return try fullAttentionGradient(o, heads, headDim)
+        case .fullAttention(let heads, let headDim): return try fullAttention(o, heads, headDim)
+        case .fullAttentionGradient(let heads, let headDim): return try fullAttentionGradient(o, heads, headDim)
 
-        case .hyperNetwork(let layers):
-            return try hyperNetwork(o, layers: layers)
+        case .hyperNetwork(let layers): return try hyperNetwork(o, layers: layers)
         case .hyperNetworkGradient(let layers, let addend):
             return try hyperNetworkGradient(o, layers: layers, addend: addend)
-        case .rankOneUpdate(let layer):
-            return rankOneUpdate(o, layer)
-        case .rankOneUpdateGradient(let layer):
-            return rankOneUpdateGradient(o, layer)
+        case .rankOneUpdate(let layer): return rankOneUpdate(o, layer)
+        case .rankOneUpdateGradient(let layer): return rankOneUpdateGradient(o, layer)
 
-        case .add:
-            return add(o)
-        case .concatenateChannels:
-            return concatenateChannels(o)
-        case .sliceChannels(let channels):
-            return sliceChannels(o, channels)
-        case .upsampleNearest:
-            return upsampleNearest(o)
-        case .upsampleNearestGradient:
-            return upsampleNearestGradient(o)
-        case .sinusoidalEmbedding(let dimension):
-            return sinusoidalEmbedding(o, dimension)
-        case .constant(let value):
-            return constant(o, value)
-        case .weightedSquaredError:
-            return weightedSquaredError(o)
-        case .weightedSquaredErrorGradient:
-            return weightedSquaredErrorGradient(o)
+        case .add: return add(o)
+        case .concatenateChannels: return concatenateChannels(o)
+        case .sliceChannels(let channels): return sliceChannels(o, channels)
+        case .upsampleNearest: return upsampleNearest(o)
+        case .upsampleNearestGradient: return upsampleNearestGradient(o)
+        case .sinusoidalEmbedding(let dimension): return sinusoidalEmbedding(o, dimension)
+        case .constant(let value): return constant(o, value)
+        case .weightedSquaredError: return weightedSquaredError(o)
+        case .weightedSquaredErrorGradient: return weightedSquaredErrorGradient(o)
         }
     }
 }

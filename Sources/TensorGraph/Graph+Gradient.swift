@@ -44,8 +44,8 @@ extension Graph {
 }
 
 /// One operation of a derivative: what it reads, and of which inputs of the forward operation it gives the gradients.
-struct GradientRule {
-    enum Source: Equatable {
+package struct GradientRule {
+    package enum Source: Equatable {
         /// The gradient of the forward operation's first output.
         case dy
         case input(Int)
@@ -53,12 +53,12 @@ struct GradientRule {
     }
 
     /// Nil where the gradient is `dy` itself. Told whether the gradient so far of ``addend`` is its last input.
-    let operation: ((_ addend: Bool) -> Operation)?
-    let sources: [Source]
+    package let operation: ((_ addend: Bool) -> Operation)?
+    package let sources: [Source]
     /// Inputs of the forward operation, one for each output.
-    let results: [Int]
+    package let results: [Int]
     /// The result that the operation can add to what there is already of it.
-    let addend: Int?
+    package let addend: Int?
 
     /// An operation that reads `sources` and gives the gradients of `results`.
     init(_ operation: Operation, _ sources: [Source], _ results: [Int]) {
@@ -111,7 +111,7 @@ private struct ReverseMode {
 
     /// Appends what `node` contributes to the gradients of its inputs; `dy` is the gradient of its first output.
     mutating func differentiate(_ node: Node, _ dy: Int) {
-        let rules = node.operation.gradientRules(node.inputs.map(shape))
+        let rules = graph.traits(of: node).gradient
         let known = Set(rules.flatMap(\.results))
         if let index = node.inputs.indices.first(where: { needed.contains(node.inputs[$0]) && !known.contains($0) }) {
             preconditionFailure("\(node.operation) has no derivative with respect to its input \(index)")

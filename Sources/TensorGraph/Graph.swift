@@ -109,6 +109,11 @@ public final class Graph {
         return values.count - 1
     }
 
+    /// Appends an operation on tensors as they are, for tests of operations.
+    package func append(_ operation: Operation, _ inputs: [Tensor], outputs: [[Int]]) -> [Tensor] {
+        append(operation, inputs.map(\.id), outputs).map(tensor)
+    }
+
     /// Appends an operation and returns its outputs, whose shapes are given.
     @discardableResult
     func append(_ operation: Operation, _ inputs: [Int], _ outputShapes: [[Int]]) -> [Int] {

@@ -1,34 +1,59 @@
 /// What is known of an operation beside its numbers.
 public struct OperationTraits {
     /// Floating-point operations of products, a multiply-add counted as two. Element-wise work is not counted, as is usual.
-    public var floatingPointOperations = 0
+    public var floatingPointOperations: Int
     /// Pairs (input, output) whose memory may be one, when the input is not used afterwards.
-    public var sharablePairs: [(input: Int, output: Int)] = []
+    public var sharablePairs: [(input: Int, output: Int)]
     /// Inputs that are parameters.
-    public var parameters: Range<Int> = 0..<0
+    public var parameters: Range<Int>
     /// Outputs that are gradients of parameters: added to, not assigned.
-    public var accumulated: Range<Int> = 0..<0
+    public var accumulated: Range<Int>
+    /// The operations of the derivative, in their order; none for an operation without. Parameter gradients come first:
+    /// after them the saved input is often no longer needed.
+    package var gradient: [GradientRule]
 
-    init(
+    fileprivate init(
         _ operations: Int = 0, sharing: [(input: Int, output: Int)] = [], parameters: Range<Int> = 0..<0,
-        accumulated: Range<Int> = 0..<0
+        accumulated: Range<Int> = 0..<0, gradient: [GradientRule] = []
     ) {
         floatingPointOperations = operations
         sharablePairs = sharing
         self.parameters = parameters
         self.accumulated = accumulated
+        self.gradient = gradient
     }
 }
 
 extension Operation {
     /// The traits of the operation on operands of these shapes.
     public func traits(_ inputs: [[Int]], _ outputs: [[Int]]) -> OperationTraits {
-        func count(_ shape: [Int]) -> Int { shape.reduce(1, *) }
+        guard
+            let traits = productTraits(inputs, outputs) ?? normTraits ?? attentionTraits(inputs, outputs)
+                ?? hyperNetworkTraits(inputs) ?? otherTraits(inputs)
+        else { preconditionFailure("\(self) has no traits") }
+        return traits
+    }
+
+    private func productTraits(_ inputs: [[Int]], _ outputs: [[Int]]) -> OperationTraits? {
+        /// Of `y = product(x, w) (+ bias) (+ addend)`.
+        func forward(
+            _ operations: Int, bias: Bool, addend: Bool, _ parameterGradient: Operation,
+            inputGradient: @escaping (_ addend: Bool) -> Operation
+        ) -> OperationTraits {
+            let last = bias ? 3 : 2
+            return OperationTraits(
+                operations, sharing: addend ? [(last, 0)] : [], parameters: 1..<last,
+                gradient: (addend ? [.identity(last)] : []) + [
+                    GradientRule(parameterGradient, [.input(0), .dy], bias ? [1, 2] : [1]),
+                    GradientRule([.dy, .input(1)], [0], addingTo: 0, inputGradient),
+                ])
+        }
         switch self {
         case .convolution(let geometry, let channels, let bias, let addend):
-            return OperationTraits(
-                2 * count(outputs[0]) * channels.count * geometry.taps, sharing: addend ? [(bias ? 3 : 2, 0)] : [],
-                parameters: 1..<(bias ? 3 : 2))
+            return forward(
+                2 * count(outputs[0]) * channels.count * geometry.taps, bias: bias, addend: addend,
+                .convolutionParameterGradient(geometry, weightChannels: channels, bias: bias),
+                inputGradient: { .convolutionInputGradient(geometry, weightChannels: channels, addend: $0) })
         case .convolutionInputGradient(let geometry, let channels, let addend):
             return OperationTraits(
                 2 * count(inputs[0]) * channels.count * geometry.taps, sharing: addend ? [(2, 0)] : [],
@@ -37,80 +62,164 @@ extension Operation {
             return OperationTraits(
                 2 * count(inputs[1]) * channels.count * geometry.taps, accumulated: 0..<(bias ? 2 : 1))
         case .linear(let channels, let bias, let addend):
-            return OperationTraits(
-                2 * count(outputs[0]) * channels.count, sharing: addend ? [(bias ? 3 : 2, 0)] : [],
-                parameters: 1..<(bias ? 3 : 2))
+            return forward(
+                2 * count(outputs[0]) * channels.count, bias: bias, addend: addend,
+                .linearParameterGradient(weightChannels: channels, bias: bias),
+                inputGradient: { .linearInputGradient(weightChannels: channels, addend: $0) })
         case .linearInputGradient(let channels, let addend):
             return OperationTraits(
                 2 * count(inputs[0]) * channels.count, sharing: addend ? [(2, 0)] : [], parameters: 1..<2)
         case .linearParameterGradient(let channels, let bias):
             return OperationTraits(2 * count(inputs[1]) * channels.count, accumulated: 0..<(bias ? 2 : 1))
-        case .groupNorm:
-            return OperationTraits(parameters: 1..<3)
+        default:
+            return nil
+        }
+    }
+
+    private var normTraits: OperationTraits? {
+        switch self {
+        case .groupNorm(let groups, _):
+            return OperationTraits(
+                parameters: 1..<3,
+                gradient: [
+                    GradientRule(
+                        .groupNormGradient(groups: groups), [.dy, .input(0), .input(1), .output(1)], [0, 1, 2])
+                ])
         case .groupNormGradient:
             return OperationTraits(parameters: 2..<3, accumulated: 1..<3)
-        case .groupNormSiLU(_, _, let modulated, let residual):
+        case .groupNormSiLU(let groups, _, let modulated, let residual):
+            let inputs = modulated ? [0, 1, 2, 3] : [0, 1, 2]
             return OperationTraits(
-                sharing: residual ? [(modulated ? 4 : 3, 0), (0, 0)] : [(0, 0)], parameters: 1..<3)
+                sharing: residual ? [(inputs.count, 0), (0, 0)] : [(0, 0)], parameters: 1..<3,
+                gradient: (residual ? [.identity(inputs.count)] : []) + [
+                    GradientRule(
+                        .groupNormSiLUGradient(groups: groups, modulated: modulated),
+                        [.dy] + inputs.map { .input($0) } + [.output(1)], inputs)
+                ])
         case .groupNormSiLUGradient:
             return OperationTraits(sharing: [(0, 0)], parameters: 2..<4, accumulated: 1..<3)
         case .rmsNorm(let residual):
-            return OperationTraits(sharing: residual ? [(2, 0), (0, 0)] : [(0, 0)], parameters: 1..<2)
+            return OperationTraits(
+                sharing: residual ? [(2, 0), (0, 0)] : [(0, 0)], parameters: 1..<2,
+                gradient: (residual ? [.identity(2)] : []) + [
+                    GradientRule(.rmsNormGradient, [.dy, .input(0), .input(1)], [0, 1])
+                ])
         case .rmsNormGradient:
             return OperationTraits(sharing: [(0, 0)], parameters: 2..<3, accumulated: 1..<2)
-        case .linearAttention, .linearAttentionGradient, .linearAttentionBlock, .linearAttentionBlockGradient,
-            .fullAttention, .fullAttentionGradient:
-            return attentionTraits(inputs, outputs)
-        case .rankOneUpdate:
-            return OperationTraits(sharing: [(0, 0)], parameters: 2..<3)
+        default:
+            return nil
+        }
+    }
+
+    private func attentionTraits(_ inputs: [[Int]], _ outputs: [[Int]]) -> OperationTraits? {
+        /// As the operations that it stands for count: q, k, v, two products of the heads, and the last convolution.
+        func block(_ x: [Int], _ weights: ArraySlice<[Int]>, _ headDim: Int) -> Int {
+            2 * count(x) / x.last! * (weights.map(count).reduce(0, +) + 2 * weights.last![1] * headDim)
+        }
+        switch self {
+        case .linearAttention(let heads, let headDim):
+            return OperationTraits(
+                2 * 2 * count(outputs[0]) * headDim, sharing: [(0, 1)],
+                gradient: [
+                    GradientRule(
+                        .linearAttentionGradient(heads: heads, headDim: headDim), [.dy, .output(1), .output(2)], [0])
+                ])
+        case .linearAttentionGradient(_, let headDim):
+            return OperationTraits(4 * 2 * count(inputs[0]) * headDim)
+        case .linearAttentionBlock(let heads, let headDim):
+            return OperationTraits(
+                block(inputs[0], inputs[1...2], headDim), parameters: 1..<4,
+                gradient: [
+                    GradientRule(
+                        .linearAttentionBlockGradient(heads: heads, headDim: headDim),
+                        [.dy, .input(0), .input(1), .input(2), .output(1), .output(2), .output(3)], [0, 1, 2, 3])
+                ])
+        case .linearAttentionBlockGradient(_, let headDim):
+            return OperationTraits(
+                2 * block(inputs[1], inputs[2...3], headDim), parameters: 2..<4, accumulated: 1..<4)
+        case .fullAttention(let heads, let headDim):
+            return OperationTraits(
+                2 * 2 * count(outputs[0]) * outputs[1][2],
+                gradient: [
+                    GradientRule(
+                        .fullAttentionGradient(heads: heads, headDim: headDim),
+                        [.dy, .input(0), .output(0), .output(1)], [0])
+                ])
+        case .fullAttentionGradient:
+            return OperationTraits(5 * 2 * count(inputs[0]) * inputs[3][2])
+        default:
+            return nil
+        }
+    }
+
+    private func hyperNetworkTraits(_ inputs: [[Int]]) -> OperationTraits? {
+        switch self {
+        case .rankOneUpdate(let layer):
+            return OperationTraits(
+                sharing: [(0, 0)], parameters: 2..<3,
+                gradient: [
+                    GradientRule(
+                        .rankOneUpdateGradient(layer: layer), [.dy, .input(0), .input(1), .input(2)], [0, 1, 2])
+                ])
         case .rankOneUpdateGradient:
             return OperationTraits(sharing: [(0, 0)], parameters: 3..<4, accumulated: 2..<3)
         case .hyperNetwork(let layers):
             // As the operations that it stands for count.
             let operations = 2 * count(inputs[1]) * (2 * inputs[0].last! + layers * inputs[1].last!)
-            return OperationTraits(operations, sharing: [(0, 0)], parameters: 2..<7 + 2 * layers)
+            let all = Array(0..<7 + 2 * layers)
+            return OperationTraits(
+                operations, sharing: [(0, 0)], parameters: 2..<7 + 2 * layers,
+                gradient: [
+                    GradientRule([.dy] + all.map { .input($0) }, all, addingTo: 1) {
+                        .hyperNetworkGradient(layers: layers, addend: $0)
+                    }
+                ])
         case .hyperNetworkGradient(let layers, let addend):
             // What it computes again is not counted.
             let operations = 4 * count(inputs[2]) * (2 * inputs[1].last! + layers * inputs[2].last!)
             return OperationTraits(
                 operations, sharing: [(0, 0)] + (addend ? [(8 + 2 * layers, 1)] : []), parameters: 3..<8 + 2 * layers,
                 accumulated: 2..<7 + 2 * layers)
-        case .silu, .gelu, .siluGradient, .geluGradient:
-            return OperationTraits(sharing: [(0, 0)])
-        case .add:
-            return OperationTraits(sharing: [(0, 0), (1, 0)])
-        case .modulate, .modulateGradient, .concatenateChannels, .sliceChannels, .upsampleNearest,
-            .upsampleNearestGradient, .sinusoidalEmbedding, .constant, .weightedSquaredError,
-            .weightedSquaredErrorGradient:
-            return OperationTraits()
+        default:
+            return nil
         }
     }
 
-    private func attentionTraits(_ inputs: [[Int]], _ outputs: [[Int]]) -> OperationTraits {
-        func count(_ shape: [Int]) -> Int { shape.reduce(1, *) }
-        /// As the operations that it stands for count: q, k, v, two products of the heads, and the last convolution.
-        func block(_ x: [Int], _ weights: ArraySlice<[Int]>, _ headDim: Int) -> Int {
-            2 * count(x) / x.last! * (weights.map(count).reduce(0, +) + 2 * weights.last![1] * headDim)
-        }
+    private func otherTraits(_ inputs: [[Int]]) -> OperationTraits? {
         switch self {
-        case .linearAttention(_, let headDim):
-            return OperationTraits(2 * 2 * count(outputs[0]) * headDim, sharing: [(0, 1)])
-        case .linearAttentionGradient(_, let headDim):
-            return OperationTraits(4 * 2 * count(inputs[0]) * headDim)
-        case .linearAttentionBlock(_, let headDim):
-            return OperationTraits(block(inputs[0], inputs[1...2], headDim), parameters: 1..<4)
-        case .linearAttentionBlockGradient(_, let headDim):
+        case .silu:
+            return OperationTraits(sharing: [(0, 0)], gradient: [GradientRule(.siluGradient, [.dy, .input(0)], [0])])
+        case .gelu:
+            return OperationTraits(sharing: [(0, 0)], gradient: [GradientRule(.geluGradient, [.dy, .input(0)], [0])])
+        case .siluGradient, .geluGradient:
+            return OperationTraits(sharing: [(0, 0)])
+        case .modulate:
             return OperationTraits(
-                2 * block(inputs[1], inputs[2...3], headDim), parameters: 2..<4, accumulated: 1..<4)
-        case .fullAttention:
-            return OperationTraits(2 * 2 * count(outputs[0]) * outputs[1][2])
-        case .fullAttentionGradient:
-            return OperationTraits(5 * 2 * count(inputs[0]) * inputs[3][2])
+                gradient: [GradientRule(.modulateGradient, [.dy, .input(0), .input(1)], [0, 1])])
+        case .add:
+            return OperationTraits(sharing: [(0, 0), (1, 0)], gradient: [.identity(0), .identity(1)])
+        case .concatenateChannels:
+            let boundary = inputs[0].last!
+            let parts = [0..<boundary, boundary..<boundary + inputs[1].last!]
+            return OperationTraits(
+                gradient: parts.enumerated().map { GradientRule(.sliceChannels($1), [.dy], [$0]) })
+        case .upsampleNearest:
+            return OperationTraits(gradient: [GradientRule(.upsampleNearestGradient, [.dy], [0])])
+        case .weightedSquaredError:
+            return OperationTraits(
+                gradient: [
+                    GradientRule(.weightedSquaredErrorGradient, [.dy, .input(0), .input(1), .input(2)], [0])
+                ])
+        case .modulateGradient, .sliceChannels, .upsampleNearestGradient, .sinusoidalEmbedding, .constant,
+            .weightedSquaredErrorGradient:
+            return OperationTraits()
         default:
-            preconditionFailure("\(self) is no attention")
+            return nil
         }
     }
 }
+
+private func count(_ shape: [Int]) -> Int { shape.reduce(1, *) }
 
 extension ExecutionPlan {
     /// Floating-point operations of one run: those of convolutions, matrix products and attention.

@@ -8,24 +8,26 @@ private func makeFastBackend() throws -> any Backend { try CPUBackend() }
 
 /// The fast backend against the reference, in every case and with every sharing of memory that is permitted.
 @Suite struct FastAgainstSlowTests {
-    @Test(arguments: fastCases)
+    @Test(arguments: operationCases)
     func agrees(_ testCase: OperationCase) throws {
-        let slow = try PlacedCase(testCase, on: ReferenceBackend()).outputs()
-        let sharings: [(input: Int, output: Int)?] = [nil] + testCase.traits.sharablePairs
+        let reference = try PlacedCase(testCase, on: ReferenceBackend())
+        let slow = try reference.outputs()
+        let tolerance = reference.operands.tolerance
+        let sharings = [nil] + reference.operands.traits(of: testCase.operation).sharablePairs
         for shared in sharings {
             let placed = try PlacedCase(testCase, on: makeFastBackend(), shared: shared)
             let fast = try placed.outputs()
             for (index, output) in placed.operands.outputs.enumerated() {
                 let error = relativeError(fast[index], slow[index], shape: output.shape, parts: output.parts)
                 #expect(
-                    error <= testCase.tolerance,
-                    "output \(index), shared \(String(describing: shared)): error \(error) > \(testCase.tolerance)")
+                    error <= tolerance,
+                    "output \(index), shared \(String(describing: shared)): error \(error) > \(tolerance)")
             }
         }
     }
 
     /// Runs give the same bits, whether prepared once or anew, and touch nothing but the outputs.
-    @Test(arguments: fastCases)
+    @Test(arguments: operationCases)
     func isDeterministicAndKeepsToItsOutputs(_ testCase: OperationCase) throws {
         let placed = try PlacedCase(testCase, on: makeFastBackend())
         let first = try placed.run()
@@ -38,12 +40,12 @@ private func makeFastBackend() throws -> any Backend { try CPUBackend() }
     }
 
     /// After a change of a parameter and `parametersChanged`, results are those of the new value.
-    @Test(arguments: fastCases.filter { $0.values == .ordinary && !$0.traits.parameters.isEmpty })
+    @Test(arguments: operationCases.filter { $0.values == .ordinary && !$0.traits.parameters.isEmpty })
     func followsChangedParameters(_ testCase: OperationCase) throws {
         let fast = try PlacedCase(testCase, on: makeFastBackend())
         let slow = try PlacedCase(testCase, on: ReferenceBackend())
         let before = try fast.outputs()
-        for input in testCase.traits.parameters {
+        for input in fast.operands.traits(of: testCase.operation).parameters {
             // Another order, another scale: a result from an old weight cannot pass.
             let changed = fast.operands.inputs[input].values.reversed().map { Double(Float($0 * 0.75)) }
             fast.setInput(input, changed)
@@ -54,7 +56,8 @@ private func makeFastBackend() throws -> any Backend { try CPUBackend() }
         #expect(followed, "the change of parameters changes nothing")
         for (index, output) in fast.operands.outputs.enumerated() {
             let error = relativeError(after[index], expected[index], shape: output.shape, parts: output.parts)
-            #expect(error <= testCase.tolerance, "output \(index): error \(error) > \(testCase.tolerance)")
+            let tolerance = fast.operands.tolerance
+            #expect(error <= tolerance, "output \(index): error \(error) > \(tolerance)")
         }
     }
 }

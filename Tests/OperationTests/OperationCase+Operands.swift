@@ -2,195 +2,180 @@ import ReferenceBackend
 import TensorGraph
 import TestSupport
 
+/// The operands of a case: inputs with their values, outputs with their shapes.
+struct CaseOperands {
+    struct Output {
+        let shape: [Int]
+        /// Added to (a parameter gradient) rather than assigned.
+        var accumulates = false
+        /// The last axis consists of so many unlike parts, whose errors are measured apart.
+        var parts = 1
+    }
+
+    /// Largest allowed error of a float32 backend, relative to the largest element of an output (or of a part of it).
+    ///
+    /// A few units of float32 rounding, 6e-8, times what the operation adds up; not to be widened so that a test passes.
+    let tolerance: Double
+    /// That of the operations of the derivative.
+    let gradientTolerance: Double
+    let inputs: [ReferenceTensor]
+    let outputs: [Output]
+    /// Unlike parts of the last axis of inputs.
+    let inputParts: [Int: Int]
+
+    init(
+        _ tolerance: Double, gradient: Double? = nil, _ inputs: [ReferenceTensor], _ outputs: [Output],
+        inputParts: [Int: Int] = [:]
+    ) {
+        self.tolerance = tolerance
+        gradientTolerance = gradient ?? tolerance
+        self.inputs = inputs
+        self.outputs = outputs
+        self.inputParts = inputParts
+    }
+
+    /// The traits of an operation on these operands.
+    func traits(of operation: Operation) -> OperationTraits {
+        operation.traits(inputs.map(\.shape), outputs.map(\.shape))
+    }
+}
+
 extension OperationCase {
     /// Operands as ``Operation`` describes them, the same for the same case.
-    func operands() -> CaseOperands {
+    func operands() -> CaseOperands { derivative == nil ? forwardOperands() : derivativeOperands() }
+
+    private func forwardOperands() -> CaseOperands {
         var random = SplitMix64(seed: 1)
+        typealias Output = CaseOperands.Output
         let x = activation(channels)
         switch operation {
         case .convolution(let geometry, _, let bias, let addend):
             let y = activation(outputChannels, positions: positions.map(geometry.outputSize))
             let optional = (bias ? [vector(outputChannels, &random)] : []) + (addend ? [random.normals(y)] : [])
-            return CaseOperands(
-                inputs: [fill(x, &random), kernel(geometry, &random)] + optional, outputs: [.assigned(y)])
-        case .convolutionInputGradient(let geometry, _, let addend):
-            let dy = random.normals(activation(outputChannels, positions: positions.map(geometry.outputSize)))
-            return CaseOperands(
-                inputs: [dy, kernel(geometry, &random)] + (addend ? [random.normals(x)] : []), outputs: [.assigned(x)])
-        case .convolutionParameterGradient(let geometry, _, let bias):
-            let dy = random.normals(activation(outputChannels, positions: positions.map(geometry.outputSize)))
-            return CaseOperands(
-                inputs: [fill(x, &random), dy],
-                outputs: [.accumulated(kernel(geometry, &random).shape)]
-                    + (bias ? [.accumulated([outputChannels])] : []))
+            return CaseOperands(2e-6, [fill(x, &random), kernel(geometry, &random)] + optional, [Output(shape: y)])
         case .linear(_, let bias, let addend):
             let y = activation(outputChannels)
             let optional = (bias ? [vector(outputChannels, &random)] : []) + (addend ? [random.normals(y)] : [])
-            return CaseOperands(inputs: [fill(x, &random), matrix(&random)] + optional, outputs: [.assigned(y)])
-        case .linearInputGradient(_, let addend):
-            return CaseOperands(
-                inputs: [random.normals(activation(outputChannels)), matrix(&random)]
-                    + (addend ? [random.normals(x)] : []),
-                outputs: [.assigned(x)])
-        case .linearParameterGradient(_, let bias):
-            return CaseOperands(
-                inputs: [fill(x, &random), random.normals(activation(outputChannels))],
-                outputs: [.accumulated(matrix(&random).shape)] + (bias ? [.accumulated([outputChannels])] : []))
+            return CaseOperands(1e-6, [fill(x, &random), matrix(&random)] + optional, [Output(shape: y)])
 
         case .groupNorm(let groups, _):
+            // At a mean of 1000 an element carries its own rounding of 6e-5, against results of about 2 before gains.
             return CaseOperands(
-                inputs: [fill(x, &random), gain(&random), vector(channels, &random)],
-                outputs: [.assigned(x), .assigned([images, groups, 2], parts: 2)])
-        case .groupNormGradient(let groups):
-            let input = fill(x, &random)
-            return CaseOperands(
-                inputs: [random.normals(x), input, gain(&random), statistics(of: input, groups: groups)],
-                outputs: [.assigned(x), .accumulated([channels]), .accumulated([channels])])
+                values == .offset ? 2e-6 : 1e-6, gradient: 2e-6,
+                [fill(x, &random), gain(&random), vector(channels, &random)],
+                [Output(shape: x), Output(shape: [images, groups, 2], parts: 2)])
         case .modulate:
-            return CaseOperands(inputs: [fill(x, &random), scaleShift(&random)], outputs: [.assigned(x)])
-        case .modulateGradient:
             return CaseOperands(
-                inputs: [random.normals(x), fill(x, &random), scaleShift(&random)],
-                outputs: [.assigned(x), .assigned([images, 2 * channels], parts: 2)])
+                5e-7, [fill(x, &random), scaleShift(&random)], [Output(shape: x)], inputParts: [1: 2])
         case .silu, .gelu:
-            return CaseOperands(inputs: [fill(x, &random)], outputs: [.assigned(x)])
-        case .siluGradient, .geluGradient:
-            return CaseOperands(inputs: [random.normals(x), fill(x, &random)], outputs: [.assigned(x)])
+            return CaseOperands(1e-6, [fill(x, &random)], [Output(shape: x)])
         case .groupNormSiLU(let groups, _, let modulated, let residual):
             return CaseOperands(
-                inputs: [fill(x, &random), gain(&random), vector(channels, &random)]
+                values == .offset ? 2e-6 : 1e-6, gradient: 2e-6,
+                [fill(x, &random), gain(&random), vector(channels, &random)]
                     + (modulated ? [scaleShift(&random)] : []) + (residual ? [random.normals(x)] : []),
-                outputs: [.assigned(x), .assigned([images, groups, 2], parts: 2)])
-        case .groupNormSiLUGradient(let groups, let modulated):
-            let input = fill(x, &random)
-            return CaseOperands(
-                inputs: [random.normals(x), input, gain(&random), vector(channels, &random)]
-                    + (modulated ? [scaleShift(&random)] : []) + [statistics(of: input, groups: groups)],
-                outputs: [.assigned(x), .accumulated([channels]), .accumulated([channels])]
-                    + (modulated ? [.assigned([images, 2 * channels], parts: 2)] : []))
+                [Output(shape: x), Output(shape: [images, groups, 2], parts: 2)],
+                inputParts: modulated ? [3: 2] : [:])
         case .rmsNorm(let residual):
             return CaseOperands(
-                inputs: [fill(x, &random), gain(&random).reshaped([1, channels, 1, 1])]
-                    + (residual ? [random.normals(x)] : []),
-                outputs: [.assigned(x)])
-        case .rmsNormGradient:
-            let g = gain(&random).reshaped([1, channels, 1, 1])
-            return CaseOperands(
-                inputs: [random.normals(x), fill(x, &random), g], outputs: [.assigned(x), .accumulated(g.shape)])
+                1e-6,
+                [fill(x, &random), gain(&random).reshaped([1, channels, 1, 1])]
+                    + (residual ? [random.normals(x)] : []), [Output(shape: x)])
 
         case .linearAttention(let heads, let headDim):
             let qkv = queriesKeysValues(deviation: 40, heads, headDim, &random)
             return CaseOperands(
-                inputs: [qkv],
-                outputs: [
-                    .assigned(activation(heads * headDim)), .assigned(qkv.shape, parts: 3),
-                    .assigned([images, heads, headDim, headDim]),
-                ])
-        case .linearAttentionGradient(let heads, let headDim):
-            let forward = OperationCase(
-                operation: .linearAttention(heads: heads, headDim: headDim), images: images, positions: positions,
-                values: values)
-            let saved = forward.results()
-            return CaseOperands(
-                inputs: [random.normals(saved[0].shape)] + saved[1...],
-                outputs: [.assigned(saved[1].shape, parts: 3)])
+                3e-6, [qkv],
+                [
+                    Output(shape: activation(heads * headDim)), Output(shape: qkv.shape, parts: 3),
+                    Output(shape: [images, heads, headDim, headDim]),
+                ], inputParts: [0: 3])
         case .linearAttentionBlock(let heads, let headDim):
             let inner = heads * headDim
             let softened = [images, heads, positions.reduce(1, *), headDim]
+            // A logit of 80 is a sum that is rounded by 8e-6 or more, and its exponential is off by as much.
             return CaseOperands(
-                inputs: [random.normals(x)] + blockWeights(inner, &random) + [vector(outputChannels, &random)],
-                outputs: [
-                    .assigned(activation(outputChannels)), .assigned(softened), .assigned(softened),
-                    .assigned([images, inner, channels]),
-                ])
-        case .linearAttentionBlockGradient(let heads, let headDim):
-            let forward = OperationCase(
-                operation: .linearAttentionBlock(heads: heads, headDim: headDim), images: images, positions: positions,
-                channels: channels, outputChannels: outputChannels, values: values)
-            let inputs = forward.operands().inputs
-            let saved = forward.results()
-            return CaseOperands(
-                inputs: [random.normals(saved[0].shape)] + inputs[0...2] + saved[1...],
-                outputs: [.assigned(x)] + inputs[1...3].map { .accumulated($0.shape) })
+                values == .saturated ? 3e-5 : 3e-6,
+                [random.normals(x)] + blockWeights(inner, &random) + [vector(outputChannels, &random)],
+                [activation(outputChannels), softened, softened, [images, inner, channels]].map { Output(shape: $0) })
         case .fullAttention(let heads, let headDim):
             let qkv = queriesKeysValues(deviation: 5, heads, headDim, &random)
+            // A logit of 80 is rounded by 4e-6, and its exponential is off by as much.
             return CaseOperands(
-                inputs: [qkv],
-                outputs: [
-                    .assigned(activation(heads * headDim)),
-                    .assigned([images, heads, positions.reduce(1, *)]),
-                ])
-        case .fullAttentionGradient(let heads, let headDim):
-            let forward = OperationCase(
-                operation: .fullAttention(heads: heads, headDim: headDim), images: images, positions: positions,
-                values: values)
-            let saved = forward.results()
-            return CaseOperands(
-                inputs: [random.normals(saved[0].shape), forward.operands().inputs[0]] + saved,
-                outputs: [.assigned(activation(3 * heads * headDim), parts: 3)])
+                values == .saturated ? 1e-5 : 3e-6, [qkv],
+                [
+                    Output(shape: activation(heads * headDim)), Output(shape: [images, heads, positions.reduce(1, *)]),
+                ], inputParts: [0: 3])
 
         case .rankOneUpdate:
-            return CaseOperands(
-                inputs: [fill(x, &random), random.normals(x), scales(&random)], outputs: [.assigned(x)])
-        case .rankOneUpdateGradient:
-            return CaseOperands(
-                inputs: [random.normals(x), fill(x, &random), random.normals(x), scales(&random)],
-                outputs: [.assigned(x), .assigned(x), .accumulated([layers])])
+            return CaseOperands(1e-6, [fill(x, &random), random.normals(x), scales(&random)], [Output(shape: x)])
 
         case .hyperNetwork(let layers):
             return CaseOperands(
-                inputs: [fill(x, &random), random.normals(activation(outputChannels))]
-                    + hyperNetworkParameters(layers, &random),
-                outputs: [.assigned(x)])
-        case .hyperNetworkGradient(let layers, let addend):
-            let z = activation(outputChannels)
-            let (dy, input, latent) = (random.normals(x), fill(x, &random), random.normals(z))
-            let parameters = hyperNetworkParameters(layers, &random)
-            return CaseOperands(
-                inputs: [dy, input, latent] + parameters + (addend ? [random.normals(z)] : []),
-                outputs: [.assigned(x), .assigned(z)] + parameters.map { .accumulated($0.shape) })
+                3e-6,
+                [fill(x, &random), random.normals(activation(outputChannels))]
+                    + hyperNetworkParameters(layers, &random), [Output(shape: x)])
 
         case .add:
-            return CaseOperands(inputs: [random.normals(x), random.normals(x)], outputs: [.assigned(x)])
+            return CaseOperands(1e-7, [random.normals(x), random.normals(x)], [Output(shape: x)])
         case .concatenateChannels:
             return CaseOperands(
-                inputs: [random.normals(x), random.normals(activation(outputChannels))],
-                outputs: [.assigned(activation(channels + outputChannels))])
+                0, [random.normals(x), random.normals(activation(outputChannels))],
+                [Output(shape: activation(channels + outputChannels))])
         case .sliceChannels(let range):
-            return CaseOperands(inputs: [random.normals(x)], outputs: [.assigned(activation(range.count))])
+            return CaseOperands(0, [random.normals(x)], [Output(shape: activation(range.count))])
         case .upsampleNearest:
             return CaseOperands(
-                inputs: [random.normals(x)],
-                outputs: [.assigned(activation(channels, positions: positions.map { 2 * $0 }))])
-        case .upsampleNearestGradient:
-            let dy = random.normals(activation(channels, positions: positions.map { 2 * $0 }))
-            return CaseOperands(inputs: [dy], outputs: [.assigned(x)])
+                0, gradient: 3e-7, [random.normals(x)],
+                [Output(shape: activation(channels, positions: positions.map { 2 * $0 }))])
         case .sinusoidalEmbedding(let dimension):
             let timesteps = [999, 0, 1, 500, 37, 998].map(Double.init).prefix(images)
             return CaseOperands(
-                inputs: [ReferenceTensor([images], Array(timesteps))], outputs: [.assigned([images, dimension])])
+                5e-7, [ReferenceTensor([images], Array(timesteps))], [Output(shape: [images, dimension])])
 
         case .weightedSquaredError:
             return CaseOperands(
-                inputs: [random.normals(x), random.normals(x), random.normals([images], mean: 2, deviation: 0.5)],
-                outputs: [.assigned([images])])
+                1e-6, gradient: 5e-7,
+                [random.normals(x), random.normals(x), random.normals([images], mean: 2, deviation: 0.5)],
+                [Output(shape: [images])])
         case .constant:
-            return CaseOperands(inputs: [], outputs: [.assigned(x)])
-        case .weightedSquaredErrorGradient:
-            return CaseOperands(
-                inputs: [
-                    random.normals([images]), random.normals(x), random.normals(x),
-                    random.normals([images], mean: 2, deviation: 0.5),
-                ],
-                outputs: [.assigned(x)])
+            return CaseOperands(0, [], [Output(shape: x)])
+        default:
+            preconditionFailure("\(operation) occurs only in a derivative")
         }
     }
 
-    /// The reference's results, rounded to float32: what a backward pass is given of a forward pass.
-    private func results() -> [ReferenceTensor] {
-        let operands = operands()
-        return evaluate(operation, operands.inputs, outputShapes: operands.outputs.map(\.shape))
-            .map { $0.map { Double(Float($0)) } }
+    /// What the rule makes of the forward operation's operands, of its results rounded to float32, and of a random gradient.
+    private func derivativeOperands() -> CaseOperands {
+        guard let forward, let derivative else { preconditionFailure("\(operation) has operands of its own") }
+        let operands = forward.operands()
+        let rule = operands.traits(of: forward.operation).gradient[derivative.rule]
+        var random = SplitMix64(seed: 4)
+        let reads = rule.sources.contains { if case .output = $0 { true } else { false } }
+        let shapes = operands.outputs.map(\.shape)
+        let results =
+            reads
+            ? evaluate(forward.operation, operands.inputs, outputShapes: shapes).map { $0.map { Double(Float($0)) } }
+            : []
+        var inputs = rule.sources.map { source in
+            switch source {
+            case .dy: random.normals(shapes[0])
+            case .input(let index): operands.inputs[index]
+            case .output(let index): results[index]
+            }
+        }
+        if derivative.hasAddend, let addend = rule.addend {
+            inputs.append(random.normals(operands.inputs[addend].shape))
+        }
+        let gradients = rule.results.map { operands.inputs[$0].shape }
+        let accumulated = operation.traits(inputs.map(\.shape), gradients).accumulated
+        return CaseOperands(
+            operands.gradientTolerance, inputs,
+            rule.results.enumerated().map { index, input in
+                CaseOperands.Output(
+                    shape: gradients[index], accumulates: accumulated.contains(index),
+                    parts: operands.inputParts[input] ?? 1)
+            })
     }
 }
 
@@ -284,13 +269,5 @@ extension OperationCase {
             for c in 0..<2 * heads * headDim { qkv[row, c] *= deviation }
         }
         return qkv.map { Double(Float($0)) }
-    }
-
-    /// Mean and 1/√(variance + 1e-5) of each group of `x`, in float32.
-    private func statistics(of x: ReferenceTensor, groups: Int) -> ReferenceTensor {
-        let ones = ReferenceTensor([channels], repeating: 1)
-        let shapes = [x.shape, [images, groups, 2]]
-        return evaluate(.groupNorm(groups: groups, epsilon: 1e-5), [x, ones, ones], outputShapes: shapes)[1]
-            .map { Double(Float($0)) }
     }
 }

@@ -17,9 +17,11 @@ struct OperationCase: Sendable, CustomTestStringConvertible {
     }
 
     let operation: Operation
+    /// Where the operation is part of a derivative: of which operation, by which of its rules.
+    private(set) var derivative: Derivative?
     /// N.
     var images = 2
-    /// `[H, W]` of the operation's input (of x, for gradients too); `[]` for activations `[N, C]`.
+    /// `[H, W]` of the operation's input; `[]` for activations `[N, C]`.
     var positions = [4, 4]
     /// C, K, or L.
     var channels = 8
@@ -37,10 +39,35 @@ struct OperationCase: Sendable, CustomTestStringConvertible {
         "\(operation) N\(images) \(positions) C\(channels) O\(outputChannels) I\(weightInputs) \(values)"
     }
 
+    /// Which operation of a derivative.
+    struct Derivative {
+        let of: Operation
+        let rule: Int
+        let hasAddend: Bool
+    }
+
     /// What the planner knows of the operation.
-    var traits: OperationTraits {
-        let operands = operands()
-        return operation.traits(operands.inputs.map(\.shape), operands.outputs.map(\.shape))
+    var traits: OperationTraits { operands().traits(of: operation) }
+
+    /// The case of the operation that this is in the derivative of.
+    var forward: OperationCase? { derivative.map { with($0.of, nil) } }
+
+    /// The operations of the derivative in the same sizes, with and without a gradient so far to add to.
+    var derivatives: [OperationCase] {
+        traits.gradient.enumerated().flatMap { index, rule in
+            (rule.addend == nil ? [false] : [false, true]).compactMap { hasAddend in
+                rule.operation.map {
+                    with($0(hasAddend), Derivative(of: operation, rule: index, hasAddend: hasAddend))
+                }
+            }
+        }
+    }
+
+    private func with(_ operation: Operation, _ derivative: Derivative?) -> OperationCase {
+        OperationCase(
+            operation: operation, derivative: derivative, images: images, positions: positions, channels: channels,
+            outputChannels: outputChannels, weightInputs: weightInputs, pointwise: pointwise, layers: layers,
+            values: values)
     }
 
     /// The shape of an activation of this case.
@@ -49,19 +76,22 @@ struct OperationCase: Sendable, CustomTestStringConvertible {
     }
 }
 
-/// The operands of a case: inputs with their values, outputs with their shapes.
-struct CaseOperands {
-    struct Output {
-        let shape: [Int]
-        /// Added to (a parameter gradient) rather than assigned.
-        var accumulates = false
-        /// The last axis consists of so many unlike parts, whose errors are measured apart.
-        var parts = 1
-
-        static func assigned(_ shape: [Int], parts: Int = 1) -> Output { Output(shape: shape, parts: parts) }
-        static func accumulated(_ shape: [Int]) -> Output { Output(shape: shape, accumulates: true) }
+/// The largest |a − b| relative to the largest |b|, part by part of the last axis; the worst part counts.
+///
+/// A part of zeros (rounding left aside) is measured against the whole. Infinite when `a` is not finite.
+func relativeError(_ a: [Double], _ b: [Double], shape: [Int], parts: Int) -> Double {
+    let columns = shape[shape.count - 1]
+    let largest = b.map(abs).max() ?? 0
+    var worst = 0.0
+    for part in 0..<parts {
+        let indices = b.indices.filter { $0 % columns / (columns / parts) == part }
+        let largestOfPart = indices.map { abs(b[$0]) }.max() ?? 0
+        let scale = largestOfPart > 1e-6 * largest ? largestOfPart : largest
+        for index in indices {
+            let difference = abs(a[index] - b[index])
+            guard difference != 0 else { continue }
+            worst = difference.isFinite && scale > 0 ? max(worst, difference / scale) : .infinity
+        }
     }
-
-    let inputs: [ReferenceTensor]
-    let outputs: [Output]
+    return worst
 }

@@ -7,7 +7,7 @@ import Testing
 /// Products in bfloat16 as for tiles, by oneDNN, by kernels of our own and emulated, against the reference on rounded
 /// factors. (VectorPrecisionTests has those for vectors.)
 @Suite struct PrecisionTests {
-    private static let cases = fastCases.filter { factors(of: $0) != nil }
+    private static let cases = operationCases.filter { factors(of: $0) != nil }
     /// Gradients of weights that are rounded in Winograd's basis: VectorPrecisionTests has those.
     private static let directCases = cases.filter { testCase in
         guard case .convolutionParameterGradient(ConvolutionGeometry(kernel: 3, padding: 1), _, _) = testCase.operation
@@ -15,7 +15,7 @@ import Testing
         let isEven = testCase.positions.allSatisfy { $0.isMultiple(of: 2) }
         return !(isEven && testCase.channels % 32 == 0 && testCase.outputChannels % 32 == 0)
     }
-    private static let otherCases = fastCases.filter { factors(of: $0) == nil }
+    private static let otherCases = operationCases.filter { factors(of: $0) == nil }
     private static let precisions: [Precision] = [.bf16, .bf16Emulated]
 
     private static func factors(of testCase: OperationCase) -> (activations: [Int], weight: Int?)? {
@@ -66,7 +66,9 @@ import Testing
         func expect(_ found: [[Double]], _ expected: [[Double]], _ what: String) {
             for (index, output) in slow.operands.outputs.enumerated() {
                 let error = relativeError(found[index], expected[index], shape: output.shape, parts: output.parts)
-                #expect(error <= testCase.tolerance, "\(what), output \(index): error \(error) > \(testCase.tolerance)")
+                #expect(
+                    error <= testCase.operands().tolerance,
+                    "\(what), output \(index): error \(error) > \(testCase.operands().tolerance)")
             }
         }
         for shared in [nil] + testCase.traits.sharablePairs {
@@ -94,7 +96,8 @@ import Testing
         let full = try PlacedCase(testCase, on: CPUBackend()).outputs()
         let output = emulated.operands.outputs[0]
         #expect(
-            relativeError(native[0], other[0], shape: output.shape, parts: output.parts) <= 2 * testCase.tolerance)
+            relativeError(native[0], other[0], shape: output.shape, parts: output.parts) <= 2
+                * testCase.operands().tolerance)
         #expect(relativeError(full[0], other[0], shape: output.shape, parts: output.parts) > 1e-4)
     }
 
@@ -108,10 +111,11 @@ import Testing
 
     private static let blocks: [OperationCase] = [
         (32, 32, [8, 4]), (64, 32, [8, 8]), (32, 96, [16, 8]), (96, 64, [16, 16]),
-    ].map { channels, outputs, positions in
+    ].flatMap { channels, outputs, positions in
         OperationCase(
-            operation: .linearAttentionBlockGradient(heads: 2, headDim: 32), positions: positions, channels: channels,
-            outputChannels: outputs)
+            operation: .linearAttentionBlock(heads: 2, headDim: 32), positions: positions, channels: channels,
+            outputChannels: outputs
+        ).derivatives
     }
 
     /// What linear attention and its gradient write on a backend, [y, mean, dx, dwIn, dwOut, dbias]: the gradient reads
@@ -158,7 +162,7 @@ import Testing
     }
 
     @Test func onlyProductsOverPixelsHaveFactors() {
-        let kinds = Set(Self.cases.map { OperationKind($0.operation) })
+        let kinds = Set(Self.cases.map(\.operation.name))
         #expect(kinds.count == 6)
         #expect(Self.otherCases.contains { if case .linear = $0.operation { true } else { false } })
     }

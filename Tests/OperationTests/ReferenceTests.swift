@@ -90,12 +90,12 @@ import Testing
     }
 
     /// Results do not depend on permitted sharing, and nothing outside the outputs is written.
-    @Test(arguments: gradientCases + fastCases.filter { OperationKind($0.operation).isGradient && $0.channels < 9 })
+    @Test(arguments: gradientCases + operationCases.filter { $0.derivative != nil && $0.channels < 9 })
     func sharingChangesNothing(_ testCase: OperationCase) throws {
         let apart = try PlacedCase(testCase, on: ReferenceBackend())
         let expected = try apart.outputs()
         #expect(apart.strayWrites(after: try apart.run()).isEmpty)
-        for shared in testCase.traits.sharablePairs {
+        for shared in apart.operands.traits(of: testCase.operation).sharablePairs {
             let together = try PlacedCase(testCase, on: ReferenceBackend(), shared: shared)
             let same = try together.outputs() == expected
             #expect(same, "shared \(shared)")

@@ -1,9 +1,20 @@
 import TensorGraph
 
-/// Cases of every operation in which a fast backend is compared with the reference.
-let fastCases: [OperationCase] =
+/// Cases of every operation, with those of its derivative, in which a fast backend is compared with the reference.
+let operationCases: [OperationCase] = {
+    var known: Set<String> = []
+    return forwardCases.flatMap { [$0] + $0.derivatives }.filter { known.insert($0.testDescription).inserted }
+}()
+
+/// Small enough for central differences: each element costs two forward runs.
+let gradientCases = smallCases.filter { !$0.traits.gradient.isEmpty }
+
+private let forwardCases: [OperationCase] =
     convolutionCases + linearCases + normCases + activationCases + attentionCases + hypernetworkCases
     + wholeHypernetworkCases + movementCases + lossCases
+    + smallCases
+
+private let smallCases = smallConvolutions + smallLinears + smallNorms + smallOthers
 
 // MARK: Products
 
@@ -95,16 +106,10 @@ private let convolutionCases: [OperationCase] = {
     ]
     return sizes.enumerated().flatMap { index, size -> [OperationCase] in
         let flags = [index % 4, 3 - index % 4].map { (bias: $0 % 2 == 1, addend: $0 / 2 == 1) }
-        let operations = flags.flatMap { bias, addend -> [Operation] in
-            [
-                .convolution(size.geometry, weightChannels: size.channels, bias: bias, addend: addend),
-                .convolutionInputGradient(size.geometry, weightChannels: size.channels, addend: addend),
-                .convolutionParameterGradient(size.geometry, weightChannels: size.channels, bias: bias),
-            ]
-        }
-        return operations.map { operation in
+        return flags.map { bias, addend in
             OperationCase(
-                operation: operation, images: size.images, positions: size.positions, channels: size.channels.count,
+                operation: .convolution(size.geometry, weightChannels: size.channels, bias: bias, addend: addend),
+                images: size.images, positions: size.positions, channels: size.channels.count,
                 outputChannels: size.outputs, weightInputs: size.weightInputs)
         }
     }
@@ -125,16 +130,10 @@ private let linearCases: [OperationCase] = {
     ]
     return sizes.enumerated().flatMap { index, size -> [OperationCase] in
         let flags = [index % 4, 3 - index % 4].map { (bias: $0 % 2 == 1, addend: $0 / 2 == 1) }
-        let operations = flags.flatMap { bias, addend -> [Operation] in
-            [
-                .linear(weightChannels: size.channels, bias: bias, addend: addend),
-                .linearInputGradient(weightChannels: size.channels, addend: addend),
-                .linearParameterGradient(weightChannels: size.channels, bias: bias),
-            ]
-        }
-        return operations.map { operation in
+        return flags.map { bias, addend in
             OperationCase(
-                operation: operation, images: size.images, positions: size.positions, channels: size.channels.count,
+                operation: .linear(weightChannels: size.channels, bias: bias, addend: addend),
+                images: size.images, positions: size.positions, channels: size.channels.count,
                 outputChannels: size.outputs, weightInputs: size.weightInputs, pointwise: index % 2 == 1)
         }
     }
@@ -163,15 +162,14 @@ private let normCases: [OperationCase] = {
     let saturated = (0..<4).flatMap { index -> [OperationCase] in
         normOperations(groups: 4, index: index).map { OperationCase(operation: $0, channels: 12, values: .saturated) }
     }
-    let zeros: [OperationCase] = [.rmsNorm(residual: false), .rmsNorm(residual: true), .rmsNormGradient].map {
-        OperationCase(operation: $0, channels: 12, values: .zeroPositions)
+    let zeros = [false, true].map {
+        OperationCase(operation: .rmsNorm(residual: $0), channels: 12, values: .zeroPositions)
     }
     // Numbers of channels that kernels are made for and others, and numbers of rows about their group of 16.
     let rows = [8, 16, 32, 64, 9, 24, 35].flatMap { channels in
-        [[1, 1], [5, 3], [4, 4], [1, 17], [9, 15]].flatMap { positions in
-            [.rmsNorm(residual: channels % 3 == 0), .rmsNormGradient].map {
-                OperationCase(operation: $0, images: 1, positions: positions, channels: channels)
-            }
+        [[1, 1], [5, 3], [4, 4], [1, 17], [9, 15]].map { positions in
+            OperationCase(
+                operation: .rmsNorm(residual: channels % 3 == 0), images: 1, positions: positions, channels: channels)
         }
     }
     return ordinary + offset + saturated + zeros + rows
@@ -181,12 +179,10 @@ private let normCases: [OperationCase] = {
 private func normOperations(groups: Int, index: Int) -> [Operation] {
     let (modulated, residual) = (index % 2 == 1, index / 2 % 2 == 1)
     return [
-        .groupNorm(groups: groups, epsilon: 1e-5), .groupNormGradient(groups: groups),
+        .groupNorm(groups: groups, epsilon: 1e-5),
         .groupNormSiLU(groups: groups, epsilon: 1e-5, modulated: modulated, residual: residual),
         .groupNormSiLU(groups: groups, epsilon: 1e-5, modulated: !modulated, residual: residual),
-        .groupNormSiLUGradient(groups: groups, modulated: modulated),
-        .groupNormSiLUGradient(groups: groups, modulated: !modulated),
-        .rmsNorm(residual: residual), .rmsNormGradient,
+        .rmsNorm(residual: residual),
     ]
 }
 
@@ -195,9 +191,9 @@ private let activationCases: [OperationCase] = {
         (1, [1, 1], 1), (1, [], 128), (3, [], 100), (2, [16, 16], 4), (3, [5, 7], 12), (2, [8, 8], 32),
         (2, [32, 32], 32),
     ]
-    let operations: [Operation] = [.silu, .siluGradient, .gelu, .geluGradient]
+    let operations: [Operation] = [.silu, .gelu]
     let ordinary = sizes.flatMap { size in
-        (operations + [.modulate, .modulateGradient]).map {
+        (operations + [.modulate]).map {
             OperationCase(operation: $0, images: size.images, positions: size.positions, channels: size.channels)
         }
     }
@@ -208,20 +204,16 @@ private let activationCases: [OperationCase] = {
 
 private let attentionCases: [OperationCase] = [(1, 8), (2, 4), (4, 32), (2, 2)].flatMap { heads, headDim in
     let operations: [Operation] = [
-        .linearAttention(heads: heads, headDim: headDim), .linearAttentionGradient(heads: heads, headDim: headDim),
-        .linearAttentionBlock(heads: heads, headDim: headDim),
-        .linearAttentionBlockGradient(heads: heads, headDim: headDim),
-        .fullAttention(heads: heads, headDim: headDim), .fullAttentionGradient(heads: heads, headDim: headDim),
+        .linearAttention(heads: heads, headDim: headDim), .linearAttentionBlock(heads: heads, headDim: headDim),
+        .fullAttention(heads: heads, headDim: headDim),
     ]
     let sizes = [(1, [1, 1]), (3, [2, 1]), (2, [4, 4]), (1, [3, 5]), (1, [17, 3]), (2, [8, 8]), (1, [16, 16])]
     let ordinary = sizes.flatMap { images, positions in
         operations.map { OperationCase(operation: $0, images: images, positions: positions) }
     }
-    let wide = operations.prefix(4).map { OperationCase(operation: $0, images: 1, positions: [32, 32]) }
-    let uneven = operations[2..<4].flatMap { operation in
-        [(32, 20), (12, 32), (5, 3)].map { channels, outputs in
-            OperationCase(operation: operation, positions: [9, 8], channels: channels, outputChannels: outputs)
-        }
+    let wide = operations.prefix(2).map { OperationCase(operation: $0, images: 1, positions: [32, 32]) }
+    let uneven = [(32, 20), (12, 32), (5, 3)].map { channels, outputs in
+        OperationCase(operation: operations[1], positions: [9, 8], channels: channels, outputChannels: outputs)
     }
     let saturated = operations.map { OperationCase(operation: $0, positions: [4, 5], values: .saturated) }
     return ordinary + wide + uneven + saturated
@@ -231,12 +223,10 @@ private let hypernetworkCases: [OperationCase] = [
     (1, [1, 1], 12, 1, 0), (2, [8, 8], 12, 2, 1), (3, [4, 4], 32, 2, 0), (1, [16, 16], 32, 3, 1),
     (2, [5, 7], 100, 2, 1), (1, [32, 32], 100, 2, 1), (2, [2, 1], 4, 3, 2), (1, [3, 3], 5, 1, 0),
 ].flatMap { images, positions, latent, layers, layer -> [OperationCase] in
-    let operations: [Operation] = [.rankOneUpdate(layer: layer), .rankOneUpdateGradient(layer: layer)]
-    return [.ordinary, .saturated].flatMap { values in
-        operations.map {
-            OperationCase(
-                operation: $0, images: images, positions: positions, channels: latent, layers: layers, values: values)
-        }
+    [.ordinary, .saturated].map { values in
+        OperationCase(
+            operation: .rankOneUpdate(layer: layer), images: images, positions: positions, channels: latent,
+            layers: layers, values: values)
     }
 }
 
@@ -246,15 +236,10 @@ private let wholeHypernetworkCases: [OperationCase] = [
     (3, [16, 16], 16, 12, 2),
     (1, [13, 15], 128, 100, 2), (1, [32, 32], 128, 100, 2), (1, [11, 12], 20, 100, 3), (3, [2, 1], 64, 33, 2),
     (2, [], 8, 4, 2),
-].flatMap { images, positions, channels, latent, layers -> [OperationCase] in
-    let operations: [Operation] = [
-        .hyperNetwork(layers: layers), .hyperNetworkGradient(layers: layers, addend: false),
-        .hyperNetworkGradient(layers: layers, addend: true),
-    ]
-    return operations.map {
-        OperationCase(
-            operation: $0, images: images, positions: positions, channels: channels, outputChannels: latent)
-    }
+].map { images, positions, channels, latent, layers in
+    OperationCase(
+        operation: .hyperNetwork(layers: layers), images: images, positions: positions, channels: channels,
+        outputChannels: latent)
 }
 
 // MARK: Moving, combining, loss
@@ -270,7 +255,7 @@ private let movementCases: [OperationCase] = {
             .add, .concatenateChannels, .sliceChannels(0..<size.channels),
             .sliceChannels(size.channels / 2..<size.channels),
             .sliceChannels(size.channels / 4..<(size.channels + 1) / 2),
-            .upsampleNearest, .upsampleNearestGradient,
+            .upsampleNearest,
         ]
         return operations.map {
             OperationCase(
@@ -287,9 +272,90 @@ private let movementCases: [OperationCase] = {
     return spatial + flat + embeddings + [OperationCase(operation: .constant(0.375))]
 }()
 
-private let lossCases: [OperationCase] = [(1, [1, 1], 1), (2, [2, 1], 1), (3, [5, 7], 3), (2, [32, 32], 3)].flatMap {
+private let lossCases: [OperationCase] = [(1, [1, 1], 1), (2, [2, 1], 1), (3, [5, 7], 3), (2, [32, 32], 3)].map {
     images, positions, channels in
-    [.weightedSquaredError, .weightedSquaredErrorGradient].map {
-        OperationCase(operation: $0, images: images, positions: positions, channels: channels)
-    }
+    OperationCase(operation: .weightedSquaredError, images: images, positions: positions, channels: channels)
 }
+
+// MARK: Small
+
+private func flags(_ index: Int) -> (Bool, Bool) { (index % 2 == 1, index / 2 % 2 == 1) }
+
+/// Odd strides, paddings and parts of weights.
+private let smallConvolutions: [OperationCase] = {
+    let shapes: [(ConvolutionGeometry, positions: [Int], channels: Range<Int>, weightInputs: Int, outputs: Int)] = [
+        (ConvolutionGeometry(kernel: 3, padding: 1), [4, 5], 0..<4, 4, 3),
+        (ConvolutionGeometry(kernel: 3, padding: 1), [1, 1], 2..<6, 8, 4),
+        (ConvolutionGeometry(kernel: 3, stride: 2, padding: 1), [5, 4], 3..<4, 4, 2),
+        (ConvolutionGeometry(kernel: 3), [4, 3], 0..<2, 5, 2),
+        (ConvolutionGeometry(kernel: 1), [2, 3], 1..<4, 4, 5),
+        (ConvolutionGeometry(kernel: 2, stride: 2), [4, 6], 0..<3, 3, 4),
+        (ConvolutionGeometry(kernel: 2, stride: 2), [5, 3], 2..<4, 4, 2),
+        (ConvolutionGeometry(kernel: 7, padding: 3), [3, 5], 1..<3, 3, 2),
+        (ConvolutionGeometry(kernel: 7, padding: 3), [2, 1], 0..<1, 1, 3),
+    ]
+    return shapes.enumerated().flatMap { index, shape in
+        [index, 3 - index % 4].map { number in
+            let (bias, addend) = flags(number)
+            return OperationCase(
+                operation: .convolution(shape.0, weightChannels: shape.channels, bias: bias, addend: addend),
+                positions: shape.positions, channels: shape.channels.count, outputChannels: shape.outputs,
+                weightInputs: shape.weightInputs)
+        }
+    }
+}()
+
+private let smallLinears: [OperationCase] = (0..<8).map { index in
+    let (bias, addend) = flags(index)
+    let channels = [0..<5, 2..<5, 4..<8, 0..<3][index % 4]
+    return OperationCase(
+        operation: .linear(weightChannels: channels, bias: bias, addend: addend), images: 3,
+        positions: index < 4 ? [] : [2, 3], channels: channels.count, outputChannels: 4,
+        weightInputs: channels.upperBound + index % 3, pointwise: index % 2 == 0)
+}
+
+private let smallNorms: [OperationCase] = [1, 2, 4].flatMap { groups in
+    let positions = [[3, 2], [4, 1], [2, 5]][groups / 2]
+    let fused: [OperationCase] = (0..<4).map { index in
+        let (modulated, residual) = flags(index)
+        return OperationCase(
+            operation: .groupNormSiLU(groups: groups, epsilon: 1e-5, modulated: modulated, residual: residual),
+            positions: positions)
+    }
+    return fused + [
+        OperationCase(operation: .groupNorm(groups: groups, epsilon: 1e-5), positions: positions),
+        OperationCase(operation: .groupNorm(groups: groups, epsilon: 0.5), positions: positions, channels: 12),
+    ]
+}
+
+private let smallOthers: [OperationCase] =
+    [
+        OperationCase(operation: .rmsNorm(residual: false), channels: 5),
+        OperationCase(operation: .rmsNorm(residual: true), images: 1, positions: [1, 2]),
+        OperationCase(operation: .modulate, positions: [3, 2], channels: 5),
+        OperationCase(operation: .silu),
+        OperationCase(operation: .silu, positions: [], channels: 7),
+        OperationCase(operation: .gelu, positions: [], channels: 24),
+        OperationCase(operation: .rankOneUpdate(layer: 0), channels: 6),
+        OperationCase(operation: .rankOneUpdate(layer: 1), positions: [3, 1], channels: 5, layers: 3),
+        OperationCase(operation: .hyperNetwork(layers: 1), channels: 3, outputChannels: 5),
+        OperationCase(operation: .hyperNetwork(layers: 2), positions: [3, 1], channels: 5, outputChannels: 4),
+        OperationCase(operation: .hyperNetwork(layers: 3), positions: [2, 2], channels: 4, outputChannels: 3),
+        OperationCase(operation: .add, channels: 3),
+        OperationCase(operation: .concatenateChannels, channels: 3, outputChannels: 5),
+        OperationCase(operation: .concatenateChannels, positions: [], channels: 4, outputChannels: 1),
+        OperationCase(operation: .upsampleNearest, positions: [3, 2], channels: 3),
+        OperationCase(operation: .weightedSquaredError, images: 3, channels: 3),
+        OperationCase(operation: .weightedSquaredError, positions: [], channels: 2),
+    ]
+    + [(1, 8), (2, 4), (4, 3), (2, 2)].flatMap { heads, headDim in
+        [[3, 3], [2, 1], [1, 5]].flatMap { positions in
+            [
+                OperationCase(operation: .linearAttention(heads: heads, headDim: headDim), positions: positions),
+                OperationCase(
+                    operation: .linearAttentionBlock(heads: heads, headDim: headDim), positions: positions, channels: 3,
+                    outputChannels: 5),
+                OperationCase(operation: .fullAttention(heads: heads, headDim: headDim), positions: positions),
+            ]
+        }
+    }
