@@ -3,7 +3,8 @@ import COneDNN
 import TensorGraph
 
 // 3×3 convolutions by Winograd's F(2×2, 3×3): changes of basis around 16 products of matrices, over tiles of 2×2 pixels.
-// 16 multiplications do the work of 36; docs/performance.md has the measurements against oneDNN's direct convolutions.
+// 16 multiplications do the work of 36. The products are oneDNN's where a side has more than 64 channels, else our own:
+// with few channels oneDNN spends its time on packing.
 // Axes: t tiles, C inputs and O outputs of the convolution, k one of the 16 positions in the other basis.
 
 /// Sizes of one such convolution.
