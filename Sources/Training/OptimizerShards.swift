@@ -1,12 +1,12 @@
 import CPUBackend
 import Communication
 
-/// How the parameters' moments and average are divided among ranks: each has a contiguous part of the arena, its shard.
+/// How the parameters' moments and average are divided among ranks: one contiguous part of the arena a rank.
 ///
-/// Gradients are all-reduced in buckets as ever, though a rank needs the sums of its own shard only: in Open MPI 4.1
+/// Gradients are all-reduced in buckets as ever, though a rank needs the sums of its own part only: in Open MPI 4.1
 /// `MPI_Ireduce_scatter` is a reduction to rank 0 and a scatter from there, which costs more than the all-reduce.
 struct OptimizerShards {
-    /// The shard of each rank, ascending; without a gap they cover the arena.
+    /// The part of each rank, ascending; without a gap they cover the arena.
     let parts: [Range<Int>]
     private let communicator: any Communicator
 
@@ -17,7 +17,7 @@ struct OptimizerShards {
         parts = Self.parts(count: count, ranks: communicator.size)
     }
 
-    /// The shards of `count` elements.
+    /// The parts of `count` elements.
     static func parts(count: Int, ranks: Int) -> [Range<Int>] {
         (0..<ranks).map { rank in
             let lines = share(of: count / 16, rank: rank, size: ranks)
@@ -25,7 +25,7 @@ struct OptimizerShards {
         }
     }
 
-    /// The shard of this rank.
+    /// The part of this rank.
     var own: Range<Int> { parts[communicator.rank] }
 
     /// Brings the parameters that every rank updated to all ranks. Collective.

@@ -117,7 +117,7 @@ struct CheckpointSummary: Encodable {
         let file = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
         self.path = path
         bytes = file.count
-        sha256 = SHA256.hash(data: file).hexadecimal
+        sha256 = SHA256.hash(data: file).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
         step = checkpoint.step
         seed = checkpoint.seed
         version = checkpoint.version
