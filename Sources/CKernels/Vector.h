@@ -38,7 +38,9 @@ INLINE int wideVectors(void) {
 }
 
 /// Hides from the compiler how a pointer came about. Otherwise it makes up many more addresses than there are registers
-/// for them, and brings in numbers of several steps at once, for which there are no vector registers either.
+/// for them, and loads numbers of several steps at once, for which there are no vector registers either. (After a change
+/// of a kernel look at its instructions as `swift build` compiles it, which keeps the frame pointer: a spilled vector, or
+/// one split in two, halves the speed.)
 #define OPAQUE(pointer) __asm__ volatile("" : "+r"(pointer) : : "memory")
 
 /// A vector of W floats read at p; the vector can also be assigned.
@@ -153,8 +155,8 @@ INLINE float dot(int64_t n, const float *a, const float *b) {
     return total;
 }
 
-/// a [8, 8] turned, row i becoming column i.
-INLINE void turn8(f8 *a) {
+/// a [8, 8] transposed, row i becoming column i.
+INLINE void transpose8x8(f8 *a) {
     f8 b[8];
     for (int i = 0; i < 8; i += 2) {  // pairs of rows, numbers interleaved
         b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);

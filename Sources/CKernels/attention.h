@@ -11,7 +11,7 @@ INLINE void multiply(int64_t n, float factor, const float *x, float *y) {
 #undef BODY
 }
 
-/// How many rows of B a product uses at a time, so that what is used again and again stays in the first cache.
+/// How many rows of B a product uses at a time, so that what is used again and again stays in L1.
 enum { DEPTH = 64 };
 
 INLINE float largest1(const f1 *v) { return (*v)[0]; }

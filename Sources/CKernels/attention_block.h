@@ -6,20 +6,21 @@
 /// Positions of a tile.
 enum { ROWS = 32 };
 
-// Brings one of so many parts of a tile of `count` numbers into the cache: queries and keys are written and read once a
-// step, and cold. Far fewer lines than those of a tile can be on their way at once, so that a part of the next tile is
-// fetched before each product of the present one.
+// Prefetches one of several parts of a tile of `count` numbers: queries and keys are written and read once a step, so
+// they are not in cache. Far fewer lines than a tile has can be on their way at once, so a part of the next tile is
+// prefetched before each product of the present one.
 INLINE void prefetch(int part, int parts, int64_t count, const float *tile) {
     for (int64_t i = count * part / parts; i < count * (part + 1) / parts; i += 16) __builtin_prefetch(tile + i);
 }
 
 // The heads' contexts, and M.
-INLINE void contexts(const ck_attention_block_shape *s, const float *g, const float *turnedIn, const float *turnedOut,
+INLINE void contexts(const ck_attention_block_shape *s, const float *g, const float *transposedIn,
+                     const float *transposedOut,
                      float *context, float *m) {
     const int64_t C = s->channels, O = s->outputs, d = s->headDim, D = s->heads * d;
     for (int64_t h = 0; h < D; h += d) {
-        product(d, d, C, g + h * C, turnedIn + (D + h) * C, 0, context + h * d);
-        product(d, O, d, context + h * d, turnedOut + h * O, 0, m + h * O);
+        product(d, d, C, g + h * C, transposedIn + (D + h) * C, 0, context + h * d);
+        product(d, O, d, context + h * d, transposedOut + h * O, 0, m + h * O);
     }
 }
 
@@ -34,7 +35,7 @@ INLINE void contextsGradient(const ck_attention_block_shape *s, const float *g, 
         ck_product(d, d, O, 1.0f, (ck_matrix){dm + h * O, O, 1}, wOut + h, D, 0, dch, d);
         ck_product(O, d, d, 1.0f, (ck_matrix){dm + h * O, 1, O}, context + h * d, d, 1, dwOut + h, D);
         product(d, C, d, dch, wIn + (2 * D + h) * C, 0, dg + h * C);
-        productOfTurned(d, C, d, dch, g + h * C, 1, dwIn + (2 * D + h) * C);
+        productOfTransposed(d, C, d, dch, g + h * C, 1, dwIn + (2 * D + h) * C);
     }
     for (int64_t j = 0; j < D; j++) along[j] = dot(C, dg + j * C, g + j * C);
 }

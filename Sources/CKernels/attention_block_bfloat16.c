@@ -16,13 +16,13 @@
 #include <math.h>
 
 // scratch: total, along, factor [D], tops [tiles, D] | context, dcontext [h, d, d] | M, dM [D, O], dG [D, C], sums of
-// dW_q and dW_k [2, D, C] | a tile [D, R], one of x or dy [C or O, R], either way round, a turned matrix [C or O, D] |
-// packed: rows of x [P, C], pairs of a tile of x [R/2, C] and turned [C/2, R], of dy the same and rows; pairs and rows
-// of a tile [D, R]; weights
+// dW_q and dW_k [2, D, C] | a tile [D, R], one of x or dy [C or O, R] or its transpose, a transposed matrix [C or O,
+// D] | packed: rows of x [P, C]; pairs of a tile of x [R/2, C] and of its transpose [C/2, R]; of dy the same and rows;
+// pairs and rows of a tile [D, R]; weights
 typedef struct {
-    float *total, *along, *factor, *tops, *context, *dcontext, *m, *dm, *dg, *sums, *tile, *narrow, *turned;
+    float *total, *along, *factor, *tops, *context, *dcontext, *m, *dm, *dg, *sums, *tile, *narrow, *transposed;
     uint16_t *xRows, *dyRows, *rows, *into, *query, *key, *back;
-    uint32_t *xPairs, *xTurned, *dyPairs, *dyTurned, *pairs, *keyPairs;
+    uint32_t *xPairs, *xTransposed, *dyPairs, *dyTransposed, *pairs, *keyPairs;
     size_t count;
 } layout;
 
@@ -46,7 +46,7 @@ INLINE layout layoutOf(const ck_attention_block_shape *s, float *scratch) {
     PLACE(sums, 4 * D * C)
     PLACE(tile, 2 * D * ROWS)
     PLACE(narrow, 2 * widest * ROWS)
-    PLACE(turned, 2 * widest * D)
+    PLACE(transposed, 2 * widest * D)
     PLACE(xRows, P * C)
     PLACE(dyRows, ROWS * O)
     PLACE(rows, D * ROWS)
@@ -55,9 +55,9 @@ INLINE layout layoutOf(const ck_attention_block_shape *s, float *scratch) {
     PLACE(key, D * C)
     PLACE(back, D * C)
     PLACE(xPairs, ROWS * C)
-    PLACE(xTurned, ROWS * C)
+    PLACE(xTransposed, ROWS * C)
     PLACE(dyPairs, ROWS * O)
-    PLACE(dyTurned, ROWS * O)
+    PLACE(dyTransposed, ROWS * O)
     PLACE(pairs, D * ROWS)
     PLACE(keyPairs, D * C)
 #undef PLACE
@@ -74,14 +74,14 @@ size_t ck_attention_block_bfloat16_scratch(const ck_attention_block_shape *s) { 
 
 // MARK: Packing
 
-// to [n, m] rows = from [m, n] turned and rounded; through room [n, m].
-INLINE void packTurned(int64_t m, int64_t n, const float *from, float *room, uint16_t *to) {
+// to [n, m] rows = from [m, n] transposed and rounded; through room [n, m].
+INLINE void packTransposed(int64_t m, int64_t n, const float *from, float *room, uint16_t *to) {
     ck_transpose(m, n, from, n, room);
     bf16_pack_rows(m * n, room, to);
 }
 
 // to [n/2, m] = pairs of the transpose of rows [m, n].
-INLINE void turnRows(int64_t m, int64_t n, const uint16_t *rows, uint32_t *to) {
+INLINE void transposeRows(int64_t m, int64_t n, const uint16_t *rows, uint32_t *to) {
     ck_transpose(m, n / 2, (const float *)(const void *)rows, n / 2, (float *)to);
 }
 
@@ -176,14 +176,14 @@ INLINE void normaliseKeys(int64_t D, const float *top, const float *last, const 
 // MARK: Forward
 
 KERNEL void ck_attention_block_bfloat16(const ck_attention_block_shape *s, const float *x, const float *wIn,
-                                        const float *turnedIn, const float *turnedOut, const float *bias, float *y,
-                                        float *queries, float *keys, float *mean, float *scratch) {
+                                        const float *transposedIn, const float *transposedOut, const float *bias,
+                                        float *y, float *queries, float *keys, float *mean, float *scratch) {
     const int64_t P = s->positions, C = s->channels, O = s->outputs, d = s->headDim, D = s->heads * d;
     const float scale = 1.0f / sqrtf((float)d);
     const layout l = layoutOf(s, scratch);
     bf16_pack_rows(D * C, wIn, l.query);
     bf16_pack_rows(D * C, wIn + D * C, l.key);
-    turnRows(D, C, l.key, l.keyPairs);
+    transposeRows(D, C, l.key, l.keyPairs);
     bf16_begin();
     for (int64_t image = 0; image < s->images; image++) {
         const float *xi = x + image * P * C;
@@ -206,14 +206,14 @@ KERNEL void ck_attention_block_bfloat16(const ck_attention_block_shape *s, const
             l.total[j] = 1.0f / l.total[j];
             multiply(C, l.total[j], g + j * C, g + j * C);
         }
-        contexts(s, g, turnedIn, turnedOut, l.context, l.m);
-        packTurned(D, O, l.m, l.turned, l.into);
+        contexts(s, g, transposedIn, transposedOut, l.context, l.m);
+        packTransposed(D, O, l.m, l.transposed, l.into);
         top = l.tops;
         for (int64_t i0 = 0; i0 < P; i0 += ROWS, top += D) {
             uint32_t *qt = q + i0 * D / 2;
-            turnRows(ROWS, C, l.xRows + i0 * C, l.xTurned);
+            transposeRows(ROWS, C, l.xRows + i0 * C, l.xTransposed);
             prefetch(0, 1, ROWS * D / 2, (const float *)qt + ROWS * D / 2);
-            bf16_product(D, ROWS, C, l.query, C, l.xTurned, ROWS, 0, l.tile, ROWS);
+            bf16_product(D, ROWS, C, l.query, C, l.xTransposed, ROWS, 0, l.tile, ROWS);
             for (int64_t h = 0; h < D; h += d) softenQueries(d, ROWS, scale, l.tile + h * ROWS);
             bf16_pack_pairs(D, ROWS, l.tile, qt);
             for (int64_t o = 0; o < O; o++) {
@@ -231,30 +231,30 @@ KERNEL void ck_attention_block_bfloat16(const ck_attention_block_shape *s, const
 // MARK: Backward
 
 KERNEL void ck_attention_block_bfloat16_gradient(const ck_attention_block_shape *s, const float *dy, const float *x,
-                                                 const float *wIn, const float *wOut, const float *turnedIn,
-                                                 const float *turnedOut, const float *queries, const float *keys,
+                                                 const float *wIn, const float *wOut, const float *transposedIn,
+                                                 const float *transposedOut, const float *queries, const float *keys,
                                                  const float *mean, float *dx, float *dwIn, float *dwOut, float *dbias,
                                                  float *scratch) {
     const int64_t P = s->positions, C = s->channels, O = s->outputs, d = s->headDim, D = s->heads * d;
     const layout l = layoutOf(s, scratch);
-    packTurned(D, C, wIn, l.turned, l.query);
-    packTurned(D, C, wIn + D * C, l.turned, l.key);
+    packTransposed(D, C, wIn, l.transposed, l.query);
+    packTransposed(D, C, wIn + D * C, l.transposed, l.key);
     bf16_begin();
     for (int64_t image = 0; image < s->images; image++) {
         const float *xi = x + image * P * C, *dyi = dy + image * P * O, *g = mean + image * D * C;
         const uint32_t *q = (const uint32_t *)(queries + image * D * P);
         const uint16_t *k = (const uint16_t *)(keys + image * D * P);
         float *dxi = dx + image * P * C;
-        contexts(s, g, turnedIn, turnedOut, l.context, l.m);
+        contexts(s, g, transposedIn, transposedOut, l.context, l.m);
         bf16_pack_rows(D * O, l.m, l.into);
         for (int64_t i0 = 0; i0 < P; i0 += ROWS) {
             const uint32_t *qt = q + i0 * D / 2;
             bf16_pack_pairs(ROWS, C, xi + i0 * C, l.xPairs);
             bf16_pack_pairs(ROWS, O, dyi + i0 * O, l.dyPairs);
             bf16_pack_rows(ROWS * O, dyi + i0 * O, l.dyRows);
-            turnRows(ROWS, O, l.dyRows, l.dyTurned);
+            transposeRows(ROWS, O, l.dyRows, l.dyTransposed);
             prefetch(0, 2, ROWS * D / 2, (const float *)qt + ROWS * D / 2);
-            bf16_product(D, ROWS, O, l.into, O, l.dyTurned, ROWS, 0, l.tile, ROWS);
+            bf16_product(D, ROWS, O, l.into, O, l.dyTransposed, ROWS, 0, l.tile, ROWS);
             for (int64_t h = 0; h < D; h += d) softenQueriesGradient(d, qt + h * ROWS / 2, l.tile + h * ROWS);
             pairsToRows(D, qt, l.rows);
             prefetch(1, 2, ROWS * D / 2, (const float *)qt + ROWS * D / 2);
@@ -267,14 +267,14 @@ KERNEL void ck_attention_block_bfloat16_gradient(const ck_attention_block_shape 
         }
         contextsGradient(s, g, l.context, l.dm, wIn, wOut, l.dcontext, l.dg, dwIn, dwOut, l.along);
         bf16_pack_rows(D * C, l.dg, l.into);
-        packTurned(D, C, l.dg, l.turned, l.back);
+        packTransposed(D, C, l.dg, l.transposed, l.back);
         for (int64_t i0 = 0; i0 < P; i0 += ROWS) {
             const uint16_t *kt = k + i0 * D;
             bf16_pack_pairs(ROWS, C, xi + i0 * C, l.xPairs);
             bf16_pack_rows(ROWS * C, xi + i0 * C, l.xRows);
-            turnRows(ROWS, C, l.xRows, l.xTurned);
+            transposeRows(ROWS, C, l.xRows, l.xTransposed);
             prefetch(0, 2, ROWS * D / 2, (const float *)(const void *)kt + ROWS * D / 2);
-            bf16_product(D, ROWS, C, l.into, C, l.xTurned, ROWS, 0, l.tile, ROWS);
+            bf16_product(D, ROWS, C, l.into, C, l.xTransposed, ROWS, 0, l.tile, ROWS);
             softenKeysGradient(D, kt, l.along, l.tile);
             bf16_pack_rows(D * ROWS, l.tile, l.rows);
             bf16_pack_pairs(D, ROWS, l.tile, l.pairs);

@@ -29,15 +29,15 @@ KERNEL void ck_full_attention(const ck_attention_shape *s, const float *qkv, flo
     int64_t n = s->positions, d = s->headDim, D = s->heads * d, row = 3 * D, stride = scoreStride(n);
     int64_t block = blockRows(n);
     float scale = 1.0f / sqrtf((float)d), *scores = scratch, *share = scores + block * stride;
-    float *turned = share + block * stride;
+    float *transposed = share + block * stride;
     for (int64_t item = 0; item < s->images * s->heads; item++) {
         int64_t image = item / s->heads, h = item % s->heads;
         const float *q = qkv + image * n * row + h * d, *k = q + D, *v = k + D;
         float *y = out + image * n * D + h * d, *lse = logSumExp + item * n;
-        transpose(n, d, k, row, turned, stride);
+        transpose(n, d, k, row, transposed, stride);
         for (int64_t i0 = 0; i0 < n; i0 += block) {
             int64_t rows = n - i0 < block ? n - i0 : block;
-            ck_product(rows, n, d, scale, (ck_matrix){q + i0 * row, row, 1}, turned, stride, 0, scores, stride);
+            ck_product(rows, n, d, scale, (ck_matrix){q + i0 * row, row, 1}, transposed, stride, 0, scores, stride);
             for (int64_t i = 0; i < rows; i++) {
                 float *p = scores + i * stride, top = maximum(n, p), sum = exponentials(n, p, top, p);
                 lse[i0 + i] = top + logf(sum);

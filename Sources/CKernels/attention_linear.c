@@ -44,7 +44,7 @@ INLINE void carry(int64_t columns, float *part, float *total) {
 #undef BODY
 }
 
-// scratch: top, part, total [D] | contexts turned round or gradients of them [2, h, d, d]
+// scratch: top, part, total [D] | transposed contexts or gradients of them [2, h, d, d]
 size_t ck_linear_attention_scratch(const ck_attention_shape *s) {
     return (size_t)(3 * s->heads * s->headDim + 2 * s->heads * s->headDim * s->headDim);
 }
@@ -105,18 +105,18 @@ KERNEL void ck_linear_attention(const ck_attention_shape *s, const float *qkv, f
 KERNEL void ck_linear_attention_gradient(const ck_attention_shape *s, const float *dout, const float *softened,
                                          const float *context, float *dqkv, float *scratch) {
     int64_t n = s->positions, d = s->headDim, D = s->heads * d, row = 3 * D;
-    float root = sqrtf((float)d), *total = scratch, *dcontext = scratch + 3 * D, *turned = dcontext + D * d;
+    float root = sqrtf((float)d), *total = scratch, *dcontext = scratch + 3 * D, *transposed = dcontext + D * d;
     for (int64_t image = 0; image < s->images; image++) {
         const float *soft = softened + image * n * row, *dy = dout + image * n * D, *c = context + image * D * d;
         float *dx = dqkv + image * n * row;
-        for (int64_t h = 0; h < D; h += d) ck_transpose(d, d, c + h * d, d, turned + h * d);
+        for (int64_t h = 0; h < D; h += d) ck_transpose(d, d, c + h * d, d, transposed + h * d);
         for (int64_t i0 = 0; i0 < n; i0 += DEPTH) {
             int64_t rows = n - i0 < DEPTH ? n - i0 : DEPTH;
             for (int64_t h = 0; h < D; h += d) {
                 const float *q = soft + i0 * row + h, *dyh = dy + i0 * D + h;
                 float *dq = dx + i0 * row + h;
                 ck_product(d, d, rows, 1.0f, (ck_matrix){q, 1, row}, dyh, D, i0 > 0, dcontext + h * d, d);
-                ck_product(rows, d, d, 1.0f, (ck_matrix){dyh, D, 1}, turned + h * d, d, 0, dq, row);
+                ck_product(rows, d, d, 1.0f, (ck_matrix){dyh, D, 1}, transposed + h * d, d, 0, dq, row);
                 for (int64_t i = 0; i < rows; i++) {
                     // q' = d^-½ p with Σ p = 1: dq = q' dq' − p Σ q' dq'
                     const float *qi = q + i * row;
@@ -128,7 +128,7 @@ KERNEL void ck_linear_attention_gradient(const ck_attention_shape *s, const floa
                 }
             }
         }
-        for (int64_t h = 0; h < D; h += d) ck_transpose(d, d, dcontext + h * d, d, turned + h * d);
+        for (int64_t h = 0; h < D; h += d) ck_transpose(d, d, dcontext + h * d, d, transposed + h * d);
         for (int64_t h = 0; h < D; h++) total[h] = dot(d, dcontext + h * d, c + h * d);
         for (int64_t i0 = 0; i0 < n; i0 += DEPTH) {
             int64_t rows = n - i0 < DEPTH ? n - i0 : DEPTH;
@@ -136,7 +136,7 @@ KERNEL void ck_linear_attention_gradient(const ck_attention_shape *s, const floa
                 const float *k = soft + i0 * row + D + h, *v = k + D;
                 float *dk = dx + i0 * row + D + h, *dv = dk + D;
                 ck_product(rows, d, d, 1.0f, (ck_matrix){k, row, 1}, dcontext + h * d, d, 0, dv, row);
-                ck_product(rows, d, d, 1.0f, (ck_matrix){v, row, 1}, turned + h * d, d, 0, dk, row);
+                ck_product(rows, d, d, 1.0f, (ck_matrix){v, row, 1}, transposed + h * d, d, 0, dk, row);
             }
             for (int64_t i = i0; i < i0 + rows; i++) {
                 const float *k = soft + i * row + D;

@@ -4,7 +4,9 @@
 //     y = x + W_out r_K + b_out
 //
 // computed for one tile of rows at a time, which stays in cache: only x, z and y pass through memory, and the gradient
-// computes r and p of its tile again. Axis letters: R rows (pixels), C channels of x, L latent numbers, K layers.
+// computes r and p of its tile again. (With many channels the products that are computed twice cost more than the
+// traffic that is saved: Graph.fuse(for:) keeps hypernetworks wider than 128 as operations of their own.) Axis letters:
+// R rows (pixels), C channels of x, L latent numbers, K layers.
 #include "attention.h"
 #include "product.h"
 #include <math.h>
@@ -146,8 +148,8 @@ KERNEL void ck_rank_one_update_gradient(int64_t rows, int64_t length, const floa
 // Where the parameters are, in the order of the operation; then W_i and b_i of each layer.
 enum { W_IN, B_IN, W_OUT, B_OUT, SCALES, LAYERS };
 
-// Parameters as the kernels read them, D = K·L: turned W_in [C, L], turned W_out [L, C], and W_1 … W_K, turned side by
-// side [L, D] and as they are one below the other [D, L]; b_1 … b_K [D]; softplus(scales) [K].
+// Parameters as the kernels read them, D = K·L: W_inᵀ [C, L]; W_outᵀ [L, C]; W_1ᵀ … W_Kᵀ side by side [L, D]; W_1 … W_K
+// one below the other [D, L]; b_1 … b_K [D]; softplus(scales) [K].
 typedef struct {
     float *into, *outOf, *projections, *stacked, *bias, *own;
     size_t count;
@@ -169,11 +171,11 @@ INLINE weights weightsAt(const ck_hypernetwork_shape *s, float *base) {
 }
 
 // Of a tile: r_0 … r_K [K+1, R, L], then dr over r_K; p of all layers side by side [R, D], without the bias, then dp
-// over it; p_i·r_{i-1} [K, R], p_i·dr_i [R], sums of columns of dy [C], dr [L] and dp [D]. Of all tiles: dW_1 … dW_K
-// turned side by side [L, D] and one below the other [D, L]; sums for b_out [C], b_in [L], b_1 … b_K [D], scales [K]
+// over it; p_i·r_{i-1} [K, R], p_i·dr_i [R], sums of columns of dy [C], dr [L] and dp [D]. Of all tiles: dW_1ᵀ … dW_Kᵀ
+// side by side [L, D]; dW_1 … dW_K one below the other [D, L]; sums for b_out [C], b_in [L], b_1 … b_K [D], scales [K],
 // in double.
 typedef struct {
-    float *r, *p, *along, *back, *columns, *columnsOfR, *columnsOfP, *dw, *turnedDW, *sums;
+    float *r, *p, *along, *back, *columns, *columnsOfR, *columnsOfP, *dw, *transposedDW, *sums;
     size_t count;
 } tile;
 
@@ -189,7 +191,7 @@ INLINE tile tileAt(const ck_hypernetwork_shape *s, float *base) {
     PLACE(columnsOfR, L)
     PLACE(columnsOfP, D)
     PLACE(dw, L * D)
-    PLACE(turnedDW, L * D)
+    PLACE(transposedDW, L * D)
     PLACE(sums, 2 * (C + L + D + K))
     l.count = next;
     return l;
@@ -247,7 +249,7 @@ INLINE int64_t rowsFrom(const ck_hypernetwork_shape *s, int64_t first) {
     return s->rows - first < ROWS ? s->rows - first : ROWS;
 }
 
-// A matrix [rows, n] that another product is going to read or write, and that is in no near cache.
+// A matrix [rows, n] that another product is going to read or write, and that is not in L1 or L2.
 typedef struct {
     const float *base;
     int64_t rows, n;
@@ -255,14 +257,15 @@ typedef struct {
 
 static const wanted nothing = {NULL, 0, 0};
 
-// Begins to bring rows i ... i + count of a matrix into the first cache.
+// Prefetches rows i ..< i + count of a matrix into L1.
 INLINE void fetch(wanted matrix, int64_t i, int64_t count) {
     const int64_t end = i + count < matrix.rows ? i + count : matrix.rows;
     for (int64_t j = i * matrix.n; j < end * matrix.n; j += 16) __builtin_prefetch(matrix.base + j);
 }
 
-// C [m,n] (+)= A [m,k] B [k,n], and meanwhile two matrices are fetched: a few rows at a time, as more requests than the
-// cache can have open would make the product wait. It is cut up for that, unless B is too large to be read so often.
+// C [m,n] (+)= A [m,k] B [k,n], prefetching two matrices meanwhile: a few rows at a time, because more requests than
+// the cache can have open would make the product wait. The product is divided for that, unless B is too large to be
+// read so often.
 INLINE void productWhile(wanted first, wanted second, int64_t m, int64_t n, int64_t k, const float *a, const float *b,
                          int add, float *c) {
     const int64_t part = n * k <= 4096 ? 12 : m;
@@ -275,7 +278,7 @@ INLINE void productWhile(wanted first, wanted second, int64_t m, int64_t n, int6
 }
 
 // p of all layers but for the bias, and r: layer i reads r + i·step and writes r + (i+1)·step, over it where step is 0.
-// Meanwhile `soon` are fetched.
+// Meanwhile `soon` are prefetched.
 INLINE void applyLayers(const ck_hypernetwork_shape *s, const float *biasIn, const weights *w, int64_t rows,
                         const float *x, const float *z, float *r, int64_t step, float *p, float *along,
                         const wanted soon[3]) {
@@ -321,7 +324,7 @@ KERNEL void ck_hypernetwork_gradient(const ck_hypernetwork_shape *s, const float
         const wanted soon[3] = {nothing, addend ? (wanted){addend + i0 * L, rows, L} : nothing, nothing};
         applyLayers(s, parameters[B_IN], &w, rows, xt, zt, t.r, step, t.p, t.along, soon);
 
-        productOfTurned(C, L, rows, dyt, t.r + K * step, 1, gradients[W_OUT]);
+        productOfTransposed(C, L, rows, dyt, t.r + K * step, 1, gradients[W_OUT]);
         addColumnSums(rows, C, dyt, sumsOut, t.columns);
         float *dr = t.r + K * step, *dp = t.p;
         productWhile((wanted){dzt, rows, L}, (wanted){dxt, rows, C}, rows, L, C, dyt, parameters[W_OUT], 0, dr);
@@ -331,23 +334,23 @@ KERNEL void ck_hypernetwork_gradient(const ck_hypernetwork_shape *s, const float
             totals[i] += updateGradient(rows, L, w.own[i], t.along + i * ROWS, dr, t.r + i * step, pi, dr, dp + i * L,
                                         t.back, t.columnsOfR, t.columnsOfP + i * L);
         }
-        productOfTurned(L, D, rows, zt, dp, i0 > 0, t.dw);
+        productOfTransposed(L, D, rows, zt, dp, i0 > 0, t.dw);
         for (int64_t j = 0; j < D; j++) sums[j] += (double)t.columnsOfP[j];
         if (addend && addend != dz) memcpy(dzt, addend + i0 * L, (size_t)(rows * L) * sizeof(float));
         productWhile((wanted){xt + rows * C, next, C}, (wanted){dyt + rows * C, next, C}, rows, L, D, dp, w.stacked,
                      addend != NULL, dzt);
 
-        productOfTurned(L, C, rows, dr, xt, 1, gradients[W_IN]);
+        productOfTransposed(L, C, rows, dr, xt, 1, gradients[W_IN]);
         for (int64_t j = 0; j < L; j++) sumsIn[j] += (double)t.columnsOfR[j];
         if (dx != dy) memcpy(dxt, dyt, (size_t)(rows * C) * sizeof(float));
         productWhile((wanted){zt + rows * L, next, L}, nothing, rows, C, L, dr, parameters[W_IN], 1, dxt);
     }
-    ck_transpose(L, D, t.dw, D, t.turnedDW);
+    ck_transpose(L, D, t.dw, D, t.transposedDW);
     for (int64_t c = 0; c < C; c++) gradients[B_OUT][c] += (float)sumsOut[c];
     for (int64_t l = 0; l < L; l++) gradients[B_IN][l] += (float)sumsIn[l];
     for (int64_t i = 0; i < K; i++) {
         float *dw = gradients[LAYERS + 2 * i], *dbias = gradients[LAYERS + 2 * i + 1];
-        ck_add((size_t)(L * L), t.turnedDW + i * L * L, dw, dw);
+        ck_add((size_t)(L * L), t.transposedDW + i * L * L, dw, dw);
         for (int64_t l = 0; l < L; l++) dbias[l] += (float)sums[i * L + l];
         gradients[SCALES][i] += (float)(totals[i] * sigmoid(parameters[SCALES][i]));
     }

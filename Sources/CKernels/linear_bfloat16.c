@@ -1,7 +1,7 @@
 // Linear layers with factors in bfloat16 on the processor's vectors. `inputs` and `outputs` are multiples of 16.
 #include "bfloat16.h"
 
-// Rows that are rounded at a time, and wait with their results in the first cache or near it.
+// Rows that are rounded at a time, few enough to stay with their results in L1 or L2.
 enum { LINEAR_ROWS = 64 };
 
 size_t ck_linear_bfloat16_scratch(int64_t inputs, int64_t outputs) {

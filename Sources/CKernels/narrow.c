@@ -9,7 +9,7 @@
 #include "CKernels.h"
 #include "Vector.h"
 
-// PAIR lanes: a channel pair's, for 8 results. STRIP_NUMBERS are half of the first cache.
+// PAIR lanes: a channel pair's, for 8 results. STRIP_NUMBERS are half of L1.
 enum { LANES = 8, PAIR = 2 * LANES, BLOCK = 4, STRIP_NUMBERS = 6144 };
 
 // The two numbers at p, again and again.
@@ -25,8 +25,8 @@ INLINE void addPairs(const f16 *a, const f16 *b, f16 *v) {
         + __builtin_shufflevector(*a, *b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
 }
 
-// Numbers of a row between borders, `numbers` to a pixel; rows of a strip, whole blocks, for which and K − 1 more there
-// is room in the first cache; and the numbers of these.
+// Numbers of a row between borders, `numbers` to a pixel; rows of a strip, whole blocks, so many that they and K − 1
+// more fit L1; and the numbers of these.
 INLINE int64_t rowLength(const ck_narrow_shape *s, int64_t numbers) { return (s->width + s->kernel - 1) * numbers; }
 INLINE int64_t stripRows(const ck_narrow_shape *s, int64_t numbers) {
     const int64_t rows = STRIP_NUMBERS / rowLength(s, numbers) - (s->kernel - 1);
@@ -45,15 +45,15 @@ size_t ck_narrow_scratch(const ck_narrow_shape *s) {
 }
 
 // w [O, I, K, K] → [K², C/2, 8, 2] with O = 8, or for the gradient of the input with C = 8 → [K², O/2, 8, 2], windows
-// turned.
-void ck_narrow_weights(int64_t kernel, int64_t outputs, int64_t channels, int64_t weightInputs, int turned,
+// rotated.
+void ck_narrow_weights(int64_t kernel, int64_t outputs, int64_t channels, int64_t weightInputs, int rotated,
                        const float *w, float *to) {
     const int64_t taps = kernel * kernel;
     for (int64_t o = 0; o < outputs; o++) {
         for (int64_t c = 0; c < channels; c++) {
             const float *window = w + (o * weightInputs + c) * taps;
             for (int64_t tap = 0; tap < taps; tap++) {
-                if (turned) to[(tap * outputs + o) / 2 * PAIR + 2 * c + o % 2] = window[taps - 1 - tap];
+                if (rotated) to[(tap * outputs + o) / 2 * PAIR + 2 * c + o % 2] = window[taps - 1 - tap];
                 else to[(tap * channels + c) / 2 * PAIR + 2 * o + c % 2] = window[tap];
             }
         }

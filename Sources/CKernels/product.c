@@ -3,7 +3,7 @@
 
 /// One tile: COUNT rows and N·W columns of C, in registers while it goes through the depth: alpha (bias + A B), and
 /// + from where `add`; bias [N·W] or NULL, from laid out as C. One of A's strides is a literal 1 wherever this is
-/// called. Of columns of A and rows of B, those that lie `ahead` are fetched.
+/// called. Columns of A and rows of B are prefetched `ahead` of their use.
 #define DEFINE_TILE(COUNT, W, N)                                                                                       \
     INLINE void tile##COUNT##x##W##x##N(int64_t depth, float alpha, const float *a, int64_t row, int64_t column,       \
                                         const float *b, int64_t bRow, const float *bias, int add, const float *from,   \
@@ -13,7 +13,7 @@
         _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT; t += 3) rows[t / 3] = a + t * row;               \
         _Pragma("clang loop unroll(full)") for (int t = 0; t < COUNT * N; t++) sums[t] =                               \
             bias ? READ(W, bias + t % N * W) : ALL(W, 0.0f);                                                           \
-        if (bias) { /* a layer's data, from afar: on their way while the sums are made, as are the next tile's rows */ \
+        if (bias) { /* a layer's data are not in cache: prefetched while sums start, as are the next tile's rows */   \
             _Pragma("clang loop unroll(full)") for (int t = 0; add && t < COUNT * N; t++)                              \
                 __builtin_prefetch(from + t / N * cRow + t % N * W);                                                   \
             for (int64_t t = 0; t < COUNT * row; t += 16) __builtin_prefetch(a + COUNT * row + t);                     \
@@ -117,7 +117,7 @@ INLINE void slab(int64_t m, int64_t n, int64_t depth, float alpha, const float *
 /// The same of any depth. What the compiler knows of bias and from costs nothing.
 INLINE void slabs(int64_t m, int64_t n, int64_t k, float alpha, ck_matrix a, const float *b, int64_t bRow, int biased,
                   const float *bias, int add, const float *from, float *c, int64_t cRow) {
-    // Rows that lie far apart fall into few sets of the first cache; what several tiles read is brought together.
+    // Rows that lie far apart fall into few sets of L1; what several tiles read is copied together.
     float packedA[DEPTH * 64], packedB[DEPTH * 64];
     const int packA = a.row == 1 && a.column != m && m <= 64 && n > 16;
     const int packB = bRow != n && n <= 64 && m > 16;
@@ -149,7 +149,7 @@ KERNEL void ck_product(int64_t m, int64_t n, int64_t k, float alpha, ck_matrix a
     slabs(m, n, k, alpha, a, b, bRow, 0, NULL, accumulate, c, c, cRow);
 }
 
-// Rows of x that wait in the first cache for the next columns of the result, or of its sums for the next slab.
+// Rows of x that stay in L1 for the next columns of the result, or of its sums for the next slab.
 enum { LINEAR_ROWS = 64 };
 
 KERNEL void ck_linear(int64_t rows, int64_t inputs, int64_t outputs, const float *x, const float *w, const float *bias,
@@ -161,17 +161,17 @@ KERNEL void ck_linear(int64_t rows, int64_t inputs, int64_t outputs, const float
     }
 }
 
-// to [8, 8] with rows `toRow` apart = from [8, 8] turned.
+// to [8, 8] with rows `toRow` apart = from [8, 8] transposed.
 INLINE void transpose8(const float *from, int64_t row, float *to, int64_t toRow) {
     f8 a[8];
     for (int i = 0; i < 8; i++) a[i] = READ(8, from + i * row);
-    turn8(a);
+    transpose8x8(a);
     for (int i = 0; i < 8; i++) AT(8, to + i * toRow) = a[i];
 }
 
 KERNEL void ck_transpose(int64_t m, int64_t n, const float *from, int64_t row, float *to) {
     const int64_t m8 = m / 8 * 8, n8 = n / 8 * 8;
-    // In blocks of whole cache lines: of long rows no more lines than these stay in the first cache.
+    // In blocks of whole cache lines: of long rows no more lines than these stay in L1.
     for (int64_t i0 = 0; i0 < m8; i0 += 16) {
         for (int64_t j0 = 0; j0 < n8; j0 += 16) {
             for (int64_t i = i0; i < m8 && i < i0 + 16; i += 8) {

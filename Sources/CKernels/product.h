@@ -9,6 +9,6 @@ INLINE void product(int64_t m, int64_t n, int64_t k, const float *a, const float
 }
 
 /// C [m,n] = Aᵀ B of A [k,m], B [k,n]; `add` accumulates.
-INLINE void productOfTurned(int64_t m, int64_t n, int64_t k, const float *a, const float *b, int add, float *c) {
+INLINE void productOfTransposed(int64_t m, int64_t n, int64_t k, const float *a, const float *b, int add, float *c) {
     ck_product(m, n, k, 1.0f, (ck_matrix){a, 1, m}, b, n, add, c, n);
 }

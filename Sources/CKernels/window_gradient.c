@@ -10,7 +10,7 @@
 // channels for that, dy as pairs of pixels in panels of BLOCK outputs; both are zero between lines.
 #include "bfloat16.h"
 
-// Numbers of both packed operands that should stay in the second cache while all elements of the window read them.
+// Numbers of both packed operands that should stay in L2 while all elements of the window read them.
 enum { PACKED = 1 << 19 };
 // Channels and outputs that are multiplied at a time: all sums in registers.
 enum { BLOCK = 2 * TILE };
@@ -73,7 +73,7 @@ INLINE void packPixels(const ck_window_shape *s, const layout *l, int64_t images
     }
 }
 
-// dw [O, weightChannels, k, k] += sums [k, k, C, O], a channel's windows turned at a time.
+// dw [O, weightChannels, k, k] += sums [k, k, C, O], transposing one channel's windows at a time.
 INLINE void addWindows(const ck_window_shape *s, const layout *l, float *dw) {
     const int64_t K = s->kernel * s->kernel;
     for (int64_t c = 0; c < s->channels; c++) {

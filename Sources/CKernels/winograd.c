@@ -10,8 +10,9 @@
 //          0  1  0 −1         0   0   1
 //
 // y = Aᵀ [(G g Gᵀ) ∘ (Bᵀ d B)] A with d 4×4 pixels of x around a tile and g a window of weights. The gradients are the
-// transposes: dg = Gᵀ [(Bᵀ d B) ∘ (A dy Aᵀ)] G, and dx is the convolution of dy with the windows turned by 180°, which
-// exchanges rows 0 and 3 of G, and nothing else.
+// transposes: dg = Gᵀ [(Bᵀ d B) ∘ (A dy Aᵀ)] G, and dx is the convolution of dy with the windows rotated by 180°, which
+// exchanges rows 0 and 3 of G, and nothing else. F(4×4, 3×3) would halve the multiplications again, at errors ten times
+// as large: not used.
 #include "winograd.h"
 
 // As FOR_LANES, but 16 at once only where they are one vector: two of 8 for each value would not fit the registers.
@@ -27,18 +28,19 @@ INLINE void writeLanes(float *to, const f16 *from, int64_t count) {
     else memcpy(to, from, (size_t)count * sizeof(float));
 }
 
-// U [16, C, O] = G g Gᵀ (or [16, O, C] turned) from windows [O, I, 3, 3] of which the slice of C starts at w.
-KERNEL void ck_winograd_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int turned, const float *w,
+// U [16, C, O] = G g Gᵀ (or, of rotated windows, [16, O, C]) from windows [O, I, 3, 3] of which the slice of C starts
+// at w.
+KERNEL void ck_winograd_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int rotated, const float *w,
                                 float *u, int64_t stride) {
-    // The last axis of U runs along the lanes: outputs, or turned, channels.
-    const int64_t inner = turned ? channels : outputs, outer = turned ? outputs : channels;
-    const int64_t innerStep = turned ? 9 : weightInputs * 9, outerStep = turned ? weightInputs * 9 : 9;
+    // The last axis of U runs along the lanes: outputs, or channels where windows are rotated.
+    const int64_t inner = rotated ? channels : outputs, outer = rotated ? outputs : channels;
+    const int64_t innerStep = rotated ? 9 : weightInputs * 9, outerStep = rotated ? weightInputs * 9 : 9;
     f16 taps[9], all[16];
     for (int64_t first = 0; first < inner; first += WINDOWS) {
         const int64_t count = inner - first < WINDOWS ? inner - first : WINDOWS;
         for (int64_t position = 0; position < outer; position++) {
             readWindows(w + first * innerStep + position * outerStep, innerStep, count, outerStep, taps);
-            transformWindows(turned, taps, all);
+            transformWindows(rotated, taps, all);
             float *to = u + position * inner + first;
             for (int k = 0; k < 16; k++) writeLanes(to + k * stride, all + k, count);
         }
@@ -76,8 +78,8 @@ KERNEL void ck_winograd_weights_gradient(int64_t outputs, int64_t channels, int6
                 low[tap] = __builtin_shufflevector(taps[tap], taps[tap], 0, 1, 2, 3, 4, 5, 6, 7);
                 high[tap] = __builtin_shufflevector(taps[tap], taps[tap], 8, 9, 10, 11, 12, 13, 14, 15);
             }
-            turn8(low);
-            turn8(high);
+            transpose8x8(low);
+            transpose8x8(high);
             for (int64_t lane = 0; lane < count; lane++, to += step) {
                 __builtin_prefetch(to + 9 * AHEAD, 1);
                 AT(8, to) += lane < 8 ? low[lane] : high[lane - 8];
@@ -161,8 +163,8 @@ KERNEL void ck_winograd_output(const ck_winograd_shape *s, int64_t first, int64_
     }
 }
 
-void ck_winograd_expect(const ck_winograd_shape *s, int64_t first, int64_t count, int64_t k, const float *y) {
-    // As many pixels as the tiles have, in their order: but for the ends of a chunk, these pixels.
+void ck_winograd_prefetch(const ck_winograd_shape *s, int64_t first, int64_t count, int64_t k, const float *y) {
+    // As many pixels as the tiles have, in their order: the tiles' own pixels, except at the ends of a chunk.
     const int64_t numbers = 4 * count * s->channels;
     const float *from = y + 4 * first * s->channels;
     for (int64_t i = numbers * k / 16; i < numbers * (k + 1) / 16; i += 16) __builtin_prefetch(from + i, 1, 2);

@@ -33,8 +33,8 @@ INLINE void around(const ck_winograd_shape *s, const tile *at, const float *x, c
     }
 }
 
-/// How many windows are transformed at once, one a lane; and how many steps ahead they are called for: the processor
-/// does not see a pattern in 16 places far apart.
+/// How many windows are transformed at once, one a lane; and how many steps ahead they are prefetched: the processor's
+/// own prefetcher does not see a pattern in 16 places far apart.
 enum { WINDOWS = 16, AHEAD = 8 };
 
 /// taps [9] of up to 16 windows from w on, `step` elements apart, one a lane. The windows after these are `next` elements
@@ -52,29 +52,29 @@ INLINE void readWindows(const float *w, int64_t step, int64_t count, int64_t nex
         low[lane] = READ(8, w + lane * step);
         high[lane] = READ(8, w + (lane + 8) * step);
     }
-    turn8(low);
-    turn8(high);
+    transpose8x8(low);
+    transpose8x8(high);
     for (int tap = 0; tap < 8; tap++) {
         taps[tap] = __builtin_shufflevector(low[tap], high[tap], 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     }
     for (int lane = 0; lane < WINDOWS; lane++) taps[8][lane] = w[lane * step + 8];
 }
 
-/// all [16] = G g Gᵀ of windows g [9]; turned by 180° first where asked for.
-INLINE void transformWindows(int turned, const f16 *taps, f16 *all) {
+/// all [16] = G g Gᵀ of windows g [9]; rotated by 180° first if `rotated`.
+INLINE void transformWindows(int rotated, const f16 *taps, f16 *all) {
     f16 rows[4][3];
     for (int b = 0; b < 3; b++) {
         const f16 g0 = taps[b], g1 = taps[3 + b], g2 = taps[6 + b];
-        rows[0][b] = turned ? g2 : g0;
+        rows[0][b] = rotated ? g2 : g0;
         rows[1][b] = 0.5f * (g0 + g1 + g2);
         rows[2][b] = 0.5f * (g0 - g1 + g2);
-        rows[3][b] = turned ? g0 : g2;
+        rows[3][b] = rotated ? g0 : g2;
     }
     for (int i = 0; i < 4; i++) {
         const f16 g0 = rows[i][0], g1 = rows[i][1], g2 = rows[i][2];
-        all[4 * i] = turned ? g2 : g0;
+        all[4 * i] = rotated ? g2 : g0;
         all[4 * i + 1] = 0.5f * (g0 + g1 + g2);
         all[4 * i + 2] = 0.5f * (g0 - g1 + g2);
-        all[4 * i + 3] = turned ? g0 : g2;
+        all[4 * i + 3] = rotated ? g0 : g2;
     }
 }

@@ -234,7 +234,7 @@ int odnn_operation_reload(odnn_operation *operation) {
     keepToOneThread();
     int status = bind(operation);
     if (status) return status;
-    if (operation->turned) odnn_turn_weights(&operation->turnedShape, operation->turnedFrom, operation->turned);
+    if (operation->rotated) odnn_rotate_weights(&operation->rotatedShape, operation->rotatedFrom, operation->rotated);
     return execute(operation, &operation->reload);
 }
 
@@ -262,7 +262,7 @@ void odnn_operation_destroy(odnn_operation *operation) {
     }
     for (int i = 0; i < operation->memoryCount; i++) dnnl_memory_destroy(operation->memories[i]);
     free(operation->weights);
-    free(operation->turned);
+    free(operation->rotated);
     free(operation);
 }
 

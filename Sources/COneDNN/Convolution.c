@@ -65,9 +65,9 @@ static int readAs(odnn_operation *operation, const dnnl_memory_desc_t *lies, con
     return odnn_step_reorder(operation, &operation->runs[operation->runCount++], source, *out, 0);
 }
 
-// `turned`: the parameter is that of the convolution whose input gradient this one computes.
+// `rotated`, unless NULL: the convolution whose input gradient this one computes; the parameter is that convolution's.
 static int makeForward(odnn_engine *engine, const odnn_convolution_shape *shape, odnn_format format, int accumulate,
-                       const float *x, const float *w, const odnn_convolution_shape *turned, const float *bias,
+                       const float *x, const float *w, const odnn_convolution_shape *rotated, const float *bias,
                        float *y, odnn_operation **out) {
     odnn_operation *operation = NULL;
     dnnl_primitive_attr_t attributes = NULL;
@@ -81,13 +81,13 @@ static int makeForward(odnn_engine *engine, const odnn_convolution_shape *shape,
     ODNN_TRY(describeForward(&l, bias != NULL, attributes, engine, &forward), failed);
 
     const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(forward, dnnl_query_weights_md, 0);
-    if (turned) {
-        operation->turned = odnn_allocate(dnnl_memory_desc_get_size(&l.slice));
+    if (rotated) {
+        operation->rotated = odnn_allocate(dnnl_memory_desc_get_size(&l.slice));
         status = dnnl_out_of_memory;
-        if (!operation->turned) goto failed;
-        operation->turnedFrom = w;
-        operation->turnedShape = *turned;
-        w = operation->turned;
+        if (!operation->rotated) goto failed;
+        operation->rotatedFrom = w;
+        operation->rotatedShape = *rotated;
+        w = operation->rotated;
     }
     ODNN_TRY(odnn_memory_at(operation, &l.slice, sliceOf(w, shape), &slice), failed);
     ODNN_TRY(odnn_memory_private(operation, chosen, &weights), failed);
@@ -122,7 +122,7 @@ int odnn_convolution_forward(odnn_engine *engine, const odnn_convolution_shape *
     return makeForward(engine, shape, format, accumulate, x, w, NULL, bias, y, out);
 }
 
-void odnn_turn_weights(const odnn_convolution_shape *shape, const float *w, float *to) {
+void odnn_rotate_weights(const odnn_convolution_shape *shape, const float *w, float *to) {
     int64_t O = shape->outputChannels, C = shape->inputChannels, kernel = shape->kernelHeight * shape->kernelWidth;
     w = sliceOf(w, shape);
     for (int64_t c = 0; c < C; c++) {
@@ -134,8 +134,8 @@ void odnn_turn_weights(const odnn_convolution_shape *shape, const float *w, floa
     }
 }
 
-// With stride 1 the input gradient is itself a convolution, of dy with the weights turned round; and unlike a backward
-// primitive a forward one can add to what is there (at the same speed), which saves a pass over dx.
+// With stride 1 the input gradient is itself a convolution, of dy with the weights rotated by 180°; and unlike a
+// backward primitive a forward one can add to what is there (at the same speed), which saves a pass over dx.
 static int addInputGradient(odnn_engine *engine, const odnn_convolution_shape *shape, odnn_format format,
                             const float *dy, const float *w, float *dx, odnn_operation **out) {
     odnn_convolution_shape back = {

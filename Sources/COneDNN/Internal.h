@@ -37,9 +37,9 @@ struct odnn_operation {
     size_t poolBytes;     // what this operation needs of the pool
     const char *bound;    // the pool its pooled memories point to
     void *weights;        // private copy of the weights
-    float *turned;        // the weights turned round, from `turnedFrom`, before they are reordered; or NULL
-    const float *turnedFrom;
-    odnn_convolution_shape turnedShape;
+    float *rotated;       // the weights at `rotatedFrom` rotated by 180°, before they are reordered; or NULL
+    const float *rotatedFrom;
+    odnn_convolution_shape rotatedShape;
     // addTarget[i] = addSource[i] + pool[addOffset + i] after the primitives, unless addTarget is NULL.
     float *addTarget;
     const float *addSource;
@@ -62,8 +62,8 @@ int odnn_memory_private(odnn_operation *operation, const dnnl_memory_desc_t *md,
 /// Zeroed memory, aligned to 64 bytes or more; NULL when there is none. To be released with free.
 void *odnn_allocate(size_t bytes);
 
-/// to [C, O, kh, kw] = the slice of w [O, I, kh, kw] with its axes O and C exchanged and its windows turned by 180°.
-void odnn_turn_weights(const odnn_convolution_shape *shape, const float *w, float *to);
+/// to [C, O, kh, kw] = the slice of w [O, I, kh, kw] with its axes O and C exchanged and its windows rotated by 180°.
+void odnn_rotate_weights(const odnn_convolution_shape *shape, const float *w, float *to);
 
 /// Reserves `bytes` of the pool; the offset is a multiple of 64.
 size_t odnn_pool_reserve(odnn_operation *operation, size_t bytes);

@@ -1,7 +1,7 @@
 import CKernels
 import TensorGraph
 
-// Linear attention with the 1×1 convolutions around it; docs/performance.md says what that is worth. D = heads·headDim.
+// Linear attention with the 1×1 convolutions around it (CKernels/attention_block.c says why). D = heads·headDim.
 extension CPUBackend {
     func linearAttentionBlock(_ o: Operands, _ heads: Int, _ headDim: Int) throws -> PreparedOperation {
         var shape = blockShape(o, x: o.shape(input: 0), y: o.shape(output: 0), wIn: o.shape(input: 1), heads, headDim)

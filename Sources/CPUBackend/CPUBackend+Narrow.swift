@@ -29,21 +29,21 @@ extension CPUBackend {
     ) throws -> PreparedOperation? {
         guard s.isNarrow(geometry, from: s.inputChannels, to: s.outputChannels) else { return nil }
         return try narrow(
-            o, s, s.narrow(channels: s.inputChannels), turned: false, bias: bias ? o.input(2) : nil,
+            o, s, s.narrow(channels: s.inputChannels), rotated: false, bias: bias ? o.input(2) : nil,
             addend: addend ? o.input(bias ? 3 : 2) : nil)
     }
 
-    /// dx is the convolution of dy with the windows turned by 180°.
+    /// dx is the convolution of dy with the windows rotated by 180°.
     func narrowInputGradient(
         _ o: Operands, _ geometry: ConvolutionGeometry, _ s: odnn_convolution_shape, addend: Bool
     ) throws -> PreparedOperation? {
         guard s.isNarrow(geometry, from: s.outputChannels, to: s.inputChannels) else { return nil }
         return try narrow(
-            o, s, s.narrow(channels: s.outputChannels), turned: true, bias: nil, addend: addend ? o.input(2) : nil)
+            o, s, s.narrow(channels: s.outputChannels), rotated: true, bias: nil, addend: addend ? o.input(2) : nil)
     }
 
     private func narrow(
-        _ o: Operands, _ s: odnn_convolution_shape, _ from: ck_narrow_shape, turned: Bool,
+        _ o: Operands, _ s: odnn_convolution_shape, _ from: ck_narrow_shape, rotated: Bool,
         bias: UnsafePointer<Float>?, addend: UnsafePointer<Float>?
     ) throws -> PreparedOperation {
         var shape = from
@@ -60,7 +60,7 @@ extension CPUBackend {
             },
             derived: DerivedParameters {
                 ck_narrow_weights(
-                    from.kernel, s.outputChannels, s.inputChannels, s.weightInputChannels, turned ? 1 : 0, slice,
+                    from.kernel, s.outputChannels, s.inputChannels, s.weightInputChannels, rotated ? 1 : 0, slice,
                     weights.pointer(0..<weights.count))
             })
     }

@@ -3,7 +3,7 @@ import COneDNN
 import TensorGraph
 
 // 3×3 convolutions by Winograd's F(2×2, 3×3): changes of basis around 16 products of matrices, over tiles of 2×2 pixels.
-// 16 multiplications do the work of 36; docs/performance.md has the measurements against oneDNN's direct convolutions.
+// 16 multiplications do the work of 36.
 // Axes: t tiles, C inputs and O outputs of the convolution, k one of the 16 positions in the other basis.
 
 /// Sizes of one such convolution.
@@ -25,9 +25,9 @@ struct WinogradSizes {
 
     var tiles: Int { images * (height / 2) * (width / 2) }
     /// Elements from one of the 16 matrices of weights to the next. Not a multiple of 4096 bytes, which would put them
-    /// all into one set of the first cache; nor are the strides below.
+    /// all into one set of L1; nor are the strides below.
     var weightStride: Int { inputs * outputs + 16 }
-    /// Tiles that are transformed together, few enough to stay in the second cache.
+    /// Tiles that are transformed together, few enough to stay in L2.
     var chunk: Int { min(tiles, max(64, 8192 / (inputs + outputs) / 8 * 8)) }
     var inputStride: Int { chunk * inputs + 16 }
     var outputStride: Int { chunk * outputs + 16 }
@@ -53,36 +53,36 @@ struct WinogradSizes {
     }
 }
 
-/// Weights in Winograd's basis: 16 matrices `[C, O]`, or turned (windows by 180°) `[O, C]`.
+/// Weights in Winograd's basis: 16 matrices `[C, O]`, or rotated (windows by 180°) `[O, C]`.
 final class WinogradWeights {
     /// Which weights these are; operations with equal keys share them.
     struct Key: Hashable {
         let parameter: UnsafePointer<Float>
         let firstChannel, inputs, outputs: Int
-        let turned: Bool
+        let rotated: Bool
     }
 
     let derived: DerivedParameters
     private let memory: CPUMemory
     private let sizes: WinogradSizes
-    private let turned: Bool
+    private let rotated: Bool
 
-    init(_ sizes: WinogradSizes, turned: Bool, of parameter: UnsafePointer<Float>) throws {
+    init(_ sizes: WinogradSizes, rotated: Bool, of parameter: UnsafePointer<Float>) throws {
         let memory = try CPUMemory(count: 16 * sizes.weightStride)
         let slice = parameter + 9 * sizes.firstWeightChannel
         derived = DerivedParameters {
             ck_winograd_weights(
-                Int64(sizes.outputs), Int64(sizes.inputs), Int64(sizes.weightInputs), turned ? 1 : 0, slice,
+                Int64(sizes.outputs), Int64(sizes.inputs), Int64(sizes.weightInputs), rotated ? 1 : 0, slice,
                 memory.pointer(0..<memory.count), Int64(sizes.weightStride))
         }
-        (self.memory, self.sizes, self.turned) = (memory, sizes, turned)
+        (self.memory, self.sizes, self.rotated) = (memory, sizes, rotated)
     }
 
     /// m_k `[rows, O]` = v_k `[rows, C]` · weights_k, for all k; `before` is called before each.
     func forward(
         rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>, before: (_ k: Int64) -> Void
     ) throws {
-        precondition(!turned, "turned weights are those of the input gradient")
+        precondition(!rotated, "rotated weights are those of the input gradient")
         for k in 0..<16 {
             before(Int64(k))
             try product(
@@ -91,9 +91,9 @@ final class WinogradWeights {
         }
     }
 
-    /// m_k `[rows, C]` = v_k `[rows, O]` · turned weights_k, for all k; `before` is called before each.
+    /// m_k `[rows, C]` = v_k `[rows, O]` · rotated weights_k, for all k; `before` is called before each.
     ///
-    /// - Parameter transposed: what ``transpose(to:)`` wrote, unless the weights are turned already; without it each
+    /// - Parameter transposed: what ``transpose(to:)`` wrote, unless the weights are rotated already; without it each
     ///   product transposes them.
     func backward(
         rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>, transposed: UnsafePointer<Float>?,
@@ -101,11 +101,11 @@ final class WinogradWeights {
     ) throws {
         for k in 0..<16 {
             before(Int64(k))
-            let matrix = turned ? k : Self.exchanged(k)
+            let matrix = rotated ? k : Self.exchanged(k)
             try product(
                 rows, sizes.outputs, sizes.inputs, v + k * sizes.outputStride,
                 transposed.map { $0 + matrix * sizes.weightStride } ?? matrixAt(matrix),
-                transposed: !turned && transposed == nil, m + k * sizes.inputStride)
+                transposed: !rotated && transposed == nil, m + k * sizes.inputStride)
         }
     }
 
@@ -118,7 +118,7 @@ final class WinogradWeights {
         }
     }
 
-    /// Turning a window by 180° exchanges positions 0 and 3 of both axes.
+    /// Rotating a window by 180° exchanges positions 0 and 3 of both axes.
     private static func exchanged(_ k: Int) -> Int {
         let exchanged = [3, 1, 2, 0]
         return 4 * exchanged[k / 4] + exchanged[k % 4]
@@ -150,7 +150,7 @@ extension CPUBackend {
     func winogradConvolution(
         _ o: Operands, _ sizes: WinogradSizes, bias: Bool, addend: Bool
     ) throws -> PreparedOperation {
-        let weights = try winogradWeights(sizes, o.input(1), turned: false)
+        let weights = try winogradWeights(sizes, o.input(1), rotated: false)
         let (x, y) = (o.input(0), o.output(0))
         let (offset, added) = (bias ? o.input(2) : nil, addend ? o.input(bias ? 3 : 2) : nil)
         let scratch = try winogradScratch(sizes)
@@ -164,7 +164,7 @@ extension CPUBackend {
                     }
                     try weights.forward(rows: count, v, m) { k in
                         withUnsafePointer(to: sizes.outputShape) {
-                            ck_winograd_expect($0, Int64(first), Int64(count), k, y)
+                            ck_winograd_prefetch($0, Int64(first), Int64(count), k, y)
                         }
                     }
                     withUnsafePointer(to: sizes.outputShape) {
@@ -175,10 +175,10 @@ extension CPUBackend {
             }, derived: weights.derived)
     }
 
-    /// dx is the convolution of dy with the windows turned by 180°.
+    /// dx is the convolution of dy with the windows rotated by 180°.
     func winogradInputGradient(_ o: Operands, _ sizes: WinogradSizes, addend: Bool) throws -> PreparedOperation {
         // Wide weights are not kept a second time, but transposed when it pays.
-        let weights = try winogradWeights(sizes, o.input(1), turned: sizes.isNarrow)
+        let weights = try winogradWeights(sizes, o.input(1), rotated: sizes.isNarrow)
         let (dy, dx) = (o.input(0), o.output(0))
         let added = addend ? o.input(2) : nil
         let transposing = !sizes.isNarrow && !sizes.hasFewTiles
@@ -195,7 +195,7 @@ extension CPUBackend {
                     }
                     try weights.backward(rows: count, v, m, transposed: transposed) { k in
                         withUnsafePointer(to: sizes.inputShape) {
-                            ck_winograd_expect($0, Int64(first), Int64(count), k, dx)
+                            ck_winograd_prefetch($0, Int64(first), Int64(count), k, dx)
                         }
                     }
                     withUnsafePointer(to: sizes.inputShape) {
@@ -246,13 +246,13 @@ extension CPUBackend {
 
     /// Transformed weights that an operation of this backend already reads, or new ones.
     private func winogradWeights(
-        _ sizes: WinogradSizes, _ parameter: UnsafePointer<Float>, turned: Bool
+        _ sizes: WinogradSizes, _ parameter: UnsafePointer<Float>, rotated: Bool
     ) throws -> WinogradWeights {
         let key = WinogradWeights.Key(
             parameter: parameter, firstChannel: sizes.firstWeightChannel, inputs: sizes.inputs,
-            outputs: sizes.outputs, turned: turned)
+            outputs: sizes.outputs, rotated: rotated)
         if let known = transformedWeights[key]?.weights { return known }
-        let weights = try WinogradWeights(sizes, turned: turned, of: parameter)
+        let weights = try WinogradWeights(sizes, rotated: rotated, of: parameter)
         transformedWeights[key] = WeakWeights(weights: weights)
         return weights
     }

@@ -25,12 +25,12 @@ extension CPUBackend {
             let (x, y, w) = (o.shape(input: 0), o.shape(output: 0), o.shape(input: 1))
             guard let sizes = winogradSizes(o, geometry, channels, x, y, w) else { return nil }
             return try roundedWinograd(
-                o, sizes, turned: false, bias: bias ? o.input(2) : nil, addend: addend ? o.input(bias ? 3 : 2) : nil)
+                o, sizes, rotated: false, bias: bias ? o.input(2) : nil, addend: addend ? o.input(bias ? 3 : 2) : nil)
         case .convolutionInputGradient(let geometry, let channels, let addend):
             if geometry.isPointwise { return try roundedLinearInputGradient(o, channels, addend: addend) }
             let (x, y, w) = (o.shape(output: 0), o.shape(input: 0), o.shape(input: 1))
             guard let sizes = winogradSizes(o, geometry, channels, x, y, w) else { return nil }
-            return try roundedWinograd(o, sizes, turned: true, bias: nil, addend: addend ? o.input(2) : nil)
+            return try roundedWinograd(o, sizes, rotated: true, bias: nil, addend: addend ? o.input(2) : nil)
         case .convolutionParameterGradient(let geometry, let channels, let bias):
             if geometry.isPointwise { return try roundedLinearParameterGradient(o, channels, bias: bias) }
             return try roundedParameterGradient(o, geometry, channels, bias: bias)
@@ -52,15 +52,15 @@ extension CPUBackend {
         return sizes.flatMap { $0.takesBFloat16 ? $0 : nil }
     }
 
-    /// The convolution of the first input; `turned`, that of windows turned by 180° from outputs to inputs: dx of dy.
+    /// The convolution of the first input; if `rotated`, with windows rotated by 180°, outputs to inputs: dx of dy.
     private func roundedWinograd(
-        _ o: Operands, _ sizes: WinogradSizes, turned: Bool, bias: UnsafePointer<Float>?,
+        _ o: Operands, _ sizes: WinogradSizes, rotated: Bool, bias: UnsafePointer<Float>?,
         addend: UnsafePointer<Float>?
     ) throws -> PreparedOperation {
-        let (from, to) = turned ? (sizes.outputShape, sizes.inputShape) : (sizes.inputShape, sizes.outputShape)
+        let (from, to) = rotated ? (sizes.outputShape, sizes.inputShape) : (sizes.inputShape, sizes.outputShape)
         let (vStride, mStride) =
-            turned ? (sizes.outputPairs, sizes.inputStride) : (sizes.inputPairs, sizes.outputStride)
-        let weights = try RoundedWinogradWeights(sizes, turned: turned, of: o.input(1))
+            rotated ? (sizes.outputPairs, sizes.inputStride) : (sizes.inputPairs, sizes.outputStride)
+        let weights = try RoundedWinogradWeights(sizes, rotated: rotated, of: o.input(1))
         let (x, y) = (o.input(0), o.output(0))
         // Whole pages between them, as in float32.
         let vCount = (16 * vStride + 1023) / 1024 * 1024
@@ -75,7 +75,7 @@ extension CPUBackend {
                             $0, Int64(first), Int64(count), 0, x, pairs, Int64(vStride), zeros)
                     }
                     for k in 0..<16 {
-                        withUnsafePointer(to: to) { ck_winograd_expect($0, Int64(first), Int64(count), Int64(k), y) }
+                        withUnsafePointer(to: to) { ck_winograd_prefetch($0, Int64(first), Int64(count), Int64(k), y) }
                         ck_winograd_bfloat16_product(
                             Int64(count), to.channels, from.channels, pairs + k * vStride, weights.matrix(k),
                             m + k * mStride)
@@ -131,19 +131,19 @@ extension CPUBackend {
     }
 }
 
-/// Weights in Winograd's basis, rounded: 16 matrices `[C/2, O]` of pairs, or turned (windows by 180°) `[O/2, C]`.
+/// Weights in Winograd's basis, rounded: 16 matrices `[C/2, O]` of pairs, or rotated (windows by 180°) `[O/2, C]`.
 private final class RoundedWinogradWeights {
     let derived: DerivedParameters
     private let memory: CPUMemory
     private let stride: Int
 
-    init(_ sizes: WinogradSizes, turned: Bool, of parameter: UnsafePointer<Float>) throws {
+    init(_ sizes: WinogradSizes, rotated: Bool, of parameter: UnsafePointer<Float>) throws {
         let memory = try CPUMemory(count: 16 * sizes.weightPairs)
         let slice = parameter + 9 * sizes.firstWeightChannel
         let stride = sizes.weightPairs
         derived = DerivedParameters {
             ck_winograd_bfloat16_weights(
-                Int64(sizes.outputs), Int64(sizes.inputs), Int64(sizes.weightInputs), turned ? 1 : 0, slice,
+                Int64(sizes.outputs), Int64(sizes.inputs), Int64(sizes.weightInputs), rotated ? 1 : 0, slice,
                 memory.pointer(0..<memory.count).pairs, Int64(stride))
         }
         (self.memory, self.stride) = (memory, stride)

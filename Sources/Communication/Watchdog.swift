@@ -1,12 +1,13 @@
 import Foundation
 import Synchronization
 
-/// Ends a job that no longer gets on.
+/// Ends a job that makes no progress.
 ///
 /// A launcher notices a rank that dies but not one that is stopped or hangs: all others wait for it, for ever. With a
-/// watchdog every rank has a thread that looks whether the work gets on and tells the other ranks' threads so, past MPI
-/// (`WatchdogChannel`). A rank of which nothing is heard, or that stays where it is, for longer than the deadline is
-/// named in one line, and the whole job ends with status 75: started again, it goes on from its last checkpoint.
+/// watchdog every rank has a thread that looks whether the work makes progress and reports to the other ranks' threads,
+/// past MPI (`WatchdogChannel`). A rank of which nothing is heard, or that stays where it is, for longer than the
+/// deadline is named in one line, and the whole job ends with status 75: started again, it goes on from its last
+/// checkpoint.
 ///
 /// A process is one rank, so this is one thing for the process: where the work stands costs a store to an atomic.
 public enum Watchdog {
@@ -105,7 +106,7 @@ public enum Watchdog {
 enum Activity {
     /// Step and phase.
     static let mark = ActivityMark()
-    /// Goes up when the work gets on.
+    /// Goes up when the work makes progress.
     static let beats = Atomic<UInt64>(0)
     /// Goes up when the work begins to wait for other ranks, and when it ends to: odd while it waits.
     static let waits = Atomic<UInt64>(0)
@@ -117,7 +118,7 @@ package struct ActivityReport: Codable, Equatable, Sendable {
     package var step = 0
     /// Whether it waits for other ranks.
     package var isWaiting = false
-    /// Seconds since it got on, in time that its watchdog saw pass.
+    /// Seconds since its last progress, in time that its watchdog saw pass.
     package var idleSeconds = 0.0
     /// It has done everything and wants to leave.
     package var isLeaving = false
@@ -132,7 +133,7 @@ package struct ActivityReport: Codable, Equatable, Sendable {
     var place: String { step > 0 ? "\(phase.name) of step \(step)" : phase.name }
 }
 
-/// Looks again and again whether the work of this process gets on.
+/// Looks again and again whether the work of this process makes progress.
 struct ActivityObserver {
     private var beats: UInt64 = 0
     private var waits: UInt64 = 0
@@ -149,7 +150,7 @@ struct ActivityObserver {
         )
         let isWaiting = newWaits % 2 == 1
         if newBeats != beats || newWaits != waits { since = now }
-        // A long read or write gets on as long as bytes move; MPI's own do not count.
+        // A long read or write is progress as long as bytes move; MPI's own do not count.
         if !isWaiting, let moved = bytesMoved() {
             if moved > bytes + 4096 { since = now }
             bytes = moved

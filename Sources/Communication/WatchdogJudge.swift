@@ -1,8 +1,9 @@
-/// Decides whether a job still gets on, from what this rank's watchdog has heard of the others. Pure: time is told.
+/// Decides whether a job still makes progress, from what this rank's watchdog has heard of the others. Pure: the time is
+/// an argument.
 ///
 /// Rank 0 (before MPI has started: the first rank of each host) hears all others and judges. The others hear only rank
 /// 0, and judge when it is silent, or when they themselves hang and rank 0 has not said so: one after the other, so that
-/// one line is told.
+/// one line is printed.
 package struct WatchdogJudge {
     /// A rank as it is seen from here.
     package struct Member {
@@ -24,12 +25,8 @@ package struct WatchdogJudge {
         /// What was found out about it when it fell silent.
         package var finding: Finding?
 
-        package init(
-            rank: Int, host: String, report: ActivityReport? = nil, heard: Double, isTrusted: Bool = true,
-            isLocal: Bool = true, process: Int32? = nil, mark: String = ""
-        ) {
+        package init(rank: Int, host: String, report: ActivityReport? = nil, heard: Double) {
             (self.rank, self.host, self.report, self.heard) = (rank, host, report, heard)
-            (self.isTrusted, self.isLocal, self.process, self.mark) = (isTrusted, isLocal, process, mark)
         }
 
         /// What can be seen of a silent process of this host.
@@ -130,7 +127,7 @@ package struct WatchdogJudge {
     }
 
     /// Whether there was no sign of life of `member` for `seconds`. Over a network it counts only when this rank waits
-    /// too: as long as work gets on, lost messages are no reason to end it.
+    /// too: as long as work makes progress, lost messages are no reason to end it.
     private func isSilent(_ member: Member, _ own: ActivityReport, _ now: Double, for seconds: Double) -> Bool {
         member.isTrusted && now - member.heard >= seconds
             && (member.isLocal || own.isWaiting && own.idleSeconds >= min(1, deadline / 2))

@@ -174,9 +174,10 @@ final class WatchdogThread: @unchecked Sendable {
             var members: [Int: WatchdogJudge.Member] = [:]
             for (other, known) in introductions.enumerated() where other != rank {
                 let isLocal = known?.key == ownKey && known?.addresses.isEmpty == false && channel != nil
-                members[other] = .init(
-                    rank: other, host: known?.host ?? "unknown", heard: now, isTrusted: isLocal, isLocal: isLocal,
-                    process: isLocal ? known?.process : nil, mark: isLocal ? known?.mark ?? "" : "")
+                var member = WatchdogJudge.Member(rank: other, host: known?.host ?? "unknown", heard: now)
+                (member.isTrusted, member.isLocal) = (isLocal, isLocal)
+                if isLocal, let known { (member.process, member.mark) = (known.process, known.mark) }
+                members[other] = member
                 routes[other] = known?.addresses.filter { address in
                     if case .local = address { isLocal } else { !isLocal }
                 }

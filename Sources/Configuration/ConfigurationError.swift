@@ -32,15 +32,7 @@ struct Origin {
 
 /// `text` fit for one line of a terminal: control characters become spaces, and the middle of a long text is left out.
 func oneLine(_ text: String, limit: Int) -> String {
-    let clean = String(String.UnicodeScalarView(text.unicodeScalars.map { isControl($0) ? " " : $0 }))
+    let clean = printable(text)
     guard clean.count > limit else { return clean }
     return clean.prefix(limit - 1) + "…"
-}
-
-/// True for the characters that could move a cursor, break a line or hide text.
-func isControl(_ scalar: Unicode.Scalar) -> Bool {
-    switch scalar.properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate: true
-    default: false
-    }
 }

@@ -1,4 +1,5 @@
 import Crypto
+import Files
 import Foundation
 import NeuralNetwork
 import Yams
@@ -68,9 +69,7 @@ extension RunConfiguration {
     ///
     /// - Throws: As `resolvedJSON()`.
     public func digest() throws -> String {
-        SHA256.hash(data: Data(try resolvedJSON().utf8)).map { byte in
-            String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-        }.joined()
+        SHA256.hash(data: Data(try resolvedJSON().utf8)).hexadecimal
     }
 }
 

@@ -1,4 +1,5 @@
 import Diffusion
+import Files
 
 extension RunConfiguration {
     /// Refuses values that no run can use. Whether the batch divides is a question for `validate(ranks:)`.
@@ -6,7 +7,7 @@ extension RunConfiguration {
     /// - Throws: `ConfigurationError`: the key, its value and what is wanted.
     public func validate() throws {
         try require(!data.isEmpty, "data", "is not set, wanted the path of a data set: data: fashion-mnist.h5")
-        try require(!data.unicodeScalars.contains(where: isControl), "data", "holds a control character")
+        try require(data.unicodeScalars.allSatisfy(\.isPrintable), "data", "holds a control character")
         try requireInteger("steps", steps, in: 1...1_000_000_000)
         try requireInteger("batch_size", batchSize, in: 1...(1 << 20))
         try requireInteger("micro_batch_size", microBatchSize, in: 0...(1 << 20))

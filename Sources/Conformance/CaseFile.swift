@@ -113,22 +113,12 @@ final class CaseFile {
 
 /// `[…, C, pixels] → […, pixels, C]`.
 func channelsLast(_ values: [Float], channels: Int, pixels: Int) -> [Float] {
-    transposed(values, rows: channels, columns: pixels)
-}
-
-/// `[…, pixels, C] → […, C, pixels]`.
-func channelsFirst(_ values: [Float], channels: Int, pixels: Int) -> [Float] {
-    transposed(values, rows: pixels, columns: channels)
-}
-
-/// Every matrix of a list of `rows × columns` matrices, transposed.
-private func transposed(_ values: [Float], rows: Int, columns: Int) -> [Float] {
-    let size = rows * columns
-    precondition(size > 0 && values.count % size == 0, "\(values.count) elements are no \(rows)×\(columns) matrices")
+    let size = channels * pixels
+    precondition(size > 0 && values.count % size == 0, "\(values.count) elements are no \(channels)×\(pixels) matrices")
     var result = values
     for start in stride(from: 0, to: values.count, by: size) {
-        for row in 0..<rows {
-            for column in 0..<columns { result[start + column * rows + row] = values[start + row * columns + column] }
+        for c in 0..<channels {
+            for pixel in 0..<pixels { result[start + pixel * channels + c] = values[start + c * pixels + pixel] }
         }
     }
     return result

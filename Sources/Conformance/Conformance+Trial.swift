@@ -5,8 +5,8 @@ extension Conformance {
     private static let trialDepth = 3
 
     /// Makes libhdf5 do with the file at `path` what running it would: reads all attributes of the root and all data
-    /// sets. For a helper process: a file that makes libhdf5 crash, hang or eat memory shall do it there. What the file
-    /// lacks or holds besides is for ``run(_:on:)`` to tell.
+    /// sets. For a helper process: a file that makes libhdf5 crash, hang or eat memory shall do it there. What else the
+    /// file lacks or holds, ``run(_:on:)`` reports.
     ///
     /// - Throws: `HDF5Error` when the file cannot be opened.
     public static func tryReading(_ path: String) throws {

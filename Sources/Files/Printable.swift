@@ -34,3 +34,19 @@ extension Unicode.Scalar {
         }
     }
 }
+
+/// "28,512,003".
+public func grouped(_ number: Int) -> String {
+    var digits = Substring(String(number.magnitude))
+    var groups: [Substring] = []
+    while digits.count > 3 {
+        groups.insert(digits.suffix(3), at: 0)
+        digits.removeLast(3)
+    }
+    return (number < 0 ? "-" : "") + ([digits] + groups).joined(separator: ",")
+}
+
+extension Sequence<UInt8> {
+    /// Two lower-case hexadecimal digits a byte: a digest as it is written.
+    public var hexadecimal: String { map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
+}

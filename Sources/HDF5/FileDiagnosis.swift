@@ -28,7 +28,7 @@ enum FileDiagnosis {
         return hasSignature(descriptor, bytes: Int(status.st_size)) ? nil : "\(path) is not an HDF5 file"
     }
 
-    /// Size of the file now; 0 where it cannot be told.
+    /// Size of the file now; 0 where it is unknown.
     static func bytes(_ path: String) -> Int {
         var status = stat()
         return stat(path, &status) == 0 ? Int(status.st_size) : 0

@@ -124,9 +124,9 @@ extension DataSet {
         return report + labelling.remarks.map { "not used: \($0)" }
     }
 
-    private static func verifyLabelDigest(_ file: SampleFile) throws {
+    private static func verifyLabelDigest(_ file: DataSetFile) throws {
         guard file.isOurs, let set = try file.openLabels(),
-            let stored = try SampleFile.text(DataSetFormat.digestAttribute, of: set.attribute, file.path)
+            let stored = try DataSetFile.text(DataSetFormat.digestAttribute, of: set.attribute, file.path)
         else { return }
         guard sha256(try set.read(as: Int32.self).withUnsafeBytes { Array($0) }) == stored.lowercased() else {
             throw ImageDataError("\(file.path): /labels are damaged: not the SHA-256 stored with them")

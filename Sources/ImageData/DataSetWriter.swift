@@ -24,27 +24,19 @@ public final class DataSetWriter {
     /// Samples written so far.
     public private(set) var count = 0
 
-    /// Begins a data set at `path`.
+    /// Begins the data set of a preparation; with shards its output is a manifest, whose name must end in ".json".
     ///
     /// - Parameters:
     ///   - labelled: whether every sample comes with a label.
     ///   - expectedCount: about how many samples will come.
-    ///   - shardSize: most samples of a file; the output is then a manifest, whose name must end in ".json".
-    ///   - overwrite: whether files that exist may be replaced.
-    /// - Throws: ``ImageDataError`` when `path` exists or cannot be written.
-    public init(
-        path: String, sample: SampleShape, labelled: Bool, provenance: Provenance, expectedCount: Int,
-        shardSize: Int? = nil, overwrite: Bool = false
-    ) throws {
+    /// - Throws: ``ImageDataError`` when the output exists or cannot be written.
+    public init(_ job: Preparation, sample: SampleShape, labelled: Bool, expectedCount: Int) throws {
         precondition(sample.elements > 0 && expectedCount >= 0, "no data set of \(expectedCount) \(sample.words)")
-        precondition(shardSize ?? 1 > 0, "shards of \(shardSize ?? 0) samples")
-        self.path = path
+        precondition(job.shardSize ?? 1 > 0, "shards of \(job.shardSize ?? 0) samples")
+        (path, provenance, shardSize, overwrite) = (job.output, job.provenance, job.shardSize, job.overwrite)
         self.sample = sample
         self.labelled = labelled
-        self.provenance = provenance
         self.expectedCount = expectedCount
-        self.shardSize = shardSize
-        self.overwrite = overwrite
         if (shardSize != nil) != path.hasBytes(suffix: ".json") {
             throw ImageDataError(
                 shardSize != nil

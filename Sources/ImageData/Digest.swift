@@ -1,13 +1,9 @@
 import Crypto
+import Files
 import Foundation
 
-/// SHA-256 in lower-case hexadecimal.
-func hexDigest(_ digest: SHA256.Digest) -> String {
-    digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-}
-
 /// SHA-256 of bytes.
-func sha256(_ bytes: [UInt8]) -> String { hexDigest(SHA256.hash(data: bytes)) }
+func sha256(_ bytes: [UInt8]) -> String { SHA256.hash(data: bytes).hexadecimal }
 
 /// SHA-256 of a file, read in pieces; `progress` gets the bytes read so far.
 func sha256(file path: String, progress: (Int) -> Void = { _ in }) throws -> String {
@@ -24,7 +20,7 @@ func sha256(file path: String, progress: (Int) -> Void = { _ in }) throws -> Str
     } catch {
         throw ImageDataError("\(path): reading failed after \(count) bytes")
     }
-    return hexDigest(hash.finalize())
+    return hash.finalize().hexadecimal
 }
 
 extension SHA256 {

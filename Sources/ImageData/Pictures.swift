@@ -1,15 +1,17 @@
-/// Lays `count` images out in rows of `columns`, `padding` black pixels apart and around, every pixel drawn as
+/// Lays images of one shape out in rows of `columns`, `padding` black pixels apart and around, every pixel drawn as
 /// `scale`×`scale`.
 ///
-/// - Parameter images: count × height × width × channels.
-/// - Returns: The picture, its height and its width in pixels; it has `channels` channels.
+/// - Parameter images: one or more of height × width × channels.
+/// - Returns: The picture, its height and its width in pixels; it has as many channels as an image.
 public func imageGrid(
-    _ images: [UInt8], count: Int, height: Int, width: Int, channels: Int, columns: Int, padding: Int = 2,
+    _ images: [UInt8], of shape: (height: Int, width: Int, channels: Int), columns: Int, padding: Int = 2,
     scale: Int = 1
 ) -> (pixels: [UInt8], height: Int, width: Int) {
+    let (height, width, channels) = shape
+    let count = images.count / (height * width * channels)
     precondition(
         count > 0 && columns > 0 && padding >= 0 && scale > 0 && images.count == count * height * width * channels,
-        "cannot lay out \(images.count) values as \(count) images of \(height)×\(width)×\(channels)")
+        "cannot lay out \(images.count) values as images of \(height)×\(width)×\(channels)")
     let shown = min(columns, count)
     let rows = (count + shown - 1) / shown
     let (cellHeight, cellWidth) = (height * scale + padding, width * scale + padding)

@@ -30,7 +30,7 @@ public struct PreparedImages: Equatable, Sendable {
 }
 
 extension Preparation {
-    /// Images of which a remark is told one by one; of more, how many there are.
+    /// Images of which a remark is printed one by one; of more, how many there are.
     private static let namedRemarks = 20
 
     /// The PNG and JPEG images of a folder, each scaled so that its short side is `size`, cropped to the centre, with
@@ -94,7 +94,7 @@ extension Preparation {
                 try progress(range.upperBound, total)
             }
             guard writer.count > 0 else { throw ImageDataError("\(path): holds no PNG or JPEG image that can be read") }
-            try writer.finish(sourceDigest: hexDigest(sources.finalize()))
+            try writer.finish(sourceDigest: sources.finalize().hexadecimal)
         }
         if remarks > Self.namedRemarks {
             report(

@@ -24,11 +24,9 @@ public struct Preparation {
     }
 
     func writer(_ sample: SampleShape, labelled: Bool, count: Int, digest: String?) throws -> DataSetWriter {
-        var provenance = provenance
-        provenance.sourceDigest = digest
-        return try DataSetWriter(
-            path: output, sample: sample, labelled: labelled, provenance: provenance, expectedCount: count,
-            shardSize: shardSize, overwrite: overwrite)
+        var job = self
+        job.provenance.sourceDigest = digest
+        return try DataSetWriter(job, sample: sample, labelled: labelled, expectedCount: count)
     }
 
     /// Runs `body` with the writer; what it leaves unfinished after an error is dropped.

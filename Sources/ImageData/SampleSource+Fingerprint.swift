@@ -1,4 +1,5 @@
 import Crypto
+import Files
 import HDF5
 
 extension SampleSource {
@@ -31,7 +32,7 @@ extension SampleSource {
         for index in parts.indices {
             try checkSamples(index, as: type) { whole.update(bufferPointer: UnsafeRawBufferPointer($0)) }
         }
-        return combined(hexDigest(whole.finalize()))
+        return combined(whole.finalize().hexadecimal)
     }
 
     /// Reads every sample of a part; throws when one is not finite or they are not those written.
@@ -47,7 +48,7 @@ extension SampleSource {
             hash.update(bufferPointer: UnsafeRawBufferPointer(values))
             try body(values)
         }
-        try compare(hexDigest(hash.finalize()), with: part)
+        try compare(hash.finalize().hexadecimal, with: part)
     }
 
     private func samples<T>(of part: Part, in all: UnsafeBufferPointer<T>) -> UnsafeBufferPointer<T> {
@@ -56,7 +57,7 @@ extension SampleSource {
     }
 
     private func digest<T>(of values: UnsafeBufferPointer<T>) -> String {
-        hexDigest(SHA256.hash(data: UnsafeRawBufferPointer(values)))
+        SHA256.hash(data: UnsafeRawBufferPointer(values)).hexadecimal
     }
 
     private func combined(_ digest: String) -> String { sha256(Array((header + digest).utf8)) }
@@ -73,7 +74,7 @@ extension SampleSource {
             try read(picked == 1 ? 0 : i * (count - 1) / (picked - 1), into: buffer)
             hash.update(bufferPointer: UnsafeRawBufferPointer(buffer))
         }
-        return hexDigest(hash.finalize())
+        return hash.finalize().hexadecimal
     }
 
     /// Passes when nothing is stored to compare with.

@@ -24,7 +24,7 @@ final class SampleSource {
     let totalBytes: Int
 
     /// Open files by part, the most recently used last. A set may have more shards than a process may open files.
-    private var open: [(part: Int, file: SampleFile)] = []
+    private var open: [(part: Int, file: DataSetFile)] = []
     private static let maximumOpen = 32
 
     /// Opens and checks every file.
@@ -45,23 +45,23 @@ final class SampleSource {
         }
         let manifest = try DataSetManifest.isManifest(path) ? DataSetManifest.read(path) : nil
         self.manifest = manifest
-        let first: SampleFile
+        let first: DataSetFile
         if let manifest {
             (parts, first) = try Self.openShards(manifest, path)
         } else {
-            first = try SampleFile(path: path)
+            first = try DataSetFile(path: path)
             parts = [Part(path: path, range: 0..<first.count, storedDigest: first.storedDigest, fileDigest: nil)]
         }
         open = [(0, first)]
         sample = first.sample
         count = parts.last?.range.upperBound ?? 0
-        // The factors are at most 2³¹ and 2³⁰ (checked by SampleFile): no overflow.
+        // The factors are at most 2³¹ and 2³⁰ (checked by DataSetFile): no overflow.
         totalBytes = count * first.bytesPerSample
     }
 
-    private static func openShards(_ manifest: DataSetManifest, _ path: String) throws -> ([Part], SampleFile) {
+    private static func openShards(_ manifest: DataSetManifest, _ path: String) throws -> ([Part], DataSetFile) {
         var parts: [Part] = []
-        var first: SampleFile?
+        var first: DataSetFile?
         guard manifest.count <= Int(Int32.max) else {
             throw ImageDataError("\(path): \(manifest.count) samples; at most \(Int32.max) are read")
         }
@@ -78,7 +78,7 @@ final class SampleSource {
             guard size == shard.bytes else {
                 throw ImageDataError("\(path): its shard \(shard.file) has \(size) bytes, not \(shard.bytes)")
             }
-            let file = try SampleFile(path: shardPath)
+            let file = try DataSetFile(path: shardPath)
             guard file.sample.kind == manifest.kind, file.sample.axes == manifest.sampleShape else {
                 throw ImageDataError(
                     "\(path): its shard \(shard.file) holds \(file.sample.words), not "
@@ -99,13 +99,13 @@ final class SampleSource {
     }
 
     /// The open file of a part.
-    func file(_ part: Int) throws -> SampleFile {
+    func file(_ part: Int) throws -> DataSetFile {
         if let place = open.lastIndex(where: { $0.part == part }) {
             if place != open.count - 1 { open.append(open.remove(at: place)) }
             return open[open.count - 1].file
         }
         if open.count >= Self.maximumOpen { try open.removeFirst().file.file.close() }
-        let file = try SampleFile(path: parts[part].path)
+        let file = try DataSetFile(path: parts[part].path)
         guard file.count == parts[part].range.count, file.sample == sample else {
             throw ImageDataError("\(parts[part].path): was replaced while in use")
         }

@@ -71,7 +71,7 @@ final class ShardWriter {
         do {
             try describe(provenance)
             if let labels {
-                try labels.setAttribute(DataSetFormat.digestAttribute, .string(hexDigest(labelsHash.finalize())))
+                try labels.setAttribute(DataSetFormat.digestAttribute, .string(labelsHash.finalize().hexadecimal))
                 if let labelNames { try hdf5.root.writeStrings(labelNames, to: "label_names") }
             }
             try extra(hdf5.root)
@@ -105,7 +105,7 @@ final class ShardWriter {
         if let digest = provenance.sourceDigest { try root.setAttribute("source_sha256", .string(digest)) }
         try root.setAttribute("command", .string(provenance.command))
         try root.setAttribute("tool", .string(provenance.tool))
-        try samples.setAttribute(DataSetFormat.digestAttribute, .string(hexDigest(samplesHash.finalize())))
+        try samples.setAttribute(DataSetFormat.digestAttribute, .string(samplesHash.finalize().hexadecimal))
         guard case .image(_, _, let channels) = sample else { return }
         // The HDF5 Image Specification 1.2 knows single images; viewers take a stack of them with these as well.
         try samples.setAttribute("CLASS", .string("IMAGE"))

@@ -1,4 +1,5 @@
 import Crypto
+import Files
 import HDF5
 
 /// The prefix of a checkpoint: 512 bytes of text (in HDF5's words, a user block) that seal the HDF5 file after it.
@@ -18,14 +19,10 @@ package enum CheckpointEnvelope {
     private static func prefix(payload: UnsafeRawBufferPointer) -> [UInt8] {
         var hash = SHA256()
         hash.update(bufferPointer: payload)
-        let digest = hash.finalize().map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.count == 1 ? "0" + digits : digits
-        }
         let text = """
             \(magic)\(formatVersion)
             payload \(payload.count) bytes
-            sha256 \(digest.joined())
+            sha256 \(hash.finalize().hexadecimal)
             This is an HDF5 file: try h5dump -H, h5ls -r or h5py.File.
             """
         let bytes = Array(text.utf8)

@@ -82,8 +82,8 @@ public final class MetricsWriter {
         }
     }
 
-    /// Adds a row. On return it survives kill -9, unless `report` was told that rows wait: then it does once they are
-    /// written.
+    /// Adds a row. On return it survives kill -9, unless `report` was called because rows wait: then it does once
+    /// they are written.
     ///
     /// - Parameters:
     ///   - step: larger than that of the row before.
@@ -169,8 +169,8 @@ public final class MetricsWriter {
         for index in pendingValues.indices { pendingValues[index].removeAll(keepingCapacity: true) }
     }
 
-    /// Hands all rows to the operating system; what is returned makes them survive a loss of power, on any thread. Meant
-    /// for when a checkpoint is made.
+    /// Hands all rows to the operating system; the function returned makes them survive a loss of power, on any
+    /// thread. Meant for when a checkpoint is made.
     ///
     /// - Throws: `HDF5Error` where the journal cannot be written.
     public func synchronizing() throws -> @Sendable () throws -> Void {

@@ -18,7 +18,7 @@ public final class RunLock {
     /// - Parameters:
     ///   - launcher: process that started this one as a rank and without which it ends; nil where there is none.
     ///   - whileWaiting: is called again and again as long as the claim is waited for.
-    ///   - report: is told, once, what a wait is for; and where the file system has no locks.
+    ///   - report: is called once with what a wait is for, and where the file system has no locks.
     /// - Throws: `StorageError` where another job holds the claim, or the folder cannot be made or written.
     public init(
         folder: String, launcher: Int32? = nil, whileWaiting: () -> Void = {}, report: @escaping (String) -> Void

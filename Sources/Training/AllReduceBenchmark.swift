@@ -5,38 +5,23 @@ import Foundation
 /// Sums over ranks of buffers of one size.
 public struct AllReduceRow: Encodable, Sendable {
     /// Size of the buffer on each rank.
-    public var bytes: Int
+    public let bytes: Int
     /// Median time of a blocking sum; of each repetition that of the slowest rank.
-    public var seconds: Double
+    public let seconds: Double
     /// The same in pieces as the trainer's, begun, moved forward and waited for, with nothing to compute meanwhile.
-    public var secondsInPieces: Double
+    public let secondsInPieces: Double
     /// Pieces of that sum.
-    public var pieces: Int
+    public let pieces: Int
     /// Elements that were compared with the sum they must hold, on this rank; all were equal.
-    public var checkedElements: Int
+    public let checkedElements: Int
+    /// Bytes by time ("algorithm bandwidth") of a blocking sum, and of the sum in pieces.
+    public let gigabytesPerSecond, gigabytesPerSecondInPieces: Double
 
-    /// bytes/second, "algorithm bandwidth", in GB/s.
-    public var bandwidth: Double { Double(bytes) / seconds / 1e9 }
-    /// The same of the sum in pieces.
-    public var bandwidthInPieces: Double { Double(bytes) / secondsInPieces / 1e9 }
-
-    enum CodingKeys: String, CodingKey {
-        case bytes, seconds, pieces
-        case secondsInPieces = "seconds_in_pieces"
-        case checkedElements = "checked_elements"
-        case bandwidth = "gigabytes_per_second"
-        case bandwidthInPieces = "gigabytes_per_second_in_pieces"
-    }
-
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(bytes, forKey: .bytes)
-        try container.encode(seconds, forKey: .seconds)
-        try container.encode(secondsInPieces, forKey: .secondsInPieces)
-        try container.encode(pieces, forKey: .pieces)
-        try container.encode(checkedElements, forKey: .checkedElements)
-        try container.encode(bandwidth, forKey: .bandwidth)
-        try container.encode(bandwidthInPieces, forKey: .bandwidthInPieces)
+    init(bytes: Int, seconds: Double, secondsInPieces: Double, pieces: Int, checkedElements: Int) {
+        (self.bytes, self.seconds, self.secondsInPieces) = (bytes, seconds, secondsInPieces)
+        (self.pieces, self.checkedElements) = (pieces, checkedElements)
+        gigabytesPerSecond = Double(bytes) / seconds / 1e9
+        gigabytesPerSecondInPieces = Double(bytes) / secondsInPieces / 1e9
     }
 }
 
@@ -72,7 +57,7 @@ public final class AllReduceBenchmark {
             }
             for sum in pending { try sum.wait() }
         }
-        var row = AllReduceRow(bytes: bytes, seconds: 0, secondsInPieces: 0, pieces: pieces.count, checkedElements: 0)
+        var checked = 0
         var times: [[Double]] = [[], []]
         for repetition in 0..<warmup + repetitions {
             for (which, sum) in [blocking, inPieces].enumerated() {
@@ -80,12 +65,13 @@ public final class AllReduceBenchmark {
                 try communicator.barrier()
                 let mine = try seconds(of: sum)
                 try check(buffer)
-                row.checkedElements += count
+                checked += count
                 if repetition >= warmup { times[which].append(try communicator.maximum([mine])[0]) }
             }
         }
-        (row.seconds, row.secondsInPieces) = (median(times[0]), median(times[1]))
-        return row
+        return AllReduceRow(
+            bytes: bytes, seconds: median(times[0]), secondsInPieces: median(times[1]), pieces: pieces.count,
+            checkedElements: checked)
     }
 
     /// Small integers that depend on rank and place, so that sums are exact in any order.

@@ -51,8 +51,9 @@ public final class Doctor {
     private let configuration: RunConfiguration?
     private let threads: Int
     private let version: String
-    private let report: (Finding) -> Void
     private var failures = 0
+    /// Called on rank 0 with each finding as it is made.
+    public var report: (Finding) -> Void = { _ in }
     /// Reads a data set somewhere else first, where that may be unsafe; only on rank 0.
     public var tryReading: (String) throws -> Void = { _ in }
 
@@ -62,10 +63,9 @@ public final class Doctor {
     ///   - configuration: of the run that is to be made, if it is known; with it, memory, room and data are compared
     ///     with what it needs.
     ///   - threads: compute threads of each rank.
-    ///   - report: called on rank 0 with each finding as it is made.
     public init(
         _ communicator: any Communicator, launch: Launch?, folder: String, configuration: RunConfiguration?,
-        threads: Int, version: String, report: @escaping (Finding) -> Void
+        threads: Int, version: String
     ) {
         self.communicator = communicator
         self.launch = launch
@@ -73,7 +73,6 @@ public final class Doctor {
         self.configuration = configuration
         self.threads = threads
         self.version = version
-        self.report = report
     }
 
     /// Makes all checks. Collective.
@@ -282,6 +281,6 @@ public final class Doctor {
         }
         let latency = try benchmark.measure(bytes: 4, repetitions: 9, warmup: 2).seconds
         let row = try benchmark.measure(bytes: bytes, repetitions: 5, warmup: 1)
-        tell(.allReduce(latency: latency, bandwidth: row.bandwidth, hosts: Set(facts.map(\.host)).count))
+        tell(.allReduce(latency: latency, bandwidth: row.gigabytesPerSecond, hosts: Set(facts.map(\.host)).count))
     }
 }

@@ -1,4 +1,5 @@
 import Communication
+import Files
 import Foundation
 import TensorGraph
 
@@ -115,7 +116,7 @@ extension Finding {
             }
         }
         let least = facts.compactMap(\.sharedMemory).min()
-        return .ok(check, least.map { "\(mebibytes($0)) free in /dev/shm" } ?? "not told")
+        return .ok(check, least.map { "\(mebibytes($0)) free in /dev/shm" } ?? "unknown")
     }
 
     /// - Parameter offsets: seconds by which each rank's clock is ahead of rank 0's.
@@ -153,7 +154,7 @@ extension Finding {
         }
         let least = facts.compactMap(\.availableMemory).min()
         let need = needs.map { "; a rank needs \(mebibytes($0.rankBytes)), rank 0 \(mebibytes($0.firstRankBytes))" }
-        return .ok(check, (least.map { "\(mebibytes($0)) available" } ?? "not told") + (need ?? ""))
+        return .ok(check, (least.map { "\(mebibytes($0)) available" } ?? "unknown") + (need ?? ""))
     }
 
     /// - Parameters:
@@ -208,15 +209,7 @@ extension Finding {
 }
 
 /// "1,234 MiB".
-private func mebibytes(_ bytes: Int) -> String {
-    var digits = String(bytes >> 20)
-    var groups: [Substring] = []
-    while digits.count > 3 {
-        groups.insert(digits.suffix(3), at: 0)
-        digits.removeLast(3)
-    }
-    return ([Substring(digits)] + groups).joined(separator: ",") + " MiB"
-}
+private func mebibytes(_ bytes: Int) -> String { grouped(bytes >> 20) + " MiB" }
 
 extension [String] {
     /// Each element once, in the order of first occurrence.

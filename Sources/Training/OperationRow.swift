@@ -30,11 +30,8 @@ public struct OperationRow: Encodable, Sendable {
         gflops.map { $0 / machine.peakGflops } ?? gigabytesPerSecond.map { $0 / machine.bandwidth }
     }
 
-    enum CodingKeys: String, CodingKey {
-        case operation, shape, count, seconds, share, gflops
-        case gigabytesPerSecond = "gigabytes_per_second"
-        case fractionOfPeak = "fraction_of_peak"
-        case fractionOfBandwidth = "fraction_of_bandwidth"
+    enum CodingKeys: CodingKey {
+        case operation, shape, count, seconds, share, gflops, gigabytesPerSecond, fractionOfPeak, fractionOfBandwidth
     }
 
     public func encode(to encoder: any Encoder) throws {

@@ -27,7 +27,7 @@ final class PartialSums {
         levels = try (0..<leaves.trailingZeroBitCount).map { _ in try CPUMemory(count: gradients.count) }
     }
 
-    /// Arenas besides that of the gradients.
+    /// Arenas in addition to that of the gradients.
     var extraArenas: Int { levels.count }
 
     /// How many arenas' worth of memory is read or written in a step: once for the clearing, four times for each carry, on

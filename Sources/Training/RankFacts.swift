@@ -9,34 +9,21 @@ import Storage
 package struct RankFacts: Codable, Equatable {
     package var host: String
     /// Versions of smd, the MPI library and libhdf5.
-    package var smd: String
-    package var mpi: String
-    package var hdf5: String
+    package var smd = ""
+    package var mpi = ""
+    package var hdf5 = ""
     /// Multiply-add peak of the rank's core while all ranks measure, GFLOP/s.
-    package var peakGflops: Double
+    package var peakGflops = 0.0
     /// Whether the processor has a unit for bfloat16.
-    package var hasBFloat16: Bool
+    package var hasBFloat16 = false
     /// Bytes that the host can still give to programs; nil where the kernel does not say.
     package var availableMemory: Int?
     /// Free bytes where ranks of one host exchange messages (/dev/shm), and where MPI keeps its session (TMPDIR, /tmp).
     package var sharedMemory: Int?
     package var temporary: Int?
 
-    /// Facts that are given.
-    package init(
-        host: String, smd: String, mpi: String, hdf5: String, peakGflops: Double, hasBFloat16: Bool,
-        availableMemory: Int?, sharedMemory: Int?, temporary: Int?
-    ) {
-        self.host = host
-        self.smd = smd
-        self.mpi = mpi
-        self.hdf5 = hdf5
-        self.peakGflops = peakGflops
-        self.hasBFloat16 = hasBFloat16
-        self.availableMemory = availableMemory
-        self.sharedMemory = sharedMemory
-        self.temporary = temporary
-    }
+    /// Nothing but the host's name is known yet.
+    package init(host: String) { self.host = host }
 
     /// Those of this rank. Collective, so that all measure at the same time.
     static func current(_ communicator: any Communicator, version: String) throws -> Self {
@@ -45,11 +32,16 @@ package struct RankFacts: Codable, Equatable {
         // The best of several: a short disturbance is no property of the core.
         let peak = (0..<5).map { _ in backend.measurePeak() }.max() ?? 0
         let folder = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
-        return Self(
-            host: communicator.host, smd: version, mpi: communicator.size > 1 ? MPICommunicator.mpiVersion : "",
-            hdf5: HDF5Library.version, peakGflops: peak, hasBFloat16: CPUBackend.bfloat16Unit != nil,
-            availableMemory: availableMemoryBytes(),
-            sharedMemory: DurableFile.freeBytes(at: "/dev/shm"), temporary: DurableFile.freeBytes(at: folder))
+        var facts = Self(host: communicator.host)
+        facts.smd = version
+        facts.mpi = communicator.size > 1 ? MPICommunicator.mpiVersion : ""
+        facts.hdf5 = HDF5Library.version
+        facts.peakGflops = peak
+        facts.hasBFloat16 = CPUBackend.bfloat16Unit != nil
+        facts.availableMemory = availableMemoryBytes()
+        facts.sharedMemory = DurableFile.freeBytes(at: "/dev/shm")
+        facts.temporary = DurableFile.freeBytes(at: folder)
+        return facts
     }
 
     /// MemAvailable of the kernel, or the limit of the process's group of processes where that is lower.

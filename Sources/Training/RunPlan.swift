@@ -83,12 +83,14 @@ public struct RunPlan: Encodable, Sendable {
     ///   - fabric: the hosts' network.
     public func scaling(gflops: Double, fabric: Fabric) -> ScalingModel {
         let arena = buckets.reduce(0) { $0 + $1.bytes }
-        return ScalingModel(
+        var model = ScalingModel(
             ranks: ranks, microBatches: (microBatchesPerRank + threads - 1) / threads,
             microBatchSeconds: gflopPerStepAndRank / Double(microBatchesPerRank) / gflops, operations: operations,
-            updateSeconds: Self.updatePasses * arena / Self.memoryRate,
-            unshardedUpdate: Self.unshardedPasses / Self.updatePasses, sharded: sharded, buckets: buckets,
-            fabric: fabric)
+            buckets: buckets, fabric: fabric)
+        model.updateSeconds = Self.updatePasses * arena / Self.memoryRate
+        model.unshardedUpdate = Self.unshardedPasses / Self.updatePasses
+        model.sharded = sharded
+        return model
     }
 
     /// Part of the core's multiply-add peak that a training step reaches (docs/performance.md).
@@ -100,18 +102,9 @@ public struct RunPlan: Encodable, Sendable {
     static let updatePasses = 12.0
     static let unshardedPasses = 5.0
 
-    enum CodingKeys: String, CodingKey {
-        case ranks, threads, parameters, exact, leaves, precision
-        case precisionNotice = "precision_notice"
-        case whyNotExact = "why_not_exact"
-        case microBatchSize = "micro_batch_size"
-        case microBatchesPerRank = "micro_batches_per_rank"
-        case gflopPerImage = "gflop_per_image"
-        case gflopPerStepAndRank = "gflop_per_step_and_rank"
-        case allReduceBytes = "all_reduce_bytes"
-        case allReduceBuckets = "all_reduce_buckets"
-        case checkpointBytes = "checkpoint_bytes"
-        case sharded
-        case shardingSavesBytes = "sharding_saves_bytes"
+    enum CodingKeys: CodingKey {
+        case ranks, threads, parameters, microBatchSize, microBatchesPerRank, exact, leaves, whyNotExact
+        case precision, precisionNotice, gflopPerImage, gflopPerStepAndRank
+        case allReduceBytes, allReduceBuckets, checkpointBytes, sharded, shardingSavesBytes
     }
 }

@@ -89,25 +89,24 @@ public struct ScalingModel: Sendable {
     /// Operations of one micro-batch: between two of them MPI gets a chance to go on.
     public var operations: Int
     /// Seconds of the update when a rank makes all of it.
-    public var updateSeconds: Double
+    public var updateSeconds = 0.0
     /// Of those, the part that every rank must do even when the state is sharded, in [0, 1].
-    public var unshardedUpdate: Double
+    public var unshardedUpdate = 1.0
     /// Whether the optimiser's state is divided among the ranks.
-    public var sharded: Bool
+    public var sharded = false
     /// The buckets of the gradient in the order in which they go out.
     public var buckets: [BucketTiming]
     /// Relative standard deviation of a rank's computing time from step to step.
-    public var imbalance: Double
+    public var imbalance = Self.typicalImbalance
     /// The network.
     public var fabric: Fabric
 
     /// Default of ``imbalance``: ranks alone on their cores.
     public static let typicalImbalance = 0.01
 
-    /// Describes a step.
+    /// A step with an update that takes no time.
     public init(
-        ranks: Int, microBatches: Int, microBatchSeconds: Double, operations: Int, updateSeconds: Double,
-        unshardedUpdate: Double, sharded: Bool, buckets: [BucketTiming], imbalance: Double = Self.typicalImbalance,
+        ranks: Int, microBatches: Int, microBatchSeconds: Double, operations: Int, buckets: [BucketTiming],
         fabric: Fabric
     ) {
         precondition(ranks > 0 && microBatches > 0 && operations > 0, "\(ranks), \(microBatches), \(operations)")
@@ -115,11 +114,7 @@ public struct ScalingModel: Sendable {
         self.microBatches = microBatches
         self.microBatchSeconds = microBatchSeconds
         self.operations = operations
-        self.updateSeconds = updateSeconds
-        self.unshardedUpdate = unshardedUpdate
-        self.sharded = sharded
         self.buckets = buckets
-        self.imbalance = imbalance
         self.fabric = fabric
     }
 

@@ -116,8 +116,7 @@ public struct Picture {
         } else {
             let bytes = Training.pixels(samples)
             (pixels, height, width) = imageGrid(
-                bytes, count: count, height: size, width: size, channels: channels,
-                columns: Self.columns(count), scale: Self.scale(size))
+                bytes, of: (size, size, channels), columns: Self.columns(count), scale: Self.scale(size))
             self.channels = channels
         }
     }

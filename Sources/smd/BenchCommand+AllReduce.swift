@@ -65,9 +65,9 @@ extension BenchCommand {
                 }
                 guard communicator.rank == 0 else { return }
                 let report = AllReduceBenchReport(
-                    ranks: communicator.size, repetitions: repetitions.repeat, latency: latency,
-                    machine: .median(machine), sizes: rows)
-                if json { try printJSON(report) } else { try printOut(report.text) }
+                    ranks: communicator.size, repetitions: repetitions.repeat, latencySeconds: latency, sizes: rows)
+                let rates = MachineRates.median(machine)
+                if json { try printJSON(report, rates) } else { try printOut(report.text(rates)) }
             }
         }
     }
@@ -77,37 +77,22 @@ extension BenchCommand {
 struct AllReduceBenchReport: Encodable {
     var ranks: Int
     var repetitions: Int
-    var latency: Double
-    var machine: MachineRates
+    var latencySeconds: Double
     var sizes: [AllReduceRow]
 
-    enum CodingKeys: String, CodingKey {
-        case ranks, repetitions, sizes
-        case latency = "latency_seconds"
-    }
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(ranks, forKey: .ranks)
-        try container.encode(repetitions, forKey: .repetitions)
-        try container.encode(latency, forKey: .latency)
-        try container.encode(sizes, forKey: .sizes)
-        try machine.encode(to: encoder)
-    }
-
-    var text: String {
+    func text(_ machine: MachineRates) -> String {
         var cells = [["size", "ms", "GB/s", "of memory", "pieces", "ms in pieces", "GB/s in pieces"]]
         for row in sizes {
             let size = row.bytes < 1 << 20 ? "\(row.bytes >> 10) KiB" : "\(row.bytes >> 20) MiB"
             cells.append([
-                size, fourDigits(row.seconds * 1e3), fourDigits(row.bandwidth),
-                fourDigits(row.bandwidth / machine.bandwidth), String(row.pieces),
-                fourDigits(row.secondsInPieces * 1e3), fourDigits(row.bandwidthInPieces),
+                size, fourDigits(row.seconds * 1e3), fourDigits(row.gigabytesPerSecond),
+                fourDigits(row.gigabytesPerSecond / machine.bandwidth), String(row.pieces),
+                fourDigits(row.secondsInPieces * 1e3), fourDigits(row.gigabytesPerSecondInPieces),
             ])
         }
         return """
             \(ranks) ranks, medians of \(repetitions), the slowest rank of each; all sums are right
-            latency          \(fourDigits(latency * 1e6)) µs for 4 bytes
+            latency          \(fourDigits(latencySeconds * 1e6)) µs for 4 bytes
             memory           \(fourDigits(machine.bandwidth)) GB/s a core
 
             \(aligned(cells))

@@ -68,8 +68,9 @@ extension BenchCommand {
             rows.sort { $0.share > $1.share }
             let report = KernelsBenchReport(
                 preset: network.preset, smd: configuration.model.smd, batch: benchmark.batch,
-                precision: benchmark.precision.precision, machine: .median(rows.map(\.machine)), operations: rows)
-            if json { try printJSON(report) } else { try printOut(report.text) }
+                precision: benchmark.precision.precision, operations: rows)
+            let machine = MachineRates.median(rows.map(\.machine))
+            if json { try printJSON(report, machine) } else { try printOut(report.text(machine)) }
         }
     }
 }
@@ -80,22 +81,9 @@ struct KernelsBenchReport: Encodable {
     var smd: Bool
     var batch: Int
     var precision: Precision
-    var machine: MachineRates
     var operations: [OperationRow]
 
-    enum CodingKeys: String, CodingKey { case preset, smd, batch, precision, operations }
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(preset, forKey: .preset)
-        try container.encode(smd, forKey: .smd)
-        try container.encode(batch, forKey: .batch)
-        try container.encode(precision, forKey: .precision)
-        try container.encode(operations, forKey: .operations)
-        try machine.encode(to: encoder)
-    }
-
-    var text: String {
+    func text(_ machine: MachineRates) -> String {
         """
         \(preset), \(smd ? "SMD" : "vanilla"), micro-batch \(batch), \(precision.rawValue): each operation alone, ms of one run, \
         share of all runs

@@ -52,12 +52,12 @@ extension BenchCommand {
             let measured = try (0..<repetitions.repeat).map { _ in try benchmark.measure(images: images) }
             let report = LoadBenchReport(
                 data: configuration.data, preset: network.preset, samples: benchmark.dataCount,
-                isInMemory: benchmark.isInMemory, microBatch: benchmark.microBatch, repetitions: measured,
+                inMemory: benchmark.isInMemory, microBatch: benchmark.microBatch, repetitions: measured,
                 imagesPerSecond: 1 / median(measured.map(\.load)),
                 stepImagesPerSecond: 1 / median(measured.map(\.step)),
-                shareOfStep: median(measured.map { $0.load / ($0.load + $0.step) }),
-                machine: .median(measured.map(\.machine)))
-            if json { try printJSON(report) } else { try printOut(report.text) }
+                shareOfStep: median(measured.map { $0.load / ($0.load + $0.step) }))
+            let machine = MachineRates.median(measured.map(\.machine))
+            if json { try printJSON(report, machine) } else { try printOut(report.text(machine)) }
         }
     }
 }
@@ -67,43 +67,19 @@ struct LoadBenchReport: Encodable {
     var data: String
     var preset: String
     var samples: Int
-    var isInMemory: Bool
+    var inMemory: Bool
     var microBatch: Int
     var repetitions: [LoadMeasurement]
     var imagesPerSecond: Double
     var stepImagesPerSecond: Double
     var shareOfStep: Double
-    var machine: MachineRates
 
-    enum CodingKeys: String, CodingKey {
-        case data, preset, samples, repetitions
-        case isInMemory = "in_memory"
-        case microBatch = "micro_batch"
-        case imagesPerSecond = "images_per_second"
-        case stepImagesPerSecond = "step_images_per_second"
-        case shareOfStep = "share_of_step"
-    }
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(data, forKey: .data)
-        try container.encode(preset, forKey: .preset)
-        try container.encode(samples, forKey: .samples)
-        try container.encode(isInMemory, forKey: .isInMemory)
-        try container.encode(microBatch, forKey: .microBatch)
-        try container.encode(repetitions, forKey: .repetitions)
-        try container.encode(imagesPerSecond, forKey: .imagesPerSecond)
-        try container.encode(stepImagesPerSecond, forKey: .stepImagesPerSecond)
-        try container.encode(shareOfStep, forKey: .shareOfStep)
-        try machine.encode(to: encoder)
-    }
-
-    var text: String {
+    func text(_ machine: MachineRates) -> String {
         func microseconds(_ part: (LoadMeasurement) -> Double) -> String {
             "\(fourDigits(1e6 * median(repetitions.map(part)))) µs an image"
         }
         return """
-            \(printable(data)), \(grouped(samples)) samples \(isInMemory ? "in memory" : "read from the file"), \
+            \(printable(data)), \(grouped(samples)) samples \(inMemory ? "in memory" : "read from the file"), \
             \(preset), micro-batches of \(microBatch), medians of \(repetitions.count)
             load             \(fourDigits(imagesPerSecond)) images/s, \(microseconds { $0.load })
               reading        \(microseconds { $0.read })

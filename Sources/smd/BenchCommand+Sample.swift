@@ -49,7 +49,7 @@ extension BenchCommand {
 
         func run() throws {
             try ranks.onAll { communicator in
-                let report = try communicator.together("benchmarking") { try measure() }
+                let (report, machine) = try communicator.together("benchmarking") { try measure() }
                 let sums = try communicator.sum([
                     report.imagesPerSecond, report.fractionOfPeak, Double(report.peakResidentBytes),
                 ])
@@ -59,11 +59,11 @@ extension BenchCommand {
                 total.imagesPerSecond = sums[0]
                 total.fractionOfPeak = sums[1] / Double(communicator.size)
                 total.peakResidentBytes = Int(sums[2] / Double(communicator.size))
-                if json { try printJSON(total) } else { try printOut(total.text) }
+                if json { try printJSON(total, machine) } else { try printOut(total.text(machine)) }
             }
         }
 
-        private func measure() throws -> SampleBenchReport {
+        private func measure() throws -> (SampleBenchReport, MachineRates) {
             var configuration = try network.load()
             if let steps { configuration.diffusion.samplingSteps = steps }
             if let sampler { configuration.diffusion.sampler = sampler }
@@ -74,19 +74,19 @@ extension BenchCommand {
             for _ in 0..<repetitions.warmup { _ = try benchmark.measure() }
             let measured = try (0..<repetitions.repeat).map { _ in try benchmark.measure() }
             let seconds = median(measured.map(\.measurement.seconds))
-            return SampleBenchReport(
+            let report = SampleBenchReport(
                 preset: network.preset, smd: configuration.model.smd, ranks: 1, threads: ranks.threads, batch: batch,
                 steps: benchmark.sampler.evaluations, sampler: configuration.diffusion.sampler.rawValue,
                 precision: benchmark.precision.precision,
                 repetitions: measured, seconds: seconds, imagesPerSecond: Double(batch * ranks.threads) / seconds,
                 gflopPerImage: Double(benchmark.operationsPerImage) / 1e9,
-                machine: .median(measured.map(\.measurement.machine)),
                 fractionOfPeak: median(measured.map { benchmark.fraction($0.measurement) }),
                 randomShare: median(measured.map(\.randomShare)),
                 samplerShare: median(measured.map(\.samplerShare)),
-                activationBytes: benchmark.activationBytes, unsharedBytes: benchmark.unsharedBytes,
+                activationBytes: benchmark.activationBytes, unsharedActivationBytes: benchmark.unsharedBytes,
                 peakResidentBytes: peakResidentBytes(without: probe),
                 profile: profile ? try benchmark.profile(repetitions: min(repetitions.repeat, 9)) : nil)
+            return (report, .median(measured.map(\.measurement.machine)))
         }
     }
 }
@@ -105,52 +105,15 @@ struct SampleBenchReport: Encodable {
     var seconds: Double
     var imagesPerSecond: Double
     var gflopPerImage: Double
-    var machine: MachineRates
     var fractionOfPeak: Double
     var randomShare: Double
     var samplerShare: Double
     var activationBytes: Int
-    var unsharedBytes: Int
+    var unsharedActivationBytes: Int
     var peakResidentBytes: Int
     var profile: OperationProfile?
 
-    enum CodingKeys: String, CodingKey {
-        case preset, smd, ranks, threads, batch, steps, sampler, precision, repetitions, seconds, profile
-        case imagesPerSecond = "images_per_second"
-        case gflopPerImage = "gflop_per_image"
-        case fractionOfPeak = "fraction_of_peak"
-        case randomShare = "random_share"
-        case samplerShare = "sampler_share"
-        case activationBytes = "activation_bytes"
-        case unsharedBytes = "unshared_activation_bytes"
-        case peakResidentBytes = "peak_resident_bytes"
-    }
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(preset, forKey: .preset)
-        try container.encode(smd, forKey: .smd)
-        try container.encode(ranks, forKey: .ranks)
-        try container.encode(threads, forKey: .threads)
-        try container.encode(batch, forKey: .batch)
-        try container.encode(steps, forKey: .steps)
-        try container.encode(sampler, forKey: .sampler)
-        try container.encode(precision, forKey: .precision)
-        try container.encode(repetitions, forKey: .repetitions)
-        try container.encode(seconds, forKey: .seconds)
-        try container.encode(imagesPerSecond, forKey: .imagesPerSecond)
-        try container.encode(gflopPerImage, forKey: .gflopPerImage)
-        try container.encode(fractionOfPeak, forKey: .fractionOfPeak)
-        try container.encode(randomShare, forKey: .randomShare)
-        try container.encode(samplerShare, forKey: .samplerShare)
-        try container.encode(activationBytes, forKey: .activationBytes)
-        try container.encode(unsharedBytes, forKey: .unsharedBytes)
-        try container.encode(peakResidentBytes, forKey: .peakResidentBytes)
-        try container.encodeIfPresent(profile, forKey: .profile)
-        try machine.encode(to: encoder)
-    }
-
-    var text: String {
+    func text(_ machine: MachineRates) -> String {
         """
         \(preset), \(smd ? "SMD" : "vanilla"), \(sampler), \(steps) steps, batch \(batch), \
         \(placesText(ranks: ranks, threads: threads)), \(precision.rawValue), medians of \(repetitions.count)
@@ -161,7 +124,7 @@ struct SampleBenchReport: Encodable {
         fraction         \(fourDigits(fractionOfPeak)) of the FMA peak
         random numbers   \(fourDigits(100 * randomShare)) % of the time
         sampler          \(fourDigits(100 * samplerShare)) % of the time, arithmetic and copies
-        activations      \(activationBytes >> 20) MiB; \(unsharedBytes >> 20) MiB if none shared memory
+        activations      \(activationBytes >> 20) MiB; \(unsharedActivationBytes >> 20) MiB if none shared memory
         resident memory  \(peakResidentBytes >> 20) MiB at most, a rank
         """ + (profile.map { "\n" + $0.text } ?? "")
     }

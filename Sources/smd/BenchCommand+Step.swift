@@ -53,7 +53,7 @@ extension BenchCommand {
 
         func run() throws {
             try ranks.onAll { communicator in
-                let report = try communicator.together("benchmarking") { try measure() }
+                let (report, machine) = try communicator.together("benchmarking") { try measure() }
                 let sums = try communicator.sum([
                     report.imagesPerSecond, report.fractionOfPeak, Double(report.peakResidentBytes),
                 ])
@@ -63,11 +63,11 @@ extension BenchCommand {
                 total.imagesPerSecond = sums[0]
                 total.fractionOfPeak = sums[1] / Double(communicator.size)
                 total.peakResidentBytes = Int(sums[2] / Double(communicator.size))
-                if json { try printJSON(total) } else { try printOut(total.text) }
+                if json { try printJSON(total, machine) } else { try printOut(total.text(machine)) }
             }
         }
 
-        private func measure() throws -> StepBenchReport {
+        private func measure() throws -> (StepBenchReport, MachineRates) {
             let configuration = try network.load()
             let probe = try MachineProbe()
             func make(_ configuration: RunConfiguration) throws -> StepBenchmark {
@@ -89,18 +89,18 @@ extension BenchCommand {
                 if let other { ratios.append(measurement.seconds / other.seconds) }
             }
             let seconds = median(measurements.map(\.seconds))
-            return StepBenchReport(
+            let report = StepBenchReport(
                 preset: network.preset, smd: configuration.model.smd, ranks: 1, threads: ranks.threads,
-                batch: benchmark.batch,
-                microBatch: benchmark.microBatch, precision: benchmark.precision.precision, repetitions: measurements,
+                batch: benchmark.batch, microBatch: benchmark.microBatch, precision: benchmark.precision.precision,
+                repetitions: measurements,
                 secondsPerStep: seconds,
                 imagesPerSecond: Double(benchmark.batch) / seconds,
                 gflopPerImage: Double(benchmark.operationsPerImage) / 1e9,
-                machine: .median(measurements.map(\.machine)),
                 fractionOfPeak: median(measurements.map(benchmark.fraction)),
                 activationBytes: benchmark.activationBytes, peakResidentBytes: peakResidentBytes(without: probe),
                 ratioToVanilla: ratios.isEmpty ? nil : median(ratios),
                 profile: profile ? try benchmark.profile(repetitions: min(repetitions.repeat, 9)) : nil)
+            return (report, .median(measurements.map(\.machine)))
         }
     }
 }
@@ -118,47 +118,13 @@ struct StepBenchReport: Encodable {
     var secondsPerStep: Double
     var imagesPerSecond: Double
     var gflopPerImage: Double
-    var machine: MachineRates
     var fractionOfPeak: Double
     var activationBytes: Int
     var peakResidentBytes: Int
     var ratioToVanilla: Double?
     var profile: OperationProfile?
 
-    enum CodingKeys: String, CodingKey {
-        case preset, smd, ranks, threads, batch, precision, repetitions, profile
-        case microBatch = "micro_batch"
-        case secondsPerStep = "seconds_per_step"
-        case imagesPerSecond = "images_per_second"
-        case gflopPerImage = "gflop_per_image"
-        case fractionOfPeak = "fraction_of_peak"
-        case activationBytes = "activation_bytes"
-        case peakResidentBytes = "peak_resident_bytes"
-        case ratioToVanilla = "ratio_to_vanilla"
-    }
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(preset, forKey: .preset)
-        try container.encode(smd, forKey: .smd)
-        try container.encode(ranks, forKey: .ranks)
-        try container.encode(threads, forKey: .threads)
-        try container.encode(batch, forKey: .batch)
-        try container.encode(microBatch, forKey: .microBatch)
-        try container.encode(precision, forKey: .precision)
-        try container.encode(repetitions, forKey: .repetitions)
-        try container.encode(secondsPerStep, forKey: .secondsPerStep)
-        try container.encode(imagesPerSecond, forKey: .imagesPerSecond)
-        try container.encode(gflopPerImage, forKey: .gflopPerImage)
-        try container.encode(fractionOfPeak, forKey: .fractionOfPeak)
-        try container.encode(activationBytes, forKey: .activationBytes)
-        try container.encode(peakResidentBytes, forKey: .peakResidentBytes)
-        try container.encodeIfPresent(ratioToVanilla, forKey: .ratioToVanilla)
-        try container.encodeIfPresent(profile, forKey: .profile)
-        try machine.encode(to: encoder)
-    }
-
-    var text: String {
+    func text(_ machine: MachineRates) -> String {
         var lines = [
             "\(preset), \(smd ? "SMD" : "vanilla"), batch \(batch) in micro-batches of \(microBatch), "
                 + "\(placesText(ranks: ranks, threads: threads)), \(precision.rawValue), medians of \(repetitions.count)",

@@ -18,11 +18,19 @@ func printOut(_ text: String) throws {
     }
 }
 
-/// Writes a value as indented JSON with sorted keys.
-func printJSON(_ value: some Encodable) throws {
+/// Writes indented JSON with sorted keys, the names of properties in snake case; several values become one object.
+func printJSON(_ parts: any Encodable...) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    try printOut(json: String(decoding: encoder.encode(value), as: UTF8.self))
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    try printOut(json: String(decoding: encoder.encode(JoinedParts(parts: parts)), as: UTF8.self))
+}
+
+/// The keys of all parts side by side.
+private struct JoinedParts: Encodable {
+    let parts: [any Encodable]
+
+    func encode(to encoder: any Encoder) throws { for part in parts { try part.encode(to: encoder) } }
 }
 
 /// Writes JSON. Characters in it that are not printable are escaped.
@@ -42,17 +50,6 @@ private func escaped(json: String) -> String {
 
 /// Writes a warning to standard error.
 func warn(_ text: String) { printError("smd: warning: \(text)") }
-
-/// "28,512,003".
-func grouped(_ number: Int) -> String {
-    var digits = String(number.magnitude)
-    var groups: [String] = []
-    while digits.count > 3 {
-        groups.insert(String(digits.suffix(3)), at: 0)
-        digits.removeLast(3)
-    }
-    return (number < 0 ? "-" : "") + ([digits] + groups).joined(separator: ",")
-}
 
 /// Lines of columns, each as wide as its widest cell; the first column left-aligned, the others right-aligned.
 func aligned(_ rows: [[String]]) -> String {

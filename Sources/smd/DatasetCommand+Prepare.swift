@@ -45,7 +45,7 @@ struct DatasetOutputOptions: ParsableArguments {
 
     /// `arguments` make the same data set again; they are stored in it.
     func preparation(
-        _ arguments: [String], source: String, progress: DatasetProgress
+        _ arguments: [String], source: String, progress: WorkProgress
     ) -> Preparation {
         let sharding = shardSize.map { ["--shard-size", "\($0)"] } ?? []
         let command = (["smd", "dataset", "prepare"] + arguments + sharding).map(shellWord).joined(separator: " ")
@@ -85,7 +85,7 @@ struct PrepareFashionMNIST: ParsableCommand {
     @OptionGroup var output: DatasetOutputOptions
 
     func run() throws {
-        let progress = DatasetProgress("writing", unit: "images")
+        let progress = WorkProgress("writing", unit: "images")
         let name = split == .train ? "train" : "t10k"
         let images = try file("\(name)-images-idx3-ubyte")
         let labels = try file("\(name)-labels-idx1-ubyte")
@@ -155,7 +155,7 @@ struct PrepareImages: ParsableCommand {
     }
 
     func run() throws {
-        let progress = DatasetProgress("reading", unit: "images")
+        let progress = WorkProgress("reading", unit: "images")
         let arguments =
             ["images", folder, "--size", "\(size)", "--channels", "\(channels)"] + (strict ? ["--strict"] : [])
         let result = try output.preparation(arguments, source: folder, progress: progress)
@@ -195,7 +195,7 @@ struct PreparePoints: ParsableCommand {
     @OptionGroup var output: DatasetOutputOptions
 
     func run() throws {
-        let progress = DatasetProgress("writing", unit: "points")
+        let progress = WorkProgress("writing", unit: "points")
         let result = try output.preparation(["points", file], source: file, progress: progress).points(file: file)
         progress.finish()
         try printOut(printable("\(output.output): \(result.count) points of \(result.dimension) coordinates"))
@@ -246,7 +246,7 @@ struct PrepareGaussianGrid: ParsableCommand {
     }
 
     func run() throws {
-        let progress = DatasetProgress("drawing", unit: "points")
+        let progress = WorkProgress("drawing", unit: "points")
         let mixture = GaussianGrid(side: grid, spacing: spacing, deviation: deviation, seed: seed)
         let arguments = [
             "gaussian-grid", "--count", "\(count)", "--grid", "\(grid)", "--spacing", "\(mixture.spacing)",

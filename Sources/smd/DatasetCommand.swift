@@ -76,7 +76,7 @@ struct DatasetVerifyCommand: ParsableCommand {
 
     func run() throws {
         try FileTrial.run(.dataset, file)
-        let progress = DatasetProgress("verifying", unit: "samples")
+        let progress = WorkProgress("verifying", unit: "samples")
         let report = try DataSet.verify(path: file, progress: progress.update)
         progress.finish()
         if json { return try printJSON(Found(file: file, found: report)) }
@@ -145,7 +145,7 @@ struct DatasetPreviewCommand: ParsableCommand {
                 try RasterImage.visible(set.pixels(index), height: height, width: width, channels: channels)
             }
             let grid = imageGrid(
-                images, count: shown, height: height, width: width, channels: visible, columns: columns, scale: scale)
+                images, of: (height, width, visible), columns: columns, scale: scale)
             try PNG.write(grid.pixels, height: grid.height, width: grid.width, channels: visible, to: output)
             try printOut(printable("\(output): \(shown) of \(set.count) images"))
         case .point(let dimension):

@@ -56,8 +56,8 @@ struct DoctorCommand: ParsableCommand {
             var problem: (any Error)?
             let doctor = Doctor(
                 communicator, launch: launch, folder: output, configuration: configuration, threads: threads,
-                version: Release.version
-            ) { finding in
+                version: Release.version)
+            doctor.report = { finding in
                 findings.append(finding)
                 if json || problem != nil { return }
                 do { try printOut(Self.text(finding)) } catch { problem = error }

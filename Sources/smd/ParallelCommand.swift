@@ -18,8 +18,8 @@ struct DeadlineOption: ParsableArguments {
     }
 }
 
-/// Runs a command's work on all ranks of its job. With several ranks an error is told by one of them and ends them
-/// all; alone it goes the way of any other command's error.
+/// Runs a command's work on all ranks of its job. With several ranks one of them prints an error, which ends them
+/// all; a single one treats it as any other command does.
 ///
 /// - Parameter deadline: seconds without progress after which the watchdog ends the job; 0: never.
 func onAllRanks(deadline: Double = Watchdog.usualDeadline, _ body: (any Communicator) throws -> Void) throws {
@@ -31,7 +31,7 @@ func onAllRanks(deadline: Double = Watchdog.usualDeadline, _ body: (any Communic
         try body(communicator)
     } catch {
         guard communicator.size > 1 else { throw error }
-        if let code = error as? ExitCode {  // agreed on, and already told
+        if let code = error as? ExitCode {  // agreed on, and already printed
             try communicator.finalize()
             throw code
         }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import CPUBackend
 import Configuration
+import Files
 import Foundation
 import Training
 
@@ -83,8 +84,10 @@ struct PlanCommand: ParsableCommand {
         let efficiency = step.efficiency(alone: model.alone.predict())
         if json {
             return try printJSON(
-                PlanDocument(
-                    plan: plan, memory: memory, gflops: rate, fabric: fabric, step: step, efficiency: efficiency))
+                plan,
+                PlanPrediction(
+                    memory: memory, assumedGflopsPerThread: rate, assumedFabric: fabric, predictedStep: step,
+                    predictedEfficiency: efficiency))
         }
         if let notice = plan.precisionNotice { warn(notice) }
         func mebibytes(_ bytes: Int) -> String { grouped((bytes + (1 << 20) - 1) >> 20) + " MiB" }
@@ -134,30 +137,11 @@ struct PlanCommand: ParsableCommand {
     }
 }
 
-/// The plan and the prediction as one JSON object.
-private struct PlanDocument: Encodable {
-    let plan: RunPlan
+/// What the JSON has beside the plan.
+private struct PlanPrediction: Encodable {
     let memory: MemoryPlan
-    let gflops: Double
-    let fabric: Fabric
-    let step: StepPrediction
-    let efficiency: Double
-
-    enum CodingKeys: String, CodingKey {
-        case memory
-        case gflops = "assumed_gflops_per_thread"
-        case fabric = "assumed_fabric"
-        case step = "predicted_step"
-        case efficiency = "predicted_efficiency"
-    }
-
-    func encode(to encoder: any Encoder) throws {
-        try plan.encode(to: encoder)
-        var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(memory, forKey: .memory)
-        try container.encode(gflops, forKey: .gflops)
-        try container.encode(fabric, forKey: .fabric)
-        try container.encode(step, forKey: .step)
-        try container.encode(efficiency, forKey: .efficiency)
-    }
+    let assumedGflopsPerThread: Double
+    let assumedFabric: Fabric
+    let predictedStep: StepPrediction
+    let predictedEfficiency: Double
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Communication
 import Configuration
 import Diffusion
+import Files
 import Foundation
 import NeuralNetwork
 import Storage
@@ -72,7 +73,7 @@ struct SampleCommand: ParsableCommand {
     }
 
     func run() throws {
-        let progress = DatasetProgress("sampling", unit: "network evaluations")
+        let progress = WorkProgress("sampling", unit: "network evaluations")
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let checkpoint = try triedCheckpoint(self.checkpoint, communicator)
             let job = try communicator.together("reading the checkpoint") { try SamplingJob(checkpoint, weights) }

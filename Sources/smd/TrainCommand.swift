@@ -151,7 +151,7 @@ struct TrainCommand: ParsableCommand {
     }
 }
 
-/// Progress of a run on standard output; made on every rank, told only on rank 0.
+/// Progress of a run on standard output; made on every rank, printed only on rank 0.
 private final class TrainingProgress: TrainingObserver {
     private let steps: Int
     private var line: ProgressLine

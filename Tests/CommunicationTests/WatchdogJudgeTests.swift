@@ -8,10 +8,10 @@ import Communication
         _ rank: Int, _ phase: Watchdog.Phase = .forward, step: Int = 7, idle: Double = 0, waits: Bool = false,
         heard: Double = 100, isLocal: Bool = true, isTrusted: Bool = true
     ) -> WatchdogJudge.Member {
-        .init(
-            rank: rank, host: "host\(rank)",
-            report: ActivityReport(phase: phase, step: step, isWaiting: waits, idleSeconds: idle), heard: heard,
-            isTrusted: isTrusted, isLocal: isLocal)
+        let report = ActivityReport(phase: phase, step: step, isWaiting: waits, idleSeconds: idle)
+        var member = WatchdogJudge.Member(rank: rank, host: "host\(rank)", report: report, heard: heard)
+        (member.isLocal, member.isTrusted) = (isLocal, isTrusted)
+        return member
     }
 
     private static func verdict(_ members: [WatchdogJudge.Member], at me: Int = 0, now: Double = 100) -> String? {

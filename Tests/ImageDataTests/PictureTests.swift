@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct PictureTests {
     @Test func gridPlacesImagesInRows() {
-        let grid = imageGrid([1, 2, 3, 4, 5], count: 5, height: 1, width: 1, channels: 1, columns: 3, padding: 1)
+        let grid = imageGrid([1, 2, 3, 4, 5], of: (height: 1, width: 1, channels: 1), columns: 3, padding: 1)
         #expect([grid.height, grid.width] == [5, 7])
         #expect(
             grid.pixels == [
@@ -17,7 +17,7 @@ import Testing
 
     @Test func gridScalesAndKeepsChannelsTogether() {
         let grid = imageGrid(
-            [1, 2, 3, 4, 5, 6], count: 1, height: 1, width: 2, channels: 3, columns: 4, padding: 0, scale: 2)
+            [1, 2, 3, 4, 5, 6], of: (height: 1, width: 2, channels: 3), columns: 4, padding: 0, scale: 2)
         #expect([grid.height, grid.width] == [2, 4])
         #expect(grid.pixels == [1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6, 1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6])
     }

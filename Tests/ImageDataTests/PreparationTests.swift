@@ -202,8 +202,8 @@ import Testing
             let images = (0..<40).flatMap { image in (0..<16).map { UInt8(image * 5 + $0) } }
             func write(_ path: String, shardSize: Int?) throws {
                 let writer = try DataSetWriter(
-                    path: path, sample: .image(height: 4, width: 4, channels: 1), labelled: false,
-                    provenance: provenance, expectedCount: 40, shardSize: shardSize)
+                    preparation(path, shardSize: shardSize), sample: .image(height: 4, width: 4, channels: 1),
+                    labelled: false, expectedCount: 40)
                 try writer.append(images: images)
                 try writer.finish()
             }
@@ -295,8 +295,8 @@ import Testing
             let pixels = (0..<3000 * 64).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 7) }
             for (name, expectedCount) in [("small.h5", 3000), ("large.h5", 10_000_000)] {
                 let writer = try DataSetWriter(
-                    path: "\(folder)/\(name)", sample: .image(height: 8, width: 8, channels: 1), labelled: true,
-                    provenance: provenance, expectedCount: expectedCount)
+                    preparation("\(folder)/\(name)"), sample: .image(height: 8, width: 8, channels: 1), labelled: true,
+                    expectedCount: expectedCount)
                 // Pieces that do not end where chunks end.
                 for start in stride(from: 0, to: 3000, by: 700) {
                     let end = min(3000, start + 700)
@@ -330,14 +330,12 @@ import Testing
     @Test func anEmptySetIsNotWritten() throws {
         try withTemporaryDirectory { folder in
             let writer = try DataSetWriter(
-                path: folder + "/a.h5", sample: .point(dimension: 2), labelled: false, provenance: provenance,
-                expectedCount: 0)
+                preparation(folder + "/a.h5"), sample: .point(dimension: 2), labelled: false, expectedCount: 0)
             #expect(throws: ImageDataError.self) { try writer.finish() }
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
             #expect {
                 try DataSetWriter(
-                    path: folder + "/a.json", sample: .point(dimension: 2), labelled: false, provenance: provenance,
-                    expectedCount: 1)
+                    preparation(folder + "/a.json"), sample: .point(dimension: 2), labelled: false, expectedCount: 1)
             } throws: {
                 "\($0)".contains(".json is for the manifest")
             }

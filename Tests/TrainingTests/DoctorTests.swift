@@ -6,9 +6,10 @@ import Training
 /// Judgements on hosts that are made up: each thing that can be wrong is found, named and mended.
 @Suite struct DoctorTests {
     private func facts(_ host: String, _ change: (inout RankFacts) -> Void = { _ in }) -> RankFacts {
-        var facts = RankFacts(
-            host: host, smd: "1.0", mpi: "Open MPI v4.1.4, package: Debian", hdf5: "1.10.8", peakGflops: 100,
-            hasBFloat16: true, availableMemory: 8 << 30, sharedMemory: 1 << 30, temporary: 1 << 30)
+        var facts = RankFacts(host: host)
+        (facts.smd, facts.mpi, facts.hdf5) = ("1.0", "Open MPI v4.1.4, package: Debian", "1.10.8")
+        (facts.peakGflops, facts.hasBFloat16) = (100, true)
+        (facts.availableMemory, facts.sharedMemory, facts.temporary) = (8 << 30, 1 << 30, 1 << 30)
         change(&facts)
         return facts
     }

@@ -9,13 +9,14 @@ import Training
         ranks: Int, ranksPerHost: Int = 1, sharded: Bool = false, copyRate: Double = .infinity,
         stackRate: Double = .infinity, latency: Double = 0.1
     ) -> ScalingModel {
-        ScalingModel(
-            ranks: ranks, microBatches: 3, microBatchSeconds: 10, operations: 100, updateSeconds: 1,
-            unshardedUpdate: 0.5, sharded: sharded,
-            buckets: [BucketTiming(bytes: 1e6, readyAt: 0.5), BucketTiming(bytes: 1e6, readyAt: 1)], imbalance: 0,
+        var model = ScalingModel(
+            ranks: ranks, microBatches: 3, microBatchSeconds: 10, operations: 100,
+            buckets: [BucketTiming(bytes: 1e6, readyAt: 0.5), BucketTiming(bytes: 1e6, readyAt: 1)],
             fabric: Fabric(
                 bandwidth: 1e6, latency: latency, ranksPerHost: ranksPerHost, copyRate: copyRate,
                 stackRate: stackRate))
+        (model.updateSeconds, model.unshardedUpdate, model.sharded, model.imbalance) = (1, 0.5, sharded, 0)
+        return model
     }
 
     private func close(_ a: Double, _ b: Double) -> Bool { abs(a - b) <= 1e-9 * max(1, abs(b)) }

@@ -105,8 +105,8 @@ typedef struct {
     int64_t images, height, width, channels;  // of the activation that is transformed
 } ck_winograd_shape;
 
-/// u [16,C,O], or [16,O,C] of windows turned by 180 degrees, from the slice of C channels that begins at w.
-void ck_winograd_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int turned, const float *w, float *u,
+/// u [16,C,O], or [16,O,C] of windows rotated by 180 degrees, from the slice of C channels that begins at w.
+void ck_winograd_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int rotated, const float *w, float *u,
                          int64_t stride);
 /// The slice of dw that begins at dw += the gradient that belongs to u [16,C,O].
 void ck_winograd_weights_gradient(int64_t outputs, int64_t channels, int64_t weightInputs, const float *u,
@@ -118,9 +118,9 @@ void ck_winograd_input(const ck_winograd_shape *shape, int64_t first, int64_t co
 /// NULL, y may be addend.
 void ck_winograd_output(const ck_winograd_shape *shape, int64_t first, int64_t count, const float *m, int64_t stride,
                         const float *bias, const float *addend, float *y);
-/// Calls for part k of 16 of the places that the tiles first ..< first + count have in y: before product k, they are in
-/// the second cache when the output is written, instead of being waited for then.
-void ck_winograd_expect(const ck_winograd_shape *shape, int64_t first, int64_t count, int64_t k, const float *y);
+/// Prefetches part k of 16 of the pixels of y in the tiles first ..< first + count into L2. Called before product k, so
+/// that ck_winograd_output does not wait for them.
+void ck_winograd_prefetch(const ck_winograd_shape *shape, int64_t first, int64_t count, int64_t k, const float *y);
 /// v [16,count,C] from the tiles of dy [N,H,W,C]: what the gradient of the weights is a product with. sums [C] = the sum
 /// of these tiles' dy.
 void ck_winograd_output_gradient(const ck_winograd_shape *shape, int64_t first, int64_t count, const float *dy,
@@ -133,13 +133,13 @@ void ck_winograd_bfloat16_input(const ck_winograd_shape *shape, int64_t first, i
 /// v [16,count/2,C], pairs of tiles; sums [C] of dy as it is.
 void ck_winograd_bfloat16_output_gradient(const ck_winograd_shape *shape, int64_t first, int64_t count,
                                           const float *dy, uint32_t *v, int64_t stride, float *sums, float *scratch);
-/// u [16,C/2,O], two channels a pair, or turned [16,O/2,C], two outputs a pair.
-void ck_winograd_bfloat16_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int turned, const float *w,
+/// u [16,C/2,O], two channels a pair, or rotated [16,O/2,C], two outputs a pair.
+void ck_winograd_bfloat16_weights(int64_t outputs, int64_t channels, int64_t weightInputs, int rotated, const float *w,
                                   uint32_t *u, int64_t stride);
 /// c [rows,columns] = a [rows,depth/2] b [depth/2,columns] of pairs; columns is a multiple of 16.
 void ck_winograd_bfloat16_product(int64_t rows, int64_t columns, int64_t depth, const uint32_t *a, const uint32_t *b,
                                   float *c);
-/// u [16,C,O] (+)= the product over `count` tiles of v [16,tiles/2,C], turned, and m [16,tiles/2,O]; both have room
+/// u [16,C,O] (+)= the product over `count` tiles of v [16,tiles/2,C], transposed, and m [16,tiles/2,O]; both have room
 /// for whole sixteens of pairs, and the rest of the last may be cleared. scratch: as large as a matrix of v.
 void ck_winograd_bfloat16_gradient(int64_t outputs, int64_t channels, int64_t count, uint32_t *v, int64_t vStride,
                                    uint32_t *m, int64_t mStride, int accumulate, float *u, int64_t uStride,
@@ -154,9 +154,9 @@ typedef struct {
 
 /// Floats of scratch that the functions below need.
 size_t ck_narrow_scratch(const ck_narrow_shape *shape);
-/// The slice of C channels of a weight [O,I,K,K] that begins at w, rearranged: [K*K,C/2,8,2] where O is 8; turned, for
+/// The slice of C channels of a weight [O,I,K,K] that begins at w, rearranged: [K*K,C/2,8,2] where O is 8; rotated, for
 /// the gradient of the input, [K*K,O/2,8,2] where C is 8.
-void ck_narrow_weights(int64_t kernel, int64_t outputs, int64_t channels, int64_t weightInputs, int turned,
+void ck_narrow_weights(int64_t kernel, int64_t outputs, int64_t channels, int64_t weightInputs, int rotated,
                        const float *w, float *to);
 /// y [N,H,W,8] = the convolution of x [N,H,W,C] with rearranged weights (+ bias [8]) (+ addend); both may be NULL, y may
 /// be addend.
@@ -167,8 +167,8 @@ void ck_narrow(const ck_narrow_shape *shape, const float *x, const float *w, con
 void ck_narrow_weights_gradient(const ck_narrow_shape *shape, int64_t weightInputs, const float *x, const float *dy,
                                 float *dw, float *dbias, float *scratch);
 
-// MARK: Attention (attention.c). qkv, softened, dqkv [N, P, 3·heads·d]: q, k, v in turn, each head by head; d numbers a
-// head; out, dout [N, P, heads·d]. i, j run over the P positions.
+// MARK: Attention (attention_linear.c, attention_full.c, attention_block.c). qkv, softened, dqkv [N, P, 3·heads·d]: q,
+// k, v in turn, each head by head; d numbers a head; out, dout [N, P, heads·d]. i, j run over the P positions.
 
 typedef struct {
     int64_t images, positions, heads, headDim;
@@ -191,18 +191,19 @@ typedef struct {
 /// Floats of scratch (64-byte aligned) that the two functions below need.
 size_t ck_attention_block_scratch(const ck_attention_block_shape *shape);
 /// Linear attention between 1x1 convolutions: q, k, v = x wInT, y = attention(q, k, v) wOutT + bias. C channels of x, O
-/// of y, D = heads·d. x [N, P, C]; wIn [3 D, C], its k and v also transposed head by head, turnedIn [2, heads, C, d]; wOut
-/// [O, D] transposed, turnedOut [D, O]; bias [O]; y [N, P, O]; queries [N, D P]: q' = softmax of q over d · d^-½, [D, 32]
-/// for every 32 positions (the last may be fewer) in turn; keys [N, heads, P, d]: k' = softmax of k over positions; mean
-/// [N, D, C] = k'T x.
+/// of y, D = heads·d. x [N, P, C]; wIn [3 D, C]; transposedIn [2, heads, C, d]: k's and v's part of it, each head
+/// transposed; wOut [O, D]; transposedOut [D, O]; bias [O]; y [N, P, O]; queries [N, D P]: q' = softmax of q over d ·
+/// d^-½, [D, 32] for every 32 positions (the last may be fewer) in turn; keys [N, heads, P, d]: k' = softmax of k over
+/// positions; mean [N, D, C] = k'T x.
 void ck_attention_block(const ck_attention_block_shape *shape, const float *x, const float *wIn,
-                        const float *turnedIn, const float *turnedOut, const float *bias, float *y,
+                        const float *transposedIn, const float *transposedOut, const float *bias, float *y,
                         float *queries, float *keys, float *mean, float *scratch);
 /// The gradient; dwIn, dwOut, dbias +=.
 void ck_attention_block_gradient(const ck_attention_block_shape *shape, const float *dy, const float *x,
-                                 const float *wIn, const float *wOut, const float *turnedIn, const float *turnedOut,
-                                 const float *queries, const float *keys, const float *mean, float *dx, float *dwIn,
-                                 float *dwOut, float *dbias, float *scratch);
+                                 const float *wIn, const float *wOut, const float *transposedIn,
+                                 const float *transposedOut, const float *queries, const float *keys,
+                                 const float *mean, float *dx, float *dwIn, float *dwOut, float *dbias,
+                                 float *scratch);
 
 /// The same with the factors of products over positions in bfloat16; queries and keys then hold these, in an order of the
 /// kernels' own, in half of their memory (attention_block_bfloat16.c). Takes multiples of 32: positions, channels,
@@ -210,11 +211,11 @@ void ck_attention_block_gradient(const ck_attention_block_shape *shape, const fl
 int ck_attention_block_takes_bfloat16(const ck_attention_block_shape *shape);
 size_t ck_attention_block_bfloat16_scratch(const ck_attention_block_shape *shape);
 void ck_attention_block_bfloat16(const ck_attention_block_shape *shape, const float *x, const float *wIn,
-                                 const float *turnedIn, const float *turnedOut, const float *bias, float *y,
+                                 const float *transposedIn, const float *transposedOut, const float *bias, float *y,
                                  float *queries, float *keys, float *mean, float *scratch);
 void ck_attention_block_bfloat16_gradient(const ck_attention_block_shape *shape, const float *dy, const float *x,
-                                          const float *wIn, const float *wOut, const float *turnedIn,
-                                          const float *turnedOut, const float *queries, const float *keys,
+                                          const float *wIn, const float *wOut, const float *transposedIn,
+                                          const float *transposedOut, const float *queries, const float *keys,
                                           const float *mean, float *dx, float *dwIn, float *dwOut, float *dbias,
                                           float *scratch);
 

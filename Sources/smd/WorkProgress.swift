@@ -2,9 +2,9 @@ import Files
 import Foundation
 import Training
 
-/// Tells on standard error how far a long work is: a line that renews itself in a terminal, else a line now and then.
-/// And ends it when a signal asks to stop.
-final class DatasetProgress {
+/// Shows on standard error how far a long work is: a line that renews itself in a terminal, else a line now and then.
+/// And ends the work when a signal asks to stop.
+final class WorkProgress {
     private let what: String
     private let unit: String
     private let signals = StopSignals()

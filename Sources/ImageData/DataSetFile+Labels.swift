@@ -16,7 +16,7 @@ private struct Unusable: Error {
     let reason: String
 }
 
-extension SampleFile {
+extension DataSetFile {
     /// Reads the labels and their names.
     ///
     /// - Throws: ``ImageDataError`` where those of a file of this product are damaged. What others keep under these

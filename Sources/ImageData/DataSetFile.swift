@@ -4,7 +4,7 @@ import HDF5
 
 /// One HDF5 file of samples, opened and checked: this product's own, or any with `/images` uint8 N×H×W×C (or N×H×W) or
 /// `/points` float N×D.
-struct SampleFile {
+struct DataSetFile {
     let path: String
     let file: HDF5File
     let samples: HDF5Dataset
