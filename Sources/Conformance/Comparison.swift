@@ -1,5 +1,5 @@
 /// The largest error of one quantity of a reference file.
-public struct Measurement: Equatable, Sendable, Codable {
+public struct Deviation: Equatable, Sendable, Codable {
     /// What was compared, e.g. `gradients`.
     public let quantity: String
     /// The largest error; infinite where one side is finite and the other, infinite or not a number, is not.
@@ -58,7 +58,7 @@ public struct CaseReport: Equatable, Sendable, Codable {
     /// What it is, in words.
     public let summary: String
     /// The quantities in the order they are computed.
-    public let measurements: [Measurement]
+    public let measurements: [Deviation]
     /// What a reader should know about what could not be compared.
     public let notes: [String]
 

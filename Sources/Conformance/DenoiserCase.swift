@@ -135,8 +135,8 @@ struct DenoiserCase {
 
     private func compareParameters(
         _ quantity: String, _ found: [Float], _ expected: [Float], _ model: DenoiserModel
-    ) -> Measurement {
-        var measurement = Measurement(quantity, tolerance: tolerances.parameter, isRelative: false)
+    ) -> Deviation {
+        var measurement = Deviation(quantity, tolerance: tolerances.parameter, isRelative: false)
         for (parameter, offset) in zip(model.layout.parameters, model.layout.offsets) {
             let range = offset..<offset + parameter.count
             measurement.compare(Array(found[range]), Array(expected[range]), parameter.name)
@@ -169,9 +169,9 @@ typealias OptimizerMaker = (CaseOptimizer, [Float]) throws -> [(name: String, op
 
 /// The measurements of a case by name, in the order of their first use.
 struct Measurements {
-    private(set) var all: [Measurement] = []
+    private(set) var all: [Deviation] = []
 
-    /// Compares a tensor of `quantity`; see ``Measurement/compare(_:_:_:scale:)``.
+    /// Compares a tensor of `quantity`; see ``Deviation/compare(_:_:_:scale:)``.
     mutating func compare(
         _ quantity: String, tolerance: Double, _ found: [Float], _ expected: [Float], _ name: String,
         scale: Double? = nil
@@ -184,11 +184,11 @@ struct Measurements {
         scale: Double? = nil
     ) {
         let index = all.firstIndex { $0.quantity == quantity } ?? all.count
-        if index == all.count { all.append(Measurement(quantity, tolerance: tolerance)) }
+        if index == all.count { all.append(Deviation(quantity, tolerance: tolerance)) }
         all[index].compare(found, expected, name, scale: scale)
     }
 
-    mutating func add(_ measurement: Measurement) { all.append(measurement) }
+    mutating func add(_ measurement: Deviation) { all.append(measurement) }
 
     /// What could not be compared.
     var notes: [String] {

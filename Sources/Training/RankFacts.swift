@@ -1,9 +1,7 @@
 import CPUBackend
 import Communication
-import Configuration
 import Foundation
 import HDF5
-import Storage
 
 /// What one rank knows of itself and its host, for ``Doctor``.
 package struct RankFacts: Codable, Equatable {
@@ -60,30 +58,5 @@ package struct RankFacts: Codable, Equatable {
         }
         guard let limit = number("memory.max"), let used = number("memory.current") else { return nil }
         return max(0, limit - used)
-    }
-}
-
-/// What a run will need, for ``Doctor``.
-package struct RunNeeds: Equatable {
-    /// Most memory of rank 0, and of any other.
-    package var firstRankBytes: Int
-    package var rankBytes: Int
-    /// Room on disk for the checkpoints that are kept and the one being written; for one and the next where all are
-    /// kept.
-    package var diskBytes: Int
-
-    /// Needs that are given.
-    package init(firstRankBytes: Int, rankBytes: Int, diskBytes: Int) {
-        self.firstRankBytes = firstRankBytes
-        self.rankBytes = rankBytes
-        self.diskBytes = diskBytes
-    }
-}
-
-extension RunNeeds {
-    init(_ memory: MemoryPlan, _ configuration: RunConfiguration, checkpointBytes: Int) {
-        self.init(
-            firstRankBytes: memory.firstRankBytes, rankBytes: memory.bytes,
-            diskBytes: checkpointBytes * (max(1, configuration.keepCheckpoints) + 1))
     }
 }

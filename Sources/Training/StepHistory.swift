@@ -53,6 +53,7 @@ public struct StepHistory {
         norms = norms.suffix(Self.length - 1) + [norm]
     }
 
+    /// Of an even number of values the upper of the two in the middle.
     private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
 
     // MARK: From the metrics
