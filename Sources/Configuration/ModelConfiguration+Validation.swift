@@ -13,22 +13,17 @@ private struct UNetSizes {
     let size: Int
 
     func validate() throws {
-        try requireInteger("\(section).dim", dim, in: 4...8192)
         // The sinusoidal embedding has dim/2 frequencies and divides by dim/2 − 1.
         try require(dim.isMultiple(of: 2), "\(section).dim", "is \(dim), wanted an even number (sines and cosines)")
         try require(
             (1...12).contains(dimMults.count), "\(section).dim_mults",
             "has \(dimMults.count) entries, wanted 1 to 12: one a stage")
-        for mult in dimMults { try requireInteger("\(section).dim_mults", mult, in: 1...256) }
-        try requireInteger("\(section).groups", groups, in: 1...8192)
         for (channels, place) in channelPlaces {
             try require(
                 channels.isMultiple(of: groups), "\(section).groups",
                 "is \(groups), which does not divide the \(channels) channels of \(place); "
                     + "groups that fit: \(groupsThatFit.map(String.init).joined(separator: ", "))")
         }
-        try requireInteger("\(section).heads", heads, in: 1...1024)
-        try requireInteger("\(section).head_dim", headDim, in: 1...1024)
         // Every stage but the last halves the map, so that the way up meets the way down again.
         let factor = 1 << (dimMults.count - 1)
         let below = size / factor * factor
@@ -58,8 +53,9 @@ extension ModelConfiguration {
     ///
     /// - Throws: `ConfigurationError`: the key, its value and what would fit.
     public func validate() throws {
-        try requireInteger("model.size", size, in: 1...4096)
-        try requireInteger("model.channels", channels, in: 1...1024)
+        var run = RunConfiguration()
+        run.model = self
+        try run.requireRanges(of: ConfigurationKey.model.filter { smd || !$0.needsMixture })
         let denoiser = UNetSizes(
             section: "model", dim: dim, dimMults: dimMults, groups: groups, heads: heads, headDim: headDim, size: size)
         try denoiser.validate()
@@ -68,8 +64,6 @@ extension ModelConfiguration {
             "has \(fullAttention.count) entries for the \(dimMults.count) stages of model.dim_mults; wanted one a stage, "
                 + "or [] for linear attention everywhere")
         guard smd else { return }
-        try requireInteger("model.latent_dim", latentDim, in: 1...8192)
-        try requireInteger("model.hypernet_layers", hypernetLayers, in: 1...64)
         let identifierSizes = UNetSizes(
             section: "model.identifier", dim: identifier.dim, dimMults: identifier.dimMults, groups: identifier.groups,
             heads: identifier.heads, headDim: identifier.headDim, size: size)

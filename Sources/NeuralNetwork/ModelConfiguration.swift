@@ -29,7 +29,7 @@ public enum EtaDistribution: String, Codable, CaseIterable, Sendable {
 }
 
 /// The denoising network of SMD, or with `smd = false` the vanilla DDPM U-Net. The defaults are the published sizes.
-public struct ModelConfiguration: Codable, Equatable, Sendable {
+public struct ModelConfiguration: Equatable, Sendable {
     /// Rows and columns of an image; 1 for points.
     public var size = 32
     /// Channels of an image; the dimension of a point.
@@ -69,14 +69,4 @@ public struct ModelConfiguration: Codable, Equatable, Sendable {
     public var usesEta: Bool { smd }
     /// Whether η is random, so that the network's output is.
     public var drawsEta: Bool { usesEta && eta == .normal }
-
-    enum CodingKeys: String, CodingKey {
-        case size, channels, dim, groups, heads, smd, eta, identifier
-        case dimMults = "dim_mults"
-        case fullAttention = "full_attention"
-        case headDim = "head_dim"
-        case selfCondition = "self_condition"
-        case latentDim = "latent_dim"
-        case hypernetLayers = "hypernet_layers"
-    }
 }

@@ -122,7 +122,7 @@ import Testing
         let loaded = try RunConfiguration.load(text: "precision: \(precision.rawValue)", name: "run.yaml")
         #expect(loaded.precision == precision)
         #expect(try RunConfiguration(json: loaded.resolvedJSON()).precision == precision)
-        #expect(try loaded.settings().first { $0.key == "precision" }?.value == precision.rawValue)
+        #expect(loaded.settings().first { $0.key == "precision" }?.value == precision.rawValue)
     }
 
     /// YAML reads a leading zero as octal; nobody who writes a seed means that.

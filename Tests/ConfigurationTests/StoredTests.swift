@@ -80,38 +80,4 @@ import Testing
         #expect(cifar.batchSize == 128 && cifar.microBatchSize == 0)
         #expect(try cifar.microBatchSize(ranks: 1) == 4)
     }
-
-    /// Every key stands in the documentation, with its default and its rule.
-    @Test func documentation() throws {
-        let text = try String(contentsOfFile: repositoryFolder + "/docs/configuration.md", encoding: .utf8)
-        let rows = text.split(separator: "\n").filter { $0.hasPrefix("| `") }.map {
-            $0.dropFirst().split(separator: "|", omittingEmptySubsequences: false)
-                .map { $0.trimmingCharacters(in: .whitespaces) }
-        }
-        var documented: [String: String] = [:]
-        var rules: [String: String] = [:]
-        for row in rows {
-            let key = row[0].trimmingCharacters(in: ["`"])
-            #expect(documented[key] == nil, "\(key) stands there twice")
-            documented[key] = row[1]
-            rules[key] = row[3]
-        }
-        var defaults: [String: Any] = [:]
-        func walk(_ value: Any, _ path: String) {
-            guard let section = value as? [String: Any] else {
-                defaults[path] = value
-                return
-            }
-            for (key, value) in section { walk(value, path.isEmpty ? key : path + "." + key) }
-        }
-        walk(try JSONSerialization.jsonObject(with: Data(RunConfiguration().resolvedJSON().utf8)), "")
-        #expect(defaults.count > 40)
-        #expect(Set(documented.keys) == Set(defaults.keys))
-        #expect(rules == RunConfiguration.resumeRules.mapValues(\.rawValue))
-        for (key, written) in documented where key != "data" {
-            // Read the documented default as a setting: nothing may change.
-            let found = try RunConfiguration.load(text: "{}", name: "documentation", overrides: ["\(key)=\(written)"])
-            #expect(found == RunConfiguration(), "the default of \(key) is not \(written)")
-        }
-    }
 }
