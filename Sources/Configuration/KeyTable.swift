@@ -77,20 +77,21 @@ extension ConfigurationKey {
             "model.channels", .integer(\.model.channels, 1...1024), unit: "channels", .refused,
             "1 grey, 3 colour; the dimension of a point. Must equal the data's."),
         ConfigurationKey(
-            "model.dim", .integer(\.model.dim, 4...8192), unit: "channels", .refused,
+            "model.dim", .integer(\.model.unet.dim, 4...8192), unit: "channels", .refused,
             "Channels of the first stage. Even, at least 4, divisible by `model.groups`."),
         ConfigurationKey(
-            "model.dim_mults", .integers(\.model.dimMults, each: 1...256), unit: "× `dim`", .refused,
+            "model.dim_mults", .integers(\.model.unet.dimMults, each: 1...256), unit: "× `dim`", .refused,
             "Channels of each stage; one entry a stage."),
         ConfigurationKey(
-            "model.full_attention", .booleans(\.model.fullAttention), .refused,
+            "model.full_attention", .booleans(\.model.unet.fullAttention), .refused,
             "Full instead of linear attention, one entry a stage; [] is linear everywhere. The middle is always full."),
         ConfigurationKey(
-            "model.groups", .integer(\.model.groups, 1...8192), unit: "groups", .refused, "Groups of every GroupNorm."),
+            "model.groups", .integer(\.model.unet.groups, 1...8192), unit: "groups", .refused,
+            "Groups of every GroupNorm."),
         ConfigurationKey(
-            "model.heads", .integer(\.model.heads, 1...1024), unit: "heads", .refused, "Attention heads."),
+            "model.heads", .integer(\.model.unet.heads, 1...1024), unit: "heads", .refused, "Attention heads."),
         ConfigurationKey(
-            "model.head_dim", .integer(\.model.headDim, 1...1024), unit: "channels", .refused,
+            "model.head_dim", .integer(\.model.unet.headDim, 1...1024), unit: "channels", .refused,
             "Channels of one attention head."),
         ConfigurationKey(
             "model.self_condition", .boolean(\.model.selfCondition), .refused,

@@ -31,8 +31,8 @@ extension RunConfiguration {
     /// The same run with what stands for something else written out.
     private var normal: RunConfiguration {
         var normal = self
-        if model.fullAttention.isEmpty {  // the short way to write linear attention everywhere
-            normal.model.fullAttention = Array(repeating: false, count: model.dimMults.count)
+        if model.unet.fullAttention.isEmpty {  // the short way to write linear attention everywhere
+            normal.model.unet.fullAttention = model.unet.dimMults.map { _ in false }
         }
         if let plan = try? batchPlan(ranks: 1) { normal.microBatchSize = plan.microBatchSize }
         return normal

@@ -49,7 +49,7 @@ extension RunConfiguration {
     /// the first stage 2 MiB of activations, which is where more of them make a step no faster, only larger. Points are
     /// so small that only many of them keep the vector units busy.
     public var automaticMicroBatchLimit: Int {
-        model.isPoints ? 1024 : max(1, min(32, (2 << 20) / (4 * model.dim * model.size * model.size)))
+        model.isPoints ? 1024 : max(1, min(32, (2 << 20) / (4 * model.firstStageElements)))
     }
 
     /// How a step is dealt out to `ranks` ranks of `threads` threads.

@@ -1,4 +1,5 @@
 import Diffusion
+import NeuralNetwork
 
 extension RunConfiguration {
     /// Refuses values that no run can use. Whether the batch divides is a question for `validate(ranks:)`.
@@ -25,7 +26,7 @@ extension RunConfiguration {
     /// Far above any real run; it keeps later products of sizes within 64 bits.
     private func requireMemoryInReach() throws {
         let images = microBatchSize == 0 ? min(batchSize, automaticMicroBatchLimit) : microBatchSize
-        let widest = model.channelCounts.max() ?? model.dim
+        let widest = model.unet.channels.max() ?? 1
         var product = 1
         for factor in [images, model.size, model.size, widest] {
             let (next, overflow) = product.multipliedReportingOverflow(by: factor)
@@ -45,6 +46,18 @@ extension RunConfiguration {
             guard let problem = key.value.problem(self) else { continue }
             throw ConfigurationError("\(key.name) \(problem)", key: key.name)
         }
+    }
+}
+
+extension ModelConfiguration {
+    /// Refuses sizes that no network can have. The identifier and the hypernetworks count only where `smd` is true.
+    ///
+    /// - Throws: `ConfigurationError`: the key, its value and what would fit.
+    public func validate() throws {
+        var run = RunConfiguration()
+        run.model = self
+        try run.requireRanges(of: ConfigurationKey.model.filter { smd || !$0.needsMixture })
+        if let (key, problem) = fault { throw ConfigurationError("\(key) \(problem)", key: key) }
     }
 }
 

@@ -25,36 +25,21 @@ public struct Denoiser {
         var z: Tensor?
         if c.smd {
             guard let eta else { preconditionFailure("SMD needs η") }
-            z = identifier(x.graph)(x.concatenated(with: eta), timestep: timestep)
+            // g_ξ: a small U-Net on (x_t, η) whose output is one latent per pixel.
+            let identifier = UNet(scope: Scope(x.graph, "identifier"), sizes: c.identifier, outputs: c.latentDim)
+            z = identifier(x.concatenated(with: eta), timestep: timestep)
         }
         var input = x
         if c.selfCondition {
             guard let selfCondition else { preconditionFailure("self-conditioning needs an estimate of x0") }
             input = selfCondition.concatenated(with: x)
         }
-        return (unet(x.graph)(input, timestep: timestep, z: z), z)
-    }
-
-    private func unet(_ graph: Graph) -> UNet {
-        let c = configuration
-        return UNet(
-            Scope(graph, "model"),
-            UNet.Sizes(
-                inputs: c.channels * (c.selfCondition ? 2 : 1), outputs: c.channels, dim: c.dim, dimMults: c.dimMults,
-                fullAttention: c.fullAttention.isEmpty ? c.dimMults.map { _ in false } : c.fullAttention,
-                groups: c.groups, heads: c.heads, headDim: c.headDim,
-                hypernet: c.smd ? (c.latentDim, c.hypernetLayers) : nil))
-    }
-
-    /// g_ξ: a small U-Net on (x_t, η) whose output is one latent per pixel.
-    private func identifier(_ graph: Graph) -> UNet {
-        let (c, i) = (configuration, configuration.identifier)
-        return UNet(
-            Scope(graph, "identifier"),
-            UNet.Sizes(
-                inputs: 2 * c.channels, outputs: c.latentDim, dim: i.dim, dimMults: i.dimMults,
-                fullAttention: i.dimMults.map { _ in false }, groups: i.groups, heads: i.heads, headDim: i.headDim,
-                hypernet: nil))
+        switch c.backbone {
+        case .ddpm(let sizes):
+            let unet = UNet(
+                scope: Scope(x.graph, "model"), sizes: sizes, outputs: c.channels, hypernetLayers: c.hypernetLayers)
+            return (unet(input, timestep: timestep, z: z), z)
+        }
     }
 }
 

@@ -35,9 +35,9 @@ import Testing
         wanted.seed = .max
         wanted.learningRate = 1e-3
         wanted.steps = 30_000
-        wanted.model.dim = 16
-        wanted.model.dimMults = [1, 3]
-        wanted.model.fullAttention = [true, false]
+        wanted.model.unet.dim = 16
+        wanted.model.unet.dimMults = [1, 3]
+        wanted.model.unet.fullAttention = [true, false]
         wanted.model.smd = false
         wanted.model.eta = .zero
         wanted.optimizer.beta1 = 0.5

@@ -47,12 +47,12 @@ import Testing
     @Test func theSameInOtherWords() throws {
         let here = try Self.base
         var there = here
-        there.model.fullAttention = [false, false, false, false]
+        there.model.unet.fullAttention = [false, false, false, false]
         there.microBatchSize = try here.microBatchSize(ranks: 1)
         #expect(here.changes(since: there, sameData: true).isEmpty)
         // Linear attention everywhere, however many stages: the stages are the change.
-        there.model.fullAttention = []
-        there.model.dimMults = [1, 2]
+        there.model.unet.fullAttention = []
+        there.model.unet.dimMults = [1, 2]
         #expect(here.changes(since: there, sameData: true).map(\.key) == ["model.dim_mults"])
     }
 

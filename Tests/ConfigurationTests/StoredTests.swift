@@ -12,7 +12,7 @@ import Testing
         result.seed = .max
         result.learningRate = 0.1 + 0.2
         result.optimizer.epsilon = 1e-300
-        result.model.fullAttention = [false, true, false, true]
+        result.model.unet.fullAttention = [false, true, false, true]
         result.model.eta = .zero
         result.model.identifier.dimMults = [3]
         return result
@@ -40,8 +40,8 @@ import Testing
     /// An older checkpoint lacks the keys that came later.
     @Test func missingKeysKeepTheirDefaults() throws {
         let found = try RunConfiguration(json: #"{"model":{"dim":64}}"#)
-        #expect(found.model.dim == 64)
-        #expect(found.model.headDim == 32)
+        #expect(found.model.unet.dim == 64)
+        #expect(found.model.unet.headDim == 32)
         let error = #expect(throws: ConfigurationError.self) {
             try RunConfiguration(json: #"{"colour":3}"#, name: "step-00001000.h5")
         }
@@ -73,7 +73,8 @@ import Testing
     /// The names and sizes that other documents promise.
     @Test func presetSizes() throws {
         let fashion = try RunConfiguration.load(path: repositoryFolder + "/launch/presets/fashion.yaml")
-        #expect(fashion.model.dim == 32 && fashion.model.dimMults == [1, 2, 2, 2] && fashion.model.latentDim == 32)
+        #expect(fashion.model.unet.dim == 32 && fashion.model.unet.dimMults == [1, 2, 2, 2])
+        #expect(fashion.model.latentDim == 32)
         #expect(fashion.batchSize == 128 && fashion.model.channels == 1 && fashion.model.identifier.dim == 8)
         let cifar = try RunConfiguration.load(path: repositoryFolder + "/launch/presets/cifar.yaml")
         #expect(cifar.model == ModelConfiguration())
