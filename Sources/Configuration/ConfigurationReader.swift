@@ -54,8 +54,7 @@ struct ConfigurationReader {
             guard case .mapping = node else {
                 let example = ConfigurationKey.names(inside: key).first ?? ""
                 throw ConfigurationError(
-                    "\(key) is \(phrase(node)) \(origin(node).phrase), wanted keys such as \(joined(key, example))",
-                    key: key)
+                    "\(key) is \(phrase(node)) \(origin(node).phrase), wanted keys such as \(joined(key, example))")
             }
             return try read(node, section: key, origin: origin)
         }
@@ -63,7 +62,7 @@ struct ConfigurationReader {
         let kind = row.value.kind
         guard let canonical = canonical(node, kind) else {
             throw ConfigurationError(
-                "\(key) is \(phrase(node, kind)) \(origin(node).phrase), wanted \(row.wanted)", key: key)
+                "\(key) is \(phrase(node, kind)) \(origin(node).phrase), wanted \(row.wanted)")
         }
         let expands = kind == .path && expandsHome
         given[key] = (expands ? try expanded(canonical, key, origin(node)) : canonical, origin(node))
@@ -75,20 +74,20 @@ struct ConfigurationReader {
         do {
             return Node(try expandingHome(path), Tag(.str), .doubleQuoted)
         } catch {
-            throw ConfigurationError("\(key) is \(oneLine(path, limit: 200)) \(origin.phrase): \(error)", key: key)
+            throw ConfigurationError("\(key) is \(oneLine(path, limit: 200)) \(origin.phrase): \(error)")
         }
     }
 
     private func unknown(_ key: String, _ origin: Origin) -> ConfigurationError {
         let shown = oneLine(key, limit: 60)
         if let near = ConfigurationKey.nearest(to: key) {
-            return ConfigurationError("unknown key \(shown) \(origin.phrase), did you mean \(near)?", key: key)
+            return ConfigurationError("unknown key \(shown) \(origin.phrase), did you mean \(near)?")
         }
         let section = key.split(separator: ".").dropLast().joined(separator: ".")
         let known = ConfigurationKey.sections.contains(section) ? section : ""
         let list = ConfigurationKey.names(inside: known).joined(separator: ", ")
         let place = known.isEmpty ? "the keys are" : "the keys of \(known) are"
-        return ConfigurationError("unknown key \(shown) \(origin.phrase); \(place) \(list)", key: key)
+        return ConfigurationError("unknown key \(shown) \(origin.phrase); \(place) \(list)")
     }
 
     /// Everything read so far as a configuration.
@@ -101,7 +100,7 @@ struct ConfigurationReader {
             } catch {
                 let range = [.integer, .list(.integer)].contains(key.value.kind) ? " in range" : ""
                 throw ConfigurationError(
-                    "\(key.name) is \(phrase(value)) \(origin.phrase), wanted \(key.wanted)\(range)", key: key.name)
+                    "\(key.name) is \(phrase(value)) \(origin.phrase), wanted \(key.wanted)\(range)")
             }
         }
         return configuration

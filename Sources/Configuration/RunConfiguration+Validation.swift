@@ -44,7 +44,7 @@ extension RunConfiguration {
     func requireRanges(of keys: [ConfigurationKey]) throws {
         for key in keys {
             guard let problem = key.value.problem(self) else { continue }
-            throw ConfigurationError("\(key.name) \(problem)", key: key.name)
+            throw ConfigurationError("\(key.name) \(problem)")
         }
     }
 }
@@ -57,7 +57,7 @@ extension ModelConfiguration {
         var run = RunConfiguration()
         run.model = self
         try run.requireRanges(of: ConfigurationKey.model.filter { smd || !$0.needsMixture })
-        if let (key, problem) = fault { throw ConfigurationError("\(key) \(problem)", key: key) }
+        if let fault { throw ConfigurationError(fault) }
     }
 }
 
@@ -81,5 +81,5 @@ extension DiffusionConfiguration {
 
 /// Throws unless `condition` holds: "key problem".
 func require(_ condition: Bool, _ key: String, _ problem: @autoclosure () -> String) throws {
-    guard condition else { throw ConfigurationError("\(key) \(problem())", key: key) }
+    guard condition else { throw ConfigurationError("\(key) \(problem())") }
 }

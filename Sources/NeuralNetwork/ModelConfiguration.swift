@@ -62,9 +62,8 @@ public struct ModelConfiguration: Equatable, Sendable {
     /// Whether η is random, so that the network's output is.
     public var drawsEta: Bool { usesEta && eta == .normal }
 
-    /// What no network can be, nil where there is nothing: a key and a message about it. The identifier counts only where
-    /// `smd` is true. Numbers are expected in the ranges of their keys.
-    public var fault: (key: String, problem: String)? {
+    /// Why there can be no such network; nil where there can. The identifier counts only where `smd` is true.
+    public var fault: String? {
         unet.fault(section: "model", size: size)
             ?? (smd ? identifier.fault(section: "model.identifier", size: size) : nil)
     }

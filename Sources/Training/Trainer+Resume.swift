@@ -22,13 +22,12 @@ extension Trainer {
             throw ConfigurationError(
                 "\(path) cannot be resumed with another \(refused.text): its numbers would not fit, or mean something else; "
                     + "go on with \(refused.waysBack ?? "the former"), or start a new run: --resume none and another "
-                    + "--output", key: refused[0].key)
+                    + "--output")
         }
         guard header.step <= configuration.steps else {
             throw ConfigurationError(
                 "\(path) is at step \(header.step), beyond steps=\(configuration.steps): go on with "
-                    + "--set steps=\(header.step) or more, or from an earlier checkpoint (--resume CHECKPOINT)",
-                key: "steps")
+                    + "--set steps=\(header.step) or more, or from an earlier checkpoint (--resume CHECKPOINT)")
         }
         let warned = changes.filter { $0.rule == .warned }
         guard !warned.isEmpty else { return }

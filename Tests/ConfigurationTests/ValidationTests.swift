@@ -145,7 +145,7 @@ import Testing
     func microBatch(batch: Int, micro: Int, ranks: Int, wanted: Int) throws {
         let found = configuration(batch, micro)
         #expect(try found.microBatchSize(ranks: ranks) == wanted)
-        #expect(try found.microBatchesPerRank(ranks: ranks) * ranks * wanted == batch)
+        #expect(try found.batchPlan(ranks: ranks).microBatchesPerRank * ranks * wanted == batch)
     }
 
     @Test(arguments: [
@@ -270,12 +270,12 @@ import Testing
             let found = configuration(batch, micro)
             #expect(try found.microBatchSize(ranks: ranks, threads: threads) == wanted)
             #expect(
-                try found.microBatchesPerRank(ranks: ranks, threads: threads) * ranks * wanted == batch)
-            #expect(try found.microBatchesPerRank(ranks: ranks, threads: threads).isMultiple(of: threads))
+                try found.batchPlan(ranks: ranks, threads: threads).microBatchesPerRank * ranks * wanted == batch)
+            #expect(try found.batchPlan(ranks: ranks, threads: threads).microBatchesPerRank.isMultiple(of: threads))
         }
         let message = "batch_size 64 is not divisible by 2 ranks × 4 threads × micro_batch_size 16; what would fit: "
         #expect(
-            throws: ConfigurationError(message + "batch_size 128; or micro_batch_size 8; or 1 rank", key: "batch_size")
+            throws: ConfigurationError(message + "batch_size 128; or micro_batch_size 8; or 1 rank")
         ) {
             try configuration(64, 16).validate(ranks: 2, threads: 4)
         }
