@@ -92,7 +92,8 @@ let package = Package(
             name: "ReferenceBackend", dependencies: ["TensorGraph"], path: "Tests/ReferenceBackend",
             swiftSettings: strict),
         .testTarget(
-            name: "TensorGraphTests", dependencies: ["TensorGraph", "NeuralNetwork", "Philox", "ReferenceBackend"],
+            name: "TensorGraphTests",
+            dependencies: ["Diffusion", "TensorGraph", "NeuralNetwork", "Philox", "ReferenceBackend"],
             swiftSettings: strict),
         .testTarget(
             name: "OperationTests", dependencies: ["ReferenceBackend", "CPUBackend", "TensorGraph", "TestSupport"],
@@ -106,11 +107,16 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CPUBackendTests",
-            dependencies: ["CPUBackend", "CKernels", "NeuralNetwork", "Philox", "TensorGraph", "TestSupport"],
+            dependencies: [
+                "CPUBackend", "CKernels", "Diffusion", "NeuralNetwork", "Philox", "TensorGraph", "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files"], swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
-        .testTarget(name: "DiffusionTests", dependencies: ["Diffusion", "HDF5", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "DiffusionTests",
+            dependencies: ["Diffusion", "HDF5", "NeuralNetwork", "Philox", "TensorGraph", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(
             name: "ConformanceTests",
             dependencies: [

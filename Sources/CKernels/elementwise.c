@@ -104,10 +104,11 @@ KERNEL void ck_weighted_squared_error(int64_t images, int64_t elements, const fl
     }
 }
 
-KERNEL void ck_weighted_squared_error_gradient(int64_t images, int64_t elements, float scale, const float *prediction,
-                                               const float *target, const float *weight, float *dprediction) {
+KERNEL void ck_weighted_squared_error_gradient(int64_t images, int64_t elements, const float *dloss,
+                                               const float *prediction, const float *target, const float *weight,
+                                               float *dprediction) {
     for (int64_t n = 0; n < images; n++) {
-        float factor = (float)(2.0 * (double)scale * (double)weight[n] / (double)elements);
+        float factor = (float)(2.0 * (double)dloss[n] * (double)weight[n] / (double)elements);
         int64_t e = n * elements, end = e + elements;
 #define BODY(W) AT(W, dprediction + e) = factor * (READ(W, prediction + e) - READ(W, target + e));
         FOR_LANES(e, end, BODY)

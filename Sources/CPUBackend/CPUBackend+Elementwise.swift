@@ -57,26 +57,33 @@ extension CPUBackend {
         return PreparedOperation(run: { ck_sinusoidal_embedding(Int64(images), Int64(dimension), t, y) })
     }
 
+    func constant(_ o: Operands, _ value: Float) -> PreparedOperation {
+        let y = UnsafeMutableBufferPointer(start: o.output(0), count: o.count(output: 0))
+        return PreparedOperation(run: { y.update(repeating: value) })
+    }
+
     func weightedSquaredError(_ o: Operands) -> PreparedOperation {
-        let (images, elements) = errorShape(o)
+        let (images, elements) = errorShape(o, 0)
         let (prediction, target, weight, loss) = (o.input(0), o.input(1), o.input(2), o.output(0))
         return PreparedOperation(run: {
             ck_weighted_squared_error(images, elements, prediction, target, weight, loss)
         })
     }
 
-    func weightedSquaredErrorGradient(_ o: Operands, _ scale: Float) -> PreparedOperation {
-        let (images, elements) = errorShape(o)
-        let (prediction, target, weight, gradient) = (o.input(0), o.input(1), o.input(2), o.output(0))
+    func weightedSquaredErrorGradient(_ o: Operands) -> PreparedOperation {
+        let (images, elements) = errorShape(o, 1)
+        let (dloss, prediction, target, weight) = (o.input(0), o.input(1), o.input(2), o.input(3))
+        let gradient = o.output(0)
         return PreparedOperation(run: {
-            ck_weighted_squared_error_gradient(images, elements, scale, prediction, target, weight, gradient)
+            ck_weighted_squared_error_gradient(images, elements, dloss, prediction, target, weight, gradient)
         })
     }
 
-    private func errorShape(_ o: Operands) -> (images: Int64, elements: Int64) {
-        let images = o.count(input: 2)
-        let count = o.count(input: 0)
-        o.require(images > 0 && count % images == 0 && o.count(input: 1) == count, "shapes do not fit")
+    /// - Parameter first: index of the prediction.
+    private func errorShape(_ o: Operands, _ first: Int) -> (images: Int64, elements: Int64) {
+        let images = o.count(input: first + 2)
+        let count = o.count(input: first)
+        o.require(images > 0 && count % images == 0 && o.count(input: first + 1) == count, "shapes do not fit")
         return (Int64(images), Int64(count / images))
     }
 }

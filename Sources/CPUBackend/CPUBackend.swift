@@ -76,7 +76,7 @@ public final class CPUBackend: Backend {
             if operation.factors(shapes) == nil { return nil }
             return try winogradGradient(operation, o) ?? dispatch(asConvolution(operation), o, odnn_bfloat16)
         case .vectors:
-            return shapes[0].count == 4 ? try vectorProduct(operation, o) : nil
+            return shapes.first?.count == 4 ? try vectorProduct(operation, o) : nil
         }
     }
 
@@ -167,10 +167,12 @@ public final class CPUBackend: Backend {
             return upsampleNearestGradient(o)
         case .sinusoidalEmbedding(let dimension):
             return sinusoidalEmbedding(o, dimension)
+        case .constant(let value):
+            return constant(o, value)
         case .weightedSquaredError:
             return weightedSquaredError(o)
-        case .weightedSquaredErrorGradient(let scale):
-            return weightedSquaredErrorGradient(o, scale)
+        case .weightedSquaredErrorGradient:
+            return weightedSquaredErrorGradient(o)
         }
     }
 }

@@ -29,10 +29,13 @@ struct DenoiserCase {
         guard imageShape[0] > 0 else { throw file.error("/step0/timestep is empty") }
     }
 
+    /// The published loss, on numbers that the file gives.
+    private var loss: SquaredError { SquaredError(configuration.model, configuration.diffusion) }
+
     /// Runs the steps and compares everything that the file holds.
     func run(_ makeOptimizers: OptimizerMaker, on backend: any Backend) throws -> CaseReport {
         let c = configuration.model
-        let model = try DenoiserModel(c, batch: imageShape[0], trains: true, on: backend)
+        let model = try DenoiserModel(c, batch: imageShape[0], training: loss, on: backend)
         try checkNames(model)
         let initial = try read("parameters/initial", model)
         var optimizers = try makeOptimizers(optimizer, initial)
@@ -75,17 +78,18 @@ struct DenoiserCase {
         }
         var x0 = try images("x0")
         if configuration.normalize { x0 = x0.map { 2 * $0 - 1 } }
-        let batch = TrainingTask(configuration.diffusion)
-            .batch(x0: x0, noise: try images("noise"), timesteps: timesteps)
-        m.compare("x_t", tolerance: tolerances.input, batch.xt, try images("x_t"), "\(group)/x_t")
-
         let eta = c.usesEta ? try images("eta") : nil
+        let timestep = timesteps.map(Float.init)
+        var drawn = ["timestep": timestep, "noise": try images("noise")]
+        drawn["eta"] = eta
+        var inputs = loss.inputs(x0: x0, Drawn(drawn))
+        let xt = inputs[NetworkInput.xt.rawValue] ?? []
+        m.compare("x_t", tolerance: tolerances.input, xt, try images("x_t"), "\(group)/x_t")
+
         let selfCondition = c.selfCondition ? try estimate(group) : nil
-        let (plain, z) = try model.predict(
-            batch.xt, timestep: batch.timestep, eta: eta, selfCondition: selfCondition)
-        let pass = try model.gradient(
-            batch.xt, timestep: batch.timestep, eta: eta, selfCondition: selfCondition, target: batch.target,
-            weight: batch.weight)
+        inputs[NetworkInput.selfCondition.rawValue] = selfCondition
+        let (plain, z) = try model.predict(xt, timestep: timestep, eta: eta, selfCondition: selfCondition)
+        let pass = try model.gradient(inputs)
         if let z {
             let shape = [imageShape[0], c.latentDim, c.size, c.size]
             m.compare("z", tolerance: tolerances.output, z, try file.images("\(group)/z", shape: shape), "\(group)/z")

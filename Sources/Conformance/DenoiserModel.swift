@@ -1,4 +1,5 @@
 import CPUBackend
+import Diffusion
 import NeuralNetwork
 import TensorGraph
 
@@ -13,12 +14,14 @@ final class DenoiserModel {
     private let inference: Executor
     private let training: Executor?
 
-    /// Builds the network for batches of `batch`, for inference and if `trains` for training on the batch's mean loss.
-    init(_ configuration: ModelConfiguration, batch: Int, trains: Bool, on backend: any Backend) throws {
+    /// Builds the network for batches of `batch`, for inference and with a loss for training on the batch's mean.
+    init(_ configuration: ModelConfiguration, batch: Int, training loss: (any Loss)? = nil, on backend: any Backend)
+        throws
+    {
         self.configuration = configuration
         let precision = (backend as? CPUBackend)?.precision ?? .fp32
-        let inferenceGraph = DenoiserGraph.inference(configuration, batch: batch, precision: precision).graph
-        guard trains else {
+        let inferenceGraph = Denoiser(configuration).inferenceGraph(batch: batch, precision: precision)
+        guard let loss else {
             let plan = ExecutionPlan(inferenceGraph)
             layout = plan.layout
             parameters = try backend.allocate(count: layout.count)
@@ -26,10 +29,7 @@ final class DenoiserModel {
             (gradients, training) = (nil, nil)
             return
         }
-        let graph = DenoiserGraph.training(
-            configuration, batch: batch, lossScale: 1 / Float(batch), precision: precision
-        ).graph
-        let plan = ExecutionPlan(graph)
+        let plan = ExecutionPlan(loss.graph(batch: batch, scale: 1 / Float(batch), precision: precision))
         layout = plan.layout
         parameters = try backend.allocate(count: layout.count)
         let gradients = try backend.allocate(count: layout.count)
@@ -62,30 +62,19 @@ final class DenoiserModel {
     func predict(
         _ xt: [Float], timestep: [Float], eta: [Float]?, selfCondition: [Float]?
     ) throws -> (output: [Float], z: [Float]?) {
-        write(inference, xt, timestep, eta, selfCondition)
+        inference.write(
+            configuration.inputs(xt: xt, timestep: timestep, eta: eta, selfCondition: selfCondition))
         try inference.run()
-        return (inference.read("output"), configuration.smd ? inference.read("z") : nil)
+        return (inference.read("output"), configuration.usesEta ? inference.read("z") : nil)
     }
 
-    /// A forward and a backward pass: the output, each sample's weighted loss, and the gradient arena of their mean.
-    func gradient(
-        _ xt: [Float], timestep: [Float], eta: [Float]?, selfCondition: [Float]?, target: [Float], weight: [Float]
-    ) throws -> (output: [Float], loss: [Float], gradients: [Float]) {
+    /// A forward and a backward pass on the inputs of the loss: the output, each sample's weighted loss, and the gradient
+    /// arena of their mean.
+    func gradient(_ inputs: [String: [Float]]) throws -> (output: [Float], loss: [Float], gradients: [Float]) {
         guard let training, let gradients else { preconditionFailure("the model was not built for training") }
-        write(training, xt, timestep, eta, selfCondition)
-        training.write("target", target)
-        training.write("weight", weight)
+        training.write(inputs)
         gradients.clear(0..<layout.count)
         try training.run()
         return (training.read("output"), training.read("loss"), gradients.read(0..<layout.count))
-    }
-
-    private func write(
-        _ executor: Executor, _ xt: [Float], _ timestep: [Float], _ eta: [Float]?, _ selfCondition: [Float]?
-    ) {
-        executor.write("x", xt)
-        executor.write("timestep", timestep)
-        if let eta { executor.write("eta", eta) }
-        if let selfCondition { executor.write("self_condition", selfCondition) }
     }
 }

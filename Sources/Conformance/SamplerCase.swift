@@ -31,7 +31,7 @@ struct SamplerCase {
     /// Runs the sampler and compares every x on its way.
     func run(on backend: any Backend) throws -> CaseReport {
         let c = configuration.model
-        let model = try DenoiserModel(c, batch: imageShape[0], trains: false, on: backend)
+        let model = try DenoiserModel(c, batch: imageShape[0], on: backend)
         try file.checkNames("parameters/initial", model)
         try model.load(try model.arena { try file.tensor("parameters/initial/\($0.name)", shape: $0.shape) })
 

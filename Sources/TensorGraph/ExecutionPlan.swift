@@ -40,6 +40,8 @@ public struct ExecutionPlan {
     public let values: [Value]
     /// Operations in order of execution.
     public let nodes: [Node]
+    /// Named inputs.
+    public let inputs: [String: Int]
     /// Named results.
     public let results: [String: Int]
     /// Where the parameters lie.
@@ -61,6 +63,11 @@ public struct ExecutionPlan {
         values = graph.values
         nodes = graph.nodes
         results = graph.results
+        var inputs: [String: Int] = [:]
+        for (id, value) in graph.values.enumerated() {
+            if case .input(let name) = value.role { inputs[name] = id }
+        }
+        self.inputs = inputs
         var writer: [Int: Int] = [:]
         for (index, node) in graph.nodes.enumerated() {
             for output in node.outputs {
@@ -130,8 +137,9 @@ private struct Placement {
         }
         for (index, node) in graph.nodes.enumerated() {
             var taken: Set<Int> = []
-            for (position, output) in node.outputs.enumerated() where graph.values[output].role == .intermediate {
-                let heir = node.operation.sharablePairs.first { pair in
+            for (position, output) in node.outputs.enumerated()
+            where [.intermediate, .unread].contains(graph.values[output].role) {
+                let heir = graph.traits(of: node).sharablePairs.first { pair in
                     pair.output == position && !taken.contains(pair.input)
                         && canTakeOver(node.inputs[pair.input], by: output, at: index, lastUse, node)
                 }

@@ -7,7 +7,6 @@ public final class Executor {
     private let gradients: (any Memory)?
     private let operations: [PreparedOperation]
     private let derived: [DerivedParameters]
-    private let inputs: [String: Int]
 
     /// Prepares every operation of `plan`.
     ///
@@ -37,7 +36,7 @@ public final class Executor {
                 guard let gradients else { preconditionFailure("a plan with a backward pass needs gradients") }
                 return Operand(
                     memory: gradients, offset: plan.layout.offsets[plan.layoutIndex[index]], shape: value.shape)
-            case .input, .intermediate:
+            case .input, .intermediate, .unread:
                 guard let offset = plan.activationOffsets[id] else { preconditionFailure("value \(id) has no place") }
                 return Operand(memory: activations, offset: offset, shape: value.shape)
             }
@@ -47,15 +46,10 @@ public final class Executor {
         }
         var known: Set<ObjectIdentifier> = []
         derived = operations.flatMap(\.derived).filter { known.insert(ObjectIdentifier($0)).inserted }
-        var inputs: [String: Int] = [:]
-        for (id, value) in plan.values.enumerated() {
-            if case .input(let name) = value.role { inputs[name] = id }
-        }
-        self.inputs = inputs
     }
 
     /// Elements in ``activations`` of the input called `name`; nil when the plan has no such input.
-    public func inputRange(_ name: String) -> Range<Int>? { inputs[name].flatMap(range) }
+    public func inputRange(_ name: String) -> Range<Int>? { plan.inputs[name].flatMap(range) }
 
     /// Elements in ``activations`` of the result called `name`.
     public func resultRange(_ name: String) -> Range<Int>? { plan.results[name].flatMap(range) }
@@ -64,11 +58,16 @@ public final class Executor {
         plan.activationOffsets[id].map { $0..<($0 + plan.values[id].count) }
     }
 
-    /// Writes the input called `name`; ignored when the plan has no such input.
-    public func write(_ name: String, _ values: [Float]) {
-        guard let range = inputRange(name) else { return }
-        precondition(values.count == range.count, "\(name) has \(range.count) elements, not \(values.count)")
-        activations.write(values, at: range.lowerBound)
+    /// Writes every input of the plan: one that is missing, unknown or of another size traps.
+    public func write(_ values: [String: [Float]]) {
+        for (name, values) in values {
+            guard let range = inputRange(name) else {
+                preconditionFailure("no input is called \(name); there are \(plan.inputs.keys.sorted())")
+            }
+            precondition(values.count == range.count, "\(name) has \(range.count) elements, not \(values.count)")
+            activations.write(values, at: range.lowerBound)
+        }
+        for name in plan.inputs.keys { precondition(values[name] != nil, "the input \(name) is not written") }
     }
 
     /// Reads the result called `name`.
@@ -101,7 +100,7 @@ public final class Executor {
     ///
     /// - Returns: nil when all values are finite.
     public func firstNonFinite() throws -> String? {
-        for (name, id) in inputs.sorted(by: { $0.key < $1.key }) where !isFinite(id) { return "the input \(name)" }
+        for (name, id) in plan.inputs.sorted(by: { $0.key < $1.key }) where !isFinite(id) { return "the input \(name)" }
         var lastParameter: String?
         for (node, operation) in zip(plan.nodes, operations) {
             try operation.run()
@@ -119,11 +118,12 @@ public final class Executor {
         switch plan.values[id].role {
         case .parameter(let index), .parameterGradient(let index):
             plan.layout.parameters[plan.layoutIndex[index]].name
-        case .input, .intermediate: nil
+        case .input, .intermediate, .unread: nil
         }
     }
 
     private func isFinite(_ id: Int) -> Bool {
+        if plan.values[id].role == .unread { return true }
         let count = plan.values[id].count
         if case .parameterGradient(let index) = plan.values[id].role {
             let start = plan.layout.offsets[plan.layoutIndex[index]]

@@ -182,7 +182,7 @@ extension Graph {
         var readers = readerCounts()
         var kept: [Node] = []
         for node in nodes.reversed() {
-            let accumulates = node.outputs.contains { values[$0].role != .intermediate }
+            let accumulates = node.outputs.contains { ![.intermediate, .unread].contains(values[$0].role) }
             if accumulates || node.outputs.contains(where: { readers[$0] > 0 }) {
                 kept.append(node)
             } else {

@@ -1,42 +1,86 @@
 extension Graph {
-    /// Appends the reverse-mode derivative of `scale · Σ_n loss[n]` with respect to every parameter it depends on.
+    /// Appends the reverse-mode derivative of `Σ seed · output`, summed over all elements of all `outputs`: with respect to
+    /// every parameter that they depend on, and to `inputs`.
     ///
-    /// `loss` must come from ``Tensor/weightedSquaredError(target:weight:)``. Parameter gradients accumulate into the
-    /// gradient arena, so that micro-batches add up; it is the caller who clears it.
-    public func differentiate(loss: Tensor, scale: Float) {
+    /// Parameter gradients accumulate into the gradient arena, so that micro-batches add up; it is the caller who clears it.
+    ///
+    /// - Parameters:
+    ///   - outputs: what is differentiated, each with a seed of its shape: for a loss `[N]` the factor of each sample's.
+    ///   - inputs: any tensors of the graph whose gradients are wanted besides.
+    ///   - frozen: parameters that are constants here.
+    /// - Returns: the gradients of `inputs`; nil for one that the outputs do not depend on.
+    @discardableResult
+    public func differentiate(
+        _ outputs: [(output: Tensor, seed: Tensor)], withRespectTo inputs: [Tensor] = [],
+        freezing frozen: (Parameter) -> Bool = { _ in false }
+    ) -> [Tensor?] {
         let forward = nodes
-        var needed = dependsOnParameters(forward)
-        guard let last = forward.last(where: { $0.outputs.contains(loss.id) }), last.operation == .weightedSquaredError
-        else { preconditionFailure("the loss must be a weighted squared error") }
-        needed.insert(loss.id)
-        var reverse = ReverseMode(graph: self, needed: needed)
-        for node in forward.reversed() {
-            if node.outputs == last.outputs {
-                let gradient = append(
-                    .weightedSquaredErrorGradient(scale: scale), node.inputs, [values[node.inputs[0]].shape])
-                reverse.contribute(gradient[0], to: node.inputs[0])
-            } else if let dy = reverse.gradients[node.outputs[0]] {
-                reverse.differentiate(node, dy)
-            }
+        firstBackwardNode = firstBackwardNode ?? forward.count
+        var variable = Set(inputs.map(\.id))
+        for (id, value) in values.enumerated() {
+            if case .parameter(let index) = value.role, !frozen(parameters[index]) { variable.insert(id) }
         }
-    }
-
-    private func dependsOnParameters(_ nodes: [Node]) -> Set<Int> {
-        var dependent: Set<Int> = []
-        for (id, value) in values.enumerated() { if case .parameter = value.role { dependent.insert(id) } }
-        for node in nodes where node.inputs.contains(where: dependent.contains) { dependent.formUnion(node.outputs) }
-        return dependent
+        for node in forward where node.inputs.contains(where: variable.contains) {
+            variable.formUnion(node.outputs)
+        }
+        var reverse = ReverseMode(graph: self, needed: variable)
+        for (output, seed) in outputs {
+            precondition(seed.shape == output.shape, "a seed \(seed.shape) for an output \(output.shape)")
+            reverse.contribute(seed.id, to: output.id)
+        }
+        for node in forward.reversed() {
+            if let dy = reverse.gradients[node.outputs[0]] { reverse.differentiate(node, dy) }
+        }
+        return inputs.map { reverse.gradients[$0.id].map(tensor) }
     }
 
     /// The value that stands for the gradient of a parameter.
-    func gradientValue(ofParameterValue value: Int) -> Int {
-        guard case .parameter(let index) = values[value].role else {
-            preconditionFailure("value \(value) is \(values[value].role), not a parameter")
-        }
+    fileprivate func gradientValue(ofParameter index: Int, shape: [Int]) -> Int {
         if let known = parameterGradientValues[index] { return known }
-        let gradient = addValue(values[value].shape, .parameterGradient(index))
+        let gradient = addValue(shape, .parameterGradient(index))
         parameterGradientValues[index] = gradient
         return gradient
+    }
+}
+
+/// One operation of a derivative: what it reads, and of which inputs of the forward operation it gives the gradients.
+struct GradientRule {
+    enum Source: Equatable {
+        /// The gradient of the forward operation's first output.
+        case dy
+        case input(Int)
+        case output(Int)
+    }
+
+    /// Nil where the gradient is `dy` itself. Told whether the gradient so far of ``addend`` is its last input.
+    let operation: ((_ addend: Bool) -> Operation)?
+    let sources: [Source]
+    /// Inputs of the forward operation, one for each output.
+    let results: [Int]
+    /// The result that the operation can add to what there is already of it.
+    let addend: Int?
+
+    /// An operation that reads `sources` and gives the gradients of `results`.
+    init(_ operation: Operation, _ sources: [Source], _ results: [Int]) {
+        self.operation = { _ in operation }
+        self.sources = sources
+        self.results = results
+        addend = nil
+    }
+
+    /// The same, where the gradient so far of the result `addend` may be added.
+    init(_ sources: [Source], _ results: [Int], addingTo addend: Int, _ operation: @escaping (Bool) -> Operation) {
+        self.operation = operation
+        self.sources = sources
+        self.results = results
+        self.addend = addend
+    }
+
+    /// The gradient of `input` is that of the output.
+    static func identity(_ input: Int) -> GradientRule { GradientRule(passingTo: input) }
+
+    private init(passingTo input: Int) {
+        (operation, sources, results, addend) = (nil, [.dy], [input], nil)
     }
 }
 
@@ -65,135 +109,46 @@ private struct ReverseMode {
         }
     }
 
-    /// Appends an operation that can take the gradient so far as its addend.
-    private mutating func contribute(
-        to value: Int, _ inputs: [Int], _ operation: (_ addend: Bool) -> Operation
-    ) {
-        guard needed.contains(value) else { return }
-        let previous = gradients[value]
-        gradients[value] =
-            graph.append(
-                operation(previous != nil), inputs + (previous.map { [$0] } ?? []), [shape(value)])[0]
+    /// Appends what `node` contributes to the gradients of its inputs; `dy` is the gradient of its first output.
+    mutating func differentiate(_ node: Node, _ dy: Int) {
+        let rules = node.operation.gradientRules(node.inputs.map(shape))
+        let known = Set(rules.flatMap(\.results))
+        if let index = node.inputs.indices.first(where: { needed.contains(node.inputs[$0]) && !known.contains($0) }) {
+            preconditionFailure("\(node.operation) has no derivative with respect to its input \(index)")
+        }
+        for rule in rules where rule.results.contains(where: { needed.contains(node.inputs[$0]) }) {
+            apply(rule, of: node, dy)
+        }
     }
 
-    private func accumulate(_ operation: Operation, _ inputs: [Int], into parameters: [Int]) {
+    private mutating func apply(_ rule: GradientRule, of node: Node, _ dy: Int) {
+        guard let operation = rule.operation else { return contribute(dy, to: node.inputs[rule.results[0]]) }
+        let previous = rule.addend.flatMap { gradients[node.inputs[$0]] }
+        let sources = rule.sources.map { source in
+            switch source {
+            case .dy: dy
+            case .input(let index): node.inputs[index]
+            case .output(let index): node.outputs[index]
+            }
+        }
+        let outputs = rule.results.map { place(ofGradientOf: node.inputs[$0]) }
         graph.nodes.append(
             Node(
-                operation: operation, inputs: inputs,
-                outputs: parameters.map { graph.gradientValue(ofParameterValue: $0) }))
+                operation: operation(previous != nil), inputs: sources + (previous.map { [$0] } ?? []),
+                outputs: outputs))
+        for (result, gradient) in zip(rule.results, outputs) where graph.values[gradient].role == .intermediate {
+            if result == rule.addend, previous != nil {
+                gradients[node.inputs[result]] = gradient
+            } else {
+                contribute(gradient, to: node.inputs[result])
+            }
+        }
     }
 
-    /// Appends what `node` contributes to the gradients of its inputs; `dy` is the gradient of its first output.
-    ///
-    /// Parameter gradients come first: after them the saved input is often no longer needed.
-    mutating func differentiate(_ node: Node, _ dy: Int) {
-        let inputs = node.inputs
-        switch node.operation {
-        case .convolution(let geometry, let channels, let bias, let addend):
-            if addend { contribute(dy, to: inputs[inputs.count - 1]) }
-            accumulate(
-                .convolutionParameterGradient(geometry, weightChannels: channels, bias: bias), [inputs[0], dy],
-                into: Array(inputs[1..<(bias ? 3 : 2)]))
-            contribute(to: inputs[0], [dy, inputs[1]]) {
-                .convolutionInputGradient(geometry, weightChannels: channels, addend: $0)
-            }
-        case .linear(let channels, let bias, let addend):
-            if addend { contribute(dy, to: inputs[inputs.count - 1]) }
-            accumulate(
-                .linearParameterGradient(weightChannels: channels, bias: bias), [inputs[0], dy],
-                into: Array(inputs[1..<(bias ? 3 : 2)]))
-            contribute(to: inputs[0], [dy, inputs[1]]) { .linearInputGradient(weightChannels: channels, addend: $0) }
-        case .groupNorm(let groups, _):
-            let dx = graph.addValue(shape(inputs[0]))
-            graph.nodes.append(
-                Node(
-                    operation: .groupNormGradient(groups: groups),
-                    inputs: [dy, inputs[0], inputs[1], node.outputs[1]],
-                    outputs: [dx] + inputs[1...2].map { graph.gradientValue(ofParameterValue: $0) }))
-            contribute(dx, to: inputs[0])
-        case .modulate:
-            let results = graph.append(.modulateGradient, [dy] + inputs, inputs.map(shape))
-            contribute(results[0], to: inputs[0])
-            contribute(results[1], to: inputs[1])
-        case .silu:
-            contribute(graph.append(.siluGradient, [dy, inputs[0]], [shape(inputs[0])])[0], to: inputs[0])
-        case .gelu:
-            contribute(graph.append(.geluGradient, [dy, inputs[0]], [shape(inputs[0])])[0], to: inputs[0])
-        case .groupNormSiLU(let groups, _, let modulated, let residual):
-            if residual { contribute(dy, to: inputs[inputs.count - 1]) }
-            let dx = graph.addValue(shape(inputs[0]))
-            let scaleShift = modulated ? [inputs[3]] : []
-            let dScaleShift = scaleShift.map { graph.addValue(shape($0)) }
-            graph.nodes.append(
-                Node(
-                    operation: .groupNormSiLUGradient(groups: groups, modulated: modulated),
-                    inputs: [dy] + inputs[0...2] + scaleShift + [node.outputs[1]],
-                    outputs: [dx] + inputs[1...2].map { graph.gradientValue(ofParameterValue: $0) } + dScaleShift))
-            contribute(dx, to: inputs[0])
-            for (gradient, value) in zip(dScaleShift, scaleShift) { contribute(gradient, to: value) }
-        case .rmsNorm(let residual):
-            if residual { contribute(dy, to: inputs[2]) }
-            let dx = graph.addValue(shape(inputs[0]))
-            graph.nodes.append(
-                Node(
-                    operation: .rmsNormGradient, inputs: [dy, inputs[0], inputs[1]],
-                    outputs: [dx, graph.gradientValue(ofParameterValue: inputs[1])]))
-            contribute(dx, to: inputs[0])
-        case .linearAttention(let heads, let headDim):
-            let dqkv = graph.append(
-                .linearAttentionGradient(heads: heads, headDim: headDim), [dy, node.outputs[1], node.outputs[2]],
-                [shape(inputs[0])])
-            contribute(dqkv[0], to: inputs[0])
-        case .linearAttentionBlock(let heads, let headDim):
-            let dx = graph.addValue(shape(inputs[0]))
-            graph.nodes.append(
-                Node(
-                    operation: .linearAttentionBlockGradient(heads: heads, headDim: headDim),
-                    inputs: [dy] + inputs[0...2] + node.outputs[1...3],
-                    outputs: [dx] + inputs[1...3].map { graph.gradientValue(ofParameterValue: $0) }))
-            contribute(dx, to: inputs[0])
-        case .fullAttention(let heads, let headDim):
-            let dqkv = graph.append(
-                .fullAttentionGradient(heads: heads, headDim: headDim), [dy, inputs[0]] + node.outputs,
-                [shape(inputs[0])])
-            contribute(dqkv[0], to: inputs[0])
-        case .rankOneUpdate(let layer):
-            let (dr, dp) = (graph.addValue(shape(inputs[0])), graph.addValue(shape(inputs[1])))
-            graph.nodes.append(
-                Node(
-                    operation: .rankOneUpdateGradient(layer: layer), inputs: [dy] + inputs,
-                    outputs: [dr, dp, graph.gradientValue(ofParameterValue: inputs[2])]))
-            contribute(dr, to: inputs[0])
-            contribute(dp, to: inputs[1])
-        case .hyperNetwork(let layers):
-            let (dx, dz) = (graph.addValue(shape(inputs[0])), graph.addValue(shape(inputs[1])))
-            let previous = gradients[inputs[1]]
-            graph.nodes.append(
-                Node(
-                    operation: .hyperNetworkGradient(layers: layers, addend: previous != nil),
-                    inputs: [dy] + inputs + (previous.map { [$0] } ?? []),
-                    outputs: [dx, dz] + inputs[2...].map { graph.gradientValue(ofParameterValue: $0) }))
-            contribute(dx, to: inputs[0])
-            if needed.contains(inputs[1]) { gradients[inputs[1]] = dz }
-        case .add:
-            contribute(dy, to: inputs[0])
-            contribute(dy, to: inputs[1])
-        case .concatenateChannels:
-            let boundary = shape(inputs[0]).last!
-            let total = shape(node.outputs[0]).last!
-            for (value, part) in zip(inputs, [0..<boundary, boundary..<total]) where needed.contains(value) {
-                contribute(graph.append(.sliceChannels(part), [dy], [shape(value)])[0], to: value)
-            }
-        case .upsampleNearest:
-            contribute(graph.append(.upsampleNearestGradient, [dy], [shape(inputs[0])])[0], to: inputs[0])
-        case .sinusoidalEmbedding, .weightedSquaredError:
-            break  // of a timestep; and the loss itself is where the walk starts
-        case .sliceChannels, .convolutionInputGradient, .convolutionParameterGradient, .linearInputGradient,
-            .linearParameterGradient, .groupNormGradient, .modulateGradient, .siluGradient, .geluGradient,
-            .groupNormSiLUGradient, .rmsNormGradient, .linearAttentionGradient, .linearAttentionBlockGradient,
-            .fullAttentionGradient, .rankOneUpdateGradient, .hyperNetworkGradient, .upsampleNearestGradient,
-            .weightedSquaredErrorGradient:
-            preconditionFailure("\(node.operation) occurs only in a backward pass and has no derivative of its own")
-        }
+    /// Where the gradient of `value` goes: to the arena for a parameter, unless it is frozen.
+    private func place(ofGradientOf value: Int) -> Int {
+        guard case .parameter(let index) = graph.values[value].role else { return graph.addValue(shape(value)) }
+        return needed.contains(value)
+            ? graph.gradientValue(ofParameter: index, shape: shape(value)) : graph.addValue(shape(value), .unread)
     }
 }

@@ -1,14 +1,10 @@
 extension Graph {
     /// Lets the backward pass compute the results of norms again instead of keeping them (Chen et al. 2016), to be called
-    /// after ``differentiate(loss:scale:)``. The values are the same bits, the activation arena is smaller.
+    /// after ``differentiate(_:withRespectTo:freezing:)``. The values are the same bits, the activation arena is smaller.
     ///
     /// Only results whose own operands are kept anyway, for the norm's gradient, and which cost one pass over memory.
     public func recomputeNorms() {
-        guard
-            let firstBackward = nodes.firstIndex(where: {
-                if case .weightedSquaredErrorGradient = $0.operation { true } else { false }
-            })
-        else { return }
+        guard let firstBackward = firstBackwardNode else { return }
         let kept = Set(results.values)
         /// Results that may be computed again → the node that does.
         var cheap: [Int: Node] = [:]

@@ -31,6 +31,8 @@ public enum Role: Hashable, Sendable {
     case parameterGradient(Int)
     /// Computed by a node, lives in the activation arena as long as it is needed.
     case intermediate
+    /// The same, but never read and without meaning: where the gradient of a frozen parameter is added to.
+    case unread
 }
 
 /// A value of a graph: its shape and what it is.
@@ -51,7 +53,8 @@ public struct Node: Hashable, Sendable {
 
 /// A static computation: values and the operations between them, in the order of execution.
 ///
-/// Written once by the layers through ``Tensor``, then fused (``fuse()``), differentiated (``differentiate(loss:scale:)``)
+/// Written once by the layers through ``Tensor``, then fused (``fuse(for:)``), differentiated
+/// (``differentiate(_:withRespectTo:freezing:)``)
 /// and planned (``ExecutionPlan``). Shapes never change.
 public final class Graph {
     /// All values; indices never change.
@@ -64,6 +67,8 @@ public final class Graph {
     public internal(set) var results: [String: Int] = [:]
 
     var parameterValues: [Int] = []
+    /// Where the backward pass begins, once there is one.
+    var firstBackwardNode: Int?
     var parameterGradientValues: [Int: Int] = [:]
     private var parameterIndex: [String: Int] = [:]
 
@@ -89,6 +94,9 @@ public final class Graph {
         return tensor(parameterValues[parameters.count - 1])
     }
 
+    /// A tensor of which each element is `value`.
+    public func constant(_ value: Float, _ shape: [Int]) -> Tensor { tensor(append(.constant(value), [], [shape])[0]) }
+
     /// Keeps `tensor` until the end of the run under `name`.
     public func keep(_ tensor: Tensor, as name: String) {
         results[name] = tensor.id
@@ -107,6 +115,10 @@ public final class Graph {
         let outputs = outputShapes.map { addValue($0) }
         nodes.append(Node(operation: operation, inputs: inputs, outputs: outputs))
         return outputs
+    }
+
+    func traits(of node: Node) -> OperationTraits {
+        node.operation.traits(node.inputs.map { values[$0].shape }, node.outputs.map { values[$0].shape })
     }
 
     /// How many nodes read each value; a kept result counts as one more reader.

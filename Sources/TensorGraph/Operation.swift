@@ -15,6 +15,9 @@ public struct ConvolutionGeometry: Hashable, Sendable {
     /// Rows or columns of the output for `size` rows or columns of the input.
     public func outputSize(_ size: Int) -> Int { (size + 2 * padding - kernelHeight) / stride + 1 }
 
+    /// Pixels of the input that go into one of the output.
+    public var taps: Int { kernelHeight * kernelWidth }
+
     /// Each pixel for itself: a matrix product.
     public var isPointwise: Bool { kernelHeight == 1 && kernelWidth == 1 && stride == 1 && padding == 0 }
 }
@@ -123,39 +126,14 @@ public enum Operation: Hashable, Sendable {
     case upsampleNearestGradient
     /// `timestep [N] → [N,dimension]`: sines, then cosines, of `t · exp(-k ln(10000)/(dimension/2 − 1))`.
     case sinusoidalEmbedding(dimension: Int)
+    /// `→ y`, each element the given number.
+    case constant(Float)
 
     // MARK: Loss
     /// `prediction [N,...], target [N,...], weight [N] → loss [N]`, `weight · mean of (prediction − target)²` per sample.
     case weightedSquaredError
-    /// `prediction, target, weight → dprediction`, the gradient of `scale · Σ_n loss[n]`.
-    case weightedSquaredErrorGradient(scale: Float)
-}
-
-extension Operation {
-    /// Pairs (input, output) whose memory may be one, when the input is not used afterwards.
-    public var sharablePairs: [(input: Int, output: Int)] {
-        switch self {
-        case .convolution(_, _, let bias, addend: true), .linear(_, let bias, addend: true):
-            return [(bias ? 3 : 2, 0)]
-        case .convolutionInputGradient(_, _, addend: true), .linearInputGradient(_, addend: true):
-            return [(2, 0)]
-        case .silu, .gelu, .siluGradient, .geluGradient, .groupNormSiLUGradient, .rmsNormGradient,
-            .rankOneUpdate, .rankOneUpdateGradient, .hyperNetwork:
-            return [(0, 0)]
-        case .hyperNetworkGradient(let layers, let addend):
-            return [(0, 0)] + (addend ? [(8 + 2 * layers, 1)] : [])
-        case .groupNormSiLU(_, _, let modulated, let residual):
-            return residual ? [(modulated ? 4 : 3, 0), (0, 0)] : [(0, 0)]
-        case .rmsNorm(let residual):
-            return residual ? [(2, 0), (0, 0)] : [(0, 0)]
-        case .linearAttention:
-            return [(0, 1)]
-        case .add:
-            return [(0, 0), (1, 0)]
-        default:
-            return []
-        }
-    }
+    /// `dloss [N], prediction, target, weight → dprediction`.
+    case weightedSquaredErrorGradient
 }
 
 extension Operation {

@@ -1,7 +1,7 @@
 import CPUBackend
 import Configuration
 import Foundation
-import NeuralNetwork
+import Diffusion
 import Philox
 import TensorGraph
 
@@ -40,9 +40,8 @@ public final class KernelBenchmark {
         precision = JobPrecision(configuration.precision)
         backend = try CPUBackend(precision: precision.precision)
         plan = ExecutionPlan(
-            DenoiserGraph.training(
-                configuration.model, batch: self.batch, lossScale: 1 / Float(self.batch), precision: precision.precision
-            ).graph)
+            configuration.diffusion.loss(for: configuration.model)
+                .graph(batch: self.batch, scale: 1 / Float(self.batch), precision: precision.precision))
         var order: [OperationLabel] = []
         var found: [OperationLabel: (node: Node, count: Int)] = [:]
         for node in plan.nodes {

@@ -2,8 +2,6 @@ import CPUBackend
 import Configuration
 import Diffusion
 import ImageData
-import NeuralNetwork
-import Philox
 
 /// One repetition of making micro-batches, and of the step that wants them.
 public struct LoadMeasurement: Encodable, Sendable {
@@ -45,9 +43,8 @@ public final class LoadBenchmark {
     public let isInMemory: Bool
     /// Images of a micro-batch.
     public let microBatch: Int
-    private let data: DataSet
-    private let task: TrainingTask
-    private let configuration: RunConfiguration
+    private let loss: any Loss
+    private let seed: UInt64
     private let step: StepBenchmark
     private let probe: MachineProbe
     private var source: BatchSource
@@ -59,16 +56,17 @@ public final class LoadBenchmark {
     /// - Throws: `ImageDataError`, `HDF5Error`, ``TrainingError`` when data set and network do not fit, and what
     ///   ``StepBenchmark`` throws.
     public init(_ configuration: RunConfiguration, memoryLimitBytes: Int? = nil, probe: MachineProbe) throws {
-        self.configuration = configuration
         self.probe = probe
-        data =
+        let data =
             try memoryLimitBytes.map { try DataSet(path: configuration.data, memoryLimitBytes: $0) }
             ?? DataSet(path: configuration.data)
         try configuration.model.check(data)
         (dataCount, isInMemory) = (data.count, data.isInMemory)
         microBatch = try configuration.microBatchSize(ranks: 1)
-        task = TrainingTask(configuration.diffusion)
-        source = BatchSource(data, configuration)
+        seed = configuration.seed
+        let plan = StepPlan(configuration, try configuration.batchPlan(ranks: 1), .fp32)
+        loss = plan.loss
+        source = BatchSource(data, plan)
         step = try StepBenchmark(configuration, batch: microBatch, microBatch: microBatch, probe: probe)
     }
 
@@ -93,38 +91,18 @@ public final class LoadBenchmark {
 
     /// The parts of the same work, each alone.
     private func parts(_ batches: Int) throws -> (read: Double, random: Double, noise: Double) {
-        let (size, model) = (data.elementsPerSample, configuration.model)
-        var order = EpochOrder(seed: configuration.seed, count: data.count)
-        var x0 = [Float](repeating: 0, count: microBatch * size)
-        var epsilon = x0
-        let noise = RandomStream(seed: configuration.seed, purpose: .noise)
-        let timesteps = (0..<microBatch).map { $0 % task.schedule.timesteps }
-        let offsets = task.offsetNoise == 0 ? nil : [Float](repeating: 0, count: microBatch * model.channels)
-        _ = order.sample(at: position)  // makes the epoch's permutation
-        func slots(_ buffer: inout [Float], _ body: (Int, UnsafeMutableBufferPointer<Float>) throws -> Void) rethrows {
-            try buffer.withUnsafeMutableBufferPointer { all in
-                for slot in 0..<microBatch {
-                    try body(slot, UnsafeMutableBufferPointer(rebasing: all[slot * size..<(slot + 1) * size]))
-                }
-            }
-        }
+        var samples: [(x0: [Float], places: [(epoch: Int, position: Int)], indices: [Int])] = []
         let read = try seconds(of: {
             for number in 0..<batches {
-                try slots(&x0) { slot, out in
-                    let sample = order.sample(at: position + number * microBatch + slot)
-                    try data.read(sample.index, flip: configuration.diffusion.flip && slot % 2 == 1, into: out)
-                }
+                let first = position + number * microBatch
+                samples = [try source.read(first..<first + microBatch)]
             }
         })
-        let draws = model.drawsEta ? 2 : 1
+        var drawn = Drawn([:])
         let random = seconds(of: {
-            for number in 0..<batches * draws {
-                slots(&epsilon) { slot, out in noise.fillNormals(out, epoch: number, position: slot) }
-            }
+            for _ in 0..<batches { drawn = Drawn(loss.draws, seed: seed, at: samples[0].places) }
         })
-        let noising = seconds(of: {
-            for _ in 0..<batches { _ = task.batch(x0: x0, noise: epsilon, timesteps: timesteps, offsets: offsets) }
-        })
+        let noising = seconds(of: { for _ in 0..<batches { _ = loss.inputs(x0: samples[0].x0, drawn) } })
         return (read, random, noising)
     }
 }

@@ -2,7 +2,6 @@ import CPUBackend
 import Configuration
 import Foundation
 import ImageData
-import NeuralNetwork
 import Storage
 import TensorGraph
 
@@ -42,23 +41,22 @@ public struct MemoryPlan: Encodable, Sendable {
         let batch = try configuration.batchPlan(ranks: ranks, threads: threads)
         let data = try? DataSet(path: configuration.data)
         dataBytes = data.map(\.residentBytes)
-        let plan = ExecutionPlan(
-            DenoiserGraph.training(
-                configuration.model, batch: batch.microBatchSize, lossScale: 1,
-                precision: JobPrecision(configuration.precision).precision
-            ).graph)
+        let step = StepPlan(configuration, batch, JobPrecision(configuration.precision).precision)
+        let plan = step.plan
         let own =
             configuration.optimizer.sharded
             ? OptimizerShards.parts(count: plan.layout.count, ranks: ranks).max { $0.count < $1.count } : nil
-        let ((state, workers), bytes) = try CPUBackend.reserving {
+        let ((state, workers, generators), bytes) = try CPUBackend.reserving {
             let state = try ModelState(plan.layout, own: own)
+            let images = MicroBatch(madeUpFor: step)
             let workers = try (0..<threads).map { thread in
-                try PlannedWorker(
-                    plan, configuration, batch, state, gradients: thread == 0 ? state.gradients : nil)
+                let gradients = thread == 0 ? state.gradients : nil
+                return try Worker(step, parameters: state.parameters, gradients: gradients) { _ in images }
             }
-            return (state, workers)
+            let generators = try configuration.generators(of: workers, state)
+            return (state, workers, generators)
         }
-        programBytes = try withExtendedLifetime((data, workers)) { try residentBytes() } + Self.runningBytes
+        programBytes = try withExtendedLifetime((data, workers, generators)) { try residentBytes() } + Self.runningBytes
         activationBytes = threads * plan.activationBytes
         let exchanges = RankReduction.needsExchange(exact: batch.isExact, ranks: ranks)
         let sums = workers.reduce(exchanges ? 1 : 0) { $0 + 1 + $1.sums.extraArenas }
@@ -83,36 +81,15 @@ public struct MemoryPlan: Encodable, Sendable {
     }
 }
 
-/// What one thread of a rank prepares.
-private struct PlannedWorker {
-    let sums: PartialSums
-    let executor: Executor
-    let generator: SampleGenerator?
-
-    /// - Parameter gradients: those of the state, for the first thread; nil makes an arena.
-    init(
-        _ plan: ExecutionPlan, _ configuration: RunConfiguration, _ batch: BatchPlan, _ state: ModelState,
-        gradients: CPUMemory?
-    ) throws {
-        let backend = try CPUBackend(precision: JobPrecision(configuration.precision).precision)
-        let activations = try CPUMemory(count: plan.activationCount)
-        let draws = gradients != nil && configuration.needsGenerator || configuration.model.selfCondition
-        sums = try PartialSums(gradients ?? CPUMemory(count: plan.layout.count), leaves: batch.leavesPerThread)
-        executor = try Executor(
-            plan, on: backend, parameters: state.parameters, gradients: sums.gradients, activations: activations)
-        generator =
-            draws
-            ? try SampleGenerator(
-                configuration.model, batch: batch.microBatchSize, layout: plan.layout, on: backend,
-                activations: activations)
-            : nil
-    }
-}
-
 extension RunConfiguration {
-    /// Whether a run draws samples, or runs the network forward for another reason.
-    var needsGenerator: Bool {
-        previewEvery > 0 || model.selfCondition || (model.drawsEta && etaVarianceEvery > 0)
+    /// The forward passes that a run prepares: on each thread for self-conditioning, on the first for probes and previews.
+    fileprivate func generators(of workers: [Worker], _ state: ModelState) throws -> [SampleGenerator] {
+        let probes = model.drawsEta && etaVarianceEvery > 0
+        let own = model.selfCondition ? workers : previewEvery > 0 || probes ? Array(workers.prefix(1)) : []
+        let average = state.own == state.all ? state.ema : nil
+        return try own.map { try $0.generator(with: state.parameters) }
+            + (previewEvery > 0
+                ? [workers[0].generator(with: average ?? CPUMemory(count: state.layout.count))] : [])
     }
 }
 

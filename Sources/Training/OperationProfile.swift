@@ -79,26 +79,3 @@ struct LapTimes {
         .sorted { ($1.seconds, $0.operation, $0.shape) < ($0.seconds, $1.operation, $1.shape) }
     }
 }
-
-extension StepBenchmark {
-    /// Times every operation of `repetitions` whole steps; each row is the median over them.
-    public func profile(repetitions: Int) throws -> OperationProfile {
-        let arena = state.layout.count * MemoryLayout<Float>.stride
-        // Adam reads gradients, parameters and two moments and writes all but the gradients.
-        let besides = [("sum gradients", sums.arenasMoved * arena), ("optimizer", 7 * arena), ("reload weights", 0)]
-        var times = LapTimes(executor.plan, runs: microBatches, besides: besides)
-        for _ in 0..<repetitions {
-            times.begin(machine())
-            try computeGradients {
-                times.lap(besides: 0)
-            } _: {
-                try executor.run { times.lap(node: $0) }
-            }
-            try update()
-            times.lap(besides: 1)
-            try reloadWeights()
-            times.lap(besides: 2)
-        }
-        return times.profile()
-    }
-}

@@ -84,7 +84,7 @@ extension ExecutionPlan {
         func isParameter(_ id: Int) -> Bool {
             switch values[id].role {
             case .parameter, .parameterGradient: true
-            case .input, .intermediate: false
+            case .input, .intermediate, .unread: false
             }
         }
         let from = largest(node.inputs.filter { !isParameter($0) }) ?? node.inputs.first

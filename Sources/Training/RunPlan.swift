@@ -1,5 +1,4 @@
 import Configuration
-import NeuralNetwork
 import TensorGraph
 
 /// What a run will need, known before anything is allocated.
@@ -56,12 +55,9 @@ public struct RunPlan: Encodable, Sendable {
         whyNotExact = batch.whyNotExact
         let job = JobPrecision(configuration.precision)
         (precision, precisionNotice) = (job.precision, job.notice)
-        let graph = DenoiserGraph.training(
-            configuration.model, batch: microBatchSize, lossScale: 1, precision: precision
-        ).graph
-        let plan = ExecutionPlan(graph)
+        let plan = StepPlan(configuration, batch, precision).plan
         let arena = plan.layout.count * MemoryLayout<Float>.stride
-        parameters = graph.parameterCount
+        parameters = plan.layout.parameters.reduce(0) { $0 + $1.count }
         gflopPerImage = Double(plan.floatingPointOperations) / Double(microBatchSize) / 1e9
         gflopPerStepAndRank = Double(plan.floatingPointOperations) * Double(microBatchesPerRank) / 1e9
         let shard = OptimizerShards.parts(count: plan.layout.count, ranks: ranks).map(\.count).max() ?? 0
@@ -69,7 +65,7 @@ public struct RunPlan: Encodable, Sendable {
         sharded = configuration.optimizer.sharded
         allReduceBytes = ranks > 1 ? arena : 0
         allReduceBuckets = ranks > 1 ? plan.gradientBuckets(minimumCount: GradientReduction.bucketCount).count : 0
-        checkpointBytes = 4 * graph.parameterCount * MemoryLayout<Float>.stride
+        checkpointBytes = 4 * parameters * MemoryLayout<Float>.stride
         operations = plan.nodes.count
         let work = plan.nodes.map { Double(plan.floatingPointOperations(of: $0)) }
         let done = work.reduce(into: [0.0]) { $0.append($0[$0.count - 1] + $1) }

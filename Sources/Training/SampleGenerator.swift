@@ -1,7 +1,6 @@
 import CPUBackend
 import Diffusion
 import NeuralNetwork
-import Philox
 import TensorGraph
 
 /// Where the time of sampling went, in seconds.
@@ -23,8 +22,6 @@ public final class SampleGenerator {
     public let model: ModelConfiguration
     /// Samples the graph works on at a time.
     public let batch: Int
-    /// Where the weights lie.
-    public let layout: ParameterLayout
     /// Where the time of all calls of ``samples(_:seed:sampler:progress:)`` went.
     public private(set) var times = SamplingTimes()
     /// Where set, the operations of the network are timed one by one, and what is done besides.
@@ -32,24 +29,42 @@ public final class SampleGenerator {
     private let weights: CPUMemory
     private let executor: Executor
 
-    /// Prepares the forward pass.
+    /// Prepares the forward pass, with weights of its own.
     ///
-    /// - Parameters:
-    ///   - layout: that of the arena weights will be copied from; nil makes one.
-    ///   - activations: memory of another graph of the same thread to work in, if it is large enough.
     /// - Throws: when memory cannot be had or an operation cannot be prepared.
-    public init(
-        _ model: ModelConfiguration, batch: Int, layout: ParameterLayout? = nil, on backend: CPUBackend,
-        activations: CPUMemory? = nil
+    public convenience init(_ model: ModelConfiguration, batch: Int, on backend: CPUBackend) throws {
+        let plan = Self.plan(model, batch: batch, layout: nil, on: backend)
+        try self.init(
+            model, batch, plan, weights: CPUMemory(count: plan.layout.count), activations: nil, on: backend)
+    }
+
+    /// Prepares the forward pass on a training state's parameters, or their average: as they change, so does this, once
+    /// ``parametersChanged()`` was called.
+    ///
+    /// - Parameter activations: memory of another graph of the same thread to work in, if it is large enough.
+    convenience init(
+        _ model: ModelConfiguration, batch: Int, sharing state: (layout: ParameterLayout, arena: CPUMemory),
+        activations: CPUMemory?, on backend: CPUBackend
     ) throws {
-        let graph = DenoiserGraph.inference(model, batch: batch, precision: backend.precision).graph
-        let plan = ExecutionPlan(graph, layout: layout)
+        let plan = Self.plan(model, batch: batch, layout: state.layout, on: backend)
+        try self.init(model, batch, plan, weights: state.arena, activations: activations, on: backend)
+    }
+
+    private init(
+        _ model: ModelConfiguration, _ batch: Int, _ plan: ExecutionPlan, weights: CPUMemory, activations: CPUMemory?,
+        on backend: CPUBackend
+    ) throws {
         self.model = model
+        self.weights = weights
         self.batch = batch
-        self.layout = plan.layout
-        weights = try CPUMemory(count: plan.layout.count)
         let shared = activations.flatMap { $0.count >= plan.activationCount ? $0 : nil }
         executor = try Executor(plan, on: backend, parameters: weights, activations: shared)
+    }
+
+    private static func plan(
+        _ model: ModelConfiguration, batch: Int, layout: ParameterLayout?, on backend: CPUBackend
+    ) -> ExecutionPlan {
+        ExecutionPlan(Denoiser(model).inferenceGraph(batch: batch, precision: backend.precision), layout: layout)
     }
 
     /// The most even batches in which `count` samples can be drawn, none larger than `limit`: no batch is filled up with
@@ -70,15 +85,12 @@ public final class SampleGenerator {
     /// The list of operations and where their values lie.
     var plan: ExecutionPlan { executor.plan }
 
-    /// Takes over the parameters, or their average, of a training state.
-    func load(_ arena: CPUMemory) throws {
-        _ = weights.elements.update(fromContentsOf: arena.elements)
-        try executor.parametersChanged()
-    }
+    /// To be called after the weights that are shared changed.
+    func parametersChanged() throws { try executor.parametersChanged() }
 
     /// Takes over tensors by name; `set` writes them into the arena it is given.
     public func load(_ set: (ParameterLayout, CPUMemory) throws -> Void) throws {
-        try set(layout, weights)
+        try set(plan.layout, weights)
         try executor.parametersChanged()
     }
 
@@ -86,15 +98,12 @@ public final class SampleGenerator {
     public var sampleSize: Int { model.sampleElements }
 
     /// The network's output for one batch: `xt`, `eta`, `selfCondition` are `[batch, H, W, C]`, `timesteps` `[batch]`.
-    public func predict(xt: [Float], timesteps: [Float], eta: [Float]?, selfCondition: [Float]?) throws -> [Float] {
-        executor.write("x", xt)
-        executor.write("timestep", timesteps)
-        if model.usesEta {
-            executor.write("eta", model.eta == .zero ? [Float](repeating: 0, count: xt.count) : eta ?? [])
-        }
-        if model.selfCondition {
-            executor.write("self_condition", selfCondition ?? [Float](repeating: 0, count: xt.count))
-        }
+    ///
+    /// - Parameter selfCondition: nil stands for zeros.
+    public func predict(xt: [Float], timesteps: [Int], eta: [Float]?, selfCondition: [Float]?) throws -> [Float] {
+        let estimate = model.selfCondition ? selfCondition ?? [Float](repeating: 0, count: xt.count) : nil
+        executor.write(
+            model.inputs(xt: xt, timestep: timesteps.map(Float.init), eta: eta, selfCondition: estimate))
         laps?.lap(besides: Self.arithmetic)
         times.network += try seconds(of: {
             if laps == nil { try executor.run() } else { try executor.run { laps?.lap(node: $0) } }
@@ -108,8 +117,8 @@ public final class SampleGenerator {
     public func samples(
         _ positions: Range<Int>, seed: UInt64, sampler: Sampler, progress: (Int, Int) throws -> Void = { _, _ in }
     ) throws -> [Float] {
-        let noise = RandomStream(seed: seed, purpose: .sampling)
-        let latent = RandomStream(seed: seed, purpose: .samplingEta)
+        let noise = Draw("noise", .sampling, .normal, elements: sampleSize)
+        let latent = model.etaDraw?.with(.samplingEta)
         let batches = (positions.count + batch - 1) / batch
         let clock = ContinuousClock()
         let begin = clock.now
@@ -122,33 +131,26 @@ public final class SampleGenerator {
         for number in 0..<batches {
             let first = positions.lowerBound + number * batch
             /// Draw `round` of every sample of the batch; the last batch is filled up with samples that are dropped.
-            func draw(_ stream: RandomStream, round: Int) -> [Float] {
+            func values(_ draw: Draw, round: Int) -> [Float] {
                 let start = clock.now
                 laps?.lap(besides: Self.arithmetic)
                 defer {
                     times.random += (clock.now - start).seconds
                     laps?.lap(besides: Self.random)
                 }
-                return [Float](unsafeUninitializedCapacity: batch * sampleSize) { buffer, filled in
-                    for slot in 0..<batch {
-                        let sample = buffer[slot * sampleSize..<(slot + 1) * sampleSize]
-                        stream.fillNormals(
-                            UnsafeMutableBufferPointer(rebasing: sample), epoch: round, position: first + slot)
-                    }
-                    filled = batch * sampleSize
-                }
+                return draw.values(seed: seed, at: (first..<first + batch).map { (round, $0) })
             }
             let batchSamples = try sampler.sample(
-                from: draw(noise, round: 0), usesEta: model.drawsEta,
+                from: values(noise, round: 0), usesEta: latent != nil,
                 selfCondition: model.selfCondition,
                 predict: { xt, timestep, eta, selfCondition in
-                    let timesteps = [Float](repeating: Float(timestep), count: batch)
+                    let timesteps = [Int](repeating: timestep, count: batch)
                     return try predict(xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition)
                 },
                 draw: { step, which in
                     switch which {
-                    case .eta: draw(latent, round: step)
-                    case .noise: draw(noise, round: step + 1)
+                    case .eta: latent.map { values($0, round: step) } ?? []
+                    case .noise: values(noise, round: step + 1)
                     }
                 },
                 onStep: { step, _ in try progress(number * sampler.steps + step + 1, batches * sampler.steps) })

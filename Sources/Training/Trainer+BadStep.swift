@@ -73,9 +73,9 @@ extension Trainer {
     /// Computes the step again, and looks where the first value comes up that is not finite. Collective.
     private func sourceOfNonFinite() throws -> String {
         let found = Mutex<[Int: String]>([:])
-        try team.run { [self] thread in
-            let own = batch.microBatches(rank: communicator.rank, thread: thread, of: team.size)
-            if let text = try workers[thread].firstNonFinite(starts(own), step: step) {
+        try replica.team.run { [replica, step, samplesSeen] thread in
+            let starts = replica.starts(replica.ownMicroBatches(thread), from: samplesSeen)
+            if let text = try replica.workers[thread].firstNonFinite(starts, step: step) {
                 found.withLock { $0[thread] = text }
             }
         }
@@ -89,10 +89,9 @@ extension Trainer {
         guard case .spike(let numbers) = verdict else { return "" }
         let worst = losses.indices.max { losses[$0] < losses[$1] } ?? 0
         var own: String?
-        for thread in 0..<team.size
-        where batch.microBatches(rank: communicator.rank, thread: thread, of: team.size).contains(worst) {
-            let samples = try workers[thread].samples(from: starts(worst..<worst + 1)[0])
-            let mean = String(format: "%.4g", losses[worst] / Double(batch.microBatchSize))
+        for (thread, worker) in replica.workers.enumerated() where replica.ownMicroBatches(thread).contains(worst) {
+            let samples = try worker.samples(from: replica.starts(worst..<worst + 1, from: samplesSeen)[0])
+            let mean = String(format: "%.4g", losses[worst] / Double(batchPlan.microBatchSize))
             own = "samples \(samples): their mean loss \(mean) is the highest"
         }
         let culprit = try firstToTell(own) ?? ""

@@ -15,13 +15,8 @@ extension Trainer {
         let count = isPoints ? max(configuration.previewCount, 2000) : configuration.previewCount
         guard count > 0 else { return true }
         Watchdog.enter(.preview, step: step)
-        for (kind, arena) in [("raw", state.parameters), ("ema", state.ema)] {
-            let generator = try generator()
-            if let shards, kind == "ema" {
-                try generator.load { _, weights in try shards.gather(arena, into: weights) }
-            } else {
-                try generator.load(arena)
-            }
+        for kind in ["raw", "ema"] {
+            let generator = try kind == "raw" ? replica.workers[0].generator() : loadedAverage()
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
             let samples: [Float]
             do {
@@ -49,6 +44,18 @@ extension Trainer {
         }
         if communicator.rank == 0 { observer.say("drew \(folder.preview(step: step, "{raw,ema}"))") }
         return true
+    }
+
+    /// The forward pass with the average of the parameters. Collective.
+    private func loadedAverage() throws -> SampleGenerator {
+        let generator = try averageGenerator ?? replica.makeAverageGenerator()
+        averageGenerator = generator
+        if let shards {
+            try generator.load { _, weights in try shards.gather(state.ema, into: weights) }
+        } else {
+            try generator.parametersChanged()
+        }
+        return generator
     }
 
     /// Evaluations of the network that the rank with the largest share of `count` samples needs.

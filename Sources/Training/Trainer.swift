@@ -60,15 +60,11 @@ public final class Trainer {
     let communicator: any Communicator
     let folder: RunFolder
     let data: DataSet
-    let state: ModelState
-    /// How the optimiser's state is divided among ranks; nil when each holds all of it.
-    let shards: OptimizerShards?
     let observer: any TrainingObserver
     let version: String
-    let team: ThreadTeam
-    let workers: [Worker]
-    private let reduction: GradientReduction
-    let batch: BatchPlan
+    let replica: Replica
+    /// Previews of the average; made with the first.
+    var averageGenerator: SampleGenerator?
     /// What the run computes in.
     public let precision: JobPrecision
     private(set) var metrics: MetricsLog?
@@ -123,28 +119,19 @@ public final class Trainer {
         self.precision = precision
         history = StepHistory(spikeFactor: configuration.spikeFactor)
         let batch = try configuration.batchPlan(ranks: communicator.size, threads: threads)
-        let team = ThreadTeam(size: threads)
-        self.batch = batch
-        self.team = team
-        let plan = ExecutionPlan(
-            DenoiserGraph.training(
-                configuration.model, batch: batch.microBatchSize, lossScale: 1 / Float(configuration.batchSize),
-                precision: precision.precision
-            ).graph)
-        (state, shards, workers, reduction) = try communicator.together("building the network") {
-            let shards = OptimizerShards(
-                count: plan.layout.count, sharded: configuration.optimizer.sharded, among: communicator)
-            let state = try ModelState(plan.layout, own: shards?.own)
-            let workers = try Worker.make(team, plan, configuration, precision.precision, batch, data, state)
-            let reduction = try GradientReduction(
-                plan, workers.map(\.sums), exact: batch.isExact, communicator: communicator)
-            return (state, shards, workers, reduction)
+        let step = StepPlan(configuration, batch, precision.precision)
+        let source = BatchSource(data, step)
+        replica = try communicator.together("building the network") {
+            try Replica(step, threads: threads, communicator: communicator) {
+                var source = source
+                return { try source.microBatch($0) }
+            }
         }
         if let notice = precision.notice, communicator.rank == 0 { observer.warn(notice) }
         try restore(resume)
-        metrics = try openMetrics(continued: step)
-        if step > 0 { try restoreHistory() }
-        try parametersChanged()
+        metrics = try openMetrics(continued: self.step)
+        if self.step > 0 { try restoreHistory() }
+        try replica.parametersChanged()
         if let why = batch.whyNotExact, communicator.rank == 0 {
             observer.warn("results depend on the number of ranks and threads in their last bits: \(why)")
         }
@@ -155,10 +142,9 @@ public final class Trainer {
     /// Samples of the data set.
     public var dataCount: Int { data.count }
     /// How a step is dealt out to the ranks.
-    public var batchPlan: BatchPlan { batch }
-
-    /// The forward pass for previews, on the calling thread.
-    func generator() throws -> SampleGenerator { try workers[0].generator() }
+    public var batchPlan: BatchPlan { replica.step.batch }
+    var state: ModelState { replica.state }
+    var shards: OptimizerShards? { replica.shards }
 
     /// Trains until all steps are done, or until any rank has a reason to stop: then all do after the same step.
     public func run(_ signals: StopSignals) throws -> Outcome {
@@ -186,30 +172,29 @@ public final class Trainer {
     private func trainStep(stopRequested: Bool) throws -> Bool? {
         var clock = StepClock(.compute, communicated: reportSeconds)
         let probes = isProbeDue
-        try computeGradients(probing: probes)
+        try replica.computeGradients(from: samplesSeen, step: step, probing: probes)
+        let workers = replica.workers
         clock.attribute(workers.reduce(0) { $0 + $1.secondsData } / Double(workers.count), to: .data)
         clock.begin(.communication)
         Watchdog.enter(.allReduce, step: step + 1)
-        try reduction.finish()
-        let sums = try communicator.sum([workers[0].etaVariance ?? 0] + ownLosses)
+        try replica.finishGradients()
+        let sums = try communicator.sum([workers[0].etaVariance ?? 0] + replica.ownLosses)
         let losses = Array(sums.dropFirst())
         let loss = losses.reduce(0, +) / Double(configuration.batchSize)
         clock.begin(.optimizer)
         Watchdog.enter(.update, step: step + 1)
-        let gradientNorm = try state.gradientNorm(on: workers[0].backend, over: team)
+        let gradientNorm = try replica.gradientNorm()
         let verdict = history.judge(loss: loss, gradientNorm: gradientNorm)
         if verdict == .good {
-            try state.update(
-                step: step + 1, gradientNorm: gradientNorm, learningRate: configuration.learningRate,
-                configuration.optimizer, configuration.ema, on: workers[0].backend, over: team)
+            try replica.update(step + 1, gradientNorm: gradientNorm)
             if let shards {
                 clock.begin(.communication)
                 try shards.gather(parameters: state.parameters)
                 clock.begin(.optimizer)
             }
-            try parametersChanged()
+            try replica.parametersChanged()
         } else if try passOver(verdict, losses: losses) {
-            try parametersChanged()
+            try replica.parametersChanged()
             return nil
         }
         if isDue(configuration.checkRanksEvery, after: step + 1) {
@@ -239,38 +224,6 @@ public final class Trainer {
             observer.stepped(report)
         }
         return reports[0] > 0
-    }
-
-    /// Leaves the sum of the gradients of this rank's micro-batches in the arena of the state, or on the way to the sum
-    /// over ranks. Ranks, and threads in them, have consecutive micro-batches. The first of all is where a probe measures:
-    /// what it finds does not depend on the number of ranks.
-    private func computeGradients(probing: Bool) throws {
-        reduction.begin()
-        try team.run(whileWaiting: reduction.whileWaiting) { [self] thread in
-            let own = batch.microBatches(rank: communicator.rank, thread: thread, of: team.size)
-            let starts = starts(own)
-            try workers[thread].computeGradients(starts, step: step, probing: probing && own.first == 0) {
-                try reduction.after(node: $0, thread: thread)
-            }
-        }
-        try team.run { [reduction] _ in reduction.finishThread() }
-    }
-
-    func starts(_ microBatches: Range<Int>) -> [Int] {
-        microBatches.map { samplesSeen + $0 * batch.microBatchSize }
-    }
-
-    /// The losses of this rank's micro-batches among zeros for those of others: the sum over ranks is exact.
-    private var ownLosses: [Double] {
-        let own = workers.flatMap(\.losses)
-        var all = [Double](repeating: 0, count: own.count * communicator.size)
-        all.replaceSubrange(communicator.rank * own.count..<(communicator.rank + 1) * own.count, with: own)
-        return all
-    }
-
-    /// Rebuilds on every thread what is derived from the parameters.
-    private func parametersChanged() throws {
-        try team.run { [workers] thread in try workers[thread].executor.parametersChanged() }
     }
 
     private var isProbeDue: Bool {

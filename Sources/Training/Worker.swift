@@ -1,13 +1,14 @@
 import CPUBackend
 import Communication
 import Configuration
+import Diffusion
 import Foundation
-import ImageData
+import NeuralNetwork
 import Philox
 import TensorGraph
 
 /// What one compute thread of a rank works with: an engine of its own with the graph prepared on it, memory for
-/// activations and gradients, and a source of batches. The parameters are the rank's, shared by all its workers.
+/// activations and gradients, and a source of micro-batches. The parameters are the rank's, shared by all its workers.
 final class Worker {
     let backend: CPUBackend
     let executor: Executor
@@ -19,87 +20,89 @@ final class Worker {
     private(set) var etaVariance: Double?
     /// Seconds of the last step that went into making batches.
     private(set) var secondsData = 0.0
-    private let configuration: RunConfiguration
+    private let step: StepPlan
+    private let microBatches: MicroBatches
     private let parameters: CPUMemory
-    private let layout: ParameterLayout
-    private let batchPlan: BatchPlan
-    private var source: BatchSource
     private var madeGenerator: SampleGenerator?
+    /// Whether the parameters changed since the generator was used.
+    private var isGeneratorStale = true
 
-    /// Prepares `plan`, to be called on the thread that the worker is for.
+    private var configuration: RunConfiguration { step.configuration }
+
+    /// Prepares the step, to be called on the thread that the worker is for.
     ///
-    /// - Parameter gradients: the arena to add gradients to; nil makes one.
+    /// - Parameters:
+    ///   - parameters: the rank's.
+    ///   - gradients: the arena to add gradients to; nil makes one.
     /// - Throws: when memory cannot be had or an operation cannot be prepared.
     init(
-        _ plan: ExecutionPlan, _ configuration: RunConfiguration, _ precision: Precision, _ batch: BatchPlan,
-        source: BatchSource, parameters: CPUMemory, gradients: CPUMemory?
+        _ step: StepPlan, parameters: CPUMemory, gradients: CPUMemory? = nil, _ microBatches: @escaping MicroBatches
     ) throws {
-        self.configuration = configuration
-        batchPlan = batch
-        self.source = source
+        self.step = step
+        self.microBatches = microBatches
         self.parameters = parameters
-        layout = plan.layout
-        backend = try CPUBackend(precision: precision)
-        sums = try PartialSums(gradients ?? CPUMemory(count: plan.layout.count), leaves: batch.leavesPerThread)
+        backend = try CPUBackend(precision: step.precision)
+        sums = try PartialSums(
+            gradients ?? CPUMemory(count: step.plan.layout.count), leaves: step.batch.leavesPerThread)
         executor = try Executor(
-            plan, on: backend, parameters: parameters, gradients: sums.gradients,
-            activations: CPUMemory(count: plan.activationCount))
+            step.plan, on: backend, parameters: parameters, gradients: sums.gradients,
+            activations: CPUMemory(count: step.plan.activationCount))
     }
 
-    /// The workers of a rank, one a thread of `team`; the first adds gradients to the arena of `state`.
-    ///
-    /// - Throws: as `init`.
-    static func make(
-        _ team: ThreadTeam, _ plan: ExecutionPlan, _ configuration: RunConfiguration, _ precision: Precision,
-        _ batch: BatchPlan, _ data: DataSet, _ state: ModelState
-    ) throws -> [Worker] {
-        let source = BatchSource(data, configuration)
-        return try team.map { thread in
-            try Worker(
-                plan, configuration, precision, batch, source: source, parameters: state.parameters,
-                gradients: thread == 0 ? state.gradients : nil)
-        }
-    }
+    /// What a step does beside its graph: summing gradients, and making micro-batches.
+    enum Part { case sums, inputs }
 
     /// Adds the gradients of the micro-batches that begin at `starts` of the stream.
     ///
     /// - Parameters:
     ///   - step: number of steps done before this one.
     ///   - probing: whether the variance over η is to be measured, on the first micro-batch.
-    ///   - after: called after each node of the last micro-batch with its index.
-    func computeGradients(_ starts: [Int], step: Int, probing: Bool, after: (Int) throws -> Void) throws {
+    ///   - ended: called after each part of the work that is not the graph's.
+    ///   - run: runs the graph on a micro-batch that is in place; told whether it is the last.
+    func computeGradients(
+        _ starts: [Int], step: Int, probing: Bool, ended: (Part) -> Void = { _ in }, run: (_ last: Bool) throws -> Void
+    ) throws {
         losses.removeAll(keepingCapacity: true)
         etaVariance = nil
         secondsData = 0
         sums.begin()
-        let leaf = starts.count / batchPlan.leavesPerThread
+        ended(.sums)
+        let leaf = starts.count / self.step.batch.leavesPerThread
         let clock = ContinuousClock()
         for (number, start) in starts.enumerated() {
-            if number > 0, number.isMultiple(of: leaf) { sums.carry() }
+            if number > 0, number.isMultiple(of: leaf) {
+                sums.carry()
+                ended(.sums)
+            }
             let began = clock.now
             Watchdog.enter(.data, step: step + 1)
-            let batch = try source.microBatch(start..<start + batchPlan.microBatchSize)
+            let batch = try microBatch(at: start)
             secondsData += (clock.now - began).seconds
             Watchdog.enter(.forward, step: step + 1)
             if number == 0, probing { etaVariance = try variance(batch, step: step) }
-            let selfCondition = try estimateForSelfConditioning(batch, step: step)
-            write(batch, selfCondition: selfCondition)
-            if number == starts.count - 1 {
-                try executor.run(after: after)
-            } else {
-                try executor.run()
-            }
+            try write(batch, step: step)
+            ended(.inputs)
+            try run(number == starts.count - 1)
             losses.append(executor.read("loss").reduce(0) { $0 + Double($1) })
         }
     }
 
-    private func write(_ batch: MicroBatch, selfCondition: [Float]) {
-        executor.write("x", batch.task.xt)
-        executor.write("timestep", batch.task.timestep)
-        executor.write("target", batch.task.target)
-        executor.write("weight", batch.task.weight)
-        executor.write("eta", batch.eta)
-        executor.write("self_condition", selfCondition)
+    private func microBatch(at start: Int) throws -> MicroBatch {
+        try microBatches(start..<start + step.batch.microBatchSize)
+    }
+
+    private func write(_ batch: MicroBatch, step: Int) throws {
+        var inputs = batch.inputs
+        if configuration.model.selfCondition {
+            inputs[NetworkInput.selfCondition.rawValue] = try estimateForSelfConditioning(batch, step: step)
+        }
+        executor.write(inputs)
+    }
+
+    /// Rebuilds what is derived from the parameters.
+    func parametersChanged() throws {
+        try executor.parametersChanged()
+        isGeneratorStale = true
     }
 
     /// Computes the micro-batches of a step again and looks for the first value that is not finite: where it comes up and
@@ -111,8 +114,8 @@ final class Worker {
         for start in starts {
             Watchdog.enter(.forward, step: step + 1)
             sums.begin()
-            let batch = try source.microBatch(start..<start + batchPlan.microBatchSize)
-            write(batch, selfCondition: try estimateForSelfConditioning(batch, step: step))
+            let batch = try microBatch(at: start)
+            try write(batch, step: step)
             if let found = try executor.firstNonFinite() {
                 return "samples \(Self.list(batch.indices)): not finite from \(found) on"
             }
@@ -121,9 +124,7 @@ final class Worker {
     }
 
     /// Numbers in the data set of the samples of the micro-batch that begins at `start` of the stream.
-    func samples(from start: Int) throws -> String {
-        Self.list(try source.microBatch(start..<start + batchPlan.microBatchSize).indices)
-    }
+    func samples(from start: Int) throws -> String { Self.list(try microBatch(at: start).indices) }
 
     private static func list(_ samples: [Int]) -> String {
         samples.sorted().map { String($0) }.joined(separator: ", ")
@@ -132,45 +133,43 @@ final class Worker {
     /// Mean variance over η of the network's output at the same x_t and t, from two draws. Zero means that the mixture
     /// has collapsed to one Gaussian.
     private func variance(_ batch: MicroBatch, step: Int) throws -> Double {
-        let generator = try generator()
-        try generator.load(parameters)
         let stream = RandomStream(seed: configuration.seed, purpose: .probe)
+        let count = batch.xt.count
         let outputs = try (0..<2).map { draw in
-            try generator.predict(
-                xt: batch.task.xt, timesteps: batch.task.timestep,
-                eta: stream.normals(count: batch.task.xt.count, epoch: step, position: draw),
-                selfCondition: nil)
+            try generator().predict(
+                xt: batch.xt, timesteps: batch.timesteps,
+                eta: stream.normals(count: count, epoch: step, position: draw), selfCondition: nil)
         }
         let squares = zip(outputs[0], outputs[1]).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
-        return squares / 2 / Double(batch.task.xt.count)
+        return squares / 2 / Double(count)
     }
 
-    /// In half of the steps the network's own estimate of x_0, else zeros; empty without self-conditioning.
+    /// In half of the steps the network's own estimate of x_0, else zeros.
     private func estimateForSelfConditioning(_ batch: MicroBatch, step: Int) throws -> [Float] {
-        guard configuration.model.selfCondition else { return [] }
         let coin = RandomStream(seed: configuration.seed, purpose: .selfCondition)
         guard coin.integer(below: 2, epoch: 0, position: step) == 1 else {
-            return [Float](repeating: 0, count: batch.task.xt.count)
+            return [Float](repeating: 0, count: batch.xt.count)
         }
-        let generator = try generator()
-        try generator.load(parameters)
         // Epoch 0 of the stream belongs to the coin.
-        let size = batch.task.xt.count / batch.timesteps.count
-        let eta =
-            configuration.model.usesEta
-            ? batch.places.flatMap { coin.normals(count: size, epoch: $0.epoch + 1, position: $0.place) } : nil
-        let output = try generator.predict(
-            xt: batch.task.xt, timesteps: batch.task.timestep, eta: eta, selfCondition: nil)
-        return source.x0Estimate(output: output, batch)
+        let places = batch.places.map { (epoch: $0.epoch + 1, position: $0.position) }
+        let eta = configuration.model.etaDraw?.with(.selfCondition).values(seed: configuration.seed, at: places)
+        let output = try generator().predict(xt: batch.xt, timesteps: batch.timesteps, eta: eta, selfCondition: nil)
+        return self.step.loss.process.x0Estimate(output: output, xt: batch.xt, timesteps: batch.timesteps)
     }
 
-    /// The forward pass for probes, self-conditioning and previews; it works in the training graph's memory.
+    /// The forward pass for probes, self-conditioning and previews, with the rank's parameters; it works in the training
+    /// graph's memory.
     func generator() throws -> SampleGenerator {
-        if let madeGenerator { return madeGenerator }
-        let generator = try SampleGenerator(
-            configuration.model, batch: batchPlan.microBatchSize, layout: layout, on: backend,
-            activations: executor.activations as? CPUMemory)
-        madeGenerator = generator
+        let generator = try madeGenerator ?? generator(with: parameters)
+        if isGeneratorStale { try generator.parametersChanged() }
+        (madeGenerator, isGeneratorStale) = (generator, false)
         return generator
+    }
+
+    /// A forward pass with other parameters of the same layout; it works in the training graph's memory.
+    func generator(with parameters: CPUMemory) throws -> SampleGenerator {
+        try SampleGenerator(
+            configuration.model, batch: step.batch.microBatchSize, sharing: (step.plan.layout, parameters),
+            activations: executor.activations as? CPUMemory, on: backend)
     }
 }

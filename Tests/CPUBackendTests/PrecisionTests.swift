@@ -1,4 +1,5 @@
 import CPUBackend
+import Diffusion
 import NeuralNetwork
 import Philox
 import TensorGraph
@@ -31,9 +32,7 @@ import Testing
         let backend = try CPUBackend(precision: precision, bfloat16Unit: unit)
         let batch = 4
         func graph(_ precision: Precision) -> Graph {
-            DenoiserGraph.training(
-                Self.model(dim: dim), batch: batch, lossScale: 1 / Float(batch), precision: precision
-            ).graph
+            SquaredError(Self.model(dim: dim)).graph(batch: batch, scale: 1 / Float(batch), precision: precision)
         }
         // Graphs of two precisions finish their gradients in another order; here all are to lie in the same places.
         let plan = ExecutionPlan(graph(precision), layout: ExecutionPlan(graph(.fp32)).layout)
@@ -51,11 +50,11 @@ import Testing
                 at: plan.layout.offsets[index])
         }
         let executor = try Executor(plan, on: backend, parameters: parameters, gradients: gradients)
+        var inputs: [String: [Float]] = ["timestep": [3, 200, 500, 900], "weight": [1, 1, 1, 1]]
         for (index, name) in ["x", "eta", "target"].enumerated() {
-            executor.write(name, normals(executor.inputRange(name)?.count ?? 0, 10_000 + index))
+            inputs[name] = normals(executor.inputRange(name)?.count ?? 0, 10_000 + index)
         }
-        executor.write("timestep", [3, 200, 500, 900])
-        executor.write("weight", [1, 1, 1, 1])
+        executor.write(inputs)
         var result: (losses: [Double], gradients: [[Float]]) = ([], [])
         for _ in 0..<steps {
             try executor.parametersChanged()

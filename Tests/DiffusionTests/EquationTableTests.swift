@@ -15,7 +15,10 @@ import Testing
                 // The type, or the member after its dot, that follows the file's name.
                 guard index + 2 < words.count, words[index + 1] == ", " else { continue }
                 for name in words[index + 2].split(separator: ".") {
-                    #expect(source.contains(name), "\(path) does not mention \(name)")
+                    let declaration = "(func|var|let|case|struct|class|enum|extension) ([a-zA-Z0-9, ]*, )?\(name)\\b"
+                    #expect(
+                        source.range(of: declaration, options: .regularExpression) != nil,
+                        "\(path) does not declare \(name)")
                 }
             }
         }

@@ -16,8 +16,8 @@ import Testing
         let forward = Set(gradientCases.map { OperationKind($0.operation) })
         let backward = Set(rules.compactMap(\.operation).map { OperationKind($0) })
         switch kind {
-        case .sinusoidalEmbedding:
-            #expect(!forward.contains(kind), "a timestep has no gradient")
+        case .sinusoidalEmbedding, .constant:
+            #expect(!forward.contains(kind), "neither a timestep nor a constant has a gradient")
         case .sliceChannels:
             #expect(backward.contains(kind), "a slice is the gradient of a concatenation")
         default:

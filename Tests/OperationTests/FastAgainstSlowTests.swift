@@ -11,7 +11,7 @@ private func makeFastBackend() throws -> any Backend { try CPUBackend() }
     @Test(arguments: fastCases)
     func agrees(_ testCase: OperationCase) throws {
         let slow = try PlacedCase(testCase, on: ReferenceBackend()).outputs()
-        let sharings: [(input: Int, output: Int)?] = [nil] + testCase.operation.sharablePairs
+        let sharings: [(input: Int, output: Int)?] = [nil] + testCase.traits.sharablePairs
         for shared in sharings {
             let placed = try PlacedCase(testCase, on: makeFastBackend(), shared: shared)
             let fast = try placed.outputs()
@@ -38,12 +38,12 @@ private func makeFastBackend() throws -> any Backend { try CPUBackend() }
     }
 
     /// After a change of a parameter and `parametersChanged`, results are those of the new value.
-    @Test(arguments: fastCases.filter { $0.values == .ordinary && !parameterInputs(of: $0.operation).isEmpty })
+    @Test(arguments: fastCases.filter { $0.values == .ordinary && !$0.traits.parameters.isEmpty })
     func followsChangedParameters(_ testCase: OperationCase) throws {
         let fast = try PlacedCase(testCase, on: makeFastBackend())
         let slow = try PlacedCase(testCase, on: ReferenceBackend())
         let before = try fast.outputs()
-        for input in parameterInputs(of: testCase.operation) {
+        for input in testCase.traits.parameters {
             // Another order, another scale: a result from an old weight cannot pass.
             let changed = fast.operands.inputs[input].values.reversed().map { Double(Float($0 * 0.75)) }
             fast.setInput(input, changed)
@@ -62,35 +62,4 @@ private func makeFastBackend() throws -> any Backend { try CPUBackend() }
 /// Number of elements that differ in any bit.
 private func differences(_ a: [Float], _ b: [Float]) -> Int {
     zip(a, b).filter { $0.bitPattern != $1.bitPattern }.count
-}
-
-/// Indices of the inputs that are parameters.
-private func parameterInputs(of operation: Operation) -> [Int] {
-    switch operation {
-    case .convolution(_, _, let bias, _), .linear(_, let bias, _):
-        return bias ? [1, 2] : [1]
-    case .linearAttentionBlock:
-        return [1, 2, 3]
-    case .linearAttentionBlockGradient:
-        return [2, 3]
-    case .convolutionInputGradient, .linearInputGradient, .rmsNorm:
-        return [1]
-    case .groupNorm, .groupNormSiLU:
-        return [1, 2]
-    case .groupNormGradient, .rmsNormGradient, .rankOneUpdate:
-        return [2]
-    case .groupNormSiLUGradient:
-        return [2, 3]
-    case .rankOneUpdateGradient:
-        return [3]
-    case .hyperNetwork(let layers):
-        return Array(2..<7 + 2 * layers)
-    case .hyperNetworkGradient(let layers, _):
-        return Array(3..<8 + 2 * layers)
-    case .convolutionParameterGradient, .linearParameterGradient, .modulate, .modulateGradient, .silu, .siluGradient,
-        .gelu, .geluGradient, .linearAttention, .linearAttentionGradient, .fullAttention, .fullAttentionGradient, .add,
-        .concatenateChannels, .sliceChannels, .upsampleNearest, .upsampleNearestGradient, .sinusoidalEmbedding,
-        .weightedSquaredError, .weightedSquaredErrorGradient:
-        return []
-    }
 }

@@ -284,12 +284,12 @@ private let movementCases: [OperationCase] = {
     let embeddings = [(1, 4), (2, 8), (3, 32), (6, 128)].map { images, dimension in
         OperationCase(operation: .sinusoidalEmbedding(dimension: dimension), images: images)
     }
-    return spatial + flat + embeddings
+    return spatial + flat + embeddings + [OperationCase(operation: .constant(0.375))]
 }()
 
 private let lossCases: [OperationCase] = [(1, [1, 1], 1), (2, [2, 1], 1), (3, [5, 7], 3), (2, [32, 32], 3)].flatMap {
     images, positions, channels in
-    [.weightedSquaredError, .weightedSquaredErrorGradient(scale: lossScale)].map {
+    [.weightedSquaredError, .weightedSquaredErrorGradient].map {
         OperationCase(operation: $0, images: images, positions: positions, channels: channels)
     }
 }

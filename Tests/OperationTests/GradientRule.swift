@@ -114,10 +114,10 @@ func gradientRules(of operation: Operation, inputShapes: [[Int]]) -> [GradientRu
     case .weightedSquaredError:
         return [
             GradientRule(
-                operation: .weightedSquaredErrorGradient(scale: lossScale),
-                sources: [.input(0), .input(1), .input(2)], results: [(0, false)])
+                operation: .weightedSquaredErrorGradient,
+                sources: [.cotangent, .input(0), .input(1), .input(2)], results: [(0, false)])
         ]
-    case .sinusoidalEmbedding:
+    case .sinusoidalEmbedding, .constant:
         return []
     case .sliceChannels, .convolutionInputGradient, .convolutionParameterGradient, .linearInputGradient,
         .linearParameterGradient, .groupNormGradient, .modulateGradient, .siluGradient, .geluGradient,
@@ -127,9 +127,6 @@ func gradientRules(of operation: Operation, inputShapes: [[Int]]) -> [GradientRu
         return nil
     }
 }
-
-/// The scale of the summed loss in the tests.
-let lossScale: Float = 0.375
 
 /// Rules of `y = product(x, w) (+ bias) (+ addend)`; the gradient of x alone, and added to a gradient so far.
 private func productRules(

@@ -174,9 +174,14 @@ extension OperationCase {
             return CaseOperands(
                 inputs: [random.normals(x), random.normals(x), random.normals([images], mean: 2, deviation: 0.5)],
                 outputs: [.assigned([images])])
+        case .constant:
+            return CaseOperands(inputs: [], outputs: [.assigned(x)])
         case .weightedSquaredErrorGradient:
             return CaseOperands(
-                inputs: [random.normals(x), random.normals(x), random.normals([images], mean: 2, deviation: 0.5)],
+                inputs: [
+                    random.normals([images]), random.normals(x), random.normals(x),
+                    random.normals([images], mean: 2, deviation: 0.5),
+                ],
                 outputs: [.assigned(x)])
         }
     }

@@ -37,7 +37,7 @@ extension OperationCase {
             return 1e-7
         case .upsampleNearestGradient:
             return 3e-7
-        case .concatenateChannels, .sliceChannels, .upsampleNearest:
+        case .concatenateChannels, .constant, .sliceChannels, .upsampleNearest:
             return 0
         }
     }

@@ -37,6 +37,12 @@ struct OperationCase: Sendable, CustomTestStringConvertible {
         "\(operation) N\(images) \(positions) C\(channels) O\(outputChannels) I\(weightInputs) \(values)"
     }
 
+    /// What the planner knows of the operation.
+    var traits: OperationTraits {
+        let operands = operands()
+        return operation.traits(operands.inputs.map(\.shape), operands.outputs.map(\.shape))
+    }
+
     /// The shape of an activation of this case.
     func activation(_ channels: Int, positions: [Int]? = nil) -> [Int] {
         [images] + (positions ?? self.positions) + [channels]

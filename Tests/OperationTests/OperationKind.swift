@@ -13,6 +13,7 @@ enum OperationKind: String, CaseIterable {
     case fullAttention, fullAttentionGradient
     case rankOneUpdate, rankOneUpdateGradient, hyperNetwork, hyperNetworkGradient
     case add, concatenateChannels, sliceChannels, upsampleNearest, upsampleNearestGradient, sinusoidalEmbedding
+    case constant
     case weightedSquaredError, weightedSquaredErrorGradient
 
     init(_ operation: Operation) {
@@ -51,6 +52,7 @@ enum OperationKind: String, CaseIterable {
         case .upsampleNearest: self = .upsampleNearest
         case .upsampleNearestGradient: self = .upsampleNearestGradient
         case .sinusoidalEmbedding: self = .sinusoidalEmbedding
+        case .constant: self = .constant
         case .weightedSquaredError: self = .weightedSquaredError
         case .weightedSquaredErrorGradient: self = .weightedSquaredErrorGradient
         }

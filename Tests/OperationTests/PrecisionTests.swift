@@ -69,7 +69,7 @@ import Testing
                 #expect(error <= testCase.tolerance, "\(what), output \(index): error \(error) > \(testCase.tolerance)")
             }
         }
-        for shared in [nil] + testCase.operation.sharablePairs {
+        for shared in [nil] + testCase.traits.sharablePairs {
             let placed = try PlacedCase(testCase, on: backend(precision), shared: shared)
             expect(try placed.outputs(), expected, "shared \(String(describing: shared))")
             let first = try placed.run()

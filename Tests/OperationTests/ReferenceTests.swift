@@ -85,7 +85,8 @@ import Testing
     @Test func lossIsTheWeightedMeanPerSample() {
         let inputs: [([Int], [Double])] = [([2, 2], [1, 2, 3, 4]), ([2, 2], [0, 0, 3, 6]), ([2], [1, 10])]
         #expect(results(.weightedSquaredError, inputs, shapes: [[2]]) == [[2.5, 20]])
-        #expect(results(.weightedSquaredErrorGradient(scale: 0.5), inputs, shapes: [[2, 2]]) == [[0.5, 1, 0, -10]])
+        let scaled = [([2], [0.5, 0.25])] + inputs
+        #expect(results(.weightedSquaredErrorGradient, scaled, shapes: [[2, 2]]) == [[0.5, 1, 0, -5]])
     }
 
     /// Results do not depend on permitted sharing, and nothing outside the outputs is written.
@@ -94,7 +95,7 @@ import Testing
         let apart = try PlacedCase(testCase, on: ReferenceBackend())
         let expected = try apart.outputs()
         #expect(apart.strayWrites(after: try apart.run()).isEmpty)
-        for shared in testCase.operation.sharablePairs {
+        for shared in testCase.traits.sharablePairs {
             let together = try PlacedCase(testCase, on: ReferenceBackend(), shared: shared)
             let same = try together.outputs() == expected
             #expect(same, "shared \(shared)")

@@ -93,7 +93,7 @@ import Testing
         if let weight { changed.append((weight, integers(slow.operands.inputs[weight].values.count, times: 4))) }
         for (index, values) in changed { slow.setInput(index, values) }
         let expected = try slow.outputs()
-        for shared in [nil] + testCase.operation.sharablePairs {
+        for shared in [nil] + testCase.traits.sharablePairs {
             let placed = try PlacedCase(testCase, on: backend(), shared: shared)
             // The first weights are others: those in the other basis follow.
             _ = try placed.run()

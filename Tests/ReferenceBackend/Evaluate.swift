@@ -143,13 +143,15 @@ public func evaluate(
         results = [upsampleNearestGradient(dy: operand.next())]
     case .sinusoidalEmbedding(let dimension):
         results = [sinusoidalEmbedding(timestep: operand.next(), dimension: dimension)]
+    case .constant(let value):
+        results = [ReferenceTensor(outputShapes[0], repeating: Double(value))]
 
     case .weightedSquaredError:
         results = [weightedSquaredError(prediction: operand.next(), target: operand.next(), weight: operand.next())]
-    case .weightedSquaredErrorGradient(let scale):
+    case .weightedSquaredErrorGradient:
         results = [
             weightedSquaredErrorGradient(
-                prediction: operand.next(), target: operand.next(), weight: operand.next(), scale: Double(scale))
+                dloss: operand.next(), prediction: operand.next(), target: operand.next(), weight: operand.next())
         ]
     }
     operand.finish(operation)

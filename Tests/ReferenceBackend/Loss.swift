@@ -14,15 +14,16 @@ func weightedSquaredError(
     return loss
 }
 
-/// `dprediction[n,i] = scale·weight[n]·2·(prediction[n,i] − target[n,i]) / elements of a sample`.
+/// `dprediction[n,i] = dloss[n]·weight[n]·2·(prediction[n,i] − target[n,i]) / elements of a sample`.
 func weightedSquaredErrorGradient(
-    prediction: ReferenceTensor, target: ReferenceTensor, weight: ReferenceTensor, scale: Double
+    dloss: ReferenceTensor, prediction: ReferenceTensor, target: ReferenceTensor, weight: ReferenceTensor
 ) -> ReferenceTensor {
     let elements = prediction.values.count / weight.values.count
     var dprediction = ReferenceTensor(prediction.shape)
     for i in 0..<prediction.values.count {
         let difference = prediction.values[i] - target.values[i]
-        dprediction.values[i] = scale * weight.values[i / elements] * 2 * difference / Double(elements)
+        dprediction.values[i] =
+            dloss.values[i / elements] * weight.values[i / elements] * 2 * difference / Double(elements)
     }
     return dprediction
 }

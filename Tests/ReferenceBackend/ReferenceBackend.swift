@@ -15,10 +15,11 @@ public final class ReferenceBackend: Backend {
     public func prepare(_ operation: Operation, inputs: [Operand], outputs: [Operand]) throws -> PreparedOperation {
         let sources = inputs.map(Place.init)
         let destinations = outputs.map(Place.init)
+        let accumulated = operation.traits(inputs.map(\.shape), outputs.map(\.shape)).accumulated
         return PreparedOperation(run: {
             let results = evaluate(operation, sources.map { $0.load() }, outputShapes: outputs.map(\.shape))
             for (index, (destination, result)) in zip(destinations, results).enumerated() {
-                let accumulates = operation.accumulatedOutputs.contains(index)
+                let accumulates = accumulated.contains(index)
                 destination.store(accumulates ? destination.load().zip(result) { $0 + $1 } : result)
             }
         })
@@ -45,26 +46,4 @@ private struct Place {
     func load() -> ReferenceTensor { ReferenceTensor(shape, memory.readDouble(range)) }
 
     func store(_ tensor: ReferenceTensor) { memory.writeDouble(tensor.values, at: range.lowerBound) }
-}
-
-extension Operation {
-    /// Indices of the outputs that are added to (gradients of parameters); all others are assigned.
-    public var accumulatedOutputs: Set<Int> {
-        switch self {
-        case .convolutionParameterGradient(_, _, let bias), .linearParameterGradient(_, let bias):
-            return bias ? [0, 1] : [0]
-        case .groupNormGradient, .groupNormSiLUGradient:
-            return [1, 2]
-        case .linearAttentionBlockGradient:
-            return [1, 2, 3]
-        case .rmsNormGradient:
-            return [1]
-        case .rankOneUpdateGradient:
-            return [2]
-        case .hyperNetworkGradient(let layers, _):
-            return Set(2..<7 + 2 * layers)
-        default:
-            return []
-        }
-    }
 }

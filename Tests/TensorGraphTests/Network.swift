@@ -41,11 +41,13 @@ struct Network {
             guard let range = plan.layout.range(name) else { continue }
             parameters.writeDouble(normals(range.count, index).map { 0.3 * $0 + 0.1 }, at: range.lowerBound)
         }
-        for (index, name) in ["x", "eta", "self_condition", "target", "timestep", "weight"].enumerated() {
+        var inputs: [String: [Float]] = [:]
+        for (index, name) in plan.inputs.keys.sorted().enumerated() {
             guard let range = executor.inputRange(name) else { continue }
             let values = normals(range.count, 10_000 + index)
-            executor.write(name, values.map { name == "timestep" ? Float(Int(abs($0) * 400)) : Float($0) })
+            inputs[name] = values.map { name == "timestep" ? Float(Int(abs($0) * 400)) : Float($0) }
         }
+        executor.write(inputs)
         try executor.parametersChanged()
     }
 

@@ -74,8 +74,8 @@ void ck_sinusoidal_embedding(int64_t images, int64_t dimension, const float *tim
 /// loss_n = weight_n · mean of (prediction − target)² over E elements. prediction, target [N,E]; weight, loss [N].
 void ck_weighted_squared_error(int64_t images, int64_t elements, const float *prediction, const float *target,
                                const float *weight, float *loss);
-/// dprediction = scale · weight_n · 2 (prediction − target) / E.
-void ck_weighted_squared_error_gradient(int64_t images, int64_t elements, float scale, const float *prediction,
+/// dprediction = dloss_n · weight_n · 2 (prediction − target) / E.
+void ck_weighted_squared_error_gradient(int64_t images, int64_t elements, const float *dloss, const float *prediction,
                                         const float *target, const float *weight, float *dprediction);
 
 // MARK: Small products of matrices (product.c)

@@ -1,18 +1,8 @@
-/// What the network is shown and asked in one training step. Axes: N samples, each of H·W·C elements, channels last.
-public struct TrainingBatch: Equatable, Sendable {
-    /// x_t, `[N, H, W, C]`.
-    public var xt: [Float]
-    /// What the output should be, `[N, H, W, C]`.
-    public var target: [Float]
-    /// Factor of each sample's mean squared error, `[N]`.
-    public var weight: [Float]
-    /// t as the network takes it, `[N]`.
-    public var timestep: [Float]
-}
+import NeuralNetwork
 
-/// The training problem: noise a sample, estimate the target, weigh the squared error (SMD, section 4; Ho et al. 2020,
-/// algorithm 1).
-public struct TrainingTask: Sendable {
+/// The forward process, and what the network is asked at x_t (Ho et al. 2020, equation 4). Axes: N samples, each of H·W·C
+/// elements, channels last.
+public struct ForwardProcess: Sendable {
     /// ᾱ and its relatives.
     public let schedule: NoiseSchedule
     /// What the output estimates.
@@ -22,7 +12,7 @@ public struct TrainingTask: Sendable {
     /// Standard deviation of the noise that a channel's pixels share.
     public let offsetNoise: Double
 
-    /// The problem that `configuration` describes.
+    /// The process that `configuration` describes.
     public init(_ configuration: DiffusionConfiguration) {
         schedule = NoiseSchedule(kind: configuration.schedule, timesteps: configuration.timesteps)
         objective = configuration.objective
@@ -30,28 +20,35 @@ public struct TrainingTask: Sendable {
         offsetNoise = configuration.offsetNoise
     }
 
+    /// What is drawn for a sample of `model`: `timestep` t, `noise` ε, and with offset noise its `offset` of each channel.
+    public func draws(for model: ModelConfiguration) -> [Draw] {
+        [
+            Draw("timestep", .timestep, .integer(below: schedule.timesteps), elements: 1),
+            Draw("noise", .noise, .normal, elements: model.sampleElements),
+        ] + (offsetNoise == 0 ? [] : [Draw("offset", .offsetNoise, .normal, elements: model.channels)])
+    }
+
     /// Weight of the squared error at timestep `t`.
     public func weight(_ t: Int) -> Double {
         objective.weight(signalToNoise: schedule.signalToNoise(t), clippedAt: signalToNoiseLimit)
     }
 
-    /// Noises `x0` and says what is to be estimated.
+    /// x_t = √ᾱ x_0 + √(1−ᾱ) ε, and the ``Objective``'s target, both `[N, H, W, C]`.
     ///
     /// - Parameters:
     ///   - x0: clean samples, `[N, H, W, C]`, images in [−1, 1].
     ///   - noise: ε ~ N(0, I), `[N, H, W, C]`.
     ///   - timesteps: t of each sample, `[N]`, in 0 ..< T.
     ///   - offsets: N(0, 1) for each sample and channel, `[N, C]`; needed when ``offsetNoise`` is not 0.
-    public func batch(
+    public func noised(
         x0: [Float], noise: [Float], timesteps: [Int], offsets: [Float]? = nil
-    ) -> TrainingBatch {
+    ) -> (xt: [Float], target: [Float]) {
         let n = timesteps.count
         precondition(n > 0 && x0.count % n == 0, "\(x0.count) elements are not \(n) samples")
         precondition(noise.count == x0.count, "\(noise.count) elements of noise for \(x0.count) of x0")
         precondition(offsetNoise == 0 || offsets != nil, "offset noise \(offsetNoise) needs a draw for each channel")
         let channels = (offsets?.count ?? 0) / n
-        var batch = TrainingBatch(
-            xt: x0, target: x0, weight: timesteps.map { Float(weight($0)) }, timestep: timesteps.map(Float.init))
+        var (xt, targets) = (x0, x0)
         let size = x0.count / n
         for (sample, t) in timesteps.enumerated() {
             let alphaBar = schedule.alphaBars[t]
@@ -61,11 +58,18 @@ public struct TrainingTask: Sendable {
             for i in sample * size..<(sample + 1) * size {
                 var epsilon = noise[i]
                 if let offsets { epsilon += Float(offsetNoise) * offsets[sample * channels + i % channels] }
-                batch.xt[i] = signal * x0[i] + deviation * epsilon
-                batch.target[i] = ofX0 * x0[i] + ofNoise * epsilon
+                xt[i] = signal * x0[i] + deviation * epsilon
+                targets[i] = ofX0 * x0[i] + ofNoise * epsilon
             }
         }
-        return batch
+        return (xt, targets)
+    }
+
+    /// ``noised(x0:noise:timesteps:offsets:)`` with what was drawn for the samples.
+    func noised(_ x0: [Float], _ drawn: Drawn) -> (xt: [Float], target: [Float]) {
+        noised(
+            x0: x0, noise: drawn["noise"], timesteps: drawn.timesteps,
+            offsets: offsetNoise == 0 ? nil : drawn["offset"])
     }
 
     /// The estimate of x_0 in the network's `output`, not clamped: what self-conditioning feeds back in training.

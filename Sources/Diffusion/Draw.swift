@@ -1,0 +1,82 @@
+import NeuralNetwork
+import Philox
+
+/// A random tensor that is drawn for each sample by itself: declared by what needs it, served by ``values(seed:at:)``.
+public struct Draw: Hashable, Sendable {
+    /// What its elements are drawn from.
+    public enum Distribution: Hashable, Sendable {
+        /// N(0, 1).
+        case normal
+        /// Each of 0 ..< the bound equally likely.
+        case integer(below: Int)
+        /// Always 0; nothing is drawn.
+        case zero
+    }
+
+    /// What it is called in ``Drawn``.
+    public let name: String
+    /// Which of the seed's streams it comes from.
+    public let purpose: Purpose
+    public let distribution: Distribution
+    /// Numbers a sample; 1 of an integer.
+    public let elements: Int
+
+    /// A tensor of `elements` numbers a sample.
+    public init(_ name: String, _ purpose: Purpose, _ distribution: Distribution, elements: Int) {
+        if case .integer = distribution { precondition(elements == 1, "\(name): \(elements) integers at one place") }
+        self.name = name
+        self.purpose = purpose
+        self.distribution = distribution
+        self.elements = elements
+    }
+
+    /// The same from another stream.
+    public func with(_ purpose: Purpose) -> Draw { Draw(name, purpose, distribution, elements: elements) }
+
+    /// The numbers of the samples at `places` of the stream, `[places, elements]`.
+    public func values(seed: UInt64, at places: [(epoch: Int, position: Int)]) -> [Float] {
+        let stream = RandomStream(seed: seed, purpose: purpose)
+        return [Float](unsafeUninitializedCapacity: places.count * elements) { buffer, filled in
+            for (slot, place) in places.enumerated() {
+                let sample = UnsafeMutableBufferPointer(rebasing: buffer[slot * elements..<(slot + 1) * elements])
+                switch distribution {
+                case .normal: stream.fillNormals(sample, epoch: place.epoch, position: place.position)
+                case .integer(let bound):
+                    sample[0] = Float(stream.integer(below: bound, epoch: place.epoch, position: place.position))
+                case .zero: sample.initialize(repeating: 0)
+                }
+            }
+            filled = places.count * elements
+        }
+    }
+}
+
+/// What was drawn for the samples of a batch, by name; a name that is not there traps.
+public struct Drawn: Sendable {
+    private let values: [String: [Float]]
+
+    /// Given values, each `[N, elements]`.
+    public init(_ values: [String: [Float]]) { self.values = values }
+
+    /// Draws all of `draws` for the samples at `places`.
+    public init(_ draws: [Draw], seed: UInt64, at places: [(epoch: Int, position: Int)]) {
+        values = Dictionary(uniqueKeysWithValues: draws.map { ($0.name, $0.values(seed: seed, at: places)) })
+    }
+
+    public subscript(_ name: String) -> [Float] {
+        guard let found = values[name] else {
+            preconditionFailure("\(name) is not drawn; there are \(values.keys.sorted())")
+        }
+        return found
+    }
+
+    /// t of each sample, `[N]`.
+    public var timesteps: [Int] { self["timestep"].map { Int($0) } }
+}
+
+extension ModelConfiguration {
+    /// η, where the network takes it.
+    public var etaDraw: Draw? {
+        usesEta ? Draw("eta", .eta, drawsEta ? .normal : .zero, elements: sampleElements) : nil
+    }
+}

@@ -1,0 +1,43 @@
+import NeuralNetwork
+import TensorGraph
+
+/// A training loss, from random draws to one number a sample. One file each, listed at the end of this one.
+public protocol Loss: Sendable {
+    /// The network that it trains.
+    var model: ModelConfiguration { get }
+    /// The forward process, and what the network estimates.
+    var process: ForwardProcess { get }
+    /// What has to be drawn for each sample.
+    var draws: [Draw] { get }
+    /// Values of the inputs that ``callAsFunction(_:batch:)`` declares, but for self-conditioning: from clean samples
+    /// `x0 [N, H, W, C]` and what was drawn for them.
+    func inputs(x0: [Float], _ drawn: Drawn) -> [String: [Float]]
+    /// Adds network and loss for `batch` samples to a graph, and keeps the network's output as `output`.
+    ///
+    /// - Returns: the loss of each sample, `[batch]`.
+    func callAsFunction(_ graph: Graph, batch: Int) -> Tensor
+}
+
+extension Loss {
+    /// A forward and backward pass over `batch` samples, to be run in `precision`; `loss [batch]` and `output` are kept.
+    ///
+    /// - Parameter scale: the loss that is differentiated is `scale · Σ_n loss[n]`; 1 / (global batch) makes the gradients
+    ///   of all micro-batches and ranks add up to that of the mean. `recomputed` and `fused` are turned off only to
+    ///   compare with.
+    public func graph(
+        batch: Int, scale: Float, precision: Precision = .fp32, fused: Bool = true, recomputed: Bool = true
+    ) -> Graph {
+        let graph = Graph()
+        let loss = self(graph, batch: batch)
+        graph.keep(loss, as: "loss")
+        if fused { graph.fuse(for: precision) }
+        graph.differentiate([(loss, seed: graph.constant(scale, loss.shape))])
+        if recomputed { graph.recomputeNorms() }
+        return graph
+    }
+}
+
+extension DiffusionConfiguration {
+    /// The loss that trains `model`.
+    public func loss(for model: ModelConfiguration) -> any Loss { SquaredError(model, self) }
+}

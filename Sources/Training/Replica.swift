@@ -1,0 +1,104 @@
+import CPUBackend
+import Communication
+import Configuration
+
+/// One rank's part of a training step: its threads, what each works with, and the state that they move. The trainer runs
+/// it, and so does the benchmark.
+final class Replica {
+    let step: StepPlan
+    let team: ThreadTeam
+    /// One a thread; the first adds gradients to the arena of the state.
+    let workers: [Worker]
+    let state: ModelState
+    /// How the optimiser's state is divided among ranks; nil when each holds all of it.
+    let shards: OptimizerShards?
+    private let reduction: GradientReduction
+    private let communicator: any Communicator
+
+    /// Makes the state, without values, and prepares the step on `threads` threads.
+    ///
+    /// - Parameter microBatches: makes a source of micro-batches for one thread.
+    /// - Throws: when memory cannot be had or an operation cannot be prepared.
+    init(
+        _ step: StepPlan, threads: Int, communicator: any Communicator, microBatches: @escaping () -> MicroBatches
+    ) throws {
+        self.step = step
+        self.communicator = communicator
+        let team = ThreadTeam(size: threads)
+        let shards = OptimizerShards(
+            count: step.plan.layout.count, sharded: step.configuration.optimizer.sharded, among: communicator)
+        let state = try ModelState(step.plan.layout, own: shards?.own)
+        workers = try team.map { thread in
+            try Worker(
+                step, parameters: state.parameters, gradients: thread == 0 ? state.gradients : nil, microBatches())
+        }
+        (self.team, self.state, self.shards) = (team, state, shards)
+        reduction = try GradientReduction(
+            step.plan, workers.map(\.sums), exact: step.batch.isExact, communicator: communicator)
+    }
+
+    /// Leaves the sum of the gradients of this rank's micro-batches in the arena of the state, or on the way to the sum
+    /// over ranks. Ranks, and threads in them, have consecutive micro-batches. The first of all is where a probe measures:
+    /// what it finds does not depend on the number of ranks.
+    ///
+    /// - Parameters:
+    ///   - position: of the step's first sample in the stream.
+    ///   - number: of steps done before this one.
+    func computeGradients(from position: Int, step number: Int, probing: Bool) throws {
+        reduction.begin()
+        try team.run(whileWaiting: reduction.whileWaiting) { [self] thread in
+            let own = ownMicroBatches(thread)
+            let worker = workers[thread]
+            try worker.computeGradients(
+                starts(own, from: position), step: number, probing: probing && own.first == 0,
+                run: { last in
+                    guard last else { return try worker.executor.run() }
+                    try worker.executor.run { try reduction.after(node: $0, thread: thread) }
+                })
+        }
+        try team.run { [reduction] _ in reduction.finishThread() }
+    }
+
+    /// The micro-batches of a step, counted over all ranks, that `thread` computes.
+    func ownMicroBatches(_ thread: Int) -> Range<Int> {
+        step.batch.microBatches(rank: communicator.rank, thread: thread, of: team.size)
+    }
+
+    /// Where micro-batches of the step that begins at `position` begin in the stream.
+    func starts(_ microBatches: Range<Int>, from position: Int) -> [Int] {
+        microBatches.map { position + $0 * step.batch.microBatchSize }
+    }
+
+    /// Waits for the sums over ranks. Collective.
+    func finishGradients() throws { try reduction.finish() }
+
+    /// L2 norm of the gradient, before clipping.
+    func gradientNorm() throws -> Double { try state.gradientNorm(on: workers[0].backend, over: team) }
+
+    /// Moves the state by one update, number `number` from 1; of a sharded one what is this rank's own.
+    func update(_ number: Int, gradientNorm: Double) throws {
+        let configuration = step.configuration
+        try state.update(
+            step: number, gradientNorm: gradientNorm, learningRate: configuration.learningRate,
+            configuration.optimizer, configuration.ema, on: workers[0].backend, over: team)
+    }
+
+    /// Rebuilds on every thread what is derived from the parameters.
+    func parametersChanged() throws {
+        try team.run { [workers] thread in try workers[thread].parametersChanged() }
+    }
+
+    /// A forward pass on the calling thread with the average of the parameters, or with memory for all of it where ranks
+    /// hold shards.
+    func makeAverageGenerator() throws -> SampleGenerator {
+        try workers[0].generator(with: shards == nil ? state.ema : CPUMemory(count: state.layout.count))
+    }
+
+    /// The losses of this rank's micro-batches among zeros for those of others: the sum over ranks is exact.
+    var ownLosses: [Double] {
+        let own = workers.flatMap(\.losses)
+        var all = [Double](repeating: 0, count: own.count * communicator.size)
+        all.replaceSubrange(communicator.rank * own.count..<(communicator.rank + 1) * own.count, with: own)
+        return all
+    }
+}
