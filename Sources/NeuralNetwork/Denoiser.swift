@@ -1,5 +1,12 @@
 import TensorGraph
 
+/// The network from (x_t, t) to the output: each is a file, a case here, and the line below that builds it. The sizes lie
+/// in `ModelConfiguration`, not in the case, so that keys can be given in any order.
+public enum Backbone: String, Codable, CaseIterable, Sendable {
+    /// The U-Net of DDPM (Ho et al. 2020).
+    case ddpm
+}
+
 /// The denoising network: μ_{θ ∪ f_φ(z)}(x_t, t) with z = g_ξ(η, x_t, t), or the vanilla U-Net when SMD is off.
 public struct Denoiser {
     /// Sizes and switches.
@@ -34,11 +41,13 @@ public struct Denoiser {
             guard let selfCondition else { preconditionFailure("self-conditioning needs an estimate of x0") }
             input = selfCondition.concatenated(with: x)
         }
-        switch c.backbone {
-        case .ddpm(let sizes):
-            let unet = UNet(
-                scope: Scope(x.graph, "model"), sizes: sizes, outputs: c.channels, hypernetLayers: c.hypernetLayers)
-            return (unet(input, timestep: timestep, z: z), z)
-        }
+        let scope = Scope(x.graph, "model")
+        let output =
+            switch c.backbone {
+            case .ddpm:
+                UNet(scope: scope, sizes: c.unet, outputs: c.channels, hypernetLayers: c.hypernetLayers)(
+                    input, timestep: timestep, z: z)
+            }
+        return (output, z)
     }
 }

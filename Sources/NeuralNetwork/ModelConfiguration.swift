@@ -6,12 +6,6 @@ public enum EtaDistribution: String, Codable, CaseIterable, Sendable {
     case zero
 }
 
-/// The network inside a denoiser, with its sizes: one case and one file each. `Denoiser` builds it.
-public enum Backbone: Equatable, Sendable {
-    /// The U-Net of DDPM (Ho et al. 2020), `UNet`.
-    case ddpm(UNetSizes)
-}
-
 /// The denoising network of SMD, or with `smd = false` the vanilla one. The defaults are the published sizes.
 public struct ModelConfiguration: Equatable, Sendable {
     /// Rows and columns of an image; 1 for points.
@@ -19,7 +13,9 @@ public struct ModelConfiguration: Equatable, Sendable {
     /// Channels of an image; the dimension of a point.
     public var channels = 3
     /// The network from (x_t, t) to the output.
-    public var backbone = Backbone.ddpm(UNetSizes())
+    public var backbone = Backbone.ddpm
+    /// Sizes of the backbone's U-Net: the keys `model.dim` and so on.
+    public var unet = UNetSizes()
     /// Feed the network its own estimate of x0 as further input channels.
     public var selfCondition = false
     /// Soft Mixture Denoising: identifier and hypernetworks. False gives the vanilla network.
@@ -34,20 +30,6 @@ public struct ModelConfiguration: Equatable, Sendable {
     public var identifier = UNetSizes(dim: 32, dimMults: [1, 2], groups: 1, heads: 1, headDim: 8)
 
     public init() {}
-
-    /// Sizes of the backbone's U-Net: the keys `model.dim` and so on.
-    public var unet: UNetSizes {
-        get {
-            switch backbone {
-            case .ddpm(let sizes): sizes
-            }
-        }
-        set {
-            switch backbone {
-            case .ddpm: backbone = .ddpm(newValue)
-            }
-        }
-    }
 
     /// "SMD" or "vanilla DDPM".
     public var name: String { smd ? "SMD" : "vanilla DDPM" }
