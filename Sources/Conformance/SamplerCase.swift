@@ -19,11 +19,13 @@ struct SamplerCase {
         guard let kind = SamplerKind(rawValue: word) else {
             throw file.error("the attribute 'sampler' is '\(word)'; it can be ancestral or ddim")
         }
-        let (d, model) = (configuration.diffusion, configuration.model)
-        sampler = Sampler(
-            schedule: NoiseSchedule(kind: d.schedule, timesteps: d.timesteps), objective: d.objective, kind: kind,
-            steps: kind == .ddim ? configuration.samplingTimesteps ?? d.timesteps : d.timesteps, ddimEta: d.ddimEta,
-            clip: try file.flag("clip_denoised"))
+        let model = configuration.model
+        var diffusion = configuration.diffusion
+        diffusion.sampler = kind
+        diffusion.samplingSteps = diffusion.timesteps
+        if kind == .ddim, let steps = configuration.samplingTimesteps { diffusion.samplingSteps = steps }
+        diffusion.clipDenoised = try file.flag("clip_denoised")
+        sampler = Sampler(diffusion)
         imageShape = [try file.shape("x_T").first ?? 0, model.channels, model.size, model.size]
         guard imageShape[0] > 0 else { throw file.error("/x_T is empty") }
     }
@@ -49,7 +51,7 @@ struct SamplerCase {
                 guard used < draws.count else { throw file.error("/draws ends after \(used) tensors") }
                 return draws[used]
             },
-            onStep: { reached.append($1) })
+            reached: { reached.append($1) })
         guard used == draws.count else {
             throw file.error("/draws holds \(draws.count) tensors, of which the sampler took \(used)")
         }
@@ -57,7 +59,8 @@ struct SamplerCase {
         try compare(reached, &m)
         return CaseReport(
             path: file.path,
-            summary: "sampler \(sampler.kind.rawValue), \(sampler.steps) of \(sampler.schedule.timesteps) steps, "
+            summary: "sampler \(sampler.configuration.sampler.rawValue), \(sampler.configuration.samplingSteps) of "
+                + "\(sampler.configuration.timesteps) steps, "
                 + "\(c.smd ? "SMD" : "vanilla"), \(model.parameterCount) parameters",
             measurements: m.all, notes: m.notes)
     }

@@ -1,11 +1,3 @@
-/// How a trained network is turned into samples.
-public enum SamplerKind: String, Codable, CaseIterable, Sendable {
-    /// The Markov chain of Ho et al. 2020, algorithm 2, with the small fixed variance β̃.
-    case ancestral
-    /// Song, Meng, Ermon 2021; deterministic with `ddim_eta` 0.
-    case ddim
-}
-
 /// The diffusion: schedule, objective and sampler. The defaults are those of the published code.
 public struct DiffusionConfiguration: Equatable, Sendable {
     /// T, the number of steps of the forward process.

@@ -65,7 +65,7 @@ public final class SampleBenchmark {
             return generator
         }
         let plan = generators[0].plan
-        operationsPerImage = plan.floatingPointOperations / batch * sampler.steps
+        operationsPerImage = plan.floatingPointOperations / batch * sampler.evaluations
         activationBytes = plan.activationBytes
         unsharedBytes = plan.activationOffsets.keys.reduce(0) {
             $0 + plan.values[$1].count * MemoryLayout<Float>.stride
@@ -99,7 +99,7 @@ public final class SampleBenchmark {
     /// Times every operation of drawing one batch on one thread; each row is the median over `repetitions`.
     public func profile(repetitions: Int) throws -> OperationProfile {
         let generator = generators[0]
-        generator.laps = generator.makeLaps(steps: sampler.steps)
+        generator.laps = generator.makeLaps(evaluations: sampler.evaluations)
         defer { generator.laps = nil }
         for _ in 0..<repetitions {
             generator.laps?.begin(probe.measure())

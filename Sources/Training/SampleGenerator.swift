@@ -75,9 +75,9 @@ public final class SampleGenerator {
         return max(1, (count + batches - 1) / batches)
     }
 
-    /// Laps of `steps` evaluations of the network a repetition, with nothing in them yet.
-    func makeLaps(steps: Int) -> LapTimes {
-        LapTimes(executor.plan, runs: steps, besides: [("random numbers", 0), ("sampler and copies", 0)])
+    /// Laps of `evaluations` of the network a repetition, with nothing in them yet.
+    func makeLaps(evaluations: Int) -> LapTimes {
+        LapTimes(executor.plan, runs: evaluations, besides: [("random numbers", 0), ("sampler and copies", 0)])
     }
 
     private static let (random, arithmetic) = (0, 1)
@@ -115,7 +115,8 @@ public final class SampleGenerator {
     ///
     /// - Parameter progress: called with (network evaluations done, all) after each.
     public func samples(
-        _ positions: Range<Int>, seed: UInt64, sampler: Sampler, progress: (Int, Int) throws -> Void = { _, _ in }
+        _ positions: Range<Int>, seed: UInt64, sampler: Sampler,
+        progress: @escaping (Int, Int) throws -> Void = { _, _ in }
     ) throws -> [Float] {
         let noise = Draw("noise", .sampling, .normal, elements: sampleSize)
         let latent = model.etaDraw?.with(.samplingEta)
@@ -126,6 +127,7 @@ public final class SampleGenerator {
             times.all += (clock.now - begin).seconds
             laps?.lap(besides: Self.arithmetic)
         }
+        var done = 0
         var result: [Float] = []
         result.reserveCapacity(positions.count * sampleSize)
         for number in 0..<batches {
@@ -141,19 +143,20 @@ public final class SampleGenerator {
                 return draw.values(seed: seed, at: (first..<first + batch).map { (round, $0) })
             }
             let batchSamples = try sampler.sample(
-                from: values(noise, round: 0), usesEta: latent != nil,
-                selfCondition: model.selfCondition,
-                predict: { xt, timestep, eta, selfCondition in
+                from: values(noise, round: 0), usesEta: latent != nil, selfCondition: model.selfCondition,
+                predict: { [self] xt, timestep, eta, selfCondition in
                     let timesteps = [Int](repeating: timestep, count: batch)
-                    return try predict(xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition)
+                    let output = try predict(xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition)
+                    done += 1
+                    try progress(done, batches * sampler.evaluations)
+                    return output
                 },
-                draw: { step, which in
+                draw: { number, which in
                     switch which {
-                    case .eta: latent.map { values($0, round: step) } ?? []
-                    case .noise: values(noise, round: step + 1)
+                    case .eta: latent.map { values($0, round: number) } ?? []
+                    case .noise: values(noise, round: number + 1)
                     }
-                },
-                onStep: { step, _ in try progress(number * sampler.steps + step + 1, batches * sampler.steps) })
+                })
             result += batchSamples.prefix(min(batch, positions.upperBound - first) * sampleSize)
         }
         return result

@@ -61,7 +61,7 @@ extension Trainer {
     /// Evaluations of the network that the rank with the largest share of `count` samples needs.
     private func evaluations(of count: Int, _ generator: SampleGenerator) -> Int {
         let largest = (count + communicator.size - 1) / communicator.size
-        return (largest + generator.batch - 1) / generator.batch * Sampler(configuration.diffusion).steps
+        return (largest + generator.batch - 1) / generator.batch * Sampler(configuration.diffusion).evaluations
     }
 
     private struct Stopped: Error {}
@@ -71,7 +71,7 @@ extension Trainer {
     ///
     /// - Throws: `Stopped` on all ranks alike.
     private func untilStopped<T>(
-        _ signals: StopSignals, evaluations: Int, _ body: (() throws -> Void) throws -> T
+        _ signals: StopSignals, evaluations: Int, _ body: (@escaping () throws -> Void) throws -> T
     ) throws -> T {
         var left = evaluations
         func look() throws {

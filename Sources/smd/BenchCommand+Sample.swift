@@ -76,7 +76,7 @@ extension BenchCommand {
             let seconds = median(measured.map(\.measurement.seconds))
             return SampleBenchReport(
                 preset: network.preset, smd: configuration.model.smd, ranks: 1, threads: ranks.threads, batch: batch,
-                steps: benchmark.sampler.steps, sampler: configuration.diffusion.sampler.rawValue,
+                steps: benchmark.sampler.evaluations, sampler: configuration.diffusion.sampler.rawValue,
                 precision: benchmark.precision.precision,
                 repetitions: measured, seconds: seconds, imagesPerSecond: Double(batch * ranks.threads) / seconds,
                 gflopPerImage: Double(benchmark.operationsPerImage) / 1e9,

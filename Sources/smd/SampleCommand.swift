@@ -89,7 +89,7 @@ struct SampleCommand: ParsableCommand {
                 if let notice = runs.notice { warn(notice) }
                 let many = grouped(count) + (count == 1 ? " sample" : " samples")
                 progress.report(
-                    "sampling \(many), \(Sampler(diffusion).steps) network evaluations each, \(runs.precision.rawValue)"
+                    "sampling \(many), \(Sampler(diffusion).evaluations) network evaluations each, \(runs.precision.rawValue)"
                 )
             }
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)

@@ -21,17 +21,24 @@ private struct Oracle {
     }
 }
 
+extension Sampler {
+    fileprivate var schedule: NoiseSchedule {
+        NoiseSchedule(kind: configuration.schedule, timesteps: configuration.timesteps)
+    }
+    fileprivate var times: [Int] { Chain(configuration).times }
+}
+
 /// What a sampler does to an element is affine, `offset + Σ gains · (x_T, noise of step 0, of step 1, …)`: element 0
 /// of a batch sees only zeros, element k + 1 a one in the k-th place, so that the batch reads the coefficients off.
-private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) -> (offset: Double, gains: [Double]) {
-    let count = sampler.steps + 2
+private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) throws -> (offset: Double, gains: [Double]) {
+    let count = sampler.evaluations + 2
     func unit(_ k: Int) -> [Float] { (0..<count).map { $0 == k + 1 ? 1 : 0 } }
     var seen: [Float] = []
-    _ = sampler.sample(
+    _ = try sampler.sample(
         from: unit(0), usesEta: false, selfCondition: false,
         predict: { x, t, _, _ in oracle(x, t) },
         draw: { step, _ in unit(step + 1) },
-        onStep: { if $0 == step { seen = $1 } })
+        reached: { if $0 == step { seen = $1 } })
     return (Double(seen[0]), seen.dropFirst().map { Double($0 - seen[0]) })
 }
 
@@ -40,9 +47,11 @@ private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) -> (offs
         _ kind: SamplerKind, _ objective: Objective = .v, schedule: ScheduleKind = .cosine, timesteps: Int = 40,
         steps: Int, eta: Double = 0, clip: Bool = false
     ) -> Sampler {
-        Sampler(
-            schedule: NoiseSchedule(kind: schedule, timesteps: timesteps), objective: objective, kind: kind,
-            steps: steps, ddimEta: eta, clip: clip)
+        var configuration = DiffusionConfiguration()
+        (configuration.schedule, configuration.timesteps) = (schedule, timesteps)
+        (configuration.objective, configuration.clipDenoised) = (objective, clip)
+        (configuration.sampler, configuration.samplingSteps, configuration.ddimEta) = (kind, steps, eta)
+        return Sampler(configuration)
     }
 
     /// The lists that linspace(−1, T−1, S+1) gives in double precision, truncated.
@@ -65,12 +74,12 @@ private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) -> (offs
         (SamplerKind.ancestral, 40, 0.0), (.ancestral, 7, 0), (.ancestral, 1, 0), (.ddim, 40, 0), (.ddim, 7, 0),
         (.ddim, 7, 0.5), (.ddim, 40, 1), (.ddim, 1, 1),
     ])
-    func marginalsAreExactForASinglePoint(kind: SamplerKind, steps: Int, eta: Double) {
+    func marginalsAreExactForASinglePoint(kind: SamplerKind, steps: Int, eta: Double) throws {
         for objective in Objective.allCases {
             let sampler = Self.sampler(kind, objective, steps: steps, eta: eta)
             let oracle = Oracle(schedule: sampler.schedule, objective: objective)
             for step in 0..<steps {
-                var (offset, gains) = law(sampler, oracle, after: step)
+                var (offset, gains) = try law(sampler, oracle, after: step)
                 let last = sampler.schedule.alphaBars[39]
                 // x_T = √ᾱ_T x_0 + √(1 − ᾱ_T) ε
                 offset += gains[0] * last.squareRoot() * oracle.mean
@@ -84,38 +93,38 @@ private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) -> (offs
     }
 
     /// T = 8: the only noise of the step from t to t − 1 has the posterior variance.
-    @Test func ancestralStepsAddThePosteriorVariance() {
+    @Test func ancestralStepsAddThePosteriorVariance() throws {
         let sampler = Self.sampler(.ancestral, timesteps: 8, steps: 8)
         let oracle = Oracle(schedule: sampler.schedule, objective: .v)
         for step in 0..<8 {
             let t = 7 - step
-            let gains = law(sampler, oracle, after: step).gains
+            let gains = try law(sampler, oracle, after: step).gains
             #expect(abs(gains[step + 1] * gains[step + 1] - sampler.schedule.posteriorVariance[t]) < 1e-6)
             #expect(gains.dropFirst(step + 2).allSatisfy { $0 == 0 })
         }
     }
 
     /// With η = 1 and every step visited, DDIM is the ancestral sampler; η scales the deviation of its noise.
-    @Test(arguments: [1.0, 0.5]) func ddimNoiseIsAShareOfThePosteriors(eta: Double) {
+    @Test(arguments: [1.0, 0.5]) func ddimNoiseIsAShareOfThePosteriors(eta: Double) throws {
         let sampler = Self.sampler(.ddim, timesteps: 12, steps: 12, eta: eta)
         let oracle = Oracle(schedule: sampler.schedule, objective: .v)
         for step in 0..<11 {
-            let gain = law(sampler, oracle, after: step).gains[step + 1]
+            let gain = try law(sampler, oracle, after: step).gains[step + 1]
             let variance = eta * eta * sampler.schedule.posteriorVariance[11 - step]
             #expect(abs(gain * gain - variance) < 1e-6)
         }
     }
 
     /// A clamped estimate of x_0 changes the estimate of ε that belongs to it.
-    @Test(arguments: Objective.allCases) func ddimDerivesTheNoiseFromTheClampedEstimate(objective: Objective) {
+    @Test(arguments: Objective.allCases) func ddimDerivesTheNoiseFromTheClampedEstimate(objective: Objective) throws {
         let sampler = Self.sampler(.ddim, objective, steps: 2, clip: true)
         var oracle = Oracle(schedule: sampler.schedule, objective: objective)
         oracle.mean = 1.5
         var first: [Float] = []
-        _ = sampler.sample(
+        _ = try sampler.sample(
             from: [0.25], usesEta: false, selfCondition: false,
             predict: { x, t, _, _ in oracle(x, t) }, draw: { _, _ in [0] },
-            onStep: { if $0 == 0 { first = $1 } })
+            reached: { if $0 == 0 { first = $1 } })
         let (a, b) = (sampler.schedule.alphaBars[39], sampler.schedule.alphaBars[19])
         let epsilon = (0.25 - a.squareRoot()) / (1 - a).squareRoot()
         #expect(abs(Double(first[0]) - (b.squareRoot() + (1 - b).squareRoot() * epsilon)) < 1e-5)
@@ -123,14 +132,14 @@ private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) -> (offs
 
     /// Deterministic DDIM solves a differential equation whose flow carries N(0, 1) to the data: with the exact
     /// denoiser of N(0.4, 0.25) the samples have that mean and variance, up to the step size.
-    @Test(arguments: Objective.allCases) func ddimReproducesAGaussian(objective: Objective) {
-        func moments(steps: Int) -> (mean: Double, variance: Double) {
+    @Test(arguments: Objective.allCases) func ddimReproducesAGaussian(objective: Objective) throws {
+        func moments(steps: Int) throws -> (mean: Double, variance: Double) {
             let sampler = Self.sampler(.ddim, objective, timesteps: 1000, steps: steps)
             let oracle = Oracle(schedule: sampler.schedule, objective: objective, variance: 0.25)
-            let (offset, gains) = law(sampler, oracle, after: steps - 1)
+            let (offset, gains) = try law(sampler, oracle, after: steps - 1)
             return (offset, gains.map { $0 * $0 }.reduce(0, +))
         }
-        let (fine, coarse) = (moments(steps: 500), moments(steps: 5))
+        let (fine, coarse) = try (moments(steps: 500), moments(steps: 5))
         #expect(abs(fine.mean - 0.4) < 0.004)
         #expect(abs(fine.variance - 0.25) < 0.005)
         // Five steps must be worse, or the test sees nothing.
@@ -138,39 +147,39 @@ private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) -> (offs
     }
 
     /// The noise that DDIM's η adds to every step keeps the law of the samples (and is really added).
-    @Test func ancestralReproducesAGaussian() {
+    @Test func ancestralReproducesAGaussian() throws {
         for (kind, eta) in [(SamplerKind.ancestral, 0.0), (.ddim, 1.0)] {
             let sampler = Self.sampler(kind, timesteps: 400, steps: 400, eta: eta)
             let oracle = Oracle(schedule: sampler.schedule, objective: .v, variance: 0.25)
-            let (offset, gains) = law(sampler, oracle, after: 399)
+            let (offset, gains) = try law(sampler, oracle, after: 399)
             #expect(abs(offset - 0.4) < 0.004)
             #expect(abs(gains.map { $0 * $0 }.reduce(0, +) - 0.25) < 0.01)
             #expect(abs(gains[0]) < 0.1)
         }
     }
 
-    @Test func estimatesAreClampedOnlyWhenAskedFor() {
+    @Test func estimatesAreClampedOnlyWhenAskedFor() throws {
         for kind in SamplerKind.allCases {
             for objective in Objective.allCases {
-                func end(clip: Bool) -> [Float] {
+                func end(clip: Bool) throws -> [Float] {
                     let sampler = Self.sampler(kind, objective, steps: 3, clip: clip)
                     var oracle = Oracle(schedule: sampler.schedule, objective: objective)
                     oracle.mean = 1.5
-                    return sampler.sample(
+                    return try sampler.sample(
                         from: [0.5, -0.5], usesEta: false, selfCondition: false,
-                        predict: { x, t, _, _ in oracle(x, t) }, draw: { _, _ in [0, 0] }, onStep: { _, _ in })
+                        predict: { x, t, _, _ in oracle(x, t) }, draw: { _, _ in [0, 0] }, reached: { _, _ in })
                 }
-                #expect(end(clip: true).allSatisfy { abs($0 - 1) < 1e-6 })
-                #expect(end(clip: false).allSatisfy { abs($0 - 1.5) < 1e-3 })
+                #expect(try end(clip: true).allSatisfy { abs($0 - 1) < 1e-6 })
+                #expect(try end(clip: false).allSatisfy { abs($0 - 1.5) < 1e-3 })
             }
         }
     }
 
     /// η first at each step, then the step's noise; none at the last step.
-    @Test(arguments: SamplerKind.allCases) func drawsComeInTheOrderOfTheReference(kind: SamplerKind) {
+    @Test(arguments: SamplerKind.allCases) func drawsComeInTheOrderOfTheReference(kind: SamplerKind) throws {
         var order: [String] = []
         let sampler = Self.sampler(kind, steps: 3)
-        _ = sampler.sample(
+        _ = try sampler.sample(
             from: [0], usesEta: true, selfCondition: false,
             predict: { x, t, eta, estimate in
                 order.append("predict \(t)")
@@ -180,7 +189,7 @@ private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) -> (offs
             draw: { step, which in
                 order.append("\(which) \(step)")
                 return which == .eta ? [7] : [0]
-            }, onStep: { _, _ in })
+            }, reached: { _, _ in })
         #expect(
             order == [
                 "eta 0", "predict 39", "noise 0", "eta 1", "predict 25", "noise 1", "eta 2", "predict 12",
@@ -188,25 +197,25 @@ private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) -> (offs
     }
 
     /// The network sees zeros, then the (clamped) estimate of the step before.
-    @Test(arguments: SamplerKind.allCases) func selfConditioningFeedsBackTheLastEstimate(kind: SamplerKind) {
+    @Test(arguments: SamplerKind.allCases) func selfConditioningFeedsBackTheLastEstimate(kind: SamplerKind) throws {
         var fed: [[Float]?] = []
         let sampler = Self.sampler(kind, .x0, steps: 4, clip: true)
-        _ = sampler.sample(
+        _ = try sampler.sample(
             from: [0.1, 0.2], usesEta: false, selfCondition: true,
             predict: { _, t, eta, estimate in
                 #expect(eta == nil)
                 fed.append(estimate)
                 return [Float(t) / 100, 3]
             },
-            draw: { _, _ in [0, 0] }, onStep: { _, _ in })
+            draw: { _, _ in [0, 0] }, reached: { _, _ in })
         #expect(fed == [[0, 0], [0.39, 1], [0.29, 1], [0.19, 1]])
     }
 
-    @Test func notANumberStaysVisible() {
+    @Test func notANumberStaysVisible() throws {
         for kind in SamplerKind.allCases {
-            let end = Self.sampler(kind, .x0, steps: 2, clip: true).sample(
+            let end = try Self.sampler(kind, .x0, steps: 2, clip: true).sample(
                 from: [0, 0], usesEta: false, selfCondition: false, predict: { _, _, _, _ in [.nan, 0] },
-                draw: { _, _ in [0, 0] }, onStep: { _, _ in })
+                draw: { _, _ in [0, 0] }, reached: { _, _ in })
             #expect(end[0].isNaN && !end[1].isNaN)
         }
     }
@@ -216,7 +225,7 @@ private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) -> (offs
         #expect(throws: Failure.self) {
             try Self.sampler(.ddim, steps: 2).sample(
                 from: [0], usesEta: false, selfCondition: false, predict: { _, _, _, _ in throw Failure() },
-                draw: { _, _ in [0] }, onStep: { _, _ in })
+                draw: { _, _ in [0] }, reached: { _, _ in })
         }
     }
 }

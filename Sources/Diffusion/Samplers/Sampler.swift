@@ -1,0 +1,110 @@
+/// How a trained network is turned into samples: a file each, listed here.
+public enum SamplerKind: String, Codable, CaseIterable, Sendable {
+    /// The Markov chain of Ho et al. 2020, algorithm 2, with the small fixed variance β̃.
+    case ancestral
+    /// Song, Meng, Ermon 2021; deterministic with `ddim_eta` 0.
+    case ddim
+
+    func method(_ configuration: DiffusionConfiguration) -> any SamplingMethod {
+        let chain = Chain(configuration)
+        return switch self {
+        case .ancestral: Ancestral(chain: chain)
+        case .ddim: DDIM(chain: chain, eta: configuration.ddimEta)
+        }
+    }
+}
+
+/// A way from x_T to x_0. It owns its loop: when it evaluates the network, at which t, and what it draws.
+protocol SamplingMethod: Sendable {
+    /// Evaluations of the network a sample.
+    var evaluations: Int { get }
+    /// x_0 from draws `x` of N(0, 1), a whole batch as a flat array.
+    ///
+    /// - Parameter reached: to be called with (step, x) after each step.
+    func sample(
+        from x: [Float], _ network: inout SampledNetwork, reached: (_ step: Int, _ x: [Float]) throws -> Void
+    ) throws -> [Float]
+}
+
+/// The random tensors that a sampler asks for.
+public enum SamplerDraw: Sendable {
+    /// η, the input that makes the latent of a step random.
+    case eta
+    /// The noise that a step adds.
+    case noise
+}
+
+/// From x_T to x_0 with a trained network (SMD, section 4: a fresh η at every evaluation).
+///
+/// Works on a whole batch as a flat array, elements in any order: `[N, H, W, C]` elsewhere.
+public struct Sampler: Sendable {
+    /// Schedule, objective, and the sampler's settings.
+    public let configuration: DiffusionConfiguration
+    private let method: any SamplingMethod
+
+    /// The sampler that `configuration` describes.
+    public init(_ configuration: DiffusionConfiguration) {
+        self.configuration = configuration
+        method = configuration.sampler.method(configuration)
+    }
+
+    /// Evaluations of the network a sample.
+    public var evaluations: Int { method.evaluations }
+
+    /// Samples, from the noisiest step to the clean end.
+    ///
+    /// - Parameters:
+    ///   - xT: draws of N(0, 1).
+    ///   - usesEta: whether the network takes η; it is drawn at every evaluation, before the step's noise.
+    ///   - selfCondition: whether the network takes the last estimate of x_0; zeros at the first evaluation.
+    ///   - predict: the network: (x_t, t, η, estimate of x_0) → output, all of the size of `xT`.
+    ///   - draw: (number, which) → draws of N(0, 1) of the size of `xT`; evaluations (for η) and steps (for noise) count
+    ///     from 0.
+    ///   - reached: called with (step, x) after each step.
+    /// - Returns: x_0, of the size of `xT`.
+    /// - Throws: what the closures throw.
+    public func sample(
+        from xT: [Float], usesEta: Bool, selfCondition: Bool,
+        predict: @escaping (_ xt: [Float], _ timestep: Int, _ eta: [Float]?, _ estimate: [Float]?) throws -> [Float],
+        draw: @escaping (_ number: Int, _ which: SamplerDraw) throws -> [Float],
+        reached: (_ step: Int, _ x: [Float]) throws -> Void = { _, _ in }
+    ) throws -> [Float] {
+        var network = SampledNetwork(
+            usesEta: usesEta, lastEstimate: selfCondition ? [Float](repeating: 0, count: xT.count) : nil,
+            predict: predict, draw: draw)
+        return try method.sample(from: xT, &network, reached: reached)
+    }
+}
+
+/// The network as samplers see it: it gets a fresh η at each evaluation, and its last estimate of x_0 where it takes that.
+struct SampledNetwork {
+    let usesEta: Bool
+    /// What self-conditioning feeds back; nil without.
+    var lastEstimate: [Float]?
+    let predict: ([Float], Int, [Float]?, [Float]?) throws -> [Float]
+    let draw: (Int, SamplerDraw) throws -> [Float]
+    private var evaluations = 0
+
+    init(
+        usesEta: Bool, lastEstimate: [Float]?, predict: @escaping ([Float], Int, [Float]?, [Float]?) throws -> [Float],
+        draw: @escaping (Int, SamplerDraw) throws -> [Float]
+    ) {
+        self.usesEta = usesEta
+        self.lastEstimate = lastEstimate
+        self.predict = predict
+        self.draw = draw
+    }
+
+    /// Output and estimate of x_0 at the `i`-th time of `chain`.
+    mutating func evaluate(_ x: [Float], _ chain: Chain, _ i: Int) throws -> (output: [Float], x0: [Float]) {
+        let eta = usesEta ? try draw(evaluations, .eta) : nil
+        let output = try predict(x, chain.times[i], eta, lastEstimate)
+        evaluations += 1
+        let x0 = chain.x0Estimate(output: output, xt: x, i)
+        if lastEstimate != nil { lastEstimate = x0 }
+        return (output, x0)
+    }
+
+    /// The noise of a step.
+    func noise(_ step: Int) throws -> [Float] { try draw(step, .noise) }
+}
