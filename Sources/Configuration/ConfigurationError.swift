@@ -6,14 +6,7 @@ public struct ConfigurationError: HasExitStatus, CustomStringConvertible, Equata
     public var exitStatus: ExitStatus { .badInput }
     /// The whole message, one line without control characters.
     public let description: String
-    /// The dotted key the message is about, when it is about one.
-    public let key: String?
-
-    /// A message about `key`, or about no key in particular.
-    public init(_ description: String, key: String? = nil) {
-        self.description = oneLine(description, limit: 1000)
-        self.key = key
-    }
+    public init(_ description: String) { self.description = oneLine(description, limit: 1000) }
 }
 
 /// Where a value was written.

@@ -3,21 +3,12 @@ import Yams
 
 /// Puts a configuration together: the defaults, then a document, then the overrides of the command line.
 struct ConfigurationReader {
-    private let schema: KeySchema
     /// Whether `~` in a path stands for the home folder.
-    private let expandsHome: Bool
-    /// Canonical value of every dotted key.
-    private var values: [String: Node] = [:]
-    /// Where a key that is not at its default was written.
-    private var origins: [String: Origin] = [:]
+    let expandsHome: Bool
+    /// What was given for a dotted key, in canonical form, and where.
+    private var given: [String: (value: Node, origin: Origin)] = [:]
 
-    /// Starts with the defaults.
-    init(expandsHome: Bool) throws {
-        self.expandsHome = expandsHome
-        schema = try KeySchema.shared.get()
-        let defaults = try tree(of: RunConfiguration())
-        for key in schema.kinds.keys { values[key] = value(of: key, in: defaults) }
-    }
+    init(expandsHome: Bool) { self.expandsHome = expandsHome }
 
     /// Lays the keys of a YAML (or JSON) document over what is there.
     mutating func read(document: String, name: String) throws {
@@ -39,8 +30,8 @@ struct ConfigurationReader {
         let text = override[override.index(after: split)...].trimmingCharacters(in: .whitespaces)
         let origin = Origin(name: "--set", line: nil)
         let node: Node?
-        switch schema.kinds[key] {
-        case .text: node = Node(text, Tag(.str), .doubleQuoted)  // as it stands: a path may hold any character
+        switch ConfigurationKey.byName[key]?.value.kind {
+        case .text, .path: node = Node(text, Tag(.str), .doubleQuoted)  // as it stands: a path may hold any character
         case .list where !text.hasPrefix("["): node = try parseYAML("[\(text)]", name: "--set \(key)")
         default: node = try parseYAML(text, name: "--set \(key)")
         }
@@ -58,24 +49,23 @@ struct ConfigurationReader {
     }
 
     private mutating func read(_ node: Node, at key: String, origin: (Node) -> Origin) throws {
-        if schema.sections.contains(key) {
+        if ConfigurationKey.sections.contains(key) {
             if isNothing(node) { return }  // a section whose keys are all commented out
             guard case .mapping = node else {
-                let example = schema.names(inside: key).first ?? ""
+                let example = ConfigurationKey.names(inside: key).first ?? ""
                 throw ConfigurationError(
-                    "\(key) is \(phrase(node)) \(origin(node).phrase), wanted keys such as \(joined(key, example))",
-                    key: key)
+                    "\(key) is \(phrase(node)) \(origin(node).phrase), wanted keys such as \(joined(key, example))")
             }
             return try read(node, section: key, origin: origin)
         }
-        guard let kind = schema.kinds[key] else { throw unknown(key, origin(node)) }
+        guard let row = ConfigurationKey.byName[key] else { throw unknown(key, origin(node)) }
+        let kind = row.value.kind
         guard let canonical = canonical(node, kind) else {
             throw ConfigurationError(
-                "\(key) is \(phrase(node, kind)) \(origin(node).phrase), wanted \(wanted(key, kind))", key: key)
+                "\(key) is \(phrase(node, kind)) \(origin(node).phrase), wanted \(row.wanted)")
         }
-        let isPath = KeySchema.paths.contains(key)
-        values[key] = isPath && expandsHome ? try expanded(canonical, key, origin(node)) : canonical
-        origins[key] = origin(node)
+        let expands = kind == .path && expandsHome
+        given[key] = (expands ? try expanded(canonical, key, origin(node)) : canonical, origin(node))
     }
 
     /// A path with `~` written out.
@@ -84,60 +74,36 @@ struct ConfigurationReader {
         do {
             return Node(try expandingHome(path), Tag(.str), .doubleQuoted)
         } catch {
-            throw ConfigurationError("\(key) is \(oneLine(path, limit: 200)) \(origin.phrase): \(error)", key: key)
+            throw ConfigurationError("\(key) is \(oneLine(path, limit: 200)) \(origin.phrase): \(error)")
         }
     }
 
     private func unknown(_ key: String, _ origin: Origin) -> ConfigurationError {
         let shown = oneLine(key, limit: 60)
-        if let near = schema.nearest(to: key) {
-            return ConfigurationError("unknown key \(shown) \(origin.phrase), did you mean \(near)?", key: key)
+        if let near = ConfigurationKey.nearest(to: key) {
+            return ConfigurationError("unknown key \(shown) \(origin.phrase), did you mean \(near)?")
         }
         let section = key.split(separator: ".").dropLast().joined(separator: ".")
-        let known = schema.sections.contains(section) ? section : ""
-        let list = schema.names(inside: known).joined(separator: ", ")
+        let known = ConfigurationKey.sections.contains(section) ? section : ""
+        let list = ConfigurationKey.names(inside: known).joined(separator: ", ")
         let place = known.isEmpty ? "the keys are" : "the keys of \(known) are"
-        return ConfigurationError("unknown key \(shown) \(origin.phrase); \(place) \(list)", key: key)
-    }
-
-    private func wanted(_ key: String, _ kind: ValueKind) -> String {
-        KeySchema.choices(for: key).map { "one of \($0.joined(separator: ", "))" } ?? kind.phrase
+        return ConfigurationError("unknown key \(shown) \(origin.phrase); \(place) \(list)")
     }
 
     /// Everything read so far as a configuration.
     func configuration() throws -> RunConfiguration {
-        do {
-            return try YAMLDecoder().decode(RunConfiguration.self, from: assemble(section: ""))
-        } catch let error as DecodingError {
-            throw describe(error)
+        var configuration = RunConfiguration()
+        for key in ConfigurationKey.all {
+            guard let (value, origin) = given[key.name] else { continue }
+            do {
+                try key.value.write(value, &configuration)
+            } catch {
+                let range = [.integer, .list(.integer)].contains(key.value.kind) ? " in range" : ""
+                throw ConfigurationError(
+                    "\(key.name) is \(phrase(value)) \(origin.phrase), wanted \(key.wanted)\(range)")
+            }
         }
-    }
-
-    private func assemble(section: String) throws -> Node {
-        let pairs = schema.names(inside: section).map { name -> (Node, Node) in
-            let key = joined(section, name)
-            return (Node(name), (try? values[key] ?? assemble(section: key)) ?? Node(""))
-        }
-        return Node(pairs)
-    }
-
-    private func describe(_ error: DecodingError) -> ConfigurationError {
-        let context: DecodingError.Context
-        switch error {
-        case .dataCorrupted(let found), .keyNotFound(_, let found): context = found
-        case .typeMismatch(_, let found), .valueNotFound(_, let found): context = found
-        @unknown default: return ConfigurationError("the configuration cannot be read: \(error)")
-        }
-        // An entry of a list is named by the list.
-        let path = context.codingPath.map(\.stringValue)
-        let key =
-            path.indices.reversed().lazy.map { path[...$0].joined(separator: ".") }
-            .first { values[$0] != nil } ?? path.joined(separator: ".")
-        let found = values[key].map { phrase($0) } ?? "missing"
-        let place = origins[key].map { " \($0.phrase)" } ?? ""
-        let kind = schema.kinds[key] ?? .text
-        let range = kind == .integer || kind == .list(.integer) ? " in range" : ""
-        return ConfigurationError("\(key) is \(found)\(place), wanted \(wanted(key, kind))\(range)", key: key)
+        return configuration
     }
 }
 
@@ -158,7 +124,7 @@ private func canonical(_ node: Node, _ kind: ValueKind) -> Node? {
         return Node(entries.compactMap { $0 })
     }
     guard case .scalar(let scalar) = node, !isNothing(node) else { return nil }
-    if kind == .text { return Node(scalar.string, Tag(.str), .doubleQuoted) }
+    if kind == .text || kind == .path { return Node(scalar.string, Tag(.str), .doubleQuoted) }
     guard scalar.style == .plain || scalar.style == .any else { return nil }
     switch kind {
     case .boolean:

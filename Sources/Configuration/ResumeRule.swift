@@ -11,100 +11,28 @@ public enum ResumeRule: String, CaseIterable, Sendable {
 }
 
 extension RunConfiguration {
-    /// The rule of every key.
-    public static let resumeRules: [String: ResumeRule] = [
-        "data": .warned,  // by its content: the same samples under another path are the same data
-        "steps": .harmless,  // fewer than the checkpoint has done are refused by themselves
-        "batch_size": .warned,
-        "micro_batch_size": .warned,  // the order of sums
-        "reduction": .warned,
-        "seed": .warned,
-        "precision": .warned,
-        "learning_rate": .warned,
-        "checkpoint_every": .harmless,
-        "keep_checkpoints": .harmless,
-        "keep_every": .harmless,
-        "preview_every": .harmless,
-        "preview_count": .harmless,
-        "log_every": .harmless,
-        "eta_variance_every": .harmless,
-        "check_ranks_every": .harmless,
-        "on_bad_step": .warned,
-        "spike_factor": .warned,
-
-        "model.size": .refused,
-        "model.channels": .refused,
-        "model.dim": .refused,
-        "model.dim_mults": .refused,
-        "model.full_attention": .refused,
-        "model.groups": .refused,
-        "model.heads": .refused,
-        "model.head_dim": .refused,
-        "model.self_condition": .refused,
-        "model.smd": .refused,
-        "model.latent_dim": .refused,
-        "model.hypernet_layers": .refused,
-        "model.eta": .warned,  // the network stays the same function of η: like other data
-        "model.identifier.dim": .refused,
-        "model.identifier.dim_mults": .refused,
-        "model.identifier.groups": .refused,
-        "model.identifier.heads": .refused,
-        "model.identifier.head_dim": .refused,
-
-        "diffusion.timesteps": .refused,
-        "diffusion.objective": .refused,
-        "diffusion.schedule": .refused,
-        "diffusion.min_snr": .warned,
-        "diffusion.offset_noise": .warned,
-        "diffusion.flip": .warned,
-        "diffusion.clip_denoised": .harmless,
-        "diffusion.sampler": .harmless,
-        "diffusion.sampling_steps": .harmless,
-        "diffusion.ddim_eta": .harmless,
-
-        "optimizer.beta1": .warned,
-        "optimizer.beta2": .warned,
-        "optimizer.epsilon": .warned,
-        "optimizer.clip_norm": .warned,
-        "optimizer.sharded": .harmless,
-
-        "ema.decay": .warned,
-        "ema.every": .warned,
-        "ema.start": .warned,
-    ]
-
-    /// Keys that do nothing without the mixture.
-    private static func belongsToMixture(_ key: String) -> Bool {
-        key.hasBytes(prefix: "model.identifier.")
-            || ["model.latent_dim", "model.hypernet_layers", "model.eta", "eta_variance_every"].contains(key)
-    }
-
     /// The keys that make this another run than `stored`, sorted; those of rule `harmless` are among them.
     ///
     /// - Parameter sameData: whether both have the same samples. Paths are not compared.
-    /// - Throws: As `settings()`.
-    public func changes(since stored: RunConfiguration, sameData: Bool) throws -> [ChangedKey] {
-        let (before, now) = (try stored.settings(), try settings())
-        let (normalBefore, normalNow) = (try stored.normal.settings(), try normal.settings())
-        return now.indices.compactMap { index in
-            let key = now[index].key
-            if key == "data" {
+    public func changes(since stored: RunConfiguration, sameData: Bool) -> [ChangedKey] {
+        let (normalBefore, normalNow) = (stored.normal, normal)
+        return ConfigurationKey.all.sorted { $0.name < $1.name }.compactMap { key in
+            let (before, now) = (key.text(in: stored), key.text(in: self))
+            if key.name == "data" {
                 if sameData { return nil }
-            } else if before[index] == now[index] || normalBefore[index] == normalNow[index] {
+            } else if before == now || key.text(in: normalBefore) == key.text(in: normalNow) {
                 return nil
             }
-            if Self.belongsToMixture(key) && !(model.smd && stored.model.smd) { return nil }
-            // A test sees to it that no key is without a rule.
-            return ChangedKey(
-                key: key, rule: Self.resumeRules[key] ?? .refused, before: before[index].value, now: now[index].value)
+            if key.needsMixture && !(model.smd && stored.model.smd) { return nil }
+            return ChangedKey(key: key.name, rule: key.rule, before: before, now: now)
         }
     }
 
     /// The same run with what stands for something else written out.
     private var normal: RunConfiguration {
         var normal = self
-        if model.fullAttention.isEmpty {  // the short way to write linear attention everywhere
-            normal.model.fullAttention = Array(repeating: false, count: model.dimMults.count)
+        if model.unet.fullAttention.isEmpty {  // the short way to write linear attention everywhere
+            normal.model.unet.fullAttention = model.unet.dimMults.map { _ in false }
         }
         if let plan = try? batchPlan(ranks: 1) { normal.microBatchSize = plan.microBatchSize }
         return normal

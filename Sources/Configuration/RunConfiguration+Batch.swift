@@ -49,7 +49,7 @@ extension RunConfiguration {
     /// the first stage 2 MiB of activations, which is where more of them make a step no faster, only larger. Points are
     /// so small that only many of them keep the vector units busy.
     public var automaticMicroBatchLimit: Int {
-        model.isPoints ? 1024 : max(1, min(32, (2 << 20) / (4 * model.dim * model.size * model.size)))
+        model.isPoints ? 1024 : max(1, min(32, (2 << 20) / (4 * model.firstStageElements)))
     }
 
     /// How a step is dealt out to `ranks` ranks of `threads` threads.
@@ -61,7 +61,7 @@ extension RunConfiguration {
         let obstacle = reduction == .fast ? nil : obstacleToExactSums(ranks: ranks, threads: threads)
         if reduction == .exact { try requireBatchFits(ranks: 1, threads: 1) }
         if reduction == .exact, let obstacle {
-            throw ConfigurationError("reduction is exact, but \(obstacle)", key: "reduction")
+            throw ConfigurationError("reduction is exact, but \(obstacle)")
         }
         if reduction != .fast, obstacle == nil {
             let (micro, leaves) = tree
@@ -127,13 +127,6 @@ extension RunConfiguration {
         try batchPlan(ranks: ranks, threads: threads).microBatchSize
     }
 
-    /// Micro-batches that one rank computes in one step, equally many on each of its threads.
-    ///
-    /// - Throws: As `batchPlan(ranks:threads:)`.
-    public func microBatchesPerRank(ranks: Int, threads: Int = 1) throws -> Int {
-        try batchPlan(ranks: ranks, threads: threads).microBatchesPerRank
-    }
-
     private func requireBatchFits(ranks: Int, threads: Int) throws {
         let micro = max(1, microBatchSize)
         let (perRank, overflowOfRank) = threads.multipliedReportingOverflow(by: micro)
@@ -156,8 +149,8 @@ extension RunConfiguration {
             fits.append(either(counts) + (counts == [1] ? " rank" : " ranks"))
         }
         throw ConfigurationError(
-            "batch_size \(batchSize) is not divisible by \(divisor); what would fit: \(fits.joined(separator: "; or "))",
-            key: "batch_size")
+            "batch_size \(batchSize) is not divisible by \(divisor); what would fit: \(fits.joined(separator: "; or "))"
+        )
     }
 }
 

@@ -26,8 +26,7 @@ extension RunConfiguration {
             ? "" : " (data is \(data), and relative paths are from the folder that the job is started in)"
         throw ConfigurationError(
             "there is no data set \(absoluteData)\(why): make it (smd dataset prepare --help), or name one: "
-                + "--set data=FILE",
-            key: "data")
+                + "--set data=FILE")
     }
 }
 

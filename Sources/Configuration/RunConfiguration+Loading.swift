@@ -1,7 +1,6 @@
 import Crypto
 import Files
 import Foundation
-import NeuralNetwork
 import Yams
 
 extension RunConfiguration {
@@ -26,7 +25,7 @@ extension RunConfiguration {
     private static func load(
         text: String, name: String, overrides: [String], expandsHome: Bool
     ) throws -> RunConfiguration {
-        var reader = try ConfigurationReader(expandsHome: expandsHome)
+        var reader = ConfigurationReader(expandsHome: expandsHome)
         try reader.read(document: text, name: name)
         for override in overrides { try reader.read(override: override) }
         return try reader.configuration()
@@ -53,16 +52,18 @@ extension RunConfiguration {
         }
     }
 
-    /// Every dotted key with its value as `--set` takes it, sorted by key.
-    ///
-    /// - Throws: `ConfigurationError` when it cannot be encoded.
-    public func settings() throws -> [(key: String, value: String)] {
-        let root = try tree(of: self)
-        return try KeySchema.shared.get().kinds.sorted { $0.key < $1.key }.map { key, kind in
-            let text = value(of: key, in: root).map(settingText) ?? ""
-            // As Swift writes it: 0.0001 rather than the YAML encoder's 1e-4.
-            return (key, kind == .number ? Double(text).map { "\($0)" } ?? text : text)
+    /// The keys of a section, or of all, as a tree.
+    private func tree(of section: String) -> JSONTree {
+        let pairs = ConfigurationKey.names(inside: section).map { name in
+            let key = joined(section, name)
+            return (name, ConfigurationKey.byName[key].map { .value($0.value.read(self)) } ?? tree(of: key))
         }
+        return .section(Dictionary(uniqueKeysWithValues: pairs))
+    }
+
+    /// Every dotted key with its value as `--set` takes it, sorted by key.
+    public func settings() -> [(key: String, value: String)] {
+        ConfigurationKey.all.map { ($0.name, $0.text(in: self)) }.sorted { $0.key < $1.key }
     }
 
     /// SHA-256 of `resolvedJSON()` in hex: ranks compare it at start.
@@ -73,7 +74,19 @@ extension RunConfiguration {
     }
 }
 
-/// A value as one would write it: `32`, `[1, 2, 2]`.
-private func settingText(_ node: Node) -> String {
-    node.scalar?.string ?? "[" + node.array().compactMap(\.scalar?.string).joined(separator: ", ") + "]"
+extension RunConfiguration: Encodable {
+    public func encode(to encoder: any Encoder) throws { try tree(of: "").encode(to: encoder) }
+}
+
+/// What JSON is made of.
+private enum JSONTree: Encodable {
+    case value(any Encodable)
+    case section([String: JSONTree])
+
+    func encode(to encoder: any Encoder) throws {
+        switch self {
+        case .value(let value): try value.encode(to: encoder)
+        case .section(let members): try members.encode(to: encoder)
+        }
+    }
 }

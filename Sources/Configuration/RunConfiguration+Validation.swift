@@ -1,5 +1,6 @@
 import Diffusion
 import Files
+import NeuralNetwork
 
 extension RunConfiguration {
     /// Refuses values that no run can use. Whether the batch divides is a question for `validate(ranks:)`.
@@ -8,30 +9,8 @@ extension RunConfiguration {
     public func validate() throws {
         try require(!data.isEmpty, "data", "is not set, wanted the path of a data set: data: fashion-mnist.h5")
         try require(data.unicodeScalars.allSatisfy(\.isPrintable), "data", "holds a control character")
-        try requireInteger("steps", steps, in: 1...1_000_000_000)
-        try requireInteger("batch_size", batchSize, in: 1...(1 << 20))
-        try requireInteger("micro_batch_size", microBatchSize, in: 0...(1 << 20))
-        try requireNumber("learning_rate", learningRate, above: 0, upTo: 10)
-        for (key, value) in [
-            ("checkpoint_every", checkpointEvery), ("keep_every", keepEvery), ("preview_every", previewEvery),
-            ("log_every", logEvery),
-            ("eta_variance_every", etaVarianceEvery), ("check_ranks_every", checkRanksEvery),
-        ] {
-            try requireInteger(key, value, in: 0...1_000_000_000)
-        }
-        try requireInteger("keep_checkpoints", keepCheckpoints, in: 1...1_000_000)
-        try requireInteger("preview_count", previewCount, in: 1...1024)
-        try require(
-            spikeFactor == 0 || (spikeFactor > 1 && spikeFactor.isFinite), "spike_factor",
-            "is \(spikeFactor), wanted 0 (off) or a number above 1")
-        try optimizer.validate()
-        try ema.validate()
-        try requireInteger("diffusion.timesteps", diffusion.timesteps, in: 1...100_000)
-        do {
-            try diffusion.validate()
-        } catch {
-            throw ConfigurationError("\(error)")
-        }
+        try requireRanges(of: ConfigurationKey.run + ConfigurationKey.optimizer + ConfigurationKey.ema)
+        try diffusion.validate()
         try model.validate()
         try requireMemoryInReach()
     }
@@ -48,7 +27,7 @@ extension RunConfiguration {
     /// Far above any real run; it keeps later products of sizes within 64 bits.
     private func requireMemoryInReach() throws {
         let images = microBatchSize == 0 ? min(batchSize, automaticMicroBatchLimit) : microBatchSize
-        let widest = model.channelCounts.max() ?? model.dim
+        let widest = model.unet.channels.max() ?? 1
         var product = 1
         for factor in [images, model.size, model.size, widest] {
             let (next, overflow) = product.multipliedReportingOverflow(by: factor)
@@ -61,37 +40,47 @@ extension RunConfiguration {
     }
 }
 
-extension OptimizerConfiguration {
-    func validate() throws {
-        for (key, value) in [("optimizer.beta1", beta1), ("optimizer.beta2", beta2)] {
-            try require(value >= 0 && value < 1, key, "is \(value), wanted 0 or more and below 1")
+extension RunConfiguration {
+    /// Refuses a value outside the range of its key.
+    func requireRanges(of keys: [ConfigurationKey]) throws {
+        for key in keys {
+            guard let problem = key.value.problem(self) else { continue }
+            throw ConfigurationError("\(key.name) \(problem)")
         }
-        try requireNumber("optimizer.epsilon", epsilon, above: 0, upTo: 1)
-        try require(
-            clipNorm >= 0 && clipNorm.isFinite, "optimizer.clip_norm", "is \(clipNorm), wanted 0 (no clip) or more")
     }
 }
 
-extension EMAConfiguration {
-    func validate() throws {
-        try require(decay >= 0 && decay < 1, "ema.decay", "is \(decay), wanted 0 or more and below 1")
-        try requireInteger("ema.every", every, in: 1...1_000_000_000)
-        try requireInteger("ema.start", start, in: 0...1_000_000_000)
+extension ModelConfiguration {
+    /// Refuses sizes that no network can have. The identifier and the hypernetworks count only where `smd` is true.
+    ///
+    /// - Throws: `ConfigurationError`: the key, its value and what would fit.
+    public func validate() throws {
+        var run = RunConfiguration()
+        run.model = self
+        try run.requireRanges(of: ConfigurationKey.model.filter { smd || !$0.needsMixture })
+        if let fault { throw ConfigurationError(fault) }
+    }
+}
+
+extension DiffusionConfiguration {
+    /// Refuses values that no diffusion can have.
+    ///
+    /// - Throws: `ConfigurationError`: the key, its value and what is possible.
+    public func validate() throws {
+        var run = RunConfiguration()
+        run.diffusion = self
+        try run.requireRanges(of: ConfigurationKey.diffusion)
+        try require(
+            schedule != .linear || timesteps > 20, "diffusion.timesteps",
+            "is \(timesteps); the linear schedule needs more than 20, because its last beta is 20/timesteps and must "
+                + "stay below 1: use more timesteps, or schedule cosine or sigmoid")
+        try require(
+            (1...timesteps).contains(samplingSteps), "diffusion.sampling_steps",
+            "is \(samplingSteps); it must be in 1 ... \(timesteps) (diffusion.timesteps)")
     }
 }
 
 /// Throws unless `condition` holds: "key problem".
 func require(_ condition: Bool, _ key: String, _ problem: @autoclosure () -> String) throws {
-    guard condition else { throw ConfigurationError("\(key) \(problem())", key: key) }
-}
-
-/// Throws unless `value` lies in `range`.
-func requireInteger(_ key: String, _ value: Int, in range: ClosedRange<Int>) throws {
-    try require(
-        range.contains(value), key, "is \(value), wanted an integer from \(range.lowerBound) to \(range.upperBound)")
-}
-
-/// Throws unless `value` is finite and in (lower, upper].
-func requireNumber(_ key: String, _ value: Double, above lower: Double, upTo upper: Double) throws {
-    try require(value > lower && value <= upper, key, "is \(value), wanted a number above \(lower), at most \(upper)")
+    guard condition else { throw ConfigurationError("\(key) \(problem())") }
 }

@@ -3,7 +3,7 @@ import NeuralNetwork
 import TensorGraph
 
 /// Adam (Kingma and Ba, 2015) with a clip of the global gradient norm. The defaults are the published settings.
-public struct OptimizerConfiguration: Codable, Equatable, Sendable {
+public struct OptimizerConfiguration: Equatable, Sendable {
     /// Decay of the first moment, a step; in [0, 1).
     public var beta1 = 0.9
     /// Decay of the second moment, a step; in [0, 1).
@@ -17,15 +17,10 @@ public struct OptimizerConfiguration: Codable, Equatable, Sendable {
 
     /// The published settings.
     public init() {}
-
-    enum CodingKeys: String, CodingKey {
-        case beta1, beta2, epsilon, sharded
-        case clipNorm = "clip_norm"
-    }
 }
 
 /// The exponential moving average of the parameters, which samples are drawn from.
-public struct EMAConfiguration: Codable, Equatable, Sendable {
+public struct EMAConfiguration: Equatable, Sendable {
     /// Weight of the old average in one update once warmed up; in [0, 1).
     public var decay = 0.995
     /// Training steps between two updates.
@@ -39,9 +34,8 @@ public struct EMAConfiguration: Codable, Equatable, Sendable {
 
 /// Everything that decides what a training run computes and what it leaves behind.
 ///
-/// The defaults live here and nowhere else. Keys of files and of `--set` are the snake_case names below, sections
-/// joined by dots: `model.dim`. `docs/configuration.md` lists them all.
-public struct RunConfiguration: Codable, Equatable, Sendable {
+/// The defaults live here and nowhere else. The keys of files and of `--set` are the rows of `ConfigurationKey.all`.
+public struct RunConfiguration: Equatable, Sendable {
     /// Path of the HDF5 data set, absolute or from the current directory.
     public var data = ""
     /// Training steps (parameter updates) of the whole run.
@@ -90,21 +84,4 @@ public struct RunConfiguration: Codable, Equatable, Sendable {
 
     /// The defaults: the published CIFAR-10 settings, without a data set.
     public init() {}
-
-    enum CodingKeys: String, CodingKey {
-        case data, steps, seed, precision, reduction, model, diffusion, optimizer, ema
-        case batchSize = "batch_size"
-        case microBatchSize = "micro_batch_size"
-        case learningRate = "learning_rate"
-        case checkpointEvery = "checkpoint_every"
-        case keepCheckpoints = "keep_checkpoints"
-        case keepEvery = "keep_every"
-        case previewEvery = "preview_every"
-        case previewCount = "preview_count"
-        case logEvery = "log_every"
-        case etaVarianceEvery = "eta_variance_every"
-        case checkRanksEvery = "check_ranks_every"
-        case onBadStep = "on_bad_step"
-        case spikeFactor = "spike_factor"
-    }
 }

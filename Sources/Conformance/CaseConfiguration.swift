@@ -21,21 +21,15 @@ struct CaseConfiguration: Decodable {
 
     init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: Key.self)
-        model.dim = try values.decode(Int.self, forKey: .dim)
         model.channels = try values.decode(Int.self, forKey: .channels)
-        model.dimMults = try values.decode([Int].self, forKey: .dimMults)
-        model.fullAttention =
-            try values.decodeIfPresent([Bool].self, forKey: .fullAttention) ?? model.dimMults.map { _ in false }
+        try Self.read(&model.unet, values)
         model.selfCondition = try values.decodeIfPresent(Bool.self, forKey: .selfCondition) ?? false
         model.smd = try values.decode(Bool.self, forKey: .smd)
-        model.groups = try values.decode(Int.self, forKey: .groups)
-        model.heads = try values.decode(Int.self, forKey: .heads)
-        model.headDim = try values.decode(Int.self, forKey: .headDim)
         model.size = try values.decode(Int.self, forKey: .size)
         if model.smd {
             model.latentDim = try values.decode(Int.self, forKey: .latentDim)
             model.hypernetLayers = try values.decode(Int.self, forKey: .hypernetLayers)
-            model.identifier = try values.decode(IdentifierConfiguration.self, forKey: .identifier)
+            try Self.read(&model.identifier, values.nestedContainer(keyedBy: Key.self, forKey: .identifier))
         }
         diffusion.timesteps = try values.decode(Int.self, forKey: .timesteps)
         diffusion.objective = try values.decode(Objective.self, forKey: .objective)
@@ -44,6 +38,15 @@ struct CaseConfiguration: Decodable {
         diffusion.ddimEta = try values.decodeIfPresent(Double.self, forKey: .ddimEta) ?? 0
         normalize = try values.decode(Bool.self, forKey: .normalize)
         samplingTimesteps = try values.decodeIfPresent(Int.self, forKey: .samplingTimesteps)
+    }
+
+    private static func read(_ unet: inout UNetSizes, _ values: KeyedDecodingContainer<Key>) throws {
+        unet.dim = try values.decode(Int.self, forKey: .dim)
+        unet.dimMults = try values.decode([Int].self, forKey: .dimMults)
+        unet.fullAttention = try values.decodeIfPresent([Bool].self, forKey: .fullAttention) ?? []
+        unet.groups = try values.decode(Int.self, forKey: .groups)
+        unet.heads = try values.decode(Int.self, forKey: .heads)
+        unet.headDim = try values.decode(Int.self, forKey: .headDim)
     }
 
     /// What no network can be built from, or nil.

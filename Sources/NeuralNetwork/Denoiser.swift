@@ -1,5 +1,12 @@
 import TensorGraph
 
+/// The network from (x_t, t) to the output: each is a file, a case here, and the line below that builds it. The sizes lie
+/// in `ModelConfiguration`, not in the case, so that keys can be given in any order.
+public enum Backbone: String, Codable, CaseIterable, Sendable {
+    /// The U-Net of DDPM (Ho et al. 2020).
+    case ddpm
+}
+
 /// The denoising network: μ_{θ ∪ f_φ(z)}(x_t, t) with z = g_ξ(η, x_t, t), or the vanilla U-Net when SMD is off.
 public struct Denoiser {
     /// Sizes and switches.
@@ -25,35 +32,22 @@ public struct Denoiser {
         var z: Tensor?
         if c.smd {
             guard let eta else { preconditionFailure("SMD needs η") }
-            z = identifier(x.graph)(x.concatenated(with: eta), timestep: timestep)
+            // g_ξ: a small U-Net on (x_t, η) whose output is one latent per pixel.
+            let identifier = UNet(scope: Scope(x.graph, "identifier"), sizes: c.identifier, outputs: c.latentDim)
+            z = identifier(x.concatenated(with: eta), timestep: timestep)
         }
         var input = x
         if c.selfCondition {
             guard let selfCondition else { preconditionFailure("self-conditioning needs an estimate of x0") }
             input = selfCondition.concatenated(with: x)
         }
-        return (unet(x.graph)(input, timestep: timestep, z: z), z)
-    }
-
-    private func unet(_ graph: Graph) -> UNet {
-        let c = configuration
-        return UNet(
-            Scope(graph, "model"),
-            UNet.Sizes(
-                inputs: c.channels * (c.selfCondition ? 2 : 1), outputs: c.channels, dim: c.dim, dimMults: c.dimMults,
-                fullAttention: c.fullAttention.isEmpty ? c.dimMults.map { _ in false } : c.fullAttention,
-                groups: c.groups, heads: c.heads, headDim: c.headDim,
-                hypernet: c.smd ? (c.latentDim, c.hypernetLayers) : nil))
-    }
-
-    /// g_ξ: a small U-Net on (x_t, η) whose output is one latent per pixel.
-    private func identifier(_ graph: Graph) -> UNet {
-        let (c, i) = (configuration, configuration.identifier)
-        return UNet(
-            Scope(graph, "identifier"),
-            UNet.Sizes(
-                inputs: 2 * c.channels, outputs: c.latentDim, dim: i.dim, dimMults: i.dimMults,
-                fullAttention: i.dimMults.map { _ in false }, groups: i.groups, heads: i.heads, headDim: i.headDim,
-                hypernet: nil))
+        let scope = Scope(x.graph, "model")
+        let output =
+            switch c.backbone {
+            case .ddpm:
+                UNet(scope: scope, sizes: c.unet, outputs: c.channels, hypernetLayers: c.hypernetLayers)(
+                    input, timestep: timestep, z: z)
+            }
+        return (output, z)
     }
 }

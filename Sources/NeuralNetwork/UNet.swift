@@ -5,38 +5,25 @@ import TensorGraph
 /// Stage i works on `dims[i]` channels at H/2ⁱ and hands `dims[i+1]` down, `dims = [dim] + dim·dimMults`. With a latent
 /// map z, hypernetworks add to the first and the last activations at full resolution.
 struct UNet {
-    struct Sizes {
-        var inputs: Int
-        var outputs: Int
-        var dim: Int
-        var dimMults: [Int]
-        var fullAttention: [Bool]
-        var groups: Int
-        var heads: Int
-        var headDim: Int
-        /// Latent channels and layers of the hypernetworks; nil for a U-Net without.
-        var hypernet: (latent: Int, layers: Int)?
-    }
-
-    let sizes: Sizes
     let scope: Scope
-
-    init(_ scope: Scope, _ sizes: Sizes) {
-        self.scope = scope
-        self.sizes = sizes
-    }
+    let sizes: UNetSizes
+    /// O.
+    let outputs: Int
+    /// Layers of each hypernetwork, where there is a latent map.
+    var hypernetLayers = 0
 
     /// - Parameters:
     ///   - x: `[N, H, W, I]`, H and W divisible by 2^(stages − 1).
     ///   - timestep: `[N]`.
-    ///   - z: the latent map `[N, H, W, latent]`, when the U-Net has hypernetworks.
+    ///   - z: the latent map `[N, H, W, latent]`, where hypernetworks are wanted.
     func callAsFunction(_ x: Tensor, timestep: Tensor, z: Tensor? = nil) -> Tensor {
-        let dims = [sizes.dim] + sizes.dimMults.map { sizes.dim * $0 }
+        let dims = sizes.channels
         let stages = sizes.dimMults.count
+        let fullAttention = sizes.fullAttention.isEmpty ? dims.map { _ in false } : sizes.fullAttention
         let time = timeEmbedding(timestep).silu()
 
-        var x = Convolution(scope / "init_conv", sizes.inputs, sizes.dim, kernel: 7)(x)
-        if let z { x = x + hypernet("in_hypernet", z)(x, z: z) }
+        var x = Convolution(scope / "init_conv", x.channels, sizes.dim, kernel: 7)(x)
+        if let z { x = x + hypernet("in_hypernet", latent: z.channels)(x, z: z) }
         let r = x
 
         var skips: [Tensor] = []
@@ -45,7 +32,7 @@ struct UNet {
             x = resnet(stage / 0, dims[i], dims[i])(x, time: time)
             skips.append(x)
             x = resnet(stage / 1, dims[i], dims[i])(x, time: time)
-            x = attention(stage / 2, dims[i], full: sizes.fullAttention[i])(x) + x
+            x = attention(stage / 2, dims[i], full: fullAttention[i])(x) + x
             skips.append(x)
             x =
                 i < stages - 1
@@ -64,7 +51,7 @@ struct UNet {
                 x = x.concatenated(with: skips.removeLast())
                 x = resnet(stage / block, dims[i + 1] + dims[i], dims[i + 1])(x, time: time)
             }
-            x = attention(stage / 2, dims[i + 1], full: sizes.fullAttention[i])(x) + x
+            x = attention(stage / 2, dims[i + 1], full: fullAttention[i])(x) + x
             x =
                 i > 0
                 ? Convolution(stage / 3 / 1, dims[i + 1], dims[i], kernel: 3)(x.upsampledNearest())
@@ -72,8 +59,8 @@ struct UNet {
         }
 
         x = resnet(scope / "final_res_block", 2 * sizes.dim, sizes.dim)(x.concatenated(with: r), time: time)
-        if let z { x = x + hypernet("out_hypernet", z)(x, z: z) }
-        return Convolution(scope / "final_conv", sizes.dim, sizes.outputs, kernel: 1)(x)
+        if let z { x = x + hypernet("out_hypernet", latent: z.channels)(x, z: z) }
+        return Convolution(scope / "final_conv", sizes.dim, outputs, kernel: 1)(x)
     }
 
     /// Sinusoidal embedding (Vaswani et al. 2017) and two linear layers with a GELU: `[N] → [N, 4·dim]`.
@@ -92,9 +79,7 @@ struct UNet {
             scope, channels: channels, heads: sizes.heads, headDim: sizes.headDim, kind: full ? .full : .linear)
     }
 
-    private func hypernet(_ name: String, _ z: Tensor) -> HyperNetwork {
-        guard let hypernet = sizes.hypernet else { preconditionFailure("this U-Net takes no latent map") }
-        precondition(z.channels == hypernet.latent, "z has \(z.channels) channels, not \(hypernet.latent)")
-        return HyperNetwork(scope / name, channels: sizes.dim, latent: hypernet.latent, layers: hypernet.layers)
+    private func hypernet(_ name: String, latent: Int) -> HyperNetwork {
+        HyperNetwork(scope / name, channels: sizes.dim, latent: latent, layers: hypernetLayers)
     }
 }

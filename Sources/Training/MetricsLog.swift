@@ -1,30 +1,66 @@
 import Foundation
 import Storage
 
-/// The columns of `metrics.h5`, one row a step.
-struct MetricsLog {
-    static let columns: [(name: String, unit: String)] =
-        [
-            ("loss", "weighted squared error, mean over the global batch"),
-            ("gradient_norm", "L2 norm over all parameters, before clipping"),
-            ("learning_rate", "1"),
-            ("epoch", "passes over the data set"),
-            ("images_per_second", "1/s, all ranks"),
-        ]
-        + phases.flatMap { phase -> [(name: String, unit: String)] in
-            let what = phase == .communication ? ", not hidden behind the computation" : ""
-            return [
-                ("seconds_\(phase)", "s, mean over ranks\(what)"),
-                ("seconds_\(phase)_min", "s, lowest of all ranks\(what)"),
-                ("seconds_\(phase)_max", "s, highest of all ranks\(what)"),
-            ]
-        } + [
-            ("skipped", "1 where the step was bad and changed nothing, else 0"),
-            ("slowest_rank", "number of the rank that computed longest"),
-            ("eta_variance", "variance of the output over eta, mean over elements; NaN where not measured"),
-        ]
-    private static let phases = StepClock.Phase.allCases
+/// All that is known of a step once it has ended.
+struct StepRecord {
+    let report: StepReport
+    let ranks: RankSeconds
+    /// Not-a-number where it was not measured.
+    let etaVariance: Double
+    let learningRate: Double
+    /// 1 or 0.
+    let skipped: Double
+    var slowestRank: Double { Double(ranks.slowestRank) }
+}
 
+/// A column of `metrics.h5`, one row a step. A new one is a row of `all`.
+public struct MetricsColumn: Sendable {
+    /// How a column is read: `vital` has a number in every step of a healthy run, elsewhere not-a-number is a value that
+    /// was not measured; `flag` is 1 or 0; `rank` names one.
+    public enum Role: Sendable { case plain, vital, flag, rank }
+
+    public let name: String
+    public let role: Role
+    public let unit: String
+    let value: @Sendable (StepRecord) -> Double
+
+    init(
+        _ name: String, _ value: @escaping @Sendable (StepRecord) -> Double, _ unit: String, _ role: Role = .plain
+    ) {
+        (self.name, self.role, self.value, self.unit) = (name, role, value, unit)
+    }
+
+    /// All columns, in the order of the file.
+    public static let all =
+        [
+            MetricsColumn("loss", \.report.loss, "weighted squared error, mean over the global batch", .vital),
+            MetricsColumn(
+                "gradient_norm", \.report.gradientNorm, "L2 norm over all parameters, before clipping", .vital),
+            MetricsColumn("learning_rate", \.learningRate, "1"),
+            MetricsColumn("epoch", \.report.epoch, "passes over the data set"),
+            MetricsColumn("images_per_second", \.report.imagesPerSecond, "1/s, all ranks"),
+        ] + StepClock.Phase.allCases.flatMap(seconds) + [
+            MetricsColumn("skipped", \.skipped, "1 where the step was bad and changed nothing, else 0", .flag),
+            MetricsColumn("slowest_rank", \.slowestRank, "number of the rank that computed longest", .rank),
+            MetricsColumn(
+                "eta_variance", \.etaVariance,
+                "variance of the output over eta, mean over elements; NaN where not measured"),
+        ]
+
+    private static func seconds(of phase: StepClock.Phase) -> [MetricsColumn] {
+        let (name, hidden) = ("seconds_\(phase)", phase == .communication ? ", not hidden behind the computation" : "")
+        return [
+            MetricsColumn(name, { mean($0.ranks[phase]) }, "s, mean over ranks\(hidden)"),
+            MetricsColumn(name + "_min", { $0.ranks[phase].min() ?? .nan }, "s, lowest of all ranks\(hidden)"),
+            MetricsColumn(name + "_max", { $0.ranks[phase].max() ?? .nan }, "s, highest of all ranks\(hidden)"),
+        ]
+    }
+
+    private static func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
+}
+
+/// `metrics.h5` of a run that goes on.
+struct MetricsLog {
     private let writer: MetricsWriter
 
     /// Opens the file at `path`: new, or continued after `step` with later rows dropped.
@@ -32,20 +68,13 @@ struct MetricsLog {
     /// - Parameter report: is told when an unreadable old file had to be put aside, and when rows wait for the disk.
     init(path: String, continueAfterStep step: Int?, report: @escaping (String) -> Void) throws {
         writer = try MetricsWriter(
-            path: path, columns: Self.columns.map(\.name),
-            units: Dictionary(uniqueKeysWithValues: Self.columns.map { ($0.name, $0.unit) }), continueAfterStep: step,
-            report: report)
+            path: path, columns: MetricsColumn.all.map(\.name),
+            units: Dictionary(uniqueKeysWithValues: MetricsColumn.all.map { ($0.name, $0.unit) }),
+            continueAfterStep: step, report: report)
     }
 
-    func append(_ report: StepReport, _ ranks: RankSeconds, etaVariance: Double?, learningRate: Double, skipped: Bool) {
-        let seconds = Self.phases.flatMap { phase -> [Double] in
-            let all = ranks[phase]
-            return [all.reduce(0, +) / Double(all.count), all.min() ?? .nan, all.max() ?? .nan]
-        }
-        writer.append(
-            step: report.step,
-            values: [report.loss, report.gradientNorm, learningRate, report.epoch, report.imagesPerSecond] + seconds
-                + [skipped ? 1 : 0, Double(ranks.slowestRank), etaVariance ?? .nan])
+    func append(_ record: StepRecord) {
+        writer.append(step: record.report.step, values: MetricsColumn.all.map { $0.value(record) })
     }
 
     /// Drops the rows after `step`.

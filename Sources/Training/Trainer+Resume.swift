@@ -4,7 +4,7 @@ import TensorGraph
 
 extension Trainer {
     /// Holds the configuration against that of a checkpoint which is to be resumed: refuses a change that would give its
-    /// numbers another meaning, and warns of one that makes it another run (`RunConfiguration.resumeRules`). On rank 0.
+    /// numbers another meaning, and warns of one that makes it another run (`ConfigurationKey.rule`). On rank 0.
     ///
     /// - Throws: `ConfigurationError`.
     func compare(with checkpoint: CheckpointFile) throws {
@@ -16,19 +16,18 @@ extension Trainer {
         if case .string(let name)? = header.attributes["precision"], let precision = Precision(rawValue: name) {
             before.precision = precision
         }
-        let changes = try now.changes(since: before, sameData: header.dataFingerprint == data.fingerprint)
+        let changes = now.changes(since: before, sameData: header.dataFingerprint == data.fingerprint)
         let refused = changes.filter { $0.rule == .refused }
         guard refused.isEmpty else {
             throw ConfigurationError(
                 "\(path) cannot be resumed with another \(refused.text): its numbers would not fit, or mean something else; "
                     + "go on with \(refused.waysBack ?? "the former"), or start a new run: --resume none and another "
-                    + "--output", key: refused[0].key)
+                    + "--output")
         }
         guard header.step <= configuration.steps else {
             throw ConfigurationError(
                 "\(path) is at step \(header.step), beyond steps=\(configuration.steps): go on with "
-                    + "--set steps=\(header.step) or more, or from an earlier checkpoint (--resume CHECKPOINT)",
-                key: "steps")
+                    + "--set steps=\(header.step) or more, or from an earlier checkpoint (--resume CHECKPOINT)")
         }
         let warned = changes.filter { $0.rule == .warned }
         guard !warned.isEmpty else { return }

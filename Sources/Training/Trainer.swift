@@ -218,8 +218,9 @@ public final class Trainer {
             epoch: Double(samplesSeen) / Double(data.count))
         if communicator.rank == 0 {
             metrics?.append(
-                report, RankSeconds(reports.dropFirst()), etaVariance: probes ? sums[0] : nil,
-                learningRate: configuration.learningRate, skipped: verdict != .good)
+                StepRecord(
+                    report: report, ranks: RankSeconds(reports.dropFirst()), etaVariance: probes ? sums[0] : .nan,
+                    learningRate: configuration.learningRate, skipped: verdict == .good ? 0 : 1))
             observer.stepped(report)
         }
         return reports[0] > 0

@@ -171,7 +171,7 @@ struct CheckpointSummary: Encodable {
     }
 
     private var configurationLines: [String] {
-        guard let settings = try? configuration?.settings() else {
+        guard let settings = configuration?.settings() else {
             return ["  not readable: \(configurationProblem ?? "it is empty")"]
         }
         return settings.map { "  \($0.key)=\(printable($0.value))" }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Files
 import Foundation
 import Storage
+import Training
 
 /// `smd metrics`: reads the rows that training writes, while it writes them or later.
 struct MetricsCommand: ParsableCommand {
@@ -137,10 +138,7 @@ struct MetricsSummary: Encodable {
 
     private static let timePrefix = "seconds_"
     private static let (lowest, highest) = ("_min", "_max")
-    private static let slowest = "slowest_rank"
-    private static let skipped = "skipped"
-    /// Measured at every step: not-a-number is a run that diverged. Elsewhere it is a value that was not measured.
-    private static let alwaysMeasured: Set = ["loss", "gradient_norm"]
+    private static let roles = Dictionary(uniqueKeysWithValues: MetricsColumn.all.map { ($0.name, $0.role) })
 
     init(path: String, table: MetricsTable, lastRows: Int?) {
         self.path = path
@@ -157,7 +155,8 @@ struct MetricsSummary: Encodable {
             columns[name] = Column(
                 start: mean(values.prefix(window)) ?? measured.first, now: mean(values.suffix(window)) ?? measured.last,
                 minimum: measured.min(), maximum: measured.max(),
-                notFinite: values.count { $0.isInfinite || ($0.isNaN && Self.alwaysMeasured.contains(name)) })
+                // Not-a-number is a run that diverged, or elsewhere a value that was not measured.
+                notFinite: values.count { $0.isInfinite || ($0.isNaN && Self.roles[name] == .vital) })
         }
         self.columns = columns
         // A whole step's time, or that of single ranks, would count every part twice.
@@ -178,7 +177,8 @@ struct MetricsSummary: Encodable {
         }
         let differ = ranges.contains { $0.1.minimum < $0.1.maximum }
         rankSeconds = differ ? Dictionary(ranges, uniquingKeysWith: { first, _ in first }) : [:]
-        let slow = (table.column(Self.slowest) ?? []).suffix(window).compactMap { Int(exactly: $0) }
+        let slowest = order.first { Self.roles[$0] == .rank }
+        let slow = (slowest.flatMap(table.column) ?? []).suffix(window).compactMap { Int(exactly: $0) }
         let counts = Dictionary(slow.map { ($0, 1) }, uniquingKeysWith: +).sorted {
             ($1.value, $0.key) < ($0.value, $1.key)
         }
@@ -197,8 +197,8 @@ struct MetricsSummary: Encodable {
         var lines = ["\(printable(path)): steps \(firstStep) to \(lastStep), \(grouped(rows)) rows"]
         func cell(_ value: Double?) -> String { value.map(fourDigits) ?? "-" }
         var cells = [["", "start", "now", "lowest", "highest"]]
-        for name in order where !name.hasPrefix(Self.timePrefix) && name != Self.slowest {
-            guard let column = columns[name], name != Self.skipped || column.maximum != 0 else { continue }
+        for name in order where !name.hasPrefix(Self.timePrefix) && Self.roles[name] != .rank {
+            guard let column = columns[name], Self.roles[name] != .flag || column.maximum != 0 else { continue }
             cells.append([printable(name)] + [column.start, column.now, column.minimum, column.maximum].map(cell))
         }
         lines.append(aligned(cells))

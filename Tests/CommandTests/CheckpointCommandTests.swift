@@ -8,7 +8,7 @@ import Testing
 func writeCheckpoint(in folder: String, config: String? = nil, broken: Bool = false) throws -> String {
     var configuration = RunConfiguration()
     configuration.data = "fashion.h5"
-    configuration.model.dim = 64
+    configuration.model.unet.dim = 64
     let tensors = [
         NamedTensor(name: "identifier.scale", shape: [1], values: [broken ? .nan : 12]),
         NamedTensor(name: "model.weight", shape: [2, 1, 1, 2], values: [3, -4, 0, 0]),

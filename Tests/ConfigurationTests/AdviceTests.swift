@@ -98,7 +98,7 @@ import Testing
         let keys = try #require(text.firstMatch(of: /such as `(.*)`/)).1
         #expect(try RunConfiguration.load(text: String(keys), name: "run.yaml").steps == 30000)
         let override = try message { _ = try load(["model.dim"]) }
-        #expect(try load([String(#require(override.firstMatch(of: /such as (.*)$/)).1)]).model.dim == 64)
+        #expect(try load([String(#require(override.firstMatch(of: /such as (.*)$/)).1)]).model.unet.dim == 64)
         let section = try message { _ = try load(["model=3"]) }
         #expect(throws: Never.self) { try load(["\(#require(section.firstMatch(of: /such as (.*)$/)).1)=3"]) }
         for choice in ["diffusion.objective", "reduction", "model.eta", "precision"] {

@@ -35,9 +35,9 @@ import Testing
         wanted.seed = .max
         wanted.learningRate = 1e-3
         wanted.steps = 30_000
-        wanted.model.dim = 16
-        wanted.model.dimMults = [1, 3]
-        wanted.model.fullAttention = [true, false]
+        wanted.model.unet.dim = 16
+        wanted.model.unet.dimMults = [1, 3]
+        wanted.model.unet.fullAttention = [true, false]
         wanted.model.smd = false
         wanted.model.eta = .zero
         wanted.optimizer.beta1 = 0.5
@@ -122,7 +122,7 @@ import Testing
         let loaded = try RunConfiguration.load(text: "precision: \(precision.rawValue)", name: "run.yaml")
         #expect(loaded.precision == precision)
         #expect(try RunConfiguration(json: loaded.resolvedJSON()).precision == precision)
-        #expect(try loaded.settings().first { $0.key == "precision" }?.value == precision.rawValue)
+        #expect(loaded.settings().first { $0.key == "precision" }?.value == precision.rawValue)
     }
 
     /// YAML reads a leading zero as octal; nobody who writes a seed means that.

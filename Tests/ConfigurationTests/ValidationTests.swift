@@ -90,8 +90,8 @@ import Testing
             $0.batchSize = 1 << 20
             $0.microBatchSize = 1 << 20
             $0.model.size = 4096
-            $0.model.dim = 8192
-            $0.model.dimMults = [1, 256]
+            $0.model.unet.dim = 8192
+            $0.model.unet.dimMults = [1, 256]
         }
         #expect(message.hasPrefix("micro_batch_size 1048576 × model.size 4096² × 2097152 channels is"))
     }
@@ -111,7 +111,7 @@ import Testing
             complaint {
                 $0.model.size = 1
                 $0.model.channels = 2
-                $0.model.dimMults = [1]
+                $0.model.unet.dimMults = [1]
                 $0.model.identifier.dimMults = [1]
             } == "(accepted)")
         #expect(complaint { $0.model.size = 1 }.contains("; 8 would fit, or fewer stages"))
@@ -126,7 +126,7 @@ import Testing
         result.batchSize = batch
         result.microBatchSize = micro
         // 32 channels of 32×32 pixels: 128 KiB an image, 16 images in 2 MiB.
-        result.model.dim = 32
+        result.model.unet.dim = 32
         return result
     }
 
@@ -134,7 +134,7 @@ import Testing
     @Test(arguments: [(128, 32, 4), (32, 32, 16), (32, 16, 32), (512, 256, 1)])
     func microBatchesSuitTheCaches(dim: Int, size: Int, wanted: Int) throws {
         var found = configuration(256, 0)
-        (found.model.dim, found.model.size) = (dim, size)
+        (found.model.unet.dim, found.model.size) = (dim, size)
         #expect(try found.microBatchSize(ranks: 1) == wanted)
     }
 
@@ -145,7 +145,7 @@ import Testing
     func microBatch(batch: Int, micro: Int, ranks: Int, wanted: Int) throws {
         let found = configuration(batch, micro)
         #expect(try found.microBatchSize(ranks: ranks) == wanted)
-        #expect(try found.microBatchesPerRank(ranks: ranks) * ranks * wanted == batch)
+        #expect(try found.batchPlan(ranks: ranks).microBatchesPerRank * ranks * wanted == batch)
     }
 
     @Test(arguments: [
@@ -270,12 +270,12 @@ import Testing
             let found = configuration(batch, micro)
             #expect(try found.microBatchSize(ranks: ranks, threads: threads) == wanted)
             #expect(
-                try found.microBatchesPerRank(ranks: ranks, threads: threads) * ranks * wanted == batch)
-            #expect(try found.microBatchesPerRank(ranks: ranks, threads: threads).isMultiple(of: threads))
+                try found.batchPlan(ranks: ranks, threads: threads).microBatchesPerRank * ranks * wanted == batch)
+            #expect(try found.batchPlan(ranks: ranks, threads: threads).microBatchesPerRank.isMultiple(of: threads))
         }
         let message = "batch_size 64 is not divisible by 2 ranks × 4 threads × micro_batch_size 16; what would fit: "
         #expect(
-            throws: ConfigurationError(message + "batch_size 128; or micro_batch_size 8; or 1 rank", key: "batch_size")
+            throws: ConfigurationError(message + "batch_size 128; or micro_batch_size 8; or 1 rank")
         ) {
             try configuration(64, 16).validate(ranks: 2, threads: 4)
         }

@@ -7,7 +7,7 @@ import Testing
 @Suite struct LossTests {
     private static func model(smd: Bool = true, eta: EtaDistribution = .normal) -> ModelConfiguration {
         var model = ModelConfiguration()
-        (model.size, model.channels, model.dim, model.dimMults) = (2, 2, 8, [1, 2])
+        (model.size, model.channels, model.unet.dim, model.unet.dimMults) = (2, 2, 8, [1, 2])
         (model.smd, model.eta) = (smd, eta)
         return model
     }

@@ -75,7 +75,7 @@ import Testing
                 #expect(count(graph, "rankOneUpdateGradient") == 2 * layers)
             }
             var narrow = model
-            narrow.dim = 32
+            narrow.unet.dim = 32
             narrow.latentDim = 32
             #expect(count(Denoiser(narrow).inferenceGraph(batch: 1, precision: .bf16), "hyperNetwork") == 2)
             var wide = model

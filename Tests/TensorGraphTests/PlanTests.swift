@@ -91,7 +91,7 @@ import Testing
         let cifar = ExecutionPlan(SquaredError(model).graph(batch: 1, scale: 1))
         #expect(abs(Double(cifar.floatingPointOperations) / 26.9e9 - 1) < 0.02, "\(cifar.floatingPointOperations)")
         model.channels = 1
-        model.dim = 32
+        model.unet.dim = 32
         let fashion = ExecutionPlan(SquaredError(model).graph(batch: 1, scale: 1))
         #expect(abs(Double(fashion.floatingPointOperations) / 2.04e9 - 1) < 0.02, "\(fashion.floatingPointOperations)")
     }

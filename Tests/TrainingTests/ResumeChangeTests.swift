@@ -40,7 +40,7 @@ private final class Lines: TrainingObserver {
             let checkpoint = run.checkpoint("out", step: 1)
             let own = ["data=\(run.data)", "steps=1"]
             let base = try RunConfiguration.load(path: run.config, overrides: own)
-            for (key, value) in try base.settings() where key != "data" {
+            for (key, value) in base.settings() where key != "data" {
                 let other = Self.other(key, than: value)
                 let now = try RunConfiguration.load(path: run.config, overrides: own + ["\(key)=\(other)"])
                 let lines = Lines()
@@ -56,7 +56,7 @@ private final class Lines: TrainingObserver {
                 }
                 let words = "another \(key) (\(value) before, \(other) now)"
                 let way = "--set " + (value.contains("[") ? "'\(key)=\(value)'" : "\(key)=\(value)")
-                switch RunConfiguration.resumeRules[key] {
+                switch ConfigurationKey.all.first(where: { $0.name == key })?.rule {
                 case .refused where key == "model.size" || key == "model.channels":
                     #expect(refusal.contains("the network takes"), "\(key): \(refusal)")  // the data speak first
                 case .refused:

@@ -1,10 +1,10 @@
+import Configuration
 import Diffusion
-import Foundation
 import Testing
 
 @Suite struct DiffusionConfigurationTests {
     @Test func missingKeysHaveTheirDefaults() throws {
-        let read = try JSONDecoder().decode(DiffusionConfiguration.self, from: Data("{}".utf8))
+        let read = try RunConfiguration(json: #"{"diffusion": {}}"#).diffusion
         #expect(read == DiffusionConfiguration())
         #expect((read.timesteps, read.samplingSteps) == (1000, 50))
         #expect((read.objective, read.schedule, read.sampler) == (.v, .sigmoid, .ddim))
@@ -15,7 +15,7 @@ import Testing
             {"timesteps": 64, "objective": "pred_noise", "schedule": "linear", "min_snr": true, "offset_noise": 0.1,
             "flip": false, "clip_denoised": false, "sampler": "ancestral", "sampling_steps": 9, "ddim_eta": 0.5}
             """#
-        let read = try JSONDecoder().decode(DiffusionConfiguration.self, from: Data(json.utf8))
+        let run = try RunConfiguration(json: #"{"diffusion": \#(json)}"#)
         var expected = DiffusionConfiguration()
         expected.timesteps = 64
         expected.objective = .noise
@@ -27,8 +27,8 @@ import Testing
         expected.sampler = .ancestral
         expected.samplingSteps = 9
         expected.ddimEta = 0.5
-        #expect(read == expected)
-        #expect(try JSONDecoder().decode(DiffusionConfiguration.self, from: JSONEncoder().encode(read)) == expected)
+        #expect(run.diffusion == expected)
+        #expect(try RunConfiguration(json: run.resolvedJSON()).diffusion == expected)
     }
 
     @Test func theDefaultsAreValid() throws {
@@ -46,7 +46,7 @@ import Testing
         case "offset_noise": configuration.offsetNoise = -1
         default: configuration.ddimEta = 1.5
         }
-        let error = #expect(throws: DiffusionConfigurationError.self) { try configuration.validate() }
+        let error = #expect(throws: ConfigurationError.self) { try configuration.validate() }
         #expect(error?.description.contains(fault == "none" ? "sampling_steps is 0" : fault) == true)
     }
 }

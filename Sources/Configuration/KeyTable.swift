@@ -1,0 +1,191 @@
+/// Every key: a new one is a property, a row here, and its use. Reading, writing, checking, resuming and
+/// `docs/configuration.md` follow.
+extension ConfigurationKey {
+    /// All keys, in the order of the page.
+    public static let all = run + model + diffusion + optimizer + ema
+
+    /// A number of steps that may be far beyond any run; 0 stands for "not at all".
+    private static let everySteps = 0...1_000_000_000
+
+    static let run = [
+        ConfigurationKey(
+            "data", .path(\.data), unit: "path", .warned,
+            "The HDF5 data set. Compared by its samples, not by its path. Every rank must find it there."),
+        ConfigurationKey(
+            "steps", .integer(\.steps, 1...1_000_000_000), unit: "steps", .harmless,
+            "Parameter updates of the whole run, with those before a resume; fewer than a checkpoint has done are refused."
+        ),
+        ConfigurationKey(
+            "batch_size", .integer(\.batchSize, 1...(1 << 20)), unit: "images", .warned,
+            "Images in one step, over all ranks. Divisible by ranks × threads × `micro_batch_size`. Reference: 128."),
+        ConfigurationKey(
+            "micro_batch_size", .integer(\.microBatchSize, 0...(1 << 20)), unit: "images", .warned,
+            "Images a thread computes at a time; gradients add up to the same step. 0: [chosen](#micro-batches)."),
+        ConfigurationKey(
+            "reduction", .choice(\.reduction), .warned,
+            "Order of the sums over micro-batches, threads and ranks: `exact`, `fast` or `auto`. See [Sums](#sums)."),
+        ConfigurationKey(
+            "seed", .seed(\.seed), .warned, "Seed of every random number: initial parameters, order, noise, η."),
+        ConfigurationKey(
+            "precision", .choice(\.precision), .warned,
+            "What products over pixels read: `fp32`, `bf16` or `bf16-emulated`. See [Precision](#precision)."),
+        ConfigurationKey(
+            "learning_rate", .number(\.learningRate, above: 0, upTo: 10), .warned,
+            "Adam's step size, constant. Reference: 1e-4."),
+        ConfigurationKey(
+            "checkpoint_every", .integer(\.checkpointEvery, everySteps), unit: "steps", .harmless,
+            "Distance of checkpoints. The last step always writes one. 0: only the last."),
+        ConfigurationKey(
+            "keep_checkpoints", .integer(\.keepCheckpoints, 1...1_000_000), unit: "files", .harmless,
+            "Newest checkpoints that are kept; older ones are deleted once a newer one is safe on disk."),
+        ConfigurationKey(
+            "keep_every", .integer(\.keepEvery, everySteps), unit: "steps", .harmless,
+            "Checkpoints of steps that are multiples of this are never deleted. 0: no such."),
+        ConfigurationKey(
+            "preview_every", .integer(\.previewEvery, everySteps), unit: "steps", .harmless,
+            "Distance of sample grids (PNG). 0: none."),
+        ConfigurationKey(
+            "preview_count", .integer(\.previewCount, 1...1024), unit: "images", .harmless,
+            "Images (or points) in one sample grid."),
+        ConfigurationKey(
+            "log_every", .integer(\.logEvery, everySteps), unit: "steps", .harmless,
+            "Distance of progress lines where the output is no terminal. 0: about one every ten seconds."),
+        ConfigurationKey(
+            "eta_variance_every", .integer(\.etaVarianceEvery, everySteps), unit: "steps", .harmless,
+            needsMixture: true,
+            "Distance of measurements of the output's variance over η: near 0, the mixture is one Gaussian. 0: never."),
+        ConfigurationKey(
+            "check_ranks_every", .integer(\.checkRanksEvery, everySteps), unit: "steps", .harmless,
+            "Distance of comparisons of what all ranks hold alike. 0: never. See [Ranks](#ranks)."),
+        ConfigurationKey(
+            "on_bad_step", .choice(\.onBadStep), .warned,
+            "What follows a step whose loss or gradient is not finite, or a spike: `stop`, `skip` or `rollback`. "
+                + "See [Bad steps](#bad-steps)."),
+        ConfigurationKey(
+            "spike_factor",
+            .number(\.spikeFactor, ", wanted 0 (off) or a number above 1") { $0 == 0 || ($0 > 1 && $0.isFinite) },
+            .warned,
+            "A loss or gradient norm of more than this many times the usual is bad too. 0: none is. "
+                + "See [Bad steps](#bad-steps)."),
+    ]
+
+    static let model = [
+        ConfigurationKey(
+            "model.size", .integer(\.model.size, 1...4096), unit: "pixels", .refused,
+            "Rows and columns of an image; 1 for points. Divisible by 2^(stages − 1). Must equal the data's."),
+        ConfigurationKey(
+            "model.channels", .integer(\.model.channels, 1...1024), unit: "channels", .refused,
+            "1 grey, 3 colour; the dimension of a point. Must equal the data's."),
+        ConfigurationKey(
+            "model.dim", .integer(\.model.unet.dim, 4...8192), unit: "channels", .refused,
+            "Channels of the first stage. Even, at least 4, divisible by `model.groups`."),
+        ConfigurationKey(
+            "model.dim_mults", .integers(\.model.unet.dimMults, each: 1...256), unit: "× `dim`", .refused,
+            "Channels of each stage; one entry a stage."),
+        ConfigurationKey(
+            "model.full_attention", .booleans(\.model.unet.fullAttention), .refused,
+            "Full instead of linear attention, one entry a stage; [] is linear everywhere. The middle is always full."),
+        ConfigurationKey(
+            "model.groups", .integer(\.model.unet.groups, 1...8192), unit: "groups", .refused,
+            "Groups of every GroupNorm."),
+        ConfigurationKey(
+            "model.heads", .integer(\.model.unet.heads, 1...1024), unit: "heads", .refused, "Attention heads."),
+        ConfigurationKey(
+            "model.head_dim", .integer(\.model.unet.headDim, 1...1024), unit: "channels", .refused,
+            "Channels of one attention head."),
+        ConfigurationKey(
+            "model.self_condition", .boolean(\.model.selfCondition), .refused,
+            "Feed the network its own estimate of x0 as further input."),
+        ConfigurationKey(
+            "model.smd", .boolean(\.model.smd), .refused,
+            "Soft Mixture Denoising. `false` is the vanilla DDPM network; the keys below then do nothing."),
+        ConfigurationKey(
+            "model.latent_dim", .integer(\.model.latentDim, 1...8192), unit: "channels", .refused, needsMixture: true,
+            "Channels of the latent z, per pixel."),
+        ConfigurationKey(
+            "model.hypernet_layers", .integer(\.model.hypernetLayers, 1...64), unit: "layers", .refused,
+            needsMixture: true, "Layers of each hypernetwork."),
+        ConfigurationKey(
+            "model.eta", .choice(\.model.eta), .warned, needsMixture: true,  // the same function of η: like other data
+            "What η is drawn from: `normal` is N(0, I), as published; `zero` is always 0, the control without a mixture."
+        ),
+        ConfigurationKey(
+            "model.identifier.dim", .integer(\.model.identifier.dim, 4...8192), unit: "channels", .refused,
+            needsMixture: true, "Channels of the identifier's first stage. Even, at least 4, divisible by its groups."),
+        ConfigurationKey(
+            "model.identifier.dim_mults", .integers(\.model.identifier.dimMults, each: 1...256), unit: "× `dim`",
+            .refused, needsMixture: true, "Channels of each of its stages."),
+        ConfigurationKey(
+            "model.identifier.groups", .integer(\.model.identifier.groups, 1...8192), unit: "groups", .refused,
+            needsMixture: true, "Groups of each of its GroupNorms."),
+        ConfigurationKey(
+            "model.identifier.heads", .integer(\.model.identifier.heads, 1...1024), unit: "heads", .refused,
+            needsMixture: true, "Its attention heads."),
+        ConfigurationKey(
+            "model.identifier.head_dim", .integer(\.model.identifier.headDim, 1...1024), unit: "channels", .refused,
+            needsMixture: true, "Channels of one of its attention heads."),
+    ]
+
+    static let diffusion = [
+        ConfigurationKey(
+            "diffusion.timesteps", .integer(\.diffusion.timesteps, 1...100_000), unit: "timesteps", .refused,
+            "Length T of the diffusion process."),
+        ConfigurationKey(
+            "diffusion.objective", .choice(\.diffusion.objective), .refused,
+            "What the network predicts: `noise`, `x0` or `v`."),
+        ConfigurationKey(
+            "diffusion.schedule", .choice(\.diffusion.schedule), .refused,
+            "Noise schedule: `linear`, `cosine` or `sigmoid`."),
+        ConfigurationKey(
+            "diffusion.min_snr", .boolean(\.diffusion.minSNR), .warned,
+            "Cap the signal-to-noise ratio in the loss weight at 5."),
+        ConfigurationKey(
+            "diffusion.offset_noise",
+            .number(\.diffusion.offsetNoise, "; it must be 0 or more") { $0 >= 0 && $0.isFinite }, .warned,
+            "Strength of noise shared by all pixels of a channel, added in training."),
+        ConfigurationKey(
+            "diffusion.flip", .boolean(\.diffusion.flip), .warned,
+            "Mirror each training image left to right with probability ½. Off for points, digits and letters."),
+        ConfigurationKey(
+            "diffusion.clip_denoised", .boolean(\.diffusion.clipDenoised), .harmless,
+            "Clamp the estimate of x0 to [−1, 1] when sampling. Off for points."),
+        ConfigurationKey(
+            "diffusion.sampler", .choice(\.diffusion.sampler), .harmless,
+            "`ancestral` (DDPM, every timestep) or `ddim`. For previews, and the default of `smd sample`."),
+        ConfigurationKey(
+            "diffusion.sampling_steps", .integer(\.diffusion.samplingSteps), unit: "steps", .harmless,
+            "Steps of the DDIM sampler; at most `diffusion.timesteps`."),
+        ConfigurationKey(
+            "diffusion.ddim_eta", .number(\.diffusion.ddimEta, "; it must be in 0 ... 1") { 0...1 ~= $0 }, .harmless,
+            "Noise of the DDIM sampler: 0 is deterministic, 1 as much as DDPM."),
+    ]
+
+    static let optimizer = [
+        ConfigurationKey(
+            "optimizer.beta1", .decay(\.optimizer.beta1), .warned, "Adam's decay of the first moment."),
+        ConfigurationKey(
+            "optimizer.beta2", .decay(\.optimizer.beta2), .warned, "Adam's decay of the second moment."),
+        ConfigurationKey(
+            "optimizer.epsilon", .number(\.optimizer.epsilon, above: 0, upTo: 1), .warned,
+            "Added to the root of the second moment."),
+        ConfigurationKey(
+            "optimizer.clip_norm",
+            .number(\.optimizer.clipNorm, ", wanted 0 (no clip) or more") { $0 >= 0 && $0.isFinite }, unit: "L2 norm",
+            .warned, "The gradient of all parameters together is scaled down to this norm. 0: no clip."),
+        ConfigurationKey(
+            "optimizer.sharded", .boolean(\.optimizer.sharded), .harmless,
+            "Each of N ranks keeps 1/N of Adam's moments and of the average. Same results, less memory. "
+                + "See [Ranks](#ranks)."),
+    ]
+
+    static let ema = [
+        ConfigurationKey(
+            "ema.decay", .decay(\.ema.decay), .warned, "Weight of the old average in an update, once warmed up."),
+        ConfigurationKey(
+            "ema.every", .integer(\.ema.every, 1...1_000_000_000), unit: "steps", .warned,
+            "Distance of updates. The average looks back over about `every` / (1 − `decay`) steps."),
+        ConfigurationKey(
+            "ema.start", .integer(\.ema.start, everySteps), unit: "steps", .warned,
+            "The average equals the parameters until here."),
+    ]
+}

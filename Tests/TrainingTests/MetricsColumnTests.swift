@@ -1,0 +1,35 @@
+import Testing
+import Training
+
+/// The columns of `metrics.h5`, as files of before have them: their names, units and order.
+@Suite struct MetricsColumnTests {
+    @Test func asBefore() {
+        var wanted = [
+            ("loss", "weighted squared error, mean over the global batch"),
+            ("gradient_norm", "L2 norm over all parameters, before clipping"),
+            ("learning_rate", "1"),
+            ("epoch", "passes over the data set"),
+            ("images_per_second", "1/s, all ranks"),
+        ]
+        for phase in ["data", "compute", "communication", "optimizer"] {
+            let hidden = phase == "communication" ? ", not hidden behind the computation" : ""
+            wanted.append(("seconds_\(phase)", "s, mean over ranks\(hidden)"))
+            wanted.append(("seconds_\(phase)_min", "s, lowest of all ranks\(hidden)"))
+            wanted.append(("seconds_\(phase)_max", "s, highest of all ranks\(hidden)"))
+        }
+        wanted += [
+            ("skipped", "1 where the step was bad and changed nothing, else 0"),
+            ("slowest_rank", "number of the rank that computed longest"),
+            ("eta_variance", "variance of the output over eta, mean over elements; NaN where not measured"),
+        ]
+        #expect(MetricsColumn.all.map(\.name) == wanted.map(\.0))
+        #expect(MetricsColumn.all.map(\.unit) == wanted.map(\.1))
+    }
+
+    /// A loss or a gradient that is not a number is a run that diverged; the variance is not measured at every step.
+    @Test func roles() {
+        #expect(MetricsColumn.all.filter { $0.role == .vital }.map(\.name) == ["loss", "gradient_norm"])
+        #expect(MetricsColumn.all.filter { $0.role == .flag }.map(\.name) == ["skipped"])
+        #expect(MetricsColumn.all.filter { $0.role == .rank }.map(\.name) == ["slowest_rank"])
+    }
+}
