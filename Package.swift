@@ -127,8 +127,8 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "smd", "rank-program", "Training", "Communication", "Configuration", "HDF5", "Philox", "Storage",
-                "TensorGraph", "TestSupport",
+                "smd", "rank-program", "Training", "Communication", "Configuration", "CPUBackend", "HDF5", "Philox",
+                "Storage", "TensorGraph", "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(

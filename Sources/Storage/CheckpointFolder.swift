@@ -49,7 +49,7 @@ public struct CheckpointFolder: Sendable {
     ///   checkpoints are then all still there.
     public func save(_ checkpoint: Checkpoint, keep: Retention) throws -> (path: String, problem: String?) {
         let image = try checkpoint.image()
-        let saved = try save(image, step: checkpoint.step, keep: keep)
+        let saved = try save(image, step: checkpoint.header.step, keep: keep)
         try image.close()
         return saved
     }

@@ -17,7 +17,7 @@ extension Trainer {
         Watchdog.enter(.preview, step: step)
         for (kind, arena) in [("raw", state.parameters), ("ema", state.ema)] {
             let generator = try generator()
-            if let shards, kind == "ema" {
+            if let shards = state.shards, kind == "ema" {
                 try generator.load { _, weights in try shards.gather(arena, into: weights) }
             } else {
                 try generator.load(arena)

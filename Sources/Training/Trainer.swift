@@ -61,8 +61,6 @@ public final class Trainer {
     let folder: RunFolder
     let data: DataSet
     let state: ModelState
-    /// How the optimiser's state is divided among ranks; nil when each holds all of it.
-    let shards: OptimizerShards?
     let observer: any TrainingObserver
     let version: String
     let team: ThreadTeam
@@ -131,14 +129,14 @@ public final class Trainer {
                 configuration.model, batch: batch.microBatchSize, lossScale: 1 / Float(configuration.batchSize),
                 precision: precision.precision
             ).graph)
-        (state, shards, workers, reduction) = try communicator.together("building the network") {
+        (state, workers, reduction) = try communicator.together("building the network") {
             let shards = OptimizerShards(
                 count: plan.layout.count, sharded: configuration.optimizer.sharded, among: communicator)
-            let state = try ModelState(plan.layout, own: shards?.own)
+            let state = try ModelState(plan.layout, shards: shards)
             let workers = try Worker.make(team, plan, configuration, precision.precision, batch, data, state)
             let reduction = try GradientReduction(
                 plan, workers.map(\.sums), exact: batch.isExact, communicator: communicator)
-            return (state, shards, workers, reduction)
+            return (state, workers, reduction)
         }
         if let notice = precision.notice, communicator.rank == 0 { observer.warn(notice) }
         try restore(resume)
@@ -202,7 +200,7 @@ public final class Trainer {
             try state.update(
                 step: step + 1, gradientNorm: gradientNorm, learningRate: configuration.learningRate,
                 configuration.optimizer, configuration.ema, on: workers[0].backend, over: team)
-            if let shards {
+            if let shards = state.shards {
                 clock.begin(.communication)
                 try shards.gather(parameters: state.parameters)
                 clock.begin(.optimizer)
@@ -213,7 +211,7 @@ public final class Trainer {
             return nil
         }
         if isDue(configuration.checkRanksEvery, after: step + 1) {
-            try communicator.requireSameBits(state.copies, "after step \(step + 1)")
+            try communicator.requireSameBits(networks.flatMap(\.copies), "after step \(step + 1)")
         }
 
         Watchdog.enter(.allReduce, step: step + 1)
