@@ -68,12 +68,8 @@ public struct CheckpointHeader: Equatable, Sendable {
         step: Int, seed: UInt64, config: String, dataFingerprint: String, version: String,
         attributes: [String: AttributeValue] = [:]
     ) {
-        self.step = step
-        self.seed = seed
-        self.config = config
-        self.dataFingerprint = dataFingerprint
-        self.version = version
-        self.attributes = attributes
+        (self.step, self.seed, self.config, self.attributes) = (step, seed, config, attributes)
+        (self.dataFingerprint, self.version) = (dataFingerprint, version)
     }
 
     /// Attributes of the root that are part of the format.
@@ -98,30 +94,8 @@ public struct Checkpoint: Equatable, Sendable {
         self.groups = groups
     }
 
-    /// The tensors of a group; none where there is no such group.
-    public subscript(group: String) -> [NamedTensor] {
-        get { groups.first { $0.name == group }?.tensors ?? [] }
-        set {
-            if let index = groups.firstIndex(where: { $0.name == group }) {
-                groups[index].tensors = newValue
-            } else {
-                groups.append(TensorGroup(name: group, tensors: newValue))
-            }
-        }
-    }
-
     static let format = "smd checkpoint"
     static let formatVersion = 1
-
-    /// Writes the state, replacing a file of that name: built in memory, then saved with `DurableFile`.
-    ///
-    /// - Throws: `HDF5Error` where the folder cannot be written, the disk is full or gives back other bytes. Nothing
-    ///   half-written is left, and a file that was there before stays.
-    public func write(to path: String) throws {
-        let image = try image()
-        try image.writeCheckpoint(to: path)
-        try image.close()
-    }
 
     /// Bytes of memory that are needed beside the state, of so many elements, while it is saved or restored: the file
     /// in memory, and 5 MiB for what libhdf5 keeps and for comparing the written file.
@@ -135,18 +109,11 @@ public struct Checkpoint: Equatable, Sendable {
         return Checkpoint(
             file.header, groups: try file.groups.map { TensorGroup(name: $0, tensors: try file.values($0)) })
     }
-
-    /// Checks every byte of a checkpoint, and that the state in it is complete.
-    ///
-    /// - Throws: as `read`, with the reason.
-    public static func verify(_ path: String) throws {
-        _ = try read(path)
-    }
 }
 
 extension FileImage {
     /// Seals the file of a state and writes it under `path`, with `DurableFile`. From any thread.
-    func writeCheckpoint(to path: String) throws {
+    package func writeCheckpoint(to path: String) throws {
         try withUnsafeMutableBytes { bytes in
             CheckpointEnvelope.seal(bytes)
             try DurableFile.write(UnsafeRawBufferPointer(bytes), to: path)

@@ -69,21 +69,3 @@ public final class CheckpointImage {
         return try file.finishedImage()
     }
 }
-
-extension Checkpoint {
-    /// The file of this state, in memory.
-    func image() throws -> FileImage {
-        let all = groups.flatMap(\.tensors)
-        let image = try CheckpointImage(
-            header: header, elements: all.reduce(0) { $0 + $1.values.count }, tensors: all.count)
-        for group in groups {
-            try image.begin(group.name)
-            for tensor in group.tensors.sorted(by: { $0.name < $1.name }) {
-                try tensor.values.withUnsafeBufferPointer {
-                    try image.add(tensor.name, shape: tensor.shape, values: $0)
-                }
-            }
-        }
-        return try image.finish()
-    }
-}

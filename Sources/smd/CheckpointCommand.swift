@@ -127,7 +127,7 @@ struct CheckpointSummary: Encodable {
         dataFingerprint = header.dataFingerprint
         attributes = header.attributes.mapValues(\.description)
         elementsByNetwork = Dictionary(
-            checkpoint[TensorGroup.parameters].map { (String($0.name.prefix { $0 != "." }), $0.values.count) },
+            (checkpoint.groups.first?.tensors ?? []).map { (String($0.name.prefix { $0 != "." }), $0.values.count) },
             uniquingKeysWith: +)
         partNames = checkpoint.groups.map { Self.shortName($0.name) }
         parts = Dictionary(

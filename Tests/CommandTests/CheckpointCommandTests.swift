@@ -1,6 +1,7 @@
 import Configuration
 import Foundation
 import Storage
+import StorageSupport
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@ import Foundation
 import HDF5
 import ImageData
 import Storage
+import StorageSupport
 
 extension FuzzTarget {
     /// Small whole files of the format, made by this package, to begin from.

@@ -1,6 +1,7 @@
 import Foundation
 import HDF5
 import Storage
+import StorageSupport
 
 /// Whether `pwrite` writes only a part, and how often it did.
 nonisolated(unsafe) private var writesAreShort = false

@@ -2,6 +2,7 @@ import CPUBackend
 import Communication
 import Foundation
 import Storage
+import StorageSupport
 import TensorGraph
 import TestSupport
 import Testing

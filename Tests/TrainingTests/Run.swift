@@ -2,6 +2,7 @@ import Foundation
 import HDF5
 import Philox
 import Storage
+import StorageSupport
 import TestSupport
 import Testing
 
