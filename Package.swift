@@ -99,6 +99,9 @@ let package = Package(
             name: "OperationTests", dependencies: ["ReferenceBackend", "CPUBackend", "TensorGraph", "TestSupport"],
             swiftSettings: strict),
         .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
+        .target(
+            name: "StorageSupport", dependencies: ["Storage", "HDF5"], path: "Tests/StorageSupport",
+            swiftSettings: strict),
         .executableTarget(
             name: "rank-program", dependencies: ["Communication"], path: "Tests/RankProgram",
             swiftSettings: strict),
@@ -133,22 +136,24 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "smd", "rank-program", "Training", "Communication", "Configuration", "HDF5", "Philox", "Storage",
-                "TensorGraph", "TestSupport",
+                "smd", "rank-program", "Training", "Communication", "Configuration", "CPUBackend", "HDF5", "Philox",
+                "Storage", "StorageSupport", "TensorGraph", "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "CommandTests", dependencies: ["smd", "Configuration", "Files", "HDF5", "Storage", "TestSupport"],
+            name: "CommandTests",
+            dependencies: ["smd", "Configuration", "Files", "HDF5", "Storage", "StorageSupport", "TestSupport"],
             swiftSettings: strict),
         .executableTarget(
-            name: "storage-program", dependencies: ["Storage", "HDF5"], path: "Tests/StorageProgram",
+            name: "storage-program", dependencies: ["Storage", "StorageSupport", "HDF5"], path: "Tests/StorageProgram",
             swiftSettings: strict),
         .target(
-            name: "FuzzTargets", dependencies: ["Configuration", "HDF5", "ImageData", "Storage"],
+            name: "FuzzTargets", dependencies: ["Configuration", "HDF5", "ImageData", "Storage", "StorageSupport"],
             path: "Tests/FuzzTargets", swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "StorageTests", dependencies: ["Storage", "HDF5", "Philox", "TestSupport", "storage-program"],
+            name: "StorageTests",
+            dependencies: ["Storage", "StorageSupport", "HDF5", "Philox", "TestSupport", "storage-program"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

@@ -19,11 +19,37 @@ public struct NamedTensor: Equatable, Sendable {
     }
 }
 
-/// The whole logical state of a training run at one step; nothing in it depends on the number of ranks.
-///
-/// As a file it is HDF5 behind a 512-byte prefix with a SHA-256 of the rest (`docs/file-formats.md`). The same state
-/// gives the same bytes, in whatever order the tensors are listed.
-public struct Checkpoint: Equatable, Sendable {
+/// The tensors of one group of a checkpoint: the weights of a network, or what belongs to them one by one.
+public struct TensorGroup: Equatable, Sendable {
+    /// Path of the group in the file: `name(_:of:)`.
+    public var name: String
+    /// Its tensors; none, or as many as the network has parameters, with the same names and shapes.
+    public var tensors: [NamedTensor]
+
+    /// Makes a group.
+    public init(name: String, tensors: [NamedTensor]) {
+        self.name = name
+        self.tensors = tensors
+    }
+
+    /// The group of a network's weights.
+    public static let parameters = "parameters"
+
+    /// Where the group `name` of a network lies: the first network's at the root, those of another under its own name.
+    public static func name(_ name: String, of network: String?) -> String {
+        network.map { "networks/\($0)/\(name)" } ?? name
+    }
+
+    /// The network of a group, nil for the first, and the group's name there.
+    public static func parts(of name: String) -> (network: String?, name: String) {
+        let words = name.split(separator: "/", maxSplits: 2)
+        guard words.count == 3, words[0] == "networks" else { return (nil, name) }
+        return (String(words[1]), String(words[2]))
+    }
+}
+
+/// What a checkpoint says of the run at its step, beside the tensors.
+public struct CheckpointHeader: Equatable, Sendable {
     /// Number of optimizer steps done.
     public var step: Int
     /// The seed that all randomness of the run is keyed by.
@@ -34,79 +60,60 @@ public struct Checkpoint: Equatable, Sendable {
     public var dataFingerprint: String
     /// The version of smd that wrote the state.
     public var version: String
-    /// Further attributes of the root, for instance `ema_updates`. Names in `reservedAttributes` are refused.
+    /// Further attributes of the root, for instance `samples_seen`. Names in `reservedAttributes` are refused.
     public var attributes: [String: AttributeValue]
-    /// The weights.
-    public var parameters: [NamedTensor]
-    /// The exponential moving average of the weights; the same names and shapes, or nothing.
-    public var ema: [NamedTensor]
-    /// Adam's running mean of the gradients; the same names and shapes, or nothing.
-    public var firstMoment: [NamedTensor]
-    /// Adam's running mean of the squared gradients; the same names and shapes, or nothing.
-    public var secondMoment: [NamedTensor]
 
-    /// Gathers a state.
+    /// Describes a state.
     public init(
         step: Int, seed: UInt64, config: String, dataFingerprint: String, version: String,
-        attributes: [String: AttributeValue] = [:], parameters: [NamedTensor], ema: [NamedTensor] = [],
-        firstMoment: [NamedTensor] = [], secondMoment: [NamedTensor] = []
+        attributes: [String: AttributeValue] = [:]
     ) {
-        self.step = step
-        self.seed = seed
-        self.config = config
-        self.dataFingerprint = dataFingerprint
-        self.version = version
-        self.attributes = attributes
-        self.parameters = parameters
-        self.ema = ema
-        self.firstMoment = firstMoment
-        self.secondMoment = secondMoment
+        (self.step, self.seed, self.config, self.attributes) = (step, seed, config, attributes)
+        (self.dataFingerprint, self.version) = (dataFingerprint, version)
     }
 
-    static let format = "smd checkpoint"
-    static let formatVersion = 1
     /// Attributes of the root that are part of the format.
     public static let reservedAttributes: Set<String> = [
         "format", "format_version", "smd_version", "step", "seed", "config", "data_fingerprint",
     ]
+}
 
-    /// Writes the state, replacing a file of that name: built in memory, then saved with `DurableFile`.
-    ///
-    /// - Throws: `HDF5Error` where the folder cannot be written, the disk is full or gives back other bytes. Nothing
-    ///   half-written is left, and a file that was there before stays.
-    public func write(to path: String) throws {
-        let image = try image()
-        try image.writeCheckpoint(to: path)
-        try image.close()
+/// The whole logical state of a training run at one step; nothing in it depends on the number of ranks.
+///
+/// As a file it is HDF5 behind a 512-byte prefix with a SHA-256 of the rest (`docs/file-formats.md`). The same state
+/// gives the same bytes, in whatever order the tensors of a group are listed.
+public struct Checkpoint: Equatable, Sendable {
+    /// What is said of the state.
+    public var header: CheckpointHeader
+    /// The tensors, in the order of the file: of each network its parameters, then what belongs to them one by one.
+    public var groups: [TensorGroup]
+
+    /// Gathers a state.
+    public init(_ header: CheckpointHeader, groups: [TensorGroup]) {
+        self.header = header
+        self.groups = groups
     }
 
-    /// Bytes of memory that are needed beside the state, of so many parameters, while it is saved or restored: the file
+    static let format = "smd checkpoint"
+    static let formatVersion = 1
+
+    /// Bytes of memory that are needed beside the state, of so many elements, while it is saved or restored: the file
     /// in memory, and 5 MiB for what libhdf5 keeps and for comparing the written file.
-    public static func savingBytes(parameters: Int) -> Int {
-        4 * parameters * MemoryLayout<Float>.stride + 5 << 20
-    }
+    public static func savingBytes(elements: Int) -> Int { elements * MemoryLayout<Float>.stride + 5 << 20 }
 
     /// Reads a state, after every byte of the file has been checked. Tensors come sorted by name.
     ///
     /// - Throws: `HDF5Error` or `StorageError` where the file is missing, damaged, truncated, or no checkpoint.
     public static func read(_ path: String) throws -> Checkpoint {
         let file = try CheckpointFile(path)
-        var checkpoint = file.header
-        for part in CheckpointPart.allCases { checkpoint[keyPath: part.tensors] = try file.values(part) }
-        return checkpoint
-    }
-
-    /// Checks every byte of a checkpoint, and that the state in it is complete.
-    ///
-    /// - Throws: as `read`, with the reason.
-    public static func verify(_ path: String) throws {
-        _ = try read(path)
+        return Checkpoint(
+            file.header, groups: try file.groups.map { TensorGroup(name: $0, tensors: try file.values($0)) })
     }
 }
 
 extension FileImage {
     /// Seals the file of a state and writes it under `path`, with `DurableFile`. From any thread.
-    func writeCheckpoint(to path: String) throws {
+    package func writeCheckpoint(to path: String) throws {
         try withUnsafeMutableBytes { bytes in
             CheckpointEnvelope.seal(bytes)
             try DurableFile.write(UnsafeRawBufferPointer(bytes), to: path)

@@ -5,10 +5,13 @@ import HDF5
 public final class CheckpointFile {
     /// Path of the file.
     public let path: String
-    /// The state without its tensors.
-    public let header: Checkpoint
+    /// What is said of the state.
+    public let header: CheckpointHeader
     private let file: HDF5File
-    private let shapes: [CheckpointPart: [(name: String, shape: [Int])]]
+    private let contents: [(group: String, tensors: [Shape])]
+
+    /// A tensor's name and the lengths of its axes.
+    public typealias Shape = (name: String, shape: [Int])
 
     /// Opens and checks a file.
     ///
@@ -19,13 +22,14 @@ public final class CheckpointFile {
         try bytes.withUnsafeBytes { try CheckpointEnvelope.check($0, path: path) }
         file = try HDF5File.open(image: bytes, name: path)
         header = try Self.header(file.root, path: path)
-        var shapes: [CheckpointPart: [(name: String, shape: [Int])]] = [:]
-        for part in CheckpointPart.allCases { shapes[part] = try Self.shapes(file.root.group(part.group), path: path) }
-        self.shapes = shapes
+        var left = Self.mostGroups
+        contents = try Self.contents(of: file.root, path: path, left: &left).sorted {
+            Self.place($0.group) < Self.place($1.group)
+        }
         try requireAgreement()
         // Tensors are stored as they are: together they cannot be larger than the file, however many names lead to one.
         var room = bytes.count
-        for (name, shape) in CheckpointPart.allCases.flatMap({ shapes[$0] ?? [] }) {
+        for (name, shape) in contents.flatMap(\.tensors) {
             room -= shape.reduce(MemoryLayout<Float>.stride, *)
             guard room >= 0 else {
                 throw StorageError("\(path) claims more tensors than fit into it, beginning with \(name)")
@@ -33,7 +37,7 @@ public final class CheckpointFile {
         }
     }
 
-    private static func header(_ root: HDF5Group, path: String) throws -> Checkpoint {
+    private static func header(_ root: HDF5Group, path: String) throws -> CheckpointHeader {
         func required(_ name: String) throws -> AttributeValue {
             guard let value = try root.attribute(name) else { throw StorageError("\(path) has no attribute '\(name)'") }
             return value
@@ -56,61 +60,90 @@ public final class CheckpointFile {
         guard let seed = try root.unsignedAttribute("seed") else {
             throw StorageError("\(path) has no attribute 'seed'")
         }
-        var header = try Checkpoint(
+        var header = try CheckpointHeader(
             step: integer("step"), seed: seed, config: text("config"), dataFingerprint: text("data_fingerprint"),
-            version: text("smd_version"), parameters: [])
+            version: text("smd_version"))
         guard header.step >= 0 else { throw StorageError("\(path) claims step \(header.step)") }
-        for name in try root.attributeNames() where !Checkpoint.reservedAttributes.contains(name) {
+        for name in try root.attributeNames() where !CheckpointHeader.reservedAttributes.contains(name) {
             header.attributes[name] = try root.attribute(name)
         }
         return header
     }
 
-    private static func shapes(_ group: HDF5Group, path: String) throws -> [(name: String, shape: [Int])] {
-        try group.names().map { name in
-            let dataset = try group.dataset(name)
-            guard dataset.elementType == .float32 else {
-                throw StorageError("\(dataset.path) in \(path) holds \(dataset.elementType), not float32")
+    /// Most groups of a file: in one that was made to harm, groups can hold each other.
+    private static let mostGroups = 64
+
+    /// The groups below `group` that hold tensors or nothing, with the shapes of the tensors.
+    private static func contents(
+        of group: HDF5Group, in prefix: String = "", path: String, left: inout Int
+    ) throws -> [(group: String, tensors: [Shape])] {
+        var found: [(group: String, tensors: [Shape])] = []
+        for name in try group.names() {
+            left -= 1
+            guard left >= 0 else { throw StorageError("\(path) has more than \(mostGroups) groups") }
+            let member = try group.group(name)
+            let names = try member.names()
+            if let first = names.first, member.isGroup(first) {
+                found += try contents(of: member, in: prefix + name + "/", path: path, left: &left)
+            } else {
+                found.append((prefix + name, try names.map { try shape($0, in: member, path: path) }))
             }
-            return (name, dataset.shape)
         }
+        return found
     }
 
-    /// Averages and moments belong to the parameters one by one, or are absent.
+    private static func shape(_ name: String, in group: HDF5Group, path: String) throws -> Shape {
+        let dataset = try group.dataset(name)
+        guard dataset.elementType == .float32 else {
+            throw StorageError("\(dataset.path) in \(path) holds \(dataset.elementType), not float32")
+        }
+        return (name, dataset.shape)
+    }
+
+    /// What groups are ordered by: the network, then its parameters before the rest.
+    private static func place(_ group: String) -> (String, Int, String) {
+        let (network, name) = TensorGroup.parts(of: group)
+        return (network ?? "", name == TensorGroup.parameters ? 0 : 1, name)
+    }
+
+    /// Averages and moments belong to the parameters of their network one by one, or are absent.
     private func requireAgreement() throws {
-        let parameters = tensors(.parameters)
-        for part in CheckpointPart.allCases.dropFirst() {
-            let others = tensors(part)
+        for group in [TensorGroup.parameters] + groups {
+            let base = TensorGroup.name(TensorGroup.parameters, of: TensorGroup.parts(of: group).network)
+            guard groups.contains(base) else { throw StorageError("\(path) has no group /\(base)") }
+            let (parameters, others) = (tensors(base), tensors(group))
             if others.isEmpty { continue }
             guard others.count == parameters.count else {
                 throw StorageError(
-                    "\(path): /\(part.group) has \(others.count) tensors, /parameters \(parameters.count)")
+                    "\(path): /\(group) has \(others.count) tensors, /\(base) \(parameters.count)")
             }
             for (mine, other) in zip(parameters, others) where mine != other {
                 throw StorageError(
-                    "\(path): /\(part.group)/\(other.name) \(other.shape) is not like /parameters/\(mine.name) "
-                        + "\(mine.shape)")
+                    "\(path): /\(group)/\(other.name) \(other.shape) is not like /\(base)/\(mine.name) \(mine.shape)")
             }
         }
     }
 
-    /// Names and shapes of the tensors of a part, sorted by name.
-    public func tensors(_ part: CheckpointPart) -> [(name: String, shape: [Int])] { shapes[part] ?? [] }
+    /// The groups that hold tensors or nothing: network by network, the parameters first.
+    public var groups: [String] { contents.map(\.group) }
+
+    /// Names and shapes of the tensors of a group, sorted by name.
+    public func tensors(_ group: String) -> [Shape] { contents.first { $0.group == group }?.tensors ?? [] }
 
     /// Reads a tensor into memory of exactly its size.
     ///
     /// - Throws: `HDF5Error` where its data are not in the file.
-    public func read(_ name: String, of part: CheckpointPart, into values: UnsafeMutableBufferPointer<Float>) throws {
-        let dataset = try file.root.dataset(part.group + "/" + name)
+    public func read(_ name: String, of group: String, into values: UnsafeMutableBufferPointer<Float>) throws {
+        let dataset = try file.root.dataset(group + "/" + name)
         try dataset.read(into: values, offset: dataset.shape.map { _ in 0 }, count: dataset.shape)
     }
 
-    /// The tensors of a part, sorted by name.
+    /// The tensors of a group, sorted by name.
     ///
     /// - Throws: `HDF5Error` where the data of one are not in the file.
-    public func values(_ part: CheckpointPart) throws -> [NamedTensor] {
-        try tensors(part).map { name, shape in
-            let dataset = try file.root.dataset(part.group + "/" + name)
+    public func values(_ group: String) throws -> [NamedTensor] {
+        try tensors(group).map { name, shape in
+            let dataset = try file.root.dataset(group + "/" + name)
             return NamedTensor(name: name, shape: shape, values: try dataset.read(as: Float.self))
         }
     }

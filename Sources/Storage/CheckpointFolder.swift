@@ -47,15 +47,7 @@ public struct CheckpointFolder: Sendable {
     /// - Returns: the path of the new file, and why an older one could not be removed.
     /// - Throws: `HDF5Error` or `StorageError` where the folder cannot be made or written, or the disk is full; older
     ///   checkpoints are then all still there.
-    public func save(_ checkpoint: Checkpoint, keep: Retention) throws -> (path: String, problem: String?) {
-        let image = try checkpoint.image()
-        let saved = try save(image, step: checkpoint.step, keep: keep)
-        try image.close()
-        return saved
-    }
-
-    /// As above, of a state that is already in memory as a file. From any thread.
-    func save(_ image: FileImage, step: Int, keep: Retention) throws -> (path: String, problem: String?) {
+    package func save(_ image: FileImage, step: Int, keep: Retention) throws -> (path: String, problem: String?) {
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         } catch {

@@ -60,14 +60,12 @@ public struct MemoryPlan: Encodable, Sendable {
         activationBytes = threads * plan.activationBytes
         let exchanges = RankReduction.needsExchange(exact: batch.isExact, ranks: ranks)
         let sums = workers.reduce(exchanges ? 1 : 0) { $0 + 1 + $1.sums.extraArenas }
-        let arenas = [state.parameters, state.firstMoment, state.secondMoment, state.ema]
-        stateBytes =
-            (arenas.reduce(0) { $0 + $1.count } + sums * state.gradients.count) * MemoryLayout<Float>.stride
+        stateBytes = (state.count + sums * state.gradients.count) * MemoryLayout<Float>.stride
         workingBytes = bytes - activationBytes - stateBytes
         messageBytes = ranks > 1 ? 7 << 20 + state.gradients.count * MemoryLayout<Float>.stride / 2 : 0
         let whole = own != nil && ranks > 1 ? plan.layout.count * MemoryLayout<Float>.stride : 0
-        checkpointBytes =
-            whole + Checkpoint.savingBytes(parameters: state.layout.parameters.reduce(0) { $0 + $1.count })
+        let saved = ArenaRole.allCases.count * state.layout.parameters.reduce(0) { $0 + $1.count }
+        checkpointBytes = whole + Checkpoint.savingBytes(elements: saved)
     }
 
     enum CodingKeys: String, CodingKey {

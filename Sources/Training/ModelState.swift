@@ -1,57 +1,89 @@
 import CPUBackend
 import Files
 import Philox
-import Storage
 import TensorGraph
 
-/// Everything the optimiser carries from step to step, in flat arenas of one layout: parameters, gradients, Adam's
-/// moments and the exponential moving average. The last three may hold this rank's shard only.
-final class ModelState {
-    let layout: ParameterLayout
-    let parameters: CPUMemory
-    let gradients: CPUMemory
-    let firstMoment: CPUMemory
-    let secondMoment: CPUMemory
-    let ema: CPUMemory
-    /// The parameters whose moments and average are here, and that this rank updates: all, or its shard.
-    let own: Range<Int>
+/// What a network carries from step to step beside its gradients: an arena for each, in this order, and a group of that
+/// name in a checkpoint. A case added here is saved, restored, divided among ranks, compared and planned for.
+package enum ArenaRole: String, CaseIterable {
+    case parameters
+    case ema
+    case firstMoment = "optimizer/first_moment"
+    case secondMoment = "optimizer/second_moment"
 
-    /// - Parameter own: the shard of this rank; nil holds everything.
-    init(_ layout: ParameterLayout, own: Range<Int>? = nil) throws {
-        let own = own ?? 0..<layout.count
-        self.layout = layout
-        self.own = own
-        parameters = try CPUMemory(count: layout.count)
-        gradients = try CPUMemory(count: layout.count)
-        firstMoment = try CPUMemory(count: own.count)
-        secondMoment = try CPUMemory(count: own.count)
-        ema = try CPUMemory(count: own.count)
+    /// For a person.
+    var title: String {
+        switch self {
+        case .parameters: "the parameters"
+        case .ema: "the averages"
+        case .firstMoment: "the first moments"
+        case .secondMoment: "the second moments"
+        }
     }
+
+    /// Whether a rank may hold its shard only.
+    var isSharded: Bool { self != .parameters }
+}
+
+/// The state of one network, in flat arenas of one layout: parameters, gradients, and what the optimiser keeps.
+package final class ModelState {
+    /// nil for the first network of a run; the name of a further one, which its groups in a checkpoint lie under.
+    package let network: String?
+    package let layout: ParameterLayout
+    let gradients: CPUMemory
+    /// The parameters whose moments and average are here, and that this rank updates: all, or its shard.
+    package let own: Range<Int>
+    /// How the state is divided among ranks; nil where each holds all of it.
+    let shards: OptimizerShards?
+    private let arenas: [ArenaRole: CPUMemory]
+
+    /// - Parameter own: the shard that is here; nil takes that of this rank, or everything.
+    package init(
+        _ layout: ParameterLayout, network: String? = nil, shards: OptimizerShards? = nil, own: Range<Int>? = nil
+    ) throws {
+        let own = own ?? shards?.own ?? 0..<layout.count
+        (self.layout, self.network, self.shards, self.own) = (layout, network, shards, own)
+        gradients = try CPUMemory(count: layout.count)
+        arenas = try Dictionary(
+            uniqueKeysWithValues: ArenaRole.allCases.map { role in
+                (role, try CPUMemory(count: role.isSharded ? own.count : layout.count))
+            })
+    }
+
+    /// The arena of a role.
+    package subscript(role: ArenaRole) -> CPUMemory {
+        guard let arena = arenas[role] else { preconditionFailure("no arena for \(role)") }
+        return arena
+    }
+
+    package var parameters: CPUMemory { self[.parameters] }
+    var ema: CPUMemory { self[.ema] }
 
     /// Every element of an arena.
     var all: Range<Int> { 0..<layout.count }
 
+    /// Elements of all arenas here, gradients aside.
+    var count: Int { arenas.values.reduce(0) { $0 + $1.count } }
+
     /// What all ranks hold alike: the parameters, and where it is not sharded the rest.
-    var copies: [(name: String, values: UnsafeBufferPointer<Float>)] {
-        let parameters = ("the parameters", UnsafeBufferPointer(parameters.elements))
-        guard own == all else { return [parameters] }
-        return [
-            parameters, ("the first moments", UnsafeBufferPointer(firstMoment.elements)),
-            ("the second moments", UnsafeBufferPointer(secondMoment.elements)),
-            ("the averages", UnsafeBufferPointer(ema.elements)),
-        ]
+    package var copies: [(name: String, values: UnsafeBufferPointer<Float>)] {
+        ArenaRole.allCases.filter { own == all || !$0.isSharded }.map { role in
+            (role.title + (network.map { " of \($0)" } ?? ""), UnsafeBufferPointer(self[role].elements))
+        }
     }
 
     /// Draws the parameters as PyTorch initialises them, keyed by `seed` and the parameter's name: the same on every
-    /// rank, and for any layout. The average starts as a copy, the moments at zero.
-    func initialize(seed: UInt64) {
-        Self.initialize(parameters, layout, seed: seed)
-        for moment in [firstMoment, secondMoment] { moment.elements.update(repeating: 0) }
+    /// rank, and for any layout. The average starts as a copy, the rest at zero.
+    ///
+    /// - Parameter number: of the network in a run: each draws numbers of its own.
+    package func initialize(seed: UInt64, number: Int = 0) {
+        for role in ArenaRole.allCases { self[role].elements.update(repeating: 0) }
+        Self.initialize(parameters, layout, seed: seed, number: number)
         copyParametersToAverage()
     }
 
     /// Draws the parameters of a network into an arena of `layout`.
-    static func initialize(_ parameters: CPUMemory, _ layout: ParameterLayout, seed: UInt64) {
+    static func initialize(_ parameters: CPUMemory, _ layout: ParameterLayout, seed: UInt64, number: Int = 0) {
         let stream = RandomStream(seed: seed, purpose: .initialization)
         let names = layout.parameters.map(\.name).sorted()
         let positions = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
@@ -63,10 +95,10 @@ final class ModelState {
             case .constant(let value):
                 values.update(repeating: value)
             case .uniform(let bound):
-                stream.fillUniforms(values, epoch: 0, position: position)
+                stream.fillUniforms(values, epoch: number, position: position)
                 for i in values.indices { values[i] = (2 * values[i] - 1) * bound }
             case .normal(let deviation):
-                stream.fillNormals(values, epoch: 0, position: position)
+                stream.fillNormals(values, epoch: number, position: position)
                 for i in values.indices { values[i] *= deviation }
             }
         }
@@ -75,23 +107,6 @@ final class ModelState {
     /// Makes the average equal to the parameters.
     func copyParametersToAverage() {
         _ = ema.elements.update(fromContentsOf: parameters.elements[own])
-    }
-
-    /// Adds the tensors of a whole arena to a checkpoint in the making, as the next part.
-    func add(_ memory: CPUMemory, as part: CheckpointPart, to image: CheckpointImage) throws {
-        try image.begin(part)
-        for (parameter, offset) in zip(layout.parameters, layout.offsets).sorted(by: { $0.0.name < $1.0.name }) {
-            try image.add(
-                parameter.name, shape: parameter.shape,
-                values: UnsafeBufferPointer(rebasing: memory.elements[offset..<offset + parameter.count]))
-        }
-    }
-
-    /// Fills a whole arena from a part of a checkpoint.
-    func load(_ part: CheckpointPart, of file: CheckpointFile, into memory: CPUMemory) throws {
-        try Training.load(file.tensors(part), layout, into: memory, of: file.path) { name, place in
-            try file.read(name, of: part, into: place)
-        }
     }
 }
 

@@ -5,13 +5,13 @@ import Communication
 ///
 /// Gradients are all-reduced in buckets as ever, though a rank needs the sums of its own part only: in Open MPI 4.1
 /// `MPI_Ireduce_scatter` is a reduction to rank 0 and a scatter from there, which costs more than the all-reduce.
-struct OptimizerShards {
+package struct OptimizerShards {
     /// The part of each rank, ascending; without a gap they cover the arena.
     let parts: [Range<Int>]
     private let communicator: any Communicator
 
     /// Divides `count` elements, a multiple of 16, at multiples of 16; nil when nothing is to be divided.
-    init?(count: Int, sharded: Bool, among communicator: any Communicator) {
+    package init?(count: Int, sharded: Bool, among communicator: any Communicator) {
         guard sharded, communicator.size > 1 else { return nil }
         self.communicator = communicator
         parts = Self.parts(count: count, ranks: communicator.size)

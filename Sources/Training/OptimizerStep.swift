@@ -26,8 +26,9 @@ extension ModelState {
         let decay = averageDecay(step: step, average)
         try forEachPiece(of: own, over: team) { [self] _, piece in
             backend.adamStep(
-                parameters: parameters, gradients: gradients, firstMoment: firstMoment, secondMoment: secondMoment,
-                shard: own, range: piece, learningRate: learningRate, beta1: optimizer.beta1, beta2: optimizer.beta2,
+                parameters: parameters, gradients: gradients, firstMoment: self[.firstMoment],
+                secondMoment: self[.secondMoment], shard: own, range: piece, learningRate: learningRate,
+                beta1: optimizer.beta1, beta2: optimizer.beta2,
                 epsilon: optimizer.epsilon, step: step, gradientScale: clip)
             if let decay, decay > 0 {
                 backend.emaUpdate(ema, parameters: parameters, shard: own, range: piece, decay: decay)

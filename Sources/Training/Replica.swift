@@ -10,8 +10,6 @@ final class Replica {
     /// One a thread; the first adds gradients to the arena of the state.
     let workers: [Worker]
     let state: ModelState
-    /// How the optimiser's state is divided among ranks; nil when each holds all of it.
-    let shards: OptimizerShards?
     private let reduction: GradientReduction
     private let communicator: any Communicator
 
@@ -27,12 +25,12 @@ final class Replica {
         let team = ThreadTeam(size: threads)
         let shards = OptimizerShards(
             count: step.plan.layout.count, sharded: step.configuration.optimizer.sharded, among: communicator)
-        let state = try ModelState(step.plan.layout, own: shards?.own)
+        let state = try ModelState(step.plan.layout, shards: shards)
         workers = try team.map { thread in
             try Worker(
                 step, parameters: state.parameters, gradients: thread == 0 ? state.gradients : nil, microBatches())
         }
-        (self.team, self.state, self.shards) = (team, state, shards)
+        (self.team, self.state) = (team, state)
         reduction = try GradientReduction(
             step.plan, workers.map(\.sums), exact: step.batch.isExact, communicator: communicator)
     }
@@ -91,7 +89,7 @@ final class Replica {
     /// A forward pass on the calling thread with the average of the parameters, or with memory for all of it where ranks
     /// hold shards.
     func makeAverageGenerator() throws -> SampleGenerator {
-        try workers[0].generator(with: shards == nil ? state.ema : CPUMemory(count: state.layout.count))
+        try workers[0].generator(with: state.shards == nil ? state.ema : CPUMemory(count: state.layout.count))
     }
 
     /// The losses of this rank's micro-batches among zeros for those of others: the sum over ranks is exact.

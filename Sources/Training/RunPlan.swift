@@ -61,11 +61,11 @@ public struct RunPlan: Encodable, Sendable {
         gflopPerImage = Double(plan.floatingPointOperations) / Double(microBatchSize) / 1e9
         gflopPerStepAndRank = Double(plan.floatingPointOperations) * Double(microBatchesPerRank) / 1e9
         let shard = OptimizerShards.parts(count: plan.layout.count, ranks: ranks).map(\.count).max() ?? 0
-        shardingSavesBytes = 3 * (arena - shard * MemoryLayout<Float>.stride)
+        shardingSavesBytes = ArenaRole.allCases.count(where: \.isSharded) * (arena - shard * MemoryLayout<Float>.stride)
         sharded = configuration.optimizer.sharded
         allReduceBytes = ranks > 1 ? arena : 0
         allReduceBuckets = ranks > 1 ? plan.gradientBuckets(minimumCount: GradientReduction.bucketCount).count : 0
-        checkpointBytes = 4 * parameters * MemoryLayout<Float>.stride
+        checkpointBytes = ArenaRole.allCases.count * parameters * MemoryLayout<Float>.stride
         operations = plan.nodes.count
         let work = plan.nodes.map { Double(plan.floatingPointOperations(of: $0)) }
         let done = work.reduce(into: [0.0]) { $0.append($0[$0.count - 1] + $1) }

@@ -33,7 +33,7 @@ public struct SamplingJob {
         json = checkpoint.header.config
         step = checkpoint.header.step
         self.path = path
-        tensors = try checkpoint.values(weights == .ema ? .ema : .parameters)
+        tensors = try checkpoint.values((weights == .ema ? ArenaRole.ema : .parameters).rawValue)
     }
 
     /// The network with the checkpoint's weights, for `batch` samples at a time, computing in `precision`.

@@ -1,6 +1,5 @@
 import Communication
 import Configuration
-import CPUBackend
 import Foundation
 import Storage
 
@@ -16,48 +15,23 @@ extension Trainer {
         lastCheckpoint = found?.path
         let step = try communicator.sum([Double(found?.header.step ?? 0), found == nil ? 0 : 1])
         guard step[1] > 0 else {
-            state.initialize(seed: configuration.seed)
+            for (number, network) in networks.enumerated() {
+                network.initialize(seed: configuration.seed, number: number)
+            }
             (self.step, samplesSeen) = (0, 0)
             return
         }
         self.step = Int(step[0])
         let seen = try communicator.sum([Double(found.map { samplesSeen($0.header) } ?? 0)])
         samplesSeen = Int(seen[0])
-        let room = try roomForShards(when: found != nil)
-        for (part, arena) in savedArenas {
-            let whole = arena === state.parameters ? arena : room ?? arena
-            try communicator.together("restoring the checkpoint") {
-                if let found { try state.load(part, of: found, into: whole) }
-            }
-            if let shards, arena !== state.parameters {
-                try shards.distribute(room, into: arena)
-            } else {
-                try share(arena)
-            }
-        }
+        try networks.restore(found, on: communicator)
         if let found { say(restored: found.header, found.path) }
     }
 
-    /// The arenas that a checkpoint keeps, in the order of the file, and what they are there.
-    private var savedArenas: [(part: CheckpointPart, arena: CPUMemory)] {
-        CheckpointPart.allCases.map { part in
-            switch part {
-            case .parameters: (part, state.parameters)
-            case .ema: (part, state.ema)
-            case .firstMoment: (part, state.firstMoment)
-            case .secondMoment: (part, state.secondMoment)
-            }
-        }
-    }
+    /// Whose state is saved, restored and compared among ranks, in the order of the file.
+    var networks: [ModelState] { [state] }
 
-    /// Room for one whole arena, on the rank that needs it, where the state is sharded. Collective.
-    private func roomForShards(when needed: Bool) throws -> CPUMemory? {
-        try communicator.together("making room for a checkpoint") {
-            shards != nil && needed ? try CPUMemory(count: state.layout.count) : nil
-        }
-    }
-
-    private func samplesSeen(_ header: Checkpoint) -> Int {
+    private func samplesSeen(_ header: CheckpointHeader) -> Int {
         if case .integer(let seen)? = header.attributes["samples_seen"] { return seen }
         let stored = try? RunConfiguration(json: header.config)
         return header.step * (stored ?? configuration).batchSize
@@ -87,14 +61,7 @@ extension Trainer {
         return found
     }
 
-    private func share(_ arena: CPUMemory) throws {
-        guard communicator.size > 1 else { return }
-        // All of it is rank 0's part: a broadcast that needs no second buffer.
-        let parts = (0..<communicator.size).map { $0 == 0 ? state.all : arena.count..<arena.count }
-        try communicator.allGather(arena.elements, parts: parts)
-    }
-
-    private func say(restored checkpoint: Checkpoint, _ path: String) {
+    private func say(restored checkpoint: CheckpointHeader, _ path: String) {
         let rest = checkpoint.step == configuration.steps ? ": nothing is left to do" : ""
         observer.say("restored step \(checkpoint.step) of \(configuration.steps) from \(path)\(rest)")
     }
@@ -129,7 +96,7 @@ extension Trainer {
         let image = try communicator.together("making room for a checkpoint") {
             communicator.rank == 0 ? try emptyImage() : nil
         }
-        let problem = try copyState(to: image)
+        let problem = try networks.copy(to: image, on: communicator)
         try communicator.together("saving a checkpoint") {
             guard let image else { return }
             do {
@@ -177,32 +144,12 @@ extension Trainer {
     private func tenths(_ value: Double) -> String { String(format: "%.1f", value) }
 
     private func emptyImage() throws -> CheckpointImage {
-        let header = Checkpoint(
+        let header = CheckpointHeader(
             step: step, seed: configuration.seed, config: try configuration.stored.resolvedJSON(),
             dataFingerprint: data.fingerprint, version: version,
             attributes: [
                 "samples_seen": .integer(samplesSeen), "precision": .string(precision.precision.rawValue),
-            ], parameters: [])
-        let parts = CheckpointPart.allCases.count
-        return try CheckpointImage(
-            header: header, elements: parts * parameterCount, tensors: parts * state.layout.parameters.count)
-    }
-
-    /// Copies the state to `image`, on rank 0; shards of the others come one arena at a time. Collective.
-    ///
-    /// - Returns: why `image` could not take it.
-    private func copyState(to image: CheckpointImage?) throws -> (any Error)? {
-        let room = try roomForShards(when: image != nil)
-        var problem: (any Error)?
-        for (part, arena) in savedArenas {
-            var whole = arena
-            if let shards, arena !== state.parameters {
-                try shards.collect(arena, into: room)
-                whole = room ?? arena
-            }
-            guard let image, problem == nil else { continue }
-            do { try state.add(whole, as: part, to: image) } catch { problem = error }
-        }
-        return problem
+            ])
+        return try networks.emptyImage(header)
     }
 }

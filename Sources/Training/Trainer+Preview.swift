@@ -50,7 +50,7 @@ extension Trainer {
     private func loadedAverage() throws -> SampleGenerator {
         let generator = try averageGenerator ?? replica.makeAverageGenerator()
         averageGenerator = generator
-        if let shards {
+        if let shards = state.shards {
             try generator.load { _, weights in try shards.gather(state.ema, into: weights) }
         } else {
             try generator.parametersChanged()

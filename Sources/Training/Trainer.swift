@@ -144,7 +144,6 @@ public final class Trainer {
     /// How a step is dealt out to the ranks.
     public var batchPlan: BatchPlan { replica.step.batch }
     var state: ModelState { replica.state }
-    var shards: OptimizerShards? { replica.shards }
 
     /// Trains until all steps are done, or until any rank has a reason to stop: then all do after the same step.
     public func run(_ signals: StopSignals) throws -> Outcome {
@@ -187,7 +186,7 @@ public final class Trainer {
         let verdict = history.judge(loss: loss, gradientNorm: gradientNorm)
         if verdict == .good {
             try replica.update(step + 1, gradientNorm: gradientNorm)
-            if let shards {
+            if let shards = state.shards {
                 clock.begin(.communication)
                 try shards.gather(parameters: state.parameters)
                 clock.begin(.optimizer)
@@ -198,7 +197,7 @@ public final class Trainer {
             return nil
         }
         if isDue(configuration.checkRanksEvery, after: step + 1) {
-            try communicator.requireSameBits(state.copies, "after step \(step + 1)")
+            try communicator.requireSameBits(networks.flatMap(\.copies), "after step \(step + 1)")
         }
 
         Watchdog.enter(.allReduce, step: step + 1)

@@ -94,6 +94,8 @@ struct CheckpointSummary: Encodable {
     /// Elements by the first word of the parameter's name: model, identifier.
     let elementsByNetwork: [String: Int]
     let parts: [String: Part]
+    /// Keys of `parts` in the order of the file.
+    private let partNames: [String]
     let tensors: [Tensor]?
     /// The configuration, or nil when this version cannot read it.
     let configuration: RunConfiguration?
@@ -107,34 +109,43 @@ struct CheckpointSummary: Encodable {
         case configurationProblem = "configuration_problem"
     }
 
-    private static let partNames = ["parameters", "ema", "first_moment", "second_moment"]
-
     /// Reads and verifies the checkpoint at `path`.
     ///
     /// - Throws: `HDF5Error` or `StorageError` with the reason why it cannot be used.
     init(path: String, includesTensors: Bool) throws {
         let checkpoint = try Checkpoint.read(path)
+        let header = checkpoint.header
+        let parameters = checkpoint.groups.filter { TensorGroup.parts(of: $0.name).name == TensorGroup.parameters }
+            .flatMap(\.tensors)
         let file = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
         self.path = path
         bytes = file.count
         sha256 = SHA256.hash(data: file).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-        step = checkpoint.step
-        seed = checkpoint.seed
-        version = checkpoint.version
-        dataFingerprint = checkpoint.dataFingerprint
-        attributes = checkpoint.attributes.mapValues(\.description)
+        step = header.step
+        seed = header.seed
+        version = header.version
+        dataFingerprint = header.dataFingerprint
+        attributes = header.attributes.mapValues(\.description)
         elementsByNetwork = Dictionary(
-            checkpoint.parameters.map { (String($0.name.prefix { $0 != "." }), $0.values.count) }, uniquingKeysWith: +)
-        let parts = [checkpoint.parameters, checkpoint.ema, checkpoint.firstMoment, checkpoint.secondMoment]
-        self.parts = Dictionary(uniqueKeysWithValues: zip(Self.partNames, parts.map(Part.init)))
-        tensors = includesTensors ? checkpoint.parameters.map(Tensor.init) : nil
+            (checkpoint.groups.first?.tensors ?? []).map { (String($0.name.prefix { $0 != "." }), $0.values.count) },
+            uniquingKeysWith: +)
+        partNames = checkpoint.groups.map { Self.shortName($0.name) }
+        parts = Dictionary(
+            zip(partNames, checkpoint.groups.map { Part($0.tensors) }), uniquingKeysWith: { first, _ in first })
+        tensors = includesTensors ? parameters.map(Tensor.init) : nil
         do {
-            configuration = try RunConfiguration(json: checkpoint.config, name: path)
+            configuration = try RunConfiguration(json: header.config, name: path)
             configurationProblem = nil
         } catch {
             configuration = nil
             configurationProblem = describeOnOneLine(error)
         }
+    }
+
+    /// "first_moment" for /optimizer/first_moment, "NAME/ema" for the group of a network NAME.
+    private static func shortName(_ group: String) -> String {
+        let (network, name) = TensorGroup.parts(of: group)
+        return (network.map { $0 + "/" } ?? "") + (name.hasPrefix("optimizer/") ? name.dropFirst(10) : name[...])
     }
 
     /// The summary for a person.
@@ -146,13 +157,14 @@ struct CheckpointSummary: Encodable {
         ]
         let networks = elementsByNetwork.sorted { $0.value > $1.value }
             .map { "\(printable($0.key)) \(grouped($0.value))" }.joined(separator: ", ")
-        for name in Self.partNames {
+        for name in partNames {
             guard let part = parts[name] else { continue }
             let norm = part.norm.map { "L2 norm " + String(format: "%.6g", $0) } ?? "L2 norm not finite"
             let bad = part.notFinite > 0 ? ", \(grouped(part.notFinite)) elements not finite" : ""
-            let count = name == Self.partNames[0] ? "\(grouped(part.elements)) (\(networks)) in " : ""
+            let count = name == TensorGroup.parameters ? "\(grouped(part.elements)) (\(networks)) in " : ""
             let words = name.replacingOccurrences(of: "_", with: " ")
-            rows.append((words, part.tensors == 0 ? "none" : "\(count)\(part.tensors) tensors, \(norm)\(bad)"))
+            rows.append(
+                (printable(words), part.tensors == 0 ? "none" : "\(count)\(part.tensors) tensors, \(norm)\(bad)"))
         }
         rows += attributes.sorted { $0.key < $1.key }.map { (printable($0.key), printable($0.value)) }
         let width = rows.map(\.0.count).max() ?? 0

@@ -28,7 +28,7 @@ struct TryFileCommand: ParsableCommand {
         try TrialLimits(kind, path: path).apply()
         switch kind {
         case .dataset: try DataSet.tryReading(path: path)
-        case .checkpoint: try Checkpoint.verify(path)
+        case .checkpoint: _ = try Checkpoint.read(path)
         case .metrics: _ = try MetricsTable.read(path)
         case .conformance: try Conformance.tryReading(path)
         }

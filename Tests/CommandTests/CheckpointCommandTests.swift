@@ -1,11 +1,14 @@
 import Configuration
 import Foundation
 import Storage
+import StorageSupport
 import TestSupport
 import Testing
 
 /// Writes a small checkpoint with known numbers and returns its path.
-func writeCheckpoint(in folder: String, config: String? = nil, broken: Bool = false) throws -> String {
+func writeCheckpoint(in folder: String, config: String? = nil, broken: Bool = false, and more: [TensorGroup] = [])
+    throws -> String
+{
     var configuration = RunConfiguration()
     configuration.data = "fashion.h5"
     configuration.model.unet.dim = 64
@@ -13,9 +16,15 @@ func writeCheckpoint(in folder: String, config: String? = nil, broken: Bool = fa
         NamedTensor(name: "identifier.scale", shape: [1], values: [broken ? .nan : 12]),
         NamedTensor(name: "model.weight", shape: [2, 1, 1, 2], values: [3, -4, 0, 0]),
     ]
-    let checkpoint = Checkpoint(
+    let header = CheckpointHeader(
         step: 1000, seed: .max, config: try config ?? configuration.resolvedJSON(), dataFingerprint: "abc123",
-        version: "0.1.0", attributes: ["ema_updates": .integer(90)], parameters: tensors, ema: tensors)
+        version: "0.1.0", attributes: ["ema_updates": .integer(90)])
+    let checkpoint = Checkpoint(
+        header,
+        groups: [
+            TensorGroup(name: "parameters", tensors: tensors), TensorGroup(name: "ema", tensors: tensors),
+            TensorGroup(name: "optimizer/first_moment", tensors: []),
+        ] + more)
     let path = folder + "/step-00001000.h5"
     try checkpoint.write(to: path)
     return path
@@ -46,9 +55,34 @@ func writeCheckpoint(in folder: String, config: String? = nil, broken: Bool = fa
             #expect(lines.contains("model.dim=64"))
             #expect(lines.contains("learning_rate=0.0001"))
             #expect(lines.contains("model.dim_mults=[1, 2, 2, 2]"))
+            #expect(!result.output.contains("second moment"))
             // The digest shown is the one that coreutils computes.
             let digest = try run(["sha256sum", path], timeout: 60).output.prefix(64)
             #expect(value("verified").hasSuffix("SHA-256 \(digest)"))
+        }
+    }
+
+    /// A second network, and a group of a later version, are shown like the first.
+    @Test func everyGroupIsShown() throws {
+        try withTemporaryDirectory { folder in
+            let critic = [NamedTensor(name: "critic.weight", shape: [2], values: [6, 8])]
+            let path = try writeCheckpoint(
+                in: folder,
+                and: [
+                    TensorGroup(name: "networks/critic/parameters", tensors: critic),
+                    TensorGroup(name: "networks/critic/optimizer/first_moment", tensors: critic),
+                    TensorGroup(name: "slow", tensors: []),
+                ])
+            let output = try smd(["checkpoint", "inspect", path, "--tensors"]).output
+            #expect(output.contains("parameters           5 (model 4, identifier 1) in 2 tensors, L2 norm 13\n"))
+            #expect(output.contains("critic/parameters    1 tensors, L2 norm 10\n"), "\(output)")
+            #expect(output.contains("critic/first moment  1 tensors, L2 norm 10\n"))
+            #expect(output.contains("\n  slow                 none\n"))
+            #expect(output.contains("\n  critic.weight"))
+            let parts = try object(smd(["checkpoint", "inspect", path, "--json"]).output)["parts"] as? [String: Any]
+            #expect(
+                parts?.keys.sorted()
+                    == ["critic/first_moment", "critic/parameters", "ema", "first_moment", "parameters", "slow"])
         }
     }
 
@@ -60,7 +94,7 @@ func writeCheckpoint(in folder: String, config: String? = nil, broken: Bool = fa
             let lines = output.components(separatedBy: "configuration\n")[1].split(separator: "\n")
             let overrides = lines.map { $0.trimmingCharacters(in: .whitespaces) }
             let found = try RunConfiguration.load(text: "{}", name: "test", overrides: overrides)
-            #expect(try found == RunConfiguration(json: Checkpoint.read(path).config))
+            #expect(try found == RunConfiguration(json: Checkpoint.read(path).header.config))
         }
     }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Storage
+import StorageSupport
 import TestSupport
 import Testing
 
@@ -13,8 +14,11 @@ import Testing
     private func save(_ step: Int, in folder: String) throws {
         try makeFolder(folder)
         let checkpoint = Checkpoint(
-            step: step, seed: 1, config: "{}", dataFingerprint: "abc", version: "0.1.0",
-            parameters: [NamedTensor(name: "model.weight", shape: [1], values: [3])])
+            CheckpointHeader(step: step, seed: 1, config: "{}", dataFingerprint: "abc", version: "0.1.0"),
+            groups: [
+                TensorGroup(
+                    name: "parameters", tensors: [NamedTensor(name: "model.weight", shape: [1], values: [3])])
+            ])
         try checkpoint.write(to: CheckpointFolder(path: folder).path(step: step))
     }
 

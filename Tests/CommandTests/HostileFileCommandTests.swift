@@ -1,6 +1,7 @@
 import Foundation
 import HDF5
 import Storage
+import StorageSupport
 import TestSupport
 import Testing
 

@@ -2,6 +2,7 @@ import Configuration
 import Foundation
 import ImageData
 import Storage
+import StorageSupport
 
 /// Parsers that are fed arbitrary bytes: whatever they are, a parser returns or throws an error of one line.
 public enum FuzzTarget: String, CaseIterable, Sendable {

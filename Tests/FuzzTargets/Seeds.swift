@@ -2,6 +2,7 @@ import Foundation
 import HDF5
 import ImageData
 import Storage
+import StorageSupport
 
 extension FuzzTarget {
     /// Small whole files of the format, made by this package, to begin from.
@@ -59,10 +60,11 @@ extension FuzzTarget {
             NamedTensor(name: "model.weight", shape: [1, 2, 1, 1], values: [1, -2]),
             NamedTensor(name: "model.bias", shape: [1], values: [3]),
         ]
-        let state = Checkpoint(
+        let header = CheckpointHeader(
             step: 7, seed: .max, config: "{\"data\": \"a.h5\"}", dataFingerprint: "ab", version: "0",
-            attributes: ["ema_updates": .integer(3), "rate": .double(0.5), "on": .boolean(true)], parameters: tensors,
-            ema: tensors, firstMoment: tensors, secondMoment: tensors)
+            attributes: ["ema_updates": .integer(3), "rate": .double(0.5), "on": .boolean(true)])
+        let names = ["parameters", "ema", "optimizer/first_moment", "networks/critic/parameters"]
+        let state = Checkpoint(header, groups: names.map { TensorGroup(name: $0, tensors: tensors) })
         return try made("a.h5") { try state.write(to: $0) }
     }
 

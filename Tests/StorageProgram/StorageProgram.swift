@@ -1,6 +1,7 @@
 import Foundation
 import HDF5
 import Storage
+import StorageSupport
 
 /// Whether `pwrite` writes only a part, and how often it did.
 nonisolated(unsafe) private var writesAreShort = false
@@ -71,10 +72,11 @@ public func shortWrite(_ file: Int32, _ bytes: UnsafeRawPointer?, _ count: Int, 
         let tensors = (0..<4).map {
             NamedTensor(name: "layer.\($0)", shape: [500], values: .init(repeating: 2, count: 500))
         }
-        return Checkpoint(
-            step: step, seed: 1, config: "{}", dataFingerprint: "0a1b", version: "0", parameters: tensors, ema: tensors,
-            firstMoment: tensors, secondMoment: tensors)
+        let header = CheckpointHeader(step: step, seed: 1, config: "{}", dataFingerprint: "0a1b", version: "0")
+        return Checkpoint(header, groups: groups.map { TensorGroup(name: $0, tensors: tensors) })
     }
+
+    private static let groups = ["parameters", "ema", "optimizer/first_moment", "optimizer/second_moment"]
 
     /// Saves, reads and writes metrics for some seconds; prints what libhdf5 has open after each round.
     private static func saveForSeconds(_ folder: String, _ seconds: Double) throws {
@@ -87,10 +89,10 @@ public func shortWrite(_ file: Int32, _ bytes: UnsafeRawPointer?, _ count: Int, 
             writer.append(step: step, values: [0.5])
             try writer.flush()
             let state = smallState(step: step)
-            let image = try CheckpointImage(header: state, elements: 8000, tensors: 16)
-            for part in CheckpointPart.allCases {
-                try image.begin(part)
-                for tensor in state.parameters {
+            let image = try CheckpointImage(header: state.header, elements: 8000, tensors: 16)
+            for group in state.groups {
+                try image.begin(group.name)
+                for tensor in group.tensors {
                     try tensor.values.withUnsafeBufferPointer {
                         try image.add(tensor.name, shape: tensor.shape, values: $0)
                     }
@@ -100,7 +102,9 @@ public func shortWrite(_ file: Int32, _ bytes: UnsafeRawPointer?, _ count: Int, 
                 image, in: checkpoints, keep: Retention(last: 2), after: try writer.synchronizing())
             _ = try MetricsTable.read(folder + "/metrics.h5")
             guard let saved = try saver.end(waiting: true) else { throw HDF5Error("the save has not ended") }
-            guard try Checkpoint.read(saved.path).step == step else { throw HDF5Error("\(saved.path) is another") }
+            guard try Checkpoint.read(saved.path).header.step == step else {
+                throw HDF5Error("\(saved.path) is another")
+            }
             print(try HDF5File.openObjectCount())
         }
         try writer.close()
@@ -111,10 +115,10 @@ public func shortWrite(_ file: Int32, _ bytes: UnsafeRawPointer?, _ count: Int, 
         let tensors = (0..<700).map { index in
             NamedTensor(name: "layer.\(index).weight", shape: [10, 100], values: (0..<1000).map { Float($0 * index) })
         }
-        let checkpoint = Checkpoint(
+        let header = CheckpointHeader(
             step: 2, seed: .max, config: "{\"steps\": 10}", dataFingerprint: "0a1b", version: "0",
-            attributes: ["ema_updates": .integer(3)], parameters: tensors, ema: tensors, firstMoment: tensors,
-            secondMoment: tensors)
+            attributes: ["ema_updates": .integer(3)])
+        let checkpoint = Checkpoint(header, groups: groups.map { TensorGroup(name: $0, tensors: tensors) })
         try checkpoint.write(to: path)
     }
 

@@ -1,6 +1,7 @@
 import Foundation
 import HDF5
 import Storage
+import StorageSupport
 import TestSupport
 import Testing
 
@@ -10,11 +11,13 @@ func smallCheckpoint(step: Int = 1000) -> Checkpoint {
         NamedTensor(name: "model.final_conv.weight", shape: [1, 2, 1, 1], values: [-0.0, .leastNonzeroMagnitude]),
         NamedTensor(name: "model.final_conv.bias", shape: [1], values: [Float(step)]),
     ]
-    return Checkpoint(
+    let header = CheckpointHeader(
         step: step, seed: .max, config: "{\"model\": {\"dim\": 8}}", dataFingerprint: "ab12", version: "0.1.0",
-        attributes: ["ema_updates": .integer(90), "note": .string("grüße"), "flag": .boolean(true)],
-        parameters: parameters, ema: parameters, firstMoment: parameters, secondMoment: parameters)
+        attributes: ["ema_updates": .integer(90), "note": .string("grüße"), "flag": .boolean(true)])
+    return Checkpoint(header, groups: groupNames.map { TensorGroup(name: $0, tensors: parameters) })
 }
+
+private let groupNames = ["parameters", "ema", "optimizer/first_moment", "optimizer/second_moment"]
 
 private func bytes(_ path: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: path))) }
 private func write(_ bytes: [UInt8], _ path: String) throws { try Data(bytes).write(to: URL(fileURLWithPath: path)) }
@@ -26,12 +29,9 @@ private func write(_ bytes: [UInt8], _ path: String) throws { try Data(bytes).wr
             let state = smallCheckpoint()
             try state.write(to: path)
             var read = try Checkpoint.read(path)
-            #expect(read.parameters.map(\.name) == ["model.final_conv.bias", "model.final_conv.weight"])
-            #expect(read.parameters[1].values.map(\.bitPattern) == [0x8000_0000, 1])
-            read.parameters.reverse()
-            read.ema.reverse()
-            read.firstMoment.reverse()
-            read.secondMoment.reverse()
+            #expect(read["parameters"].map(\.name) == ["model.final_conv.bias", "model.final_conv.weight"])
+            #expect(read["parameters"][1].values.map(\.bitPattern) == [0x8000_0000, 1])
+            for name in groupNames { read[name].reverse() }
             #expect(read == state)
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["a.h5"])
         }
@@ -41,21 +41,84 @@ private func write(_ bytes: [UInt8], _ path: String) throws { try Data(bytes).wr
         try withTemporaryDirectory { folder in
             var state = smallCheckpoint()
             try state.write(to: folder + "/a.h5")
-            state.parameters.reverse()
+            state["parameters"].reverse()
             try state.write(to: folder + "/b.h5")
             #expect(try bytes(folder + "/a.h5") == bytes(folder + "/b.h5"))
+        }
+    }
+
+    /// Files of this version are those of smd 0.1.0: the digest is the one it wrote for this state.
+    @Test func bytesAreThoseOfTheFirstVersion() throws {
+        try withTemporaryDirectory { folder in
+            #expect(try run([product("storage-program"), "save", folder], timeout: 60).status == 0)
+            let head = String(decoding: try bytes(folder + "/step-00000002.h5").prefix(150), as: UTF8.self)
+            #expect(
+                head.contains(
+                    "payload 48384 bytes\nsha256 30854018dc3efb92d1a88af4fac0d4f68f861c43409d64162ee7e9c6368de927"))
+        }
+    }
+
+    /// A further network has groups of its own; they come network by network, the parameters first.
+    @Test func anyNumberOfNetworks() throws {
+        try withTemporaryDirectory { folder in
+            var state = smallCheckpoint()
+            let tensors = [NamedTensor(name: "b", shape: [2], values: [1, .nan])]
+            let more = ["networks/critic/parameters", "networks/critic/a", "networks/critic/optimizer/slow"]
+            for name in more { state[name] = name.hasSuffix("a") ? [] : tensors }
+            state["later"] = []
+            try state.write(to: folder + "/a.h5")
+            let read = try Checkpoint.read(folder + "/a.h5")
+            #expect(
+                read.groups.map(\.name) == [
+                    "parameters", "ema", "later", "optimizer/first_moment", "optimizer/second_moment",
+                ] + more)
+            #expect(read["networks/critic/a"].isEmpty && read["networks/critic/optimizer/slow"][0].values[0] == 1)
+            #expect(read["networks/critic/parameters"][0].values[1].isNaN)
+        }
+    }
+
+    /// What does not belong together, or is no list of tensors, is refused with its place.
+    @Test(arguments: [
+        ("networks/critic/ema", ["a"], "has no group /networks/critic/parameters"),
+        ("parameters", [], "/ema has 2 tensors, /parameters 0"),
+        ("ema", ["a"], "/ema has 1 tensors, /parameters 2"),
+        ("optimizer/first_moment", ["a", "b"], "/optimizer/first_moment/a [1] is not like /parameters/"),
+        ("parameters/more", ["a"], "/parameters/more in"),
+    ]) func groupsThatDoNotFit(group: String, names: [String], reason: String) throws {
+        try withTemporaryDirectory { folder in
+            var state = smallCheckpoint()
+            state[group] = names.map { NamedTensor(name: $0, shape: [1], values: [0]) }
+            try state.write(to: folder + "/a.h5")
+            do {
+                _ = try Checkpoint.read(folder + "/a.h5")
+                Issue.record("no error")
+            } catch { #expect("\(error)".contains(reason), "\(error)") }
+        }
+    }
+
+    @Test func countlessGroupsAreRefused() throws {
+        try withTemporaryDirectory { folder in
+            var state = smallCheckpoint()
+            for number in 0..<59 { state["later\(number)"] = [] }
+            try state.write(to: folder + "/a.h5")
+            #expect(try Checkpoint.read(folder + "/a.h5").groups.count == 63)
+            state["one more"] = []
+            try state.write(to: folder + "/a.h5")
+            #expect {
+                try Checkpoint.read(folder + "/a.h5")
+            } throws: { "\($0)" == "\(folder)/a.h5 has more than 64 groups" }
         }
     }
 
     @Test func manyTensorsAndLongConfiguration() throws {
         try withTemporaryDirectory { folder in
             var state = smallCheckpoint()
-            state.config = "\"" + String(repeating: "x", count: 300_000) + "\""
-            state.parameters = (0..<900).map { index in
+            state.header.config = "\"" + String(repeating: "x", count: 300_000) + "\""
+            let parameters = (0..<900).map { index in
                 let values = (0..<index % 50).map { Float($0 * index) }
                 return NamedTensor(name: "layer.\(index).weight", shape: [1, values.count], values: values)
             }.sorted { $0.name < $1.name }
-            (state.ema, state.firstMoment, state.secondMoment) = (state.parameters, [], state.parameters)
+            for name in groupNames { state[name] = name == "optimizer/first_moment" ? [] : parameters }
             try state.write(to: folder + "/a.h5")
             #expect(try Checkpoint.read(folder + "/a.h5") == state)
         }
@@ -71,11 +134,11 @@ private func write(_ bytes: [UInt8], _ path: String) throws { try Data(bytes).wr
                     name: "model.downs.0.1.fn.fn.to_qkv.block\(index).weight", shape: [1, length, 1, 1],
                     values: [Float](repeating: 1, count: length))
             }
-            (state.parameters, state.ema, state.firstMoment, state.secondMoment) =
-                (parameters, parameters, parameters, parameters)
+            for name in groupNames { state[name] = parameters }
             try state.write(to: folder + "/a.h5")
             let size = try bytes(folder + "/a.h5").count
-            let expected = CheckpointImage.expectedBytes(state, elements: 4 * tensors * length, tensors: 4 * tensors)
+            let expected = CheckpointImage.expectedBytes(
+                state.header, elements: 4 * tensors * length, tensors: 4 * tensors)
             #expect(expected >= size && expected - size <= 64 << 10 + 4 * tensors * 512, "\(expected) for \(size)")
         }
     }
@@ -114,7 +177,7 @@ private func write(_ bytes: [UInt8], _ path: String) throws { try Data(bytes).wr
             // The program's largest file is limited to 4 KiB: its write ends half-way, as on a full disk.
             let result = try run([product("storage-program"), "checkpoint-limited", path], timeout: 60)
             #expect(result.status == 1 && result.errors.contains("cannot write \(path)"))
-            #expect(try Checkpoint.read(path).step == 1)
+            #expect(try Checkpoint.read(path).header.step == 1)
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["a.h5"])
             #expect(throws: HDF5Error.self) { try smallCheckpoint().write(to: folder + "/absent/a.h5") }
             #expect(throws: HDF5Error.self) { try smallCheckpoint().write(to: path + "/a.h5") }

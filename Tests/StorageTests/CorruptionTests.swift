@@ -1,5 +1,6 @@
 import Foundation
 import Storage
+import StorageSupport
 import TestSupport
 import Testing
 
@@ -9,8 +10,8 @@ import Testing
     private func checkpoint(in folder: String, tensors: Int) throws -> (path: String, bytes: [UInt8]) {
         let path = folder + "/a.h5"
         var state = smallCheckpoint()
-        state.parameters = (0..<tensors).map { NamedTensor(name: "layer.\($0)", shape: [3], values: [1, -2, 0.5]) }
-        (state.ema, state.firstMoment, state.secondMoment) = (state.parameters, [], [])
+        let parameters = (0..<tensors).map { NamedTensor(name: "layer.\($0)", shape: [3], values: [1, -2, 0.5]) }
+        for group in state.groups.map(\.name) { state[group] = group.hasPrefix("optimizer") ? [] : parameters }
         try state.write(to: path)
         return (path, [UInt8](try Data(contentsOf: URL(fileURLWithPath: path))))
     }

@@ -1,6 +1,7 @@
 import Foundation
 import Philox
 import Storage
+import StorageSupport
 import TestSupport
 import Testing
 

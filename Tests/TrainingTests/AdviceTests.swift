@@ -1,6 +1,7 @@
 import Foundation
 import HDF5
 import Storage
+import StorageSupport
 import TestSupport
 import Testing
 
@@ -63,8 +64,8 @@ import Testing
             let run = try Run(in: folder)
             try run.train(1, run.command("good", "steps=2"))
             var state = try Checkpoint.read(run.checkpoint("good", step: 2))
-            for i in state.parameters[0].values.indices { state.parameters[0].values[i] = .infinity }
-            state.step = 4
+            for i in state["parameters"][0].values.indices { state["parameters"][0].values[i] = .infinity }
+            state.header.step = 4
             try state.write(to: run.checkpoint("good", step: 4))
             let bad = try run.train(1, run.command("good", resume: "auto", "steps=5"))
             #expect(bad.status == 1, "\(bad.errors)")

@@ -1,5 +1,6 @@
 import Foundation
 import Storage
+import StorageSupport
 import TestSupport
 import Testing
 
@@ -32,7 +33,7 @@ import Testing
         let rank = try #require(job.ranks.last)
         kill(rank, SIGSTOP)
         defer { kill(rank, SIGCONT) }
-        let tensor = try #require(try Checkpoint.read(path).ema.max { $0.values.count < $1.values.count })
+        let tensor = try #require(try Checkpoint.read(path)["ema"].max { $0.values.count < $1.values.count })
         let wanted = tensor.values.map(\.bitPattern)
         let memory = open("/proc/\(rank)/mem", O_RDWR)
         try #require(memory >= 0, "this test needs leave to write to the memory of its own children")

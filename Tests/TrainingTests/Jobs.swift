@@ -1,5 +1,6 @@
 import Foundation
 import Storage
+import StorageSupport
 import TestSupport
 
 /// A job that runs beside the test: mpirun with its ranks, launch/run, or one process.

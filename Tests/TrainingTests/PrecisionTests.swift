@@ -1,6 +1,7 @@
 import Foundation
 import HDF5
 import Storage
+import StorageSupport
 import TensorGraph
 import TestSupport
 import Testing
@@ -46,7 +47,7 @@ import Training
             #expect(result.output.contains(isNative ? "sums, bf16; steps" : "sums, fp32; steps"), "\(result.output)")
             try run.train(ranks, run.command("plain"))
             if !isNative { try expectSameState(run, "asked", "plain", step: 6) }
-            let ran = try Checkpoint.read(run.checkpoint("asked", step: 6)).attributes["precision"]
+            let ran = try Checkpoint.read(run.checkpoint("asked", step: 6)).header.attributes["precision"]
             #expect(ran == .string(isNative ? "bf16" : "fp32"))
         }
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Storage
+import StorageSupport
 import TestSupport
 import Testing
 
@@ -66,7 +67,7 @@ import Testing
         // All that was written belongs together.
         let step = try run.newestStep(output)
         #expect(step > begin, "\(context)")
-        #expect(try Checkpoint.read(run.checkpoint(output, step: step)).step == step, "\(context)")
+        #expect(try Checkpoint.read(run.checkpoint(output, step: step)).header.step == step, "\(context)")
         let steps = try MetricsTable.read(run.path(output) + "/metrics.h5").steps
         #expect(steps == Array(1...step), "\(context): \(steps.count) rows, \(step) steps")
         let left = try FileManager.default.contentsOfDirectory(atPath: run.path(output)).sorted()

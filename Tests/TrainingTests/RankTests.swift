@@ -1,5 +1,6 @@
 import Foundation
 import Storage
+import StorageSupport
 import TestSupport
 import Testing
 
@@ -20,7 +21,7 @@ import Testing
                     #expect(abs(a - b) <= 1e-5 * abs(a))
                 }
                 let other = try Checkpoint.read(run.checkpoint("ranks\(ranks)", step: 6))
-                let (difference, update) = distances(one.parameters, other.parameters, from: first.parameters)
+                let (difference, update) = distances(one["parameters"], other["parameters"], from: first["parameters"])
                 #expect(difference > 0 && update > 0 && difference <= 1e-3 * update, "\(difference) of \(update)")
             }
         }

@@ -1,6 +1,7 @@
 import Foundation
 import Philox
 import Storage
+import StorageSupport
 import TestSupport
 import Testing
 import Training
@@ -48,8 +49,8 @@ import Training
             #expect(table.column("skipped")?.allSatisfy { $0 == 0 } == true)
 
             var state = try Checkpoint.read(run.checkpoint("rolled", step: good))
-            #expect(state.attributes["samples_seen"] == .integer(good * 8))
-            state.attributes["samples_seen"] = .integer(badStep * 8)
+            #expect(state.header.attributes["samples_seen"] == .integer(good * 8))
+            state.header.attributes["samples_seen"] = .integer(badStep * 8)
             try state.write(to: run.path("by-hand.h5"))
             try run.train(1, run.command("reference", resume: run.path("by-hand.h5"), settings: Self.settings))
             try expectSameState(run, "reference", "rolled", step: 50)
@@ -102,7 +103,7 @@ import Training
             let run = try Run(in: folder)
             try run.train(1, run.command("good", "steps=2"))
             var state = try Checkpoint.read(run.checkpoint("good", step: 2))
-            for i in state.parameters[0].values.indices { state.parameters[0].values[i] = 3e38 }
+            for i in state["parameters"][0].values.indices { state["parameters"][0].values[i] = 3e38 }
             try state.write(to: run.path("spoiled.h5"))
             let result = try run.train(
                 1, run.command("bad", resume: run.path("spoiled.h5"), "on_bad_step=rollback", "steps=30"))

@@ -1,0 +1,99 @@
+import CPUBackend
+import Communication
+import Storage
+
+/// The state of a run's networks in a checkpoint, in the order of the file: network by network, arena by arena.
+extension [ModelState] {
+    /// A checkpoint in the making, with room for all.
+    package func emptyImage(_ header: CheckpointHeader) throws -> CheckpointImage {
+        let parameters = flatMap { state in ArenaRole.allCases.flatMap { _ in state.layout.parameters } }
+        return try CheckpointImage(
+            header: header, elements: parameters.reduce(0) { $0 + $1.count }, tensors: parameters.count)
+    }
+
+    /// Copies the state to `image`, which rank 0 alone has; shards of the others come one arena at a time. Collective.
+    ///
+    /// - Returns: why `image` could not take it.
+    package func copy(to image: CheckpointImage?, on communicator: any Communicator) throws -> (any Error)? {
+        var problem: (any Error)?
+        for state in self {
+            let room = try state.roomForShards(on: communicator)
+            for role in ArenaRole.allCases {
+                var whole = state[role]
+                if let shards = state.shards, role.isSharded {
+                    try shards.collect(whole, into: room)
+                    whole = room ?? whole
+                }
+                guard let image, problem == nil else { continue }
+                do { try state.add(whole, as: role, to: image) } catch { problem = error }
+            }
+        }
+        return problem
+    }
+
+    /// Puts the state of `file`, which rank 0 alone has, in place on all ranks. Collective.
+    package func restore(_ file: CheckpointFile?, on communicator: any Communicator) throws {
+        let known = flatMap { state in ArenaRole.allCases.map(state.group) }
+        try communicator.together("looking into the checkpoint") {
+            guard let file, let unknown = file.groups.first(where: { !known.contains($0) }) else { return }
+            throw TrainingError(
+                "\(file.path) holds the group /\(unknown), which this run does not have: it is from another kind of run, "
+                    + "or a newer smd")
+        }
+        for state in self {
+            let room = try state.roomForShards(on: communicator)
+            for role in ArenaRole.allCases {
+                let arena = state[role]
+                let shards = role.isSharded ? state.shards : nil
+                try communicator.together("restoring the checkpoint") {
+                    guard let file else { return }
+                    try state.load(role, of: file, into: shards == nil ? arena : room ?? arena)
+                }
+                if let shards {
+                    try shards.distribute(room, into: arena)
+                } else {
+                    try communicator.share(arena)
+                }
+            }
+        }
+    }
+}
+
+extension ModelState {
+    /// The group of an arena.
+    fileprivate func group(_ role: ArenaRole) -> String { TensorGroup.name(role.rawValue, of: network) }
+
+    /// Room for one whole arena on rank 0, where the state is sharded. Collective.
+    fileprivate func roomForShards(on communicator: any Communicator) throws -> CPUMemory? {
+        try communicator.together("making room for a checkpoint") {
+            shards != nil && communicator.rank == 0 ? try CPUMemory(count: layout.count) : nil
+        }
+    }
+
+    /// Adds the tensors of a whole arena to a checkpoint in the making, as the next group.
+    fileprivate func add(_ memory: CPUMemory, as role: ArenaRole, to image: CheckpointImage) throws {
+        try image.begin(group(role))
+        for (parameter, offset) in zip(layout.parameters, layout.offsets).sorted(by: { $0.0.name < $1.0.name }) {
+            try image.add(
+                parameter.name, shape: parameter.shape,
+                values: UnsafeBufferPointer(rebasing: memory.elements[offset..<offset + parameter.count]))
+        }
+    }
+
+    /// Fills a whole arena from its group in a checkpoint.
+    fileprivate func load(_ role: ArenaRole, of file: CheckpointFile, into memory: CPUMemory) throws {
+        let group = group(role)
+        try Training.load(file.tensors(group), layout, into: memory, of: file.path) {
+            try file.read($0, of: group, into: $1)
+        }
+    }
+}
+
+extension Communicator {
+    /// Brings an arena of rank 0 to all. Collective.
+    fileprivate func share(_ arena: CPUMemory) throws {
+        guard size > 1 else { return }
+        // All of it is rank 0's part: a broadcast that needs no second buffer.
+        try allGather(arena.elements, parts: (0..<size).map { $0 == 0 ? 0..<arena.count : arena.count..<arena.count })
+    }
+}
