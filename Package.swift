@@ -52,7 +52,7 @@ let package = Package(
             name: "Communication", dependencies: ["CMPI", "Files", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: strict),
         .target(
-            name: "ImageData",
+            name: "DataSets",
             dependencies: [
                 "HDF5", "CCodecs", "Files", "Philox", .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
@@ -68,10 +68,29 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
         .target(
+            name: "Sampling",
+            dependencies: [
+                "Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "DataSets", "Storage",
+                "Communication", "HDF5", "Files",
+            ], swiftSettings: strict),
+        .target(
             name: "Training",
             dependencies: [
-                "Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "Philox",
-                "ImageData", "Storage", "Communication", "HDF5", "Files",
+                "Sampling", "Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "Philox",
+                "DataSets", "Storage", "Communication", "Files",
+            ], swiftSettings: strict),
+        .target(
+            name: "Benchmarks",
+            dependencies: [
+                "Training", "Sampling", "Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend",
+                "Philox", "DataSets", "Communication", "Files",
+            ], swiftSettings: strict),
+        .target(
+            name: "Planning",
+            dependencies: [
+                "Benchmarks", "Training", "Sampling", "Configuration", "TensorGraph", "CPUBackend", "DataSets",
+                "Storage",
+                "Communication", "HDF5", "Files",
             ], swiftSettings: strict),
         .target(
             name: "Conformance",
@@ -81,8 +100,8 @@ let package = Package(
         .executableTarget(
             name: "smd",
             dependencies: [
-                "Training", "Conformance", "CPUBackend", "Configuration", "Diffusion", "TensorGraph", "ImageData",
-                "Storage", "HDF5", "Communication", "Files",
+                "Training", "Sampling", "Benchmarks", "Planning", "Conformance", "CPUBackend", "Configuration",
+                "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
@@ -127,7 +146,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "ImageDataTests", dependencies: ["ImageData", "HDF5", "Files", "TestSupport"], swiftSettings: strict),
+            name: "DataSetsTests", dependencies: ["DataSets", "HDF5", "Files", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "HDF5Tests", dependencies: ["HDF5", "TestSupport", "storage-program"], swiftSettings: strict),
         .testTarget(
@@ -136,7 +155,8 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "smd", "rank-program", "Training", "Communication", "Configuration", "CPUBackend", "HDF5", "Philox",
+                "smd", "rank-program", "Training", "Sampling", "Benchmarks", "Planning", "Diffusion", "Files",
+                "Communication", "Configuration", "CPUBackend", "HDF5", "Philox",
                 "Storage", "StorageSupport", "TensorGraph", "TestSupport",
             ],
             swiftSettings: strict),
@@ -148,7 +168,7 @@ let package = Package(
             name: "storage-program", dependencies: ["Storage", "StorageSupport", "HDF5"], path: "Tests/StorageProgram",
             swiftSettings: strict),
         .target(
-            name: "FuzzTargets", dependencies: ["Configuration", "HDF5", "ImageData", "Storage", "StorageSupport"],
+            name: "FuzzTargets", dependencies: ["Configuration", "HDF5", "DataSets", "Storage", "StorageSupport"],
             path: "Tests/FuzzTargets", swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: strict),
         .testTarget(

@@ -10,11 +10,11 @@ import TensorGraph
 /// A bucket is complete in the rank when every thread has passed the last node that adds to it. It is then cut into
 /// slices, which are added up by whichever thread comes by, always as the same tree: the sum does not depend on who takes
 /// it. Thread 0 alone calls MPI.
-final class GradientReduction {
+package final class GradientReduction {
     /// Elements of a bucket: large enough that latency does not matter, small enough to start early (1 MiB).
-    static let bucketCount = 1 << 18
+    package static let bucketCount = 1 << 18
     /// Elements of a slice: a thread adds one between two operations (256 KiB).
-    static let sliceCount = 1 << 16
+    package static let sliceCount = 1 << 16
 
     private let communicator: any Communicator
     /// The sums by thread; that of all is taken in the first.
@@ -33,7 +33,7 @@ final class GradientReduction {
     ///   - sums: those of the threads; afterwards the gradients of the first are the sum.
     ///   - exact: whether the sum must not depend on the number of ranks, as it does not on that of threads.
     /// - Throws: when memory cannot be had.
-    init(_ plan: ExecutionPlan, _ sums: [PartialSums], exact: Bool, communicator: any Communicator) throws {
+    package init(_ plan: ExecutionPlan, _ sums: [PartialSums], exact: Bool, communicator: any Communicator) throws {
         precondition(!sums.isEmpty, "no gradients to sum")
         self.communicator = communicator
         self.sums = sums
@@ -54,7 +54,7 @@ final class GradientReduction {
     }
 
     /// To be called before the threads begin with a step.
-    func begin() {
+    package func begin() {
         for counter in passed { counter.value.store(-1, ordering: .relaxed) }
         for counter in slicesLeft { counter.value.store(0, ordering: .relaxed) }
         for slice in slices { slicesLeft[slice.bucket].value.add(1, ordering: .relaxed) }
@@ -64,25 +64,25 @@ final class GradientReduction {
 
     /// To be called on each thread after each node of its last micro-batch: adds up a slice if one is complete; on
     /// thread 0 starts the sums over ranks of buckets that are complete and moves those under way forward.
-    func after(node: Int, thread: Int) throws {
+    package func after(node: Int, thread: Int) throws {
         passed[thread].value.store(node, ordering: .releasing)
         addSlice()
         if thread == 0 { try sumOverRanks() }
     }
 
     /// What thread 0 can do while it waits for the others.
-    func whileWaiting() throws {
+    package func whileWaiting() throws {
         addSlice()
         try sumOverRanks()
     }
 
     /// To be called on each thread when all have run their backward passes: adds up what is left in the rank.
-    func finishThread() {
+    package func finishThread() {
         while addSlice() {}
     }
 
     /// Waits for every sum over ranks; afterwards the first arena holds the sum over threads and ranks.
-    func finish() throws {
+    package func finish() throws {
         guard communicator.size > 1 else { return }
         try sumOverRanks()
         precondition(nextBucket == buckets.count, "\(nextBucket) of \(buckets.count) buckets started")
@@ -129,5 +129,5 @@ final class GradientReduction {
 
 /// A number that threads count with.
 private final class Counter: Sendable {
-    let value = Atomic<Int>(0)
+    package let value = Atomic<Int>(0)
 }

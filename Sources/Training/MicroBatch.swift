@@ -1,26 +1,26 @@
 import Configuration
 import Diffusion
 import Foundation
-import ImageData
+import DataSets
 import NeuralNetwork
 import Philox
 
 /// One micro-batch: what a loss's graph is shown, and which samples these are.
-struct MicroBatch {
+package struct MicroBatch {
     /// Values of the graph's inputs, but for self-conditioning.
-    var inputs: [String: [Float]]
+    package var inputs: [String: [Float]]
     /// t of each sample, `[N]`.
-    var timesteps: [Int]
+    package var timesteps: [Int]
     /// Epoch of each sample and its place there: what its random numbers are keyed by.
-    var places: [(epoch: Int, position: Int)]
+    package var places: [(epoch: Int, position: Int)]
     /// Number of each sample in the data set.
-    var indices: [Int]
+    package var indices: [Int]
 
     /// x_t, `[N, H, W, C]`.
-    var xt: [Float] { inputs[NetworkInput.xt.rawValue] ?? [] }
+    package var xt: [Float] { inputs[NetworkInput.xt.rawValue] ?? [] }
 
     /// The micro-batch of clean samples `x0`, `[N, H, W, C]`.
-    init(_ x0: [Float], _ loss: any Loss, seed: UInt64, places: [(epoch: Int, position: Int)], indices: [Int]) {
+    package init(_ x0: [Float], _ loss: any Loss, seed: UInt64, places: [(epoch: Int, position: Int)], indices: [Int]) {
         let drawn = Drawn(loss.draws, seed: seed, at: places)
         inputs = loss.inputs(x0: x0, drawn)
         timesteps = drawn.timesteps
@@ -29,14 +29,24 @@ struct MicroBatch {
     }
 }
 
+extension MicroBatch {
+    /// Samples of normal numbers in the place of a data set's, for benchmarks and plans.
+    package init(madeUpFor step: StepPlan) {
+        let count = step.batch.microBatchSize
+        let x0 = RandomStream(seed: 0, purpose: .data)
+            .normals(count: count * step.configuration.model.sampleElements, epoch: 0, position: 0)
+        self.init(x0, step.loss, seed: 0, places: (0..<count).map { (0, $0) }, indices: Array(0..<count))
+    }
+}
+
 /// Makes the micro-batch of the samples at these positions of the endless stream; called by one thread only.
-typealias MicroBatches = (Range<Int>) throws -> MicroBatch
+package typealias MicroBatches = (Range<Int>) throws -> MicroBatch
 
 /// Reads micro-batches from a data set: order, flips, and what the loss draws.
 ///
 /// All of it is keyed to the sample's place in the epoch, so it does not matter which rank or thread asks for it, or
 /// when. Copies may be used by several threads.
-struct BatchSource {
+package struct BatchSource {
     private let data: DataSet
     private let loss: any Loss
     private let seed: UInt64
@@ -46,7 +56,7 @@ struct BatchSource {
     /// Shared by copies: HDF5 is not to be called by two threads at a time.
     private let file = NSLock()
 
-    init(_ data: DataSet, _ step: StepPlan) {
+    package init(_ data: DataSet, _ step: StepPlan) {
         self.data = data
         loss = step.loss
         seed = step.configuration.seed
@@ -57,13 +67,13 @@ struct BatchSource {
     /// The samples at `positions` of the stream.
     ///
     /// - Throws: when the data set cannot be read.
-    mutating func microBatch(_ positions: Range<Int>) throws -> MicroBatch {
+    package mutating func microBatch(_ positions: Range<Int>) throws -> MicroBatch {
         let samples = try read(positions)
         return MicroBatch(samples.x0, loss, seed: seed, places: samples.places, indices: samples.indices)
     }
 
     /// Clean samples in the order of the stream, mirrored by chance.
-    mutating func read(
+    package mutating func read(
         _ positions: Range<Int>
     ) throws -> (x0: [Float], places: [(epoch: Int, position: Int)], indices: [Int]) {
         let size = data.elementsPerSample

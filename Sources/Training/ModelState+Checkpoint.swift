@@ -1,5 +1,6 @@
 import CPUBackend
 import Communication
+import Sampling
 import Storage
 
 /// The state of a run's networks in a checkpoint, in the order of the file: network by network, arena by arena.
@@ -36,7 +37,7 @@ extension [ModelState] {
         let known = flatMap { state in ArenaRole.allCases.map(state.group) }
         try communicator.together("looking into the checkpoint") {
             guard let file, let unknown = file.groups.first(where: { !known.contains($0) }) else { return }
-            throw TrainingError(
+            throw RunError(
                 "\(file.path) holds the group /\(unknown), which this run does not have: it is from another kind of run, "
                     + "or a newer smd")
         }
@@ -83,7 +84,7 @@ extension ModelState {
     /// Fills a whole arena from its group in a checkpoint.
     fileprivate func load(_ role: ArenaRole, of file: CheckpointFile, into memory: CPUMemory) throws {
         let group = group(role)
-        try Training.load(file.tensors(group), layout, into: memory, of: file.path) {
+        try Sampling.load(file.tensors(group), layout, into: memory, of: file.path) {
             try file.read($0, of: group, into: $1)
         }
     }

@@ -6,9 +6,9 @@ import CPUBackend
 ///
 /// One arena a level is enough. Leaves come one after the other, as in a binary counter: the levels hold sums of 1, 2, 4 …
 /// leaves for the ones in the count of leaves done, and a leaf that ends carries.
-final class PartialSums {
+package final class PartialSums {
     /// Gradients of the leaf under way accumulate here; of the last one the whole sum comes here.
-    let gradients: CPUMemory
+    package let gradients: CPUMemory
     /// Level l holds the sum of 2^l leaves.
     private let levels: [CPUMemory]
     /// Leaves that are done, of the 2^levels.
@@ -21,27 +21,27 @@ final class PartialSums {
     ///   - gradients: where operations add gradients.
     ///   - leaves: how many there will be, a power of two.
     /// - Throws: when memory cannot be had.
-    init(_ gradients: CPUMemory, leaves: Int) throws {
+    package init(_ gradients: CPUMemory, leaves: Int) throws {
         precondition(leaves.nonzeroBitCount == 1, "\(leaves) leaves")
         self.gradients = gradients
         levels = try (0..<leaves.trailingZeroBitCount).map { _ in try CPUMemory(count: gradients.count) }
     }
 
     /// Arenas in addition to that of the gradients.
-    var extraArenas: Int { levels.count }
+    package var extraArenas: Int { levels.count }
 
     /// How many arenas' worth of memory is read or written in a step: once for the clearing, four times for each carry, on
     /// average, and twice more for the fold.
-    var arenasMoved: Int { levels.isEmpty ? 1 : 4 * (1 << levels.count) - 1 }
+    package var arenasMoved: Int { levels.isEmpty ? 1 : 4 * (1 << levels.count) - 1 }
 
     /// To be called before the first leaf.
-    func begin() {
+    package func begin() {
         done = 0
         gradients.clear(0..<gradients.count)
     }
 
     /// To be called after each leaf but the last.
-    func carry() {
+    package func carry() {
         let level = (~done).trailingZeroBitCount
         precondition(level < levels.count, "leaf \(done) of \(1 << levels.count) is the last, which is folded")
         for start in stride(from: 0, to: gradients.count, by: Self.blockCount) {
@@ -54,7 +54,7 @@ final class PartialSums {
     }
 
     /// Adds to the last leaf's gradients all others', in the elements of `range`, each to be folded once.
-    func fold(_ range: Range<Int>) {
+    package func fold(_ range: Range<Int>) {
         for level in levels { gradients.add(level, range) }
     }
 }

@@ -6,7 +6,7 @@ import Communication
 /// Fast, and exact on two ranks, it is an all-reduce: a + b is b + a. `MPI_Allreduce` of more ranks may add in any order,
 /// so exact sums take the two halves of it apart: each rank gets its part of the bucket from all (`MPI_Ialltoallv`), adds
 /// them up as a binary tree over the ranks, and the parts are gathered (`MPI_Iallgatherv`). As many bytes travel.
-final class RankReduction {
+package final class RankReduction {
     private let communicator: any Communicator
     private let arena: CPUMemory
     private let buckets: [Bucket]
@@ -29,7 +29,7 @@ final class RankReduction {
     ///   - exact: whether sums must not depend on the number of ranks, which then is a power of two.
     ///   - arena: what the buckets are ranges of.
     /// - Throws: when memory cannot be had.
-    init(_ ranges: [Range<Int>], of arena: CPUMemory, exact: Bool, communicator: any Communicator) throws {
+    package init(_ ranges: [Range<Int>], of arena: CPUMemory, exact: Bool, communicator: any Communicator) throws {
         self.communicator = communicator
         self.arena = arena
         let size = communicator.size
@@ -47,10 +47,10 @@ final class RankReduction {
     }
 
     /// Whether buckets are exchanged, which takes about as much memory as the arena, rather than all-reduced.
-    static func needsExchange(exact: Bool, ranks: Int) -> Bool { exact && ranks > 2 }
+    package static func needsExchange(exact: Bool, ranks: Int) -> Bool { exact && ranks > 2 }
 
     /// Begins with the next bucket.
-    func beginNext() throws {
+    package func beginNext() throws {
         let bucket = buckets[pending.count]
         let values = UnsafeMutableBufferPointer(rebasing: arena.elements[bucket.range])
         if let received {
@@ -62,14 +62,14 @@ final class RankReduction {
     }
 
     /// Moves what is under way forward; never blocks.
-    func progress() throws {
+    package func progress() throws {
         if pending.isEmpty { return }
         guard let received, gathers.count < pending.count else { return try communicator.progress() }
         while gathers.count < pending.count, try pending[gathers.count].test() { try beginGather(received) }
     }
 
     /// Waits for the buckets begun.
-    func finish() throws {
+    package func finish() throws {
         if let received {
             while gathers.count < pending.count {
                 try pending[gathers.count].wait()
@@ -100,7 +100,7 @@ final class RankReduction {
 
 /// The additions of a balanced binary tree over `count` values, `add(to, from)` each, that leave the sum in value 0:
 /// neighbours first, then pairs of neighbours, and so on.
-func forEachPair(of count: Int, _ add: (Int, Int) -> Void) {
+package func forEachPair(of count: Int, _ add: (Int, Int) -> Void) {
     var distance = 1
     while distance < count {
         for to in stride(from: 0, to: count - distance, by: 2 * distance) { add(to, to + distance) }

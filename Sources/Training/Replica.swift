@@ -1,15 +1,16 @@
 import CPUBackend
 import Communication
 import Configuration
+import Sampling
 
 /// One rank's part of a training step: its threads, what each works with, and the state that they move. The trainer runs
 /// it, and so does the benchmark.
-final class Replica {
-    let step: StepPlan
-    let team: ThreadTeam
+package final class Replica {
+    package let step: StepPlan
+    package let team: ThreadTeam
     /// One a thread; the first adds gradients to the arena of the state.
-    let workers: [Worker]
-    let state: ModelState
+    package let workers: [Worker]
+    package let state: ModelState
     private let reduction: GradientReduction
     private let communicator: any Communicator
 
@@ -17,7 +18,7 @@ final class Replica {
     ///
     /// - Parameter microBatches: makes a source of micro-batches for one thread.
     /// - Throws: when memory cannot be had or an operation cannot be prepared.
-    init(
+    package init(
         _ step: StepPlan, threads: Int, communicator: any Communicator, microBatches: @escaping () -> MicroBatches
     ) throws {
         self.step = step
@@ -42,7 +43,7 @@ final class Replica {
     /// - Parameters:
     ///   - position: of the step's first sample in the stream.
     ///   - number: of steps done before this one.
-    func computeGradients(from position: Int, step number: Int, probing: Bool) throws {
+    package func computeGradients(from position: Int, step number: Int, probing: Bool) throws {
         reduction.begin()
         try team.run(whileWaiting: reduction.whileWaiting) { [self] thread in
             let own = ownMicroBatches(thread)
@@ -58,23 +59,23 @@ final class Replica {
     }
 
     /// The micro-batches of a step, counted over all ranks, that `thread` computes.
-    func ownMicroBatches(_ thread: Int) -> Range<Int> {
+    package func ownMicroBatches(_ thread: Int) -> Range<Int> {
         step.batch.microBatches(rank: communicator.rank, thread: thread, of: team.size)
     }
 
     /// Where micro-batches of the step that begins at `position` begin in the stream.
-    func starts(_ microBatches: Range<Int>, from position: Int) -> [Int] {
+    package func starts(_ microBatches: Range<Int>, from position: Int) -> [Int] {
         microBatches.map { position + $0 * step.batch.microBatchSize }
     }
 
     /// Waits for the sums over ranks. Collective.
-    func finishGradients() throws { try reduction.finish() }
+    package func finishGradients() throws { try reduction.finish() }
 
     /// L2 norm of the gradient, before clipping.
-    func gradientNorm() throws -> Double { try state.gradientNorm(on: workers[0].backend, over: team) }
+    package func gradientNorm() throws -> Double { try state.gradientNorm(on: workers[0].backend, over: team) }
 
     /// Moves the state by one update, number `number` from 1; of a sharded one what is this rank's own.
-    func update(_ number: Int, gradientNorm: Double) throws {
+    package func update(_ number: Int, gradientNorm: Double) throws {
         let configuration = step.configuration
         try state.update(
             step: number, gradientNorm: gradientNorm, learningRate: configuration.learningRate,
@@ -82,18 +83,18 @@ final class Replica {
     }
 
     /// Rebuilds on every thread what is derived from the parameters.
-    func parametersChanged() throws {
+    package func parametersChanged() throws {
         try team.run { [workers] thread in try workers[thread].parametersChanged() }
     }
 
     /// A forward pass on the calling thread with the average of the parameters, or with memory for all of it where ranks
     /// hold shards.
-    func makeAverageGenerator() throws -> SampleGenerator {
+    package func makeAverageGenerator() throws -> SampleGenerator {
         try workers[0].generator(with: state.shards == nil ? state.ema : CPUMemory(count: state.layout.count))
     }
 
     /// The losses of this rank's micro-batches among zeros for those of others: the sum over ranks is exact.
-    var ownLosses: [Double] {
+    package var ownLosses: [Double] {
         let own = workers.flatMap(\.losses)
         var all = [Double](repeating: 0, count: own.count * communicator.size)
         all.replaceSubrange(communicator.rank * own.count..<(communicator.rank + 1) * own.count, with: own)

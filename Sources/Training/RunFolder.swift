@@ -1,6 +1,7 @@
 import Communication
 import Files
 import Foundation
+import Sampling
 import Storage
 
 /// The folder of a run: `metrics.h5`, `checkpoints/*.h5`, `previews/*.png`.
@@ -22,7 +23,7 @@ public final class RunFolder {
     /// - Parameters:
     ///   - launcher: as for ``RunLock``.
     ///   - report: as for ``RunLock``.
-    /// - Throws: `StorageError` or ``TrainingError`` that names the folder and the reason.
+    /// - Throws: `StorageError` or ``RunError`` that names the folder and the reason.
     public init(claiming path: String, launcher: Int32?, report: @escaping (String) -> Void) throws {
         // A limit on the size of files is then an error of a write, not the end of the process.
         signal(SIGXFSZ, SIG_IGN)
@@ -69,8 +70,8 @@ public final class RunFolder {
         unlink(probe)
     }
 
-    private func unusable(_ what: String) -> TrainingError {
-        TrainingError(
+    private func unusable(_ what: String) -> RunError {
+        RunError(
             "\(what): \(String(cString: strerror(errno))); choose another --output", status: .cannotCreateOutput)
     }
 }

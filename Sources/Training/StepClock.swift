@@ -70,8 +70,3 @@ struct RankSeconds {
         return busy.indices.max { busy[$0] < busy[$1] } ?? 0
     }
 }
-
-extension Duration {
-    /// As a number of seconds.
-    public var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
-}

@@ -3,17 +3,17 @@ import Diffusion
 import TensorGraph
 
 /// What a training step computes, before any memory is taken: the same for training, benchmarks and planning.
-struct StepPlan {
-    let configuration: RunConfiguration
+package struct StepPlan {
+    package let configuration: RunConfiguration
     /// How the samples of a step are dealt out.
-    let batch: BatchPlan
+    package let batch: BatchPlan
     /// What is computed in.
-    let precision: Precision
-    let loss: any Loss
+    package let precision: Precision
+    package let loss: any Loss
     /// Forward and backward pass of one micro-batch; the gradients of a step's micro-batches add up to that of the mean.
-    let plan: ExecutionPlan
+    package let plan: ExecutionPlan
 
-    init(_ configuration: RunConfiguration, _ batch: BatchPlan, _ precision: Precision) {
+    package init(_ configuration: RunConfiguration, _ batch: BatchPlan, _ precision: Precision) {
         self.configuration = configuration
         self.batch = batch
         self.precision = precision

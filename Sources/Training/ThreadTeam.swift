@@ -45,7 +45,7 @@ public final class ThreadTeam {
     /// What `body` makes on each thread, in the order of their numbers.
     ///
     /// - Throws: as ``run(whileWaiting:_:)``.
-    func map<Result>(_ body: @escaping (Int) throws -> Result) throws -> [Result] {
+    package func map<Result>(_ body: @escaping (Int) throws -> Result) throws -> [Result] {
         let places = (0..<size).map { _ in Place<Result>() }
         try run { places[$0].result = try body($0) }
         return places.compactMap(\.result)
@@ -75,18 +75,18 @@ private final class Shared: @unchecked Sendable {
     private var job: ((Int) throws -> Void)?
     private var failure: (number: Int, error: any Error)?
 
-    init(helpers: Int) { self.helpers = helpers }
+    package init(helpers: Int) { self.helpers = helpers }
 
     // MARK: The caller's side
 
-    func begin(_ job: @escaping (Int) throws -> Void) {
+    package func begin(_ job: @escaping (Int) throws -> Void) {
         self.job = job
         busy.store(helpers, ordering: .relaxed)
         advance()
     }
 
     /// Returns when all helpers are done.
-    func waitForHelpers(_ meanwhile: (() throws -> Void)?) throws {
+    package func waitForHelpers(_ meanwhile: (() throws -> Void)?) throws {
         guard let meanwhile else { return waitForHelpersOnly() }
         while true {
             try meanwhile()
@@ -99,7 +99,7 @@ private final class Shared: @unchecked Sendable {
         }
     }
 
-    func waitForHelpersOnly() {
+    package func waitForHelpersOnly() {
         for _ in 0..<Self.looks where busy.load(ordering: .acquiring) == 0 { return }
         condition.lock()
         while busy.load(ordering: .acquiring) > 0 { condition.wait() }
@@ -107,14 +107,14 @@ private final class Shared: @unchecked Sendable {
     }
 
     /// Forgets the job; the error of the lowest helper that failed in it.
-    func end() -> (any Error)? {
+    package func end() -> (any Error)? {
         job = nil
         defer { failure = nil }
         return failure?.error
     }
 
     /// Lets the helpers go, who are waiting for a job.
-    func dismiss() {
+    package func dismiss() {
         dismissed.store(true, ordering: .relaxed)
         advance()
     }
@@ -128,7 +128,7 @@ private final class Shared: @unchecked Sendable {
 
     // MARK: A helper's side
 
-    func help(as number: Int) {
+    package func help(as number: Int) {
         var seen = 0
         while true {
             waitForRound(after: seen)

@@ -11,7 +11,7 @@ extension Trainer {
     ///
     /// - Parameter losses: of the step's micro-batches, summed over their samples.
     /// - Returns: whether the run was rolled back: the step and those before it, from the last checkpoint on, are void.
-    /// - Throws: ``AgreedTrainingError`` that names step, rank, samples and layer, where the run ends.
+    /// - Throws: ``AgreedRunError`` that names step, rank, samples and layer, where the run ends.
     func passOver(_ verdict: StepVerdict, losses: [Double]) throws -> Bool {
         let what = try verdict == .notFinite ? sourceOfNonFinite() : sourceOfSpike(verdict, losses: losses)
         let inARow = history.badStepsInARow
@@ -33,8 +33,8 @@ extension Trainer {
         }
     }
 
-    private func ended(by what: String, _ often: String = "") -> AgreedTrainingError {
-        AgreedTrainingError(
+    private func ended(by what: String, _ often: String = "") -> AgreedRunError {
+        AgreedRunError(
             "\(what)\(often): lower learning_rate, look at the data set (smd dataset verify \(shellWord(data.path))), "
                 + "go on from an earlier checkpoint (--resume CHECKPOINT), or let such steps be passed over "
                 + "(on_bad_step: skip, or rollback)")

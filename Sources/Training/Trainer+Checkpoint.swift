@@ -1,6 +1,8 @@
 import Communication
 import Configuration
+import Files
 import Foundation
+import Sampling
 import Storage
 
 extension Trainer {
@@ -44,7 +46,7 @@ extension Trainer {
         switch resume {
         case .none:
             guard try !folder.holdsRun() else {
-                throw TrainingError(
+                throw RunError(
                     "\(folder.path) already holds a run: continue it with --resume auto, or choose another --output",
                     status: .cannotCreateOutput)
             }

@@ -1,9 +1,10 @@
 import CPUBackend
 import Communication
 import Configuration
+import DataSets
 import Diffusion
 import Foundation
-import ImageData
+import Sampling
 
 extension Trainer {
     /// Draws a sample grid with the parameters and one with their average; the ranks share the work. The seed is fixed,
@@ -85,44 +86,5 @@ extension Trainer {
 
     private func floats(_ bytes: [UInt8]) -> [Float] {
         bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
-    }
-}
-
-/// Samples as one picture: a grid of images, or a plot of points.
-public struct Picture {
-    let pixels: [UInt8]
-    let height: Int
-    let width: Int
-    let channels: Int
-
-    /// Whether a picture of `count` samples of `size` × `size` is small enough to be written.
-    public static func fits(count: Int, size: Int) -> Bool {
-        size == 1 || columns(count) * (size * scale(size) + 2) + 2 <= RasterImage.maximumSide
-    }
-
-    private static func columns(_ count: Int) -> Int { Int(Double(count).squareRoot().rounded(.up)) }
-    private static func scale(_ size: Int) -> Int { size < 48 ? 2 : 1 }
-
-    /// - Parameter samples: `[count, size, size, channels]`, images in [−1, 1].
-    public init(samples: [Float], _ size: Int, _ channels: Int, count: Int) {
-        if size == 1 {
-            (pixels, height, width) = pointPlot(
-                channels == 2
-                    ? samples
-                    : stride(from: 0, to: samples.count, by: channels).flatMap { first in
-                        [samples[first], channels > 1 ? samples[first + 1] : 0]
-                    })
-            self.channels = 1
-        } else {
-            let bytes = Training.pixels(samples)
-            (pixels, height, width) = imageGrid(
-                bytes, of: (size, size, channels), columns: Self.columns(count), scale: Self.scale(size))
-            self.channels = channels
-        }
-    }
-
-    /// Writes it as a PNG file.
-    public func write(to path: String) throws {
-        try PNG.write(pixels, height: height, width: width, channels: channels, to: path)
     }
 }

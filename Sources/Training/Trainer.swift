@@ -1,10 +1,11 @@
 import CPUBackend
 import Communication
 import Configuration
+import DataSets
 import Diffusion
 import Foundation
-import ImageData
 import NeuralNetwork
+import Sampling
 import Storage
 import TensorGraph
 

@@ -2,18 +2,20 @@ import CPUBackend
 import Communication
 import Configuration
 import Diffusion
+import Files
 import Foundation
 import NeuralNetwork
 import Philox
+import Sampling
 import TensorGraph
 
 /// What one compute thread of a rank works with: an engine of its own with the graph prepared on it, memory for
 /// activations and gradients, and a source of micro-batches. The parameters are the rank's, shared by all its workers.
-final class Worker {
-    let backend: CPUBackend
-    let executor: Executor
+package final class Worker {
+    package let backend: CPUBackend
+    package let executor: Executor
     /// The gradients of this worker's micro-batches, leaf by leaf.
-    let sums: PartialSums
+    package let sums: PartialSums
     /// Loss of each of this worker's micro-batches of the last step.
     private(set) var losses: [Double] = []
     /// The variance over η that the last step was asked to measure.
@@ -35,7 +37,7 @@ final class Worker {
     ///   - parameters: the rank's.
     ///   - gradients: the arena to add gradients to; nil makes one.
     /// - Throws: when memory cannot be had or an operation cannot be prepared.
-    init(
+    package init(
         _ step: StepPlan, parameters: CPUMemory, gradients: CPUMemory? = nil, _ microBatches: @escaping MicroBatches
     ) throws {
         self.step = step
@@ -50,7 +52,7 @@ final class Worker {
     }
 
     /// What a step does beside its graph: summing gradients, and making micro-batches.
-    enum Part { case sums, inputs }
+    package enum Part { case sums, inputs }
 
     /// Adds the gradients of the micro-batches that begin at `starts` of the stream.
     ///
@@ -59,7 +61,7 @@ final class Worker {
     ///   - probing: whether the variance over η is to be measured, on the first micro-batch.
     ///   - ended: called after each part of the work that is not the graph's.
     ///   - run: runs the graph on a micro-batch that is in place; told whether it is the last.
-    func computeGradients(
+    package func computeGradients(
         _ starts: [Int], step: Int, probing: Bool, ended: (Part) -> Void = { _ in }, run: (_ last: Bool) throws -> Void
     ) throws {
         losses.removeAll(keepingCapacity: true)
@@ -100,7 +102,7 @@ final class Worker {
     }
 
     /// Rebuilds what is derived from the parameters.
-    func parametersChanged() throws {
+    package func parametersChanged() throws {
         try executor.parametersChanged()
         isGeneratorStale = true
     }
@@ -110,7 +112,7 @@ final class Worker {
     ///
     /// - Parameters: as of `computeGradients`.
     /// - Returns: nil when all values are finite.
-    func firstNonFinite(_ starts: [Int], step: Int) throws -> String? {
+    package func firstNonFinite(_ starts: [Int], step: Int) throws -> String? {
         for start in starts {
             Watchdog.enter(.forward, step: step + 1)
             sums.begin()
@@ -124,7 +126,7 @@ final class Worker {
     }
 
     /// Numbers in the data set of the samples of the micro-batch that begins at `start` of the stream.
-    func samples(from start: Int) throws -> String { Self.list(try microBatch(at: start).indices) }
+    package func samples(from start: Int) throws -> String { Self.list(try microBatch(at: start).indices) }
 
     private static func list(_ samples: [Int]) -> String {
         samples.sorted().map { String($0) }.joined(separator: ", ")
@@ -159,7 +161,7 @@ final class Worker {
 
     /// The forward pass for probes, self-conditioning and previews, with the rank's parameters; it works in the training
     /// graph's memory.
-    func generator() throws -> SampleGenerator {
+    package func generator() throws -> SampleGenerator {
         let generator = try madeGenerator ?? generator(with: parameters)
         if isGeneratorStale { try generator.parametersChanged() }
         (madeGenerator, isGeneratorStale) = (generator, false)
@@ -167,7 +169,7 @@ final class Worker {
     }
 
     /// A forward pass with other parameters of the same layout; it works in the training graph's memory.
-    func generator(with parameters: CPUMemory) throws -> SampleGenerator {
+    package func generator(with parameters: CPUMemory) throws -> SampleGenerator {
         try SampleGenerator(
             configuration.model, batch: step.batch.microBatchSize, sharing: (step.plan.layout, parameters),
             activations: executor.activations as? CPUMemory, on: backend)

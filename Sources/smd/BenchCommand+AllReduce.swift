@@ -1,6 +1,8 @@
 import ArgumentParser
+import Benchmarks
 import CPUBackend
 import Communication
+import Files
 import Training
 
 extension BenchCommand {

@@ -1,6 +1,8 @@
 import ArgumentParser
+import Benchmarks
 import CPUBackend
 import Configuration
+import Files
 import TensorGraph
 import Training
 

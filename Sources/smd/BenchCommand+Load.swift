@@ -1,4 +1,5 @@
 import ArgumentParser
+import Benchmarks
 import CPUBackend
 import Configuration
 import Files

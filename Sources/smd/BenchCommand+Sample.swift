@@ -1,8 +1,10 @@
 import ArgumentParser
+import Benchmarks
 import CPUBackend
 import Communication
 import Configuration
 import Diffusion
+import Files
 import TensorGraph
 import Training
 

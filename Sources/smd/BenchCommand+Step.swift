@@ -1,7 +1,9 @@
 import ArgumentParser
+import Benchmarks
 import CPUBackend
 import Communication
 import Configuration
+import Files
 import TensorGraph
 import Training
 

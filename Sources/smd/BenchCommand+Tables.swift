@@ -1,4 +1,6 @@
+import Benchmarks
 import CPUBackend
+import Files
 import Foundation
 import Training
 

@@ -2,7 +2,7 @@ import ArgumentParser
 import Configuration
 import Files
 import Foundation
-import ImageData
+import DataSets
 
 /// `smd dataset prepare`
 struct DatasetPrepareCommand: ParsableCommand {
@@ -109,10 +109,10 @@ struct PrepareFashionMNIST: ParsableCommand {
                 _ = try FileFacts(BytePath(candidate))
                 return candidate
             } catch let error as SystemError where error.number != ENOENT {
-                throw ImageDataError("\(candidate): \(error)")
+                throw DataSetError("\(candidate): \(error)")
             } catch {}
         }
-        throw ImageDataError(
+        throw DataSetError(
             "\(path).gz: no such file; run \"apt-get install dataset-fashion-mnist\", or name another folder: --source")
     }
 }

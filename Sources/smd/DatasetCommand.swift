@@ -1,7 +1,7 @@
 import ArgumentParser
 import Files
 import Foundation
-import ImageData
+import DataSets
 
 /// `smd dataset`: makes data sets and looks at them.
 struct DatasetCommand: ParsableCommand {
@@ -138,7 +138,7 @@ struct DatasetPreviewCommand: ParsableCommand {
             let visible = channels < 3 ? 1 : 3
             let (rows, across) = ((shown + columns - 1) / columns, min(columns, shown))
             guard max(rows * (height * scale + 2), across * (width * scale + 2)) < RasterImage.maximumSide else {
-                throw ImageDataError(
+                throw DataSetError(
                     "\(output): a picture of \(shown) images would be too large; lower --scale, --columns or --count")
             }
             let images = try Self.spread(shown, of: set.count).flatMap { index in
@@ -150,7 +150,7 @@ struct DatasetPreviewCommand: ParsableCommand {
             try printOut(printable("\(output): \(shown) of \(set.count) images"))
         case .point(let dimension):
             guard dimension >= 2 else {
-                throw ImageDataError("\(file): points of \(dimension) coordinate cannot be drawn; 2 or more are wanted")
+                throw DataSetError("\(file): points of \(dimension) coordinate cannot be drawn; 2 or more are wanted")
             }
             let shown = min(count ?? 100_000, set.count)
             var point = [Float](repeating: 0, count: dimension)

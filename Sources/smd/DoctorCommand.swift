@@ -3,6 +3,7 @@ import Communication
 import Configuration
 import Files
 import Foundation
+import Planning
 import Training
 
 /// `smd doctor`: what a job stands on, checked before it runs.

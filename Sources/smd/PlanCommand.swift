@@ -3,6 +3,7 @@ import CPUBackend
 import Configuration
 import Files
 import Foundation
+import Planning
 import Training
 
 /// `smd plan`: what a run needs, before it is launched.

@@ -1,4 +1,5 @@
 import Communication
+import Files
 import Foundation
 
 /// Where a run stands after a step.

@@ -1,10 +1,12 @@
 import ArgumentParser
 import Communication
 import Configuration
+import DataSets
 import Diffusion
 import Files
 import Foundation
 import NeuralNetwork
+import Sampling
 import Storage
 import TensorGraph
 import Training

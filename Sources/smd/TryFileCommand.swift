@@ -3,7 +3,7 @@ import Conformance
 import Files
 import Foundation
 import HDF5
-import ImageData
+import DataSets
 import Storage
 
 /// Kinds of files that are tried in a helper process before they are used.

@@ -1,3 +1,4 @@
+import Communication
 import Files
 import Foundation
 import Training

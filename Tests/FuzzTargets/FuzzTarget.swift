@@ -1,6 +1,6 @@
 import Configuration
 import Foundation
-import ImageData
+import DataSets
 import Storage
 import StorageSupport
 

@@ -1,6 +1,6 @@
 import Foundation
 import HDF5
-import ImageData
+import DataSets
 import Storage
 import StorageSupport
 

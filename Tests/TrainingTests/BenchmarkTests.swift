@@ -1,6 +1,8 @@
+import Files
+import Benchmarks
 import Communication
+import Sampling
 import Testing
-
 import Training
 
 /// Two ranks in one process: the other one brings what this one brings, and one element too much where told.
@@ -57,7 +59,7 @@ private final class Mirror: Communicator {
         let row = try benchmark.measure(bytes: 4000, repetitions: 2, warmup: 1)
         #expect(row.checkedElements == 1000 * 2 * 3)
         mirror.wrongElement = 700
-        let error = #expect(throws: TrainingError.self) {
+        let error = #expect(throws: RunError.self) {
             try benchmark.measure(bytes: 4000, repetitions: 1, warmup: 0)
         }
         #expect(error?.description.contains("element 700 of 1000 is") == true, "\(String(describing: error))")

@@ -1,6 +1,6 @@
 import Communication
+import Planning
 import Testing
-
 import Training
 
 /// Judgements on hosts that are made up: each thing that can be wrong is found, named and mended.

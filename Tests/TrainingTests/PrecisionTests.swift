@@ -1,5 +1,6 @@
 import Foundation
 import HDF5
+import Sampling
 import Storage
 import StorageSupport
 import TensorGraph

@@ -1,0 +1,46 @@
+/// Samples as one picture: a grid of images, or a plot of points.
+public struct Picture {
+    let pixels: [UInt8]
+    let height: Int
+    let width: Int
+    let channels: Int
+
+    /// Whether a picture of `count` samples of `size` × `size` is small enough to be written.
+    public static func fits(count: Int, size: Int) -> Bool {
+        size == 1 || columns(count) * (size * scale(size) + 2) + 2 <= RasterImage.maximumSide
+    }
+
+    private static func columns(_ count: Int) -> Int { Int(Double(count).squareRoot().rounded(.up)) }
+    private static func scale(_ size: Int) -> Int { size < 48 ? 2 : 1 }
+
+    /// - Parameter samples: `[count, size, size, channels]`, images in [−1, 1].
+    public init(samples: [Float], _ size: Int, _ channels: Int, count: Int) {
+        if size == 1 {
+            (pixels, height, width) = pointPlot(
+                channels == 2
+                    ? samples
+                    : stride(from: 0, to: samples.count, by: channels).flatMap { first in
+                        [samples[first], channels > 1 ? samples[first + 1] : 0]
+                    })
+            self.channels = 1
+        } else {
+            let bytes = DataSets.pixels(samples)
+            (pixels, height, width) = imageGrid(
+                bytes, of: (size, size, channels), columns: Self.columns(count), scale: Self.scale(size))
+            self.channels = channels
+        }
+    }
+
+    /// Writes it as a PNG file.
+    public func write(to path: String) throws {
+        try PNG.write(pixels, height: height, width: width, channels: channels, to: path)
+    }
+}
+
+/// Images as bytes: [−1, 1] to 0 … 255, rounded.
+public func pixels(_ images: [Float]) -> [UInt8] {
+    images.map { value in
+        let scaled = ((value + 1) * 127.5).rounded()
+        return scaled > 0 ? UInt8(min(scaled, 255)) : 0  // not-a-number becomes black
+    }
+}

@@ -1,0 +1,96 @@
+import Crypto
+import Files
+import HDF5
+
+extension SampleSource {
+    /// Kind, type and shape: what the bytes of the samples do not say.
+    private var header: String {
+        "smd samples 1\n\(sample.kind) \(sample.elementType) \(count)×\(shapeText(sample.axes))\n"
+    }
+
+    private var isSmall: Bool { totalBytes <= DataSetFormat.fullFingerprintBytes }
+
+    /// The fingerprint of a set whose samples are all in memory.
+    func fingerprint<T: HDF5Scalar>(ofAll values: [T]) throws -> String {
+        guard isSmall else { return try spreadFingerprint(reading: T.self) }
+        return try values.withUnsafeBufferPointer { values in
+            let whole = digest(of: values)
+            for part in parts {
+                let samples = samples(of: part, in: values)
+                try checkFinite(samples, part: part, first: part.range.lowerBound)
+                // Of a single file the stored digest is that of the whole.
+                if part.storedDigest != nil { try compare(parts.count == 1 ? whole : digest(of: samples), with: part) }
+            }
+            return combined(whole)
+        }
+    }
+
+    /// The same fingerprint, from the files.
+    func fingerprint<T: HDF5Scalar>(reading type: T.Type) throws -> String {
+        guard isSmall else { return try spreadFingerprint(reading: type) }
+        var whole = SHA256()
+        for index in parts.indices {
+            try checkSamples(index, as: type) { whole.update(bufferPointer: UnsafeRawBufferPointer($0)) }
+        }
+        return combined(whole.finalize().hexadecimal)
+    }
+
+    /// Reads every sample of a part; throws when one is not finite or they are not those written.
+    func checkSamples<T: HDF5Scalar>(
+        _ index: Int, as type: T.Type, _ body: (UnsafeBufferPointer<T>) throws -> Void
+    ) throws {
+        let part = parts[index]
+        var hash = SHA256()
+        var first = part.range.lowerBound
+        try stream(index, as: type) { values in
+            try checkFinite(values, part: part, first: first)
+            first += values.count / sample.elements
+            hash.update(bufferPointer: UnsafeRawBufferPointer(values))
+            try body(values)
+        }
+        try compare(hash.finalize().hexadecimal, with: part)
+    }
+
+    private func samples<T>(of part: Part, in all: UnsafeBufferPointer<T>) -> UnsafeBufferPointer<T> {
+        let range = part.range.lowerBound * sample.elements..<part.range.upperBound * sample.elements
+        return UnsafeBufferPointer(rebasing: all[range])
+    }
+
+    private func digest<T>(of values: UnsafeBufferPointer<T>) -> String {
+        SHA256.hash(data: UnsafeRawBufferPointer(values)).hexadecimal
+    }
+
+    private func combined(_ digest: String) -> String { sha256(Array((header + digest).utf8)) }
+
+    /// For sets too big to read whole at every start: the digests that their writer stored, and a spread of samples.
+    private func spreadFingerprint<T: HDF5Scalar>(reading: T.Type) throws -> String {
+        var hash = SHA256()
+        hash.update(values: Array(header.utf8))
+        for part in parts { hash.update(values: Array(((part.storedDigest ?? "none") + "\n").utf8)) }
+        let picked = min(count, 1024)
+        let buffer = UnsafeMutableBufferPointer<T>.allocate(capacity: sample.elements)
+        defer { buffer.deallocate() }
+        for i in 0..<picked {
+            try read(picked == 1 ? 0 : i * (count - 1) / (picked - 1), into: buffer)
+            hash.update(bufferPointer: UnsafeRawBufferPointer(buffer))
+        }
+        return hash.finalize().hexadecimal
+    }
+
+    /// Passes when nothing is stored to compare with.
+    private func compare(_ found: String, with part: Part) throws {
+        guard let stored = part.storedDigest, found != stored.lowercased() else { return }
+        throw DataSetError(
+            "\(part.path): the samples are damaged: SHA-256 \(found.prefix(12))… is not the stored "
+                + "\(stored.prefix(12))…; make or copy the file again")
+    }
+
+    private func checkFinite<T: HDF5Scalar>(_ values: UnsafeBufferPointer<T>, part: Part, first: Int) throws {
+        guard T.self == Float.self else { return }
+        try values.withMemoryRebound(to: Float.self) { numbers in
+            guard let bad = numbers.firstIndex(where: { !$0.isFinite }) else { return }
+            let row = first - part.range.lowerBound + bad / sample.elements
+            throw DataSetError("\(part.path): /points row \(row) holds \(numbers[bad]), not a finite float32")
+        }
+    }
+}

@@ -1,0 +1,130 @@
+import Crypto
+import Files
+import Foundation
+import HDF5
+
+/// Writes one HDF5 file of samples, which appears under its name when `finish` has succeeded and not before.
+final class ShardWriter {
+    let path: String
+    private(set) var count = 0
+    private let sample: SampleShape
+    private let file: FileReplacement
+    private let hdf5: HDF5File
+    private let inMemory: Bool
+    private let replacing: Bool
+    private let samples: HDF5Dataset
+    private let labels: HDF5Dataset?
+    private var samplesHash = SHA256()
+    private var labelsHash = SHA256()
+
+    /// Files up to this size are made in memory and then written in one go: libhdf5 can crash when the disk fills up
+    /// under it, a plain write cannot.
+    private static let memoryBytes = 256 << 20
+
+    init(path: String, sample: SampleShape, labelled: Bool, expectedBytes: Int, replacing: Bool) throws {
+        self.path = path
+        self.replacing = replacing
+        self.sample = sample
+        file = FileReplacement(path: path)
+        file.removeStaleTemporaries()
+        inMemory = expectedBytes <= Self.memoryBytes
+        let chunk = DataSetFormat.chunkSamples(sample)
+        hdf5 = try inMemory ? HDF5File.createInMemory() : HDF5File.create(file.temporary, overwrite: true)
+        do {
+            samples = try hdf5.root.createDataset(
+                sample.kind, type: sample.elementType, shape: [0] + sample.axes,
+                maximumShape: [nil] + sample.axes, chunk: [chunk] + sample.axes)
+            labels =
+                labelled
+                ? try hdf5.root.createDataset(
+                    "labels", type: .int32, shape: [0], maximumShape: [nil], chunk: [16 << 10]) : nil
+        } catch {
+            try? hdf5.close()
+            file.abandon()
+            throw error
+        }
+    }
+
+    /// Appends whole samples, and one label a sample in a labelled set.
+    func append<T: HDF5Scalar>(_ values: [T], labels newLabels: [Int32]?) throws {
+        precondition(T.elementType == sample.elementType, "\(T.self) are not \(sample.words)")
+        precondition(values.count % sample.elements == 0, "\(values.count) values are no whole \(sample.words)")
+        let added = values.count / sample.elements
+        let fits = newLabels.map { $0.count == added && labels != nil } ?? (labels == nil)
+        precondition(fits, "\(newLabels?.count ?? 0) labels for \(added) samples")
+        guard added > 0 else { return }
+        if !inMemory { try checkSpace(values.count * sample.elementBytes) }
+        let zeros = sample.axes.map { _ in 0 }
+        try samples.extend(to: [count + added] + sample.axes)
+        try samples.write(values, offset: [count] + zeros, count: [added] + sample.axes)
+        samplesHash.update(values: values)
+        if let labels, let newLabels {
+            try labels.extend(to: [count + added])
+            try labels.write(newLabels, offset: [count], count: [added])
+            labelsHash.update(values: newLabels)
+        }
+        count += added
+    }
+
+    /// Adds the attributes, and whatever `extra` wants, and publishes the file.
+    func finish(_ provenance: Provenance, labelNames: [String]?, extra: (HDF5Group) throws -> Void) throws {
+        do {
+            try describe(provenance)
+            if let labels {
+                try labels.setAttribute(DataSetFormat.digestAttribute, .string(labelsHash.finalize().hexadecimal))
+                if let labelNames { try hdf5.root.writeStrings(labelNames, to: "label_names") }
+            }
+            try extra(hdf5.root)
+            if inMemory {
+                let image = try hdf5.image()
+                try hdf5.close()
+                try file.write(image, replacing: replacing)
+            } else {
+                try hdf5.close()
+                try file.publish(replacing: replacing)
+            }
+        } catch {
+            abandon()
+            throw error
+        }
+    }
+
+    /// Drops what was written.
+    func abandon() {
+        try? hdf5.close()
+        file.abandon()
+    }
+
+    private func describe(_ provenance: Provenance) throws {
+        let root = hdf5.root
+        try root.setAttribute("format", .string(DataSetFormat.name))
+        try root.setAttribute("format_version", .integer(DataSetFormat.version))
+        try root.setAttribute("kind", .string(sample.kind))
+        try root.setAttribute("count", .integer(count))
+        try root.setAttribute("source", .string(provenance.source))
+        if let digest = provenance.sourceDigest { try root.setAttribute("source_sha256", .string(digest)) }
+        try root.setAttribute("command", .string(provenance.command))
+        try root.setAttribute("tool", .string(provenance.tool))
+        try samples.setAttribute(DataSetFormat.digestAttribute, .string(samplesHash.finalize().hexadecimal))
+        guard case .image(_, _, let channels) = sample else { return }
+        // The HDF5 Image Specification 1.2 knows single images; viewers take a stack of them with these as well.
+        try samples.setAttribute("CLASS", .string("IMAGE"))
+        try samples.setAttribute("IMAGE_VERSION", .string("1.2"))
+        try samples.setAttribute("IMAGE_SUBCLASS", .string(channels == 3 ? "IMAGE_TRUECOLOR" : "IMAGE_GRAYSCALE"))
+        try samples.setAttribute("DISPLAY_ORIGIN", .string("UL"))
+        if channels == 3 { try samples.setAttribute("INTERLACE_MODE", .string("INTERLACE_PIXEL")) }
+    }
+
+    /// Stops before the disk is full.
+    private func checkSpace(_ bytes: Int) throws {
+        var status = statvfs()
+        guard statvfs(Path.folder(of: path), &status) == 0 else { return }
+        let free = Int(status.f_bavail) * Int(status.f_frsize)
+        let needed = bytes + (64 << 20)
+        guard free >= needed else {
+            throw DataSetError(
+                "\(path): the disk is full: \(free >> 20) MiB are free, \(needed >> 20) are needed",
+                status: .cannotCreateOutput)
+        }
+    }
+}

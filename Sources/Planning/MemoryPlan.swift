@@ -1,0 +1,104 @@
+import CPUBackend
+import Configuration
+import DataSets
+import Foundation
+import Sampling
+import Storage
+import TensorGraph
+import Training
+
+/// The memory of one rank, found by preparing everything that a run prepares, in memory that is reserved and counted but
+/// never touched. Estimated are only ``runningBytes``, ``messageBytes`` and what a checkpoint in the making needs.
+public struct MemoryPlan: Encodable, Sendable {
+    /// What is touched only while a run goes on: batches, metrics, parts of libraries. Measured on the four presets.
+    static let runningBytes = 6 << 20
+    /// The program with its libraries and prepared operations, as resident in this process, and what comes on top while
+    /// it runs; with the data set, if it could be read.
+    public var programBytes: Int
+    /// The data set, of ``programBytes``; nil where it could not be read.
+    public var dataBytes: Int?
+    /// Inputs and intermediates of each thread.
+    public var activationBytes: Int
+    /// Parameters, gradients of each thread and their partial sums, moments and average, or the rank's shard of the last
+    /// two; and what an exact sum over more than two ranks receives.
+    public var stateBytes: Int
+    /// Weights in the layouts that the operations want, scratch memory, and the network that draws samples.
+    public var workingBytes: Int
+    /// MPI, and its buffers for sums under way: 7 MiB and half of the gradient, as measured on 2 ranks of one host; not
+    /// more than the whole gradient. Nothing for one rank.
+    public var messageBytes: Int
+    /// What rank 0 needs in addition while it saves or restores a checkpoint: the file in memory, and where
+    /// the state is sharded, one whole arena.
+    public var checkpointBytes: Int
+
+    /// Most that a rank which writes no checkpoint holds.
+    public var bytes: Int { programBytes + activationBytes + stateBytes + workingBytes + messageBytes }
+    /// Most that rank 0 holds.
+    public var firstRankBytes: Int { bytes + checkpointBytes }
+
+    /// Prepares the run of `configuration` on `ranks` ranks of `threads` threads.
+    ///
+    /// - Throws: when the configuration does not fit them, or an operation cannot be prepared.
+    public init(_ configuration: RunConfiguration, ranks: Int, threads: Int = 1) throws {
+        let batch = try configuration.batchPlan(ranks: ranks, threads: threads)
+        let data = try? DataSet(path: configuration.data)
+        dataBytes = data.map(\.residentBytes)
+        let step = StepPlan(configuration, batch, JobPrecision(configuration.precision).precision)
+        let plan = step.plan
+        let own =
+            configuration.optimizer.sharded
+            ? OptimizerShards.parts(count: plan.layout.count, ranks: ranks).max { $0.count < $1.count } : nil
+        let ((state, workers, generators), bytes) = try CPUBackend.reserving {
+            let state = try ModelState(plan.layout, own: own)
+            let images = MicroBatch(madeUpFor: step)
+            let workers = try (0..<threads).map { thread in
+                let gradients = thread == 0 ? state.gradients : nil
+                return try Worker(step, parameters: state.parameters, gradients: gradients) { _ in images }
+            }
+            let generators = try configuration.generators(of: workers, state)
+            return (state, workers, generators)
+        }
+        programBytes = try withExtendedLifetime((data, workers, generators)) { try residentBytes() } + Self.runningBytes
+        activationBytes = threads * plan.activationBytes
+        let exchanges = RankReduction.needsExchange(exact: batch.isExact, ranks: ranks)
+        let sums = workers.reduce(exchanges ? 1 : 0) { $0 + 1 + $1.sums.extraArenas }
+        stateBytes = (state.count + sums * state.gradients.count) * MemoryLayout<Float>.stride
+        workingBytes = bytes - activationBytes - stateBytes
+        messageBytes = ranks > 1 ? 7 << 20 + state.gradients.count * MemoryLayout<Float>.stride / 2 : 0
+        let whole = own != nil && ranks > 1 ? plan.layout.count * MemoryLayout<Float>.stride : 0
+        let saved = ArenaRole.allCases.count * state.layout.parameters.reduce(0) { $0 + $1.count }
+        checkpointBytes = whole + Checkpoint.savingBytes(elements: saved)
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case programBytes = "program_bytes"
+        case dataBytes = "data_bytes"
+        case activationBytes = "activation_bytes"
+        case stateBytes = "state_bytes"
+        case workingBytes = "working_bytes"
+        case messageBytes = "message_bytes"
+        case checkpointBytes = "checkpoint_bytes"
+    }
+}
+
+extension RunConfiguration {
+    /// The forward passes that a run prepares: on each thread for self-conditioning, on the first for probes and previews.
+    fileprivate func generators(of workers: [Worker], _ state: ModelState) throws -> [SampleGenerator] {
+        let probes = model.drawsEta && etaVarianceEvery > 0
+        let own = model.selfCondition ? workers : previewEvery > 0 || probes ? Array(workers.prefix(1)) : []
+        let average = state.own == state.all ? state.ema : nil
+        return try own.map { try $0.generator(with: state.parameters) }
+            + (previewEvery > 0
+                ? [workers[0].generator(with: average ?? CPUMemory(count: state.layout.count))] : [])
+    }
+}
+
+/// Bytes of this process that lie in memory.
+///
+/// - Throws: ``RunError`` where the system does not tell.
+private func residentBytes() throws -> Int {
+    guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8),
+        let pages = text.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
+    else { throw RunError("cannot read /proc/self/statm: planning memory needs Linux", status: .failure) }
+    return pages * sysconf(Int32(_SC_PAGESIZE))
+}

@@ -1,0 +1,169 @@
+import CPUBackend
+import Diffusion
+import Files
+import NeuralNetwork
+import TensorGraph
+
+/// Where the time of sampling went, in seconds.
+public struct SamplingTimes: Equatable, Sendable {
+    package init() {}
+
+    /// Running the network.
+    public var network = 0.0
+    /// Drawing random numbers.
+    public var random = 0.0
+    /// All of it; the rest is arithmetic of the sampler, and copies.
+    public var all = 0.0
+}
+
+/// What sampling consists of.
+package enum Part {
+    /// The operation of that number in the plan.
+    case node(Int)
+    case randomNumbers
+    /// Arithmetic of the sampler, and copies.
+    case arithmetic
+}
+
+/// Draws samples from a network: a forward graph for a fixed batch, with weights of its own.
+///
+/// Every random number belongs to a sample, not to a batch or a rank: sample k of a seed is the same however the work
+/// is divided.
+public final class SampleGenerator {
+    /// Sizes of the network.
+    public let model: ModelConfiguration
+    /// Samples the graph works on at a time.
+    public let batch: Int
+    /// Where the time of all calls of ``samples(_:seed:sampler:progress:)`` went.
+    public private(set) var times = SamplingTimes()
+    /// Where set, is told of each operation of the network as it ends, and of what is done beside them.
+    package var ended: ((Part) -> Void)?
+    private let weights: CPUMemory
+    private let executor: Executor
+
+    /// Prepares the forward pass, with weights of its own.
+    ///
+    /// - Throws: when memory cannot be had or an operation cannot be prepared.
+    public convenience init(_ model: ModelConfiguration, batch: Int, on backend: CPUBackend) throws {
+        let plan = Self.plan(model, batch: batch, layout: nil, on: backend)
+        try self.init(
+            model, batch, plan, weights: CPUMemory(count: plan.layout.count), activations: nil, on: backend)
+    }
+
+    /// Prepares the forward pass on a training state's parameters, or their average: as they change, so does this, once
+    /// ``parametersChanged()`` was called.
+    ///
+    /// - Parameter activations: memory of another graph of the same thread to work in, if it is large enough.
+    package convenience init(
+        _ model: ModelConfiguration, batch: Int, sharing state: (layout: ParameterLayout, arena: CPUMemory),
+        activations: CPUMemory?, on backend: CPUBackend
+    ) throws {
+        let plan = Self.plan(model, batch: batch, layout: state.layout, on: backend)
+        try self.init(model, batch, plan, weights: state.arena, activations: activations, on: backend)
+    }
+
+    private init(
+        _ model: ModelConfiguration, _ batch: Int, _ plan: ExecutionPlan, weights: CPUMemory, activations: CPUMemory?,
+        on backend: CPUBackend
+    ) throws {
+        self.model = model
+        self.weights = weights
+        self.batch = batch
+        let shared = activations.flatMap { $0.count >= plan.activationCount ? $0 : nil }
+        executor = try Executor(plan, on: backend, parameters: weights, activations: shared)
+    }
+
+    private static func plan(
+        _ model: ModelConfiguration, batch: Int, layout: ParameterLayout?, on backend: CPUBackend
+    ) -> ExecutionPlan {
+        ExecutionPlan(Denoiser(model).inferenceGraph(batch: batch, precision: backend.precision), layout: layout)
+    }
+
+    /// The most even batches in which `count` samples can be drawn, none larger than `limit`: no batch is filled up with
+    /// samples that nobody asked for, or by one less than there are batches.
+    public static func batch(for count: Int, atMost limit: Int) -> Int {
+        precondition(limit > 0, "batches of at most \(limit)")
+        let batches = max(1, (count + limit - 1) / limit)
+        return max(1, (count + batches - 1) / batches)
+    }
+
+    /// The list of operations and where their values lie.
+    package var plan: ExecutionPlan { executor.plan }
+
+    /// To be called after the weights that are shared changed.
+    package func parametersChanged() throws { try executor.parametersChanged() }
+
+    /// Takes over tensors by name; `set` writes them into the arena it is given.
+    public func load(_ set: (ParameterLayout, CPUMemory) throws -> Void) throws {
+        try set(plan.layout, weights)
+        try executor.parametersChanged()
+    }
+
+    /// Elements of one sample.
+    public var sampleSize: Int { model.sampleElements }
+
+    /// The network's output for one batch: `xt`, `eta`, `selfCondition` are `[batch, H, W, C]`, `timesteps` `[batch]`.
+    ///
+    /// - Parameter selfCondition: nil stands for zeros.
+    public func predict(xt: [Float], timesteps: [Int], eta: [Float]?, selfCondition: [Float]?) throws -> [Float] {
+        let estimate = model.selfCondition ? selfCondition ?? [Float](repeating: 0, count: xt.count) : nil
+        executor.write(
+            model.inputs(xt: xt, timestep: timesteps.map(Float.init), eta: eta, selfCondition: estimate))
+        ended?(.arithmetic)
+        times.network += try seconds(of: {
+            if let ended { try executor.run { ended(.node($0)) } } else { try executor.run() }
+        })
+        return executor.read("output")
+    }
+
+    /// Samples number `positions` of `seed`, `[positions, H, W, C]`.
+    ///
+    /// - Parameter progress: called with (network evaluations done, all) after each.
+    public func samples(
+        _ positions: Range<Int>, seed: UInt64, sampler: Sampler,
+        progress: @escaping (Int, Int) throws -> Void = { _, _ in }
+    ) throws -> [Float] {
+        let noise = Draw("noise", .sampling, .normal, elements: sampleSize)
+        let latent = model.etaDraw?.with(.samplingEta)
+        let batches = (positions.count + batch - 1) / batch
+        let clock = ContinuousClock()
+        let begin = clock.now
+        defer {
+            times.all += (clock.now - begin).seconds
+            ended?(.arithmetic)
+        }
+        var done = 0
+        var result: [Float] = []
+        result.reserveCapacity(positions.count * sampleSize)
+        for number in 0..<batches {
+            let first = positions.lowerBound + number * batch
+            /// Draw `round` of every sample of the batch; the last batch is filled up with samples that are dropped.
+            func values(_ draw: Draw, round: Int) -> [Float] {
+                let start = clock.now
+                ended?(.arithmetic)
+                defer {
+                    times.random += (clock.now - start).seconds
+                    ended?(.randomNumbers)
+                }
+                return draw.values(seed: seed, at: (first..<first + batch).map { (round, $0) })
+            }
+            let batchSamples = try sampler.sample(
+                from: values(noise, round: 0), usesEta: latent != nil, selfCondition: model.selfCondition,
+                predict: { [self] xt, timestep, eta, selfCondition in
+                    let timesteps = [Int](repeating: timestep, count: batch)
+                    let output = try predict(xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition)
+                    done += 1
+                    try progress(done, batches * sampler.evaluations)
+                    return output
+                },
+                draw: { number, which in
+                    switch which {
+                    case .eta: latent.map { values($0, round: number) } ?? []
+                    case .noise: values(noise, round: number + 1)
+                    }
+                })
+            result += batchSamples.prefix(min(batch, positions.upperBound - first) * sampleSize)
+        }
+        return result
+    }
+}

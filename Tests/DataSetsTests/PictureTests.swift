@@ -1,0 +1,40 @@
+import DataSets
+import Testing
+
+@Suite struct PictureTests {
+    @Test func gridPlacesImagesInRows() {
+        let grid = imageGrid([1, 2, 3, 4, 5], of: (height: 1, width: 1, channels: 1), columns: 3, padding: 1)
+        #expect([grid.height, grid.width] == [5, 7])
+        #expect(
+            grid.pixels == [
+                0, 0, 0, 0, 0, 0, 0,
+                0, 1, 0, 2, 0, 3, 0,
+                0, 0, 0, 0, 0, 0, 0,
+                0, 4, 0, 5, 0, 0, 0,
+                0, 0, 0, 0, 0, 0, 0,
+            ])
+    }
+
+    @Test func gridScalesAndKeepsChannelsTogether() {
+        let grid = imageGrid(
+            [1, 2, 3, 4, 5, 6], of: (height: 1, width: 2, channels: 3), columns: 4, padding: 0, scale: 2)
+        #expect([grid.height, grid.width] == [2, 4])
+        #expect(grid.pixels == [1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6, 1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6])
+    }
+
+    @Test func plotPutsPointsWhereTheyAre() {
+        let plot = pointPlot([-1, -1, 1, 1, 1, 1], size: 41)
+        let dark = plot.pixels.indices.filter { plot.pixels[$0] < 255 }
+        // The second coordinate grows upwards: (1, 1) is at the top right, the first in reading order.
+        #expect(dark.count == 2)
+        #expect(dark.map { [$0 / 41 < 5, $0 % 41 > 35] } == [[true, true], [false, false]])
+        #expect(plot.pixels[dark[0]] < plot.pixels[dark[1]])
+    }
+
+    @Test func plotTakesAnything() {
+        #expect(pointPlot([], size: 3).pixels == Array(repeating: 255, count: 9))
+        #expect(pointPlot([.nan, 1, .infinity, 2], size: 3).pixels == Array(repeating: 255, count: 9))
+        #expect(pointPlot([7, 7], size: 3).pixels.filter { $0 < 255 }.count == 1)
+        #expect(pointPlot([-3e38, 0, 3e38, 0], size: 9).pixels.filter { $0 < 255 }.count == 2)
+    }
+}
