@@ -25,6 +25,9 @@ public struct ConfigurationKey: Sendable {
     /// The words that a choice accepts; nil where the value is none.
     public var choices: [String]? { value.choices }
 
+    /// The value in a configuration: a number, a truth value, a text or a list; of a choice its word.
+    public func value(in configuration: RunConfiguration) -> Any { value.read(configuration) }
+
     /// The value in a configuration as `--set` takes it: `32`, `[1, 2, 2]`.
     public func text(in configuration: RunConfiguration) -> String { "\(value.read(configuration))" }
 

@@ -4,6 +4,9 @@ extension ConfigurationKey {
     /// All keys, in the order of the page.
     public static let all = run + model + diffusion + optimizer + ema
 
+    /// What concerns only how a trained network is sampled.
+    public static let sampler = diffusion.filter { $0.rule == .harmless }
+
     /// A number of steps that may be far beyond any run; 0 stands for "not at all".
     private static let everySteps = 0...1_000_000_000
 
@@ -133,6 +136,8 @@ extension ConfigurationKey {
         ConfigurationKey(
             "diffusion.objective", .choice(\.diffusion.objective), .refused,
             "What the network predicts: `noise`, `x0` or `v`."),
+        ConfigurationKey(
+            "diffusion.loss", .choice(\.diffusion.loss), .warned, "What the network is trained by: `squared_error`."),
         ConfigurationKey(
             "diffusion.schedule", .choice(\.diffusion.schedule), .refused,
             "Noise schedule: `linear`, `cosine` or `sigmoid`."),

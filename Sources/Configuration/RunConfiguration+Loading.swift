@@ -61,6 +61,21 @@ extension RunConfiguration {
         return .section(Dictionary(uniqueKeysWithValues: pairs))
     }
 
+    /// The same with settings of the sampler laid over, `key=value` each.
+    ///
+    /// - Throws: `ConfigurationError`, also for a key that a trained network does not leave open.
+    public func sampling(overrides: [String]) throws -> RunConfiguration {
+        let changed = try RunConfiguration.load(
+            text: resolvedJSON(), name: "the checkpoint", overrides: overrides, expandsHome: false)
+        let open = ConfigurationKey.sampler.map(\.name)
+        if let change = changed.changes(since: self, sameData: true).first(where: { !open.contains($0.key) }) {
+            throw ConfigurationError(
+                "--set \(change.key): a checkpoint is sampled as it was trained; what can be set is "
+                    + open.joined(separator: ", "))
+        }
+        return changed
+    }
+
     /// Every dotted key with its value as `--set` takes it, sorted by key.
     public func settings() -> [(key: String, value: String)] {
         ConfigurationKey.all.map { ($0.name, $0.text(in: self)) }.sorted { $0.key < $1.key }

@@ -4,6 +4,8 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var timesteps = 1000
     /// What the network's output estimates.
     public var objective = Objective.v
+    /// What it is trained by.
+    public var loss = LossKind.squaredError
     /// How β grows.
     public var schedule = ScheduleKind.sigmoid
     /// Clip the signal-to-noise ratio at 5 in the weight of the loss.

@@ -55,7 +55,7 @@ public struct MemoryPlan: Encodable, Sendable {
                 let gradients = thread == 0 ? state.gradients : nil
                 return try Worker(step, parameters: state.parameters, gradients: gradients) { _ in images }
             }
-            let generators = try configuration.generators(of: workers, state)
+            let generators = try configuration.generators(of: workers)
             return (state, workers, generators)
         }
         programBytes = try withExtendedLifetime((data, workers, generators)) { try residentBytes() } + Self.runningBytes
@@ -63,7 +63,9 @@ public struct MemoryPlan: Encodable, Sendable {
         let exchanges = RankReduction.needsExchange(exact: batch.isExact, ranks: ranks)
         let sums = workers.reduce(exchanges ? 1 : 0) { $0 + 1 + $1.sums.extraArenas }
         stateBytes = (state.count + sums * state.gradients.count) * MemoryLayout<Float>.stride
-        workingBytes = bytes - activationBytes - stateBytes
+        // While the average is previewed, the parameters lie elsewhere.
+        let aside = configuration.previewEvery > 0 ? plan.layout.count * MemoryLayout<Float>.stride : 0
+        workingBytes = bytes - activationBytes - stateBytes + aside
         messageBytes = ranks > 1 ? 7 << 20 + state.gradients.count * MemoryLayout<Float>.stride / 2 : 0
         let whole = own != nil && ranks > 1 ? plan.layout.count * MemoryLayout<Float>.stride : 0
         let saved = ArenaRole.allCases.count * state.layout.parameters.reduce(0) { $0 + $1.count }
@@ -83,13 +85,9 @@ public struct MemoryPlan: Encodable, Sendable {
 
 extension RunConfiguration {
     /// The forward passes that a run prepares: on each thread for self-conditioning, on the first for probes and previews.
-    fileprivate func generators(of workers: [Worker], _ state: ModelState) throws -> [SampleGenerator] {
-        let probes = model.drawsEta && etaVarianceEvery > 0
-        let own = model.selfCondition ? workers : previewEvery > 0 || probes ? Array(workers.prefix(1)) : []
-        let average = state.own == state.all ? state.ema : nil
-        return try own.map { try $0.generator(with: state.parameters) }
-            + (previewEvery > 0
-                ? [workers[0].generator(with: average ?? CPUMemory(count: state.layout.count))] : [])
+    fileprivate func generators(of workers: [Worker]) throws -> [SampleGenerator] {
+        let draws = previewEvery > 0 || (model.drawsEta && etaVarianceEvery > 0)
+        return try workers.prefix(model.selfCondition ? workers.count : draws ? 1 : 0).map { try $0.makeGenerator() }
     }
 }
 

@@ -1,7 +1,5 @@
-import CPUBackend
 import Communication
 import Configuration
-import Sampling
 
 /// One rank's part of a training step: its threads, what each works with, and the state that they move. The trainer runs
 /// it, and so does the benchmark.
@@ -85,12 +83,6 @@ package final class Replica {
     /// Rebuilds on every thread what is derived from the parameters.
     package func parametersChanged() throws {
         try team.run { [workers] thread in try workers[thread].parametersChanged() }
-    }
-
-    /// A forward pass on the calling thread with the average of the parameters, or with memory for all of it where ranks
-    /// hold shards.
-    package func makeAverageGenerator() throws -> SampleGenerator {
-        try workers[0].generator(with: state.shards == nil ? state.ema : CPUMemory(count: state.layout.count))
     }
 
     /// The losses of this rank's micro-batches among zeros for those of others: the sum over ranks is exact.

@@ -16,47 +16,55 @@ extension Trainer {
         let count = isPoints ? max(configuration.previewCount, 2000) : configuration.previewCount
         guard count > 0 else { return true }
         Watchdog.enter(.preview, step: step)
-        for kind in ["raw", "ema"] {
-            let generator = try kind == "raw" ? replica.workers[0].generator() : loadedAverage()
-            let mine = share(of: count, rank: communicator.rank, size: communicator.size)
-            let samples: [Float]
-            do {
-                samples = try untilStopped(signals, evaluations: evaluations(of: count, generator)) { look in
-                    try generator.samples(
-                        mine, seed: configuration.seed, sampler: Sampler(configuration.diffusion),
-                        progress: { _, _ in
-                            Watchdog.beat()
-                            try look()
-                        })
-                }
-            } catch is Stopped {
-                if communicator.rank == 0 { observer.say("gave up the preview of step \(step): asked to stop") }
-                return false
-            }
-            let all = try communicator.gather(samples.withUnsafeBytes { Array($0) }).flatMap { $0 }
-            guard communicator.rank == 0 else { continue }
-            let path = folder.preview(step: step, kind)
-            do {
-                try Picture(samples: floats(all), configuration.model.size, configuration.model.channels, count: count)
-                    .write(to: path)
-            } catch {
-                observer.warn("the preview \(path) could not be written, training goes on: \(error)")
-            }
+        do {
+            try drawPreview("raw", count, signals)
+            try withAverage { try drawPreview("ema", count, signals) }
+        } catch is Stopped {
+            if communicator.rank == 0 { observer.say("gave up the preview of step \(step): asked to stop") }
+            return false
         }
         if communicator.rank == 0 { observer.say("drew \(folder.preview(step: step, "{raw,ema}"))") }
         return true
     }
 
-    /// The forward pass with the average of the parameters. Collective.
-    private func loadedAverage() throws -> SampleGenerator {
-        let generator = try averageGenerator ?? replica.makeAverageGenerator()
-        averageGenerator = generator
-        if let shards = state.shards {
-            try generator.load { _, weights in try shards.gather(state.ema, into: weights) }
-        } else {
-            try generator.parametersChanged()
+    /// - Throws: `Stopped` on all ranks alike.
+    private func drawPreview(_ kind: String, _ count: Int, _ signals: StopSignals) throws {
+        let generator = try replica.workers[0].generator()
+        let mine = share(of: count, rank: communicator.rank, size: communicator.size)
+        let samples = try untilStopped(signals, evaluations: evaluations(of: count, generator)) { look in
+            try generator.samples(
+                mine, seed: configuration.seed, sampler: Sampler(configuration.diffusion),
+                progress: { _, _ in
+                    Watchdog.beat()
+                    try look()
+                })
         }
-        return generator
+        let all = try communicator.gather(samples.withUnsafeBytes { Array($0) }).flatMap { $0 }
+        guard communicator.rank == 0 else { return }
+        let path = folder.preview(step: step, kind)
+        do {
+            try Picture(samples: floats(all), configuration.model.size, configuration.model.channels, count: count)
+                .write(to: path)
+        } catch {
+            observer.warn("the preview \(path) could not be written, training goes on: \(error)")
+        }
+    }
+
+    /// Calls `body` with the average in the place of the parameters, which come back afterwards. Collective.
+    private func withAverage(_ body: () throws -> Void) throws {
+        let parameters = try CPUMemory(count: state.layout.count)
+        _ = parameters.elements.update(fromContentsOf: state.parameters.elements)
+        if let shards = state.shards {
+            try shards.gather(state.ema, into: state.parameters)
+        } else {
+            _ = state.parameters.elements.update(fromContentsOf: state.ema.elements)
+        }
+        let worker = replica.workers[0]
+        try worker.parametersChanged()
+        let result = Result(catching: body)
+        _ = state.parameters.elements.update(fromContentsOf: parameters.elements)
+        try worker.parametersChanged()
+        try result.get()
     }
 
     /// Evaluations of the network that the rank with the largest share of `count` samples needs.

@@ -64,8 +64,6 @@ public final class Trainer {
     let observer: any TrainingObserver
     let version: String
     let replica: Replica
-    /// Previews of the average; made with the first.
-    var averageGenerator: SampleGenerator?
     /// What the run computes in.
     public let precision: JobPrecision
     private(set) var metrics: MetricsLog?

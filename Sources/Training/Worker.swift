@@ -162,14 +162,14 @@ package final class Worker {
     /// The forward pass for probes, self-conditioning and previews, with the rank's parameters; it works in the training
     /// graph's memory.
     package func generator() throws -> SampleGenerator {
-        let generator = try madeGenerator ?? generator(with: parameters)
+        let generator = try madeGenerator ?? makeGenerator()
         if isGeneratorStale { try generator.parametersChanged() }
         (madeGenerator, isGeneratorStale) = (generator, false)
         return generator
     }
 
-    /// A forward pass with other parameters of the same layout; it works in the training graph's memory.
-    package func generator(with parameters: CPUMemory) throws -> SampleGenerator {
+    /// That forward pass, only prepared.
+    package func makeGenerator() throws -> SampleGenerator {
         try SampleGenerator(
             configuration.model, batch: step.batch.microBatchSize, sharing: (step.plan.layout, parameters),
             activations: executor.activations as? CPUMemory, on: backend)

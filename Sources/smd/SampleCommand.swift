@@ -4,6 +4,7 @@ import Configuration
 import DataSets
 import Diffusion
 import Files
+import HDF5
 import Foundation
 import NeuralNetwork
 import Sampling
@@ -50,6 +51,12 @@ struct SampleCommand: ParsableCommand {
     @Option(help: "Share of step noise of ddim, 0 to 1; default: that of the checkpoint's configuration.")
     var ddimEta: Double?
 
+    @Option(
+        name: .customLong("set"), parsing: .singleValue,
+        help: ArgumentHelp(
+            "Set a key of the sampler, such as diffusion.clip_denoised=false; repeatable.", valueName: "key=value"))
+    var overrides: [String] = []
+
     @Option(help: "Seed; sample k of a seed is always the same.")
     var seed: UInt64 = 0
 
@@ -79,20 +86,18 @@ struct SampleCommand: ParsableCommand {
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let checkpoint = try triedCheckpoint(self.checkpoint, communicator)
             let job = try communicator.together("reading the checkpoint") { try SamplingJob(checkpoint, weights) }
-            var diffusion = job.configuration.diffusion
-            if let sampler { diffusion.sampler = sampler }
-            if let steps { diffusion.samplingSteps = steps }
-            if let ddimEta { diffusion.ddimEta = ddimEta }
-            try communicator.together("checking the sampler's settings") {
-                try diffusion.validate()
+            let settings = try communicator.together("checking the sampler's settings") {
+                let settings = try self.settings(of: job)
                 if communicator.rank == 0 { try tryOutputs(job.configuration.model, checkpoint) }
+                return settings
             }
+            let sampler = Sampler(settings.diffusion)
             let runs = try JobPrecision.agree(precision ?? job.configuration.precision, communicator)
             if communicator.rank == 0 {
                 if let notice = runs.notice { warn(notice) }
                 let many = grouped(count) + (count == 1 ? " sample" : " samples")
                 progress.report(
-                    "sampling \(many), \(Sampler(diffusion).evaluations) network evaluations each, \(runs.precision.rawValue)"
+                    "sampling \(many), \(sampler.evaluations) network evaluations each, \(runs.precision.rawValue)"
                 )
             }
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
@@ -100,7 +105,7 @@ struct SampleCommand: ParsableCommand {
             let (samples, sampleSize) = try communicator.together("sampling") {
                 let generator = try job.generator(
                     batch: SampleGenerator.batch(for: mine.count, atMost: batch), precision: runs)
-                let samples = try generator.samples(mine, seed: seed, sampler: Sampler(diffusion)) { done, all in
+                let samples = try generator.samples(mine, seed: seed, sampler: sampler) { done, all in
                     Watchdog.beat()
                     try endingAllRanks(communicator) {
                         try communicator.rank == 0 ? progress.update(done, all) : progress.stopIfAsked(done, all)
@@ -111,10 +116,20 @@ struct SampleCommand: ParsableCommand {
             let all = try collectSamples(samples, count: count, sampleSize: sampleSize, on: communicator)
             try communicator.together("writing the samples") {
                 guard communicator.rank == 0 else { return }
-                try write(all, job, checkpoint, diffusion, runs)
+                try write(all, job, checkpoint, settings, runs)
                 progress.report("wrote \(count) samples to \(output)\(grid.map { " and \($0)" } ?? "")")
             }
         }
+    }
+
+    /// The checkpoint's configuration with the options of this command.
+    private func settings(of job: SamplingJob) throws -> RunConfiguration {
+        var settings = try job.configuration.sampling(overrides: overrides)
+        if let sampler { settings.diffusion.sampler = sampler }
+        if let steps { settings.diffusion.samplingSteps = steps }
+        if let ddimEta { settings.diffusion.ddimEta = ddimEta }
+        try settings.diffusion.validate()
+        return settings
     }
 
     /// Says now, before all sampling, that a file cannot be written.
@@ -130,21 +145,27 @@ struct SampleCommand: ParsableCommand {
     }
 
     private func write(
-        _ values: [Float], _ job: SamplingJob, _ checkpoint: String, _ diffusion: DiffusionConfiguration,
+        _ values: [Float], _ job: SamplingJob, _ checkpoint: String, _ settings: RunConfiguration,
         _ runs: JobPrecision
     ) throws {
+        var attributes: [String: AttributeValue] = [
+            "checkpoint": .string(checkpoint), "checkpoint_step": .integer(job.step), "seed": .string("\(seed)"),
+            "weights": .string(weights.rawValue), "precision": .string(runs.precision.rawValue),
+            "config": .string(job.json), "version": .string(Release.version),
+        ]
+        for key in ConfigurationKey.sampler {
+            let name = String(key.name.split(separator: ".").last ?? "")
+            switch key.value(in: settings) {
+            case let value as Bool: attributes[name] = .boolean(value)
+            case let value as Int: attributes[name] = .integer(value)
+            case let value as Double: attributes[name] = .double(value)
+            default: attributes[name] = .string(key.text(in: settings))
+            }
+        }
         try creatingOutput {
             try SampleFile.write(
                 values, count: count, model: job.configuration.model, to: output, replacing: overwrite,
-                attributes: [
-                    "checkpoint": .string(checkpoint), "checkpoint_step": .integer(job.step),
-                    "seed": .string("\(seed)"),
-                    "weights": .string(weights.rawValue), "sampler": .string(diffusion.sampler.rawValue),
-                    "sampling_steps": .integer(diffusion.samplingSteps), "ddim_eta": .double(diffusion.ddimEta),
-                    "precision": .string(runs.precision.rawValue),
-                    "clip_denoised": .boolean(diffusion.clipDenoised), "config": .string(job.json),
-                    "version": .string(Release.version),
-                ])
+                attributes: attributes)
             if let grid {
                 let model = job.configuration.model
                 try Picture(samples: values, model.size, model.channels, count: count).write(to: grid)

@@ -10,14 +10,16 @@ import Testing
 
     /// Another value than the default, as `--set` takes it.
     static let others: [String: String] = [
-        "data": "b.h5", "reduction": "fast", "precision": "bf16", "on_bad_step": "skip", "model.eta": "zero",
-        "diffusion.objective": "x0", "diffusion.schedule": "linear", "diffusion.sampler": "ancestral",
-        "model.dim_mults": "[1, 2, 2]", "model.full_attention": "[true, false, false, false]",
+        "data": "b.h5", "precision": "bf16", "model.dim_mults": "[1, 2, 2]",
+        "model.full_attention": "[true, false, false, false]",
         "model.identifier.dim_mults": "[1, 3]", "micro_batch_size": "2",
     ]
 
     static func other(_ key: String, than value: String) -> String {
         if let other = others[key] { return other }
+        if let words = ConfigurationKey.all.first(where: { $0.name == key })?.choices {
+            return words.first { $0 != value } ?? value
+        }
         if let flag = Bool(value) { return "\(!flag)" }
         if let number = Int(value) { return "\(number + 1)" }
         return Double(value).map { "\($0 / 2 + 0.125)" } ?? "?"
@@ -26,7 +28,7 @@ import Testing
     /// A change of each key alone is found, with both values, and the settings that it names take it back.
     @Test func everyChangeIsFound() throws {
         let base = try Self.base
-        for (key, value) in base.settings() {
+        for (key, value) in base.settings() where Self.other(key, than: value) != value {
             let now = try RunConfiguration.load(
                 text: "data: a.h5", name: "test", overrides: ["\(key)=\(Self.other(key, than: value))"])
             let changes = now.changes(since: base, sameData: key != "data")

@@ -1,7 +1,22 @@
 import NeuralNetwork
 import TensorGraph
 
-/// A training loss, from random draws to one number a sample. One file each, listed at the end of this one.
+/// What a network is trained by: a file each, listed here.
+public enum LossKind: String, Codable, CaseIterable, Sendable {
+    /// The published loss.
+    case squaredError = "squared_error"
+}
+
+extension DiffusionConfiguration {
+    /// The loss that trains `model`.
+    public func loss(for model: ModelConfiguration) -> any Loss {
+        switch loss {
+        case .squaredError: SquaredError(model, self)
+        }
+    }
+}
+
+/// A training loss, from random draws to one number a sample.
 public protocol Loss: Sendable {
     /// The network that it trains.
     var model: ModelConfiguration { get }
@@ -35,9 +50,4 @@ extension Loss {
         if recomputed { graph.recomputeNorms() }
         return graph
     }
-}
-
-extension DiffusionConfiguration {
-    /// The loss that trains `model`.
-    public func loss(for model: ModelConfiguration) -> any Loss { SquaredError(model, self) }
 }
