@@ -130,7 +130,8 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "smd", "rank-program", "Training", "Communication", "Configuration", "CPUBackend", "HDF5", "Philox",
+                "smd", "rank-program", "Training", "Communication", "Configuration", "CPUBackend", "Files", "HDF5",
+                "Philox",
                 "Storage", "StorageSupport", "TensorGraph", "TestSupport",
             ],
             swiftSettings: strict),

@@ -61,7 +61,7 @@ extension [ModelState] {
 
 extension ModelState {
     /// The group of an arena.
-    fileprivate func group(_ role: ArenaRole) -> String { TensorGroup.name(role.rawValue, of: network) }
+    fileprivate func group(_ role: ArenaRole) -> String { CheckpointGroup.name(role.rawValue, of: network) }
 
     /// Room for one whole arena on rank 0, where the state is sharded. Collective.
     fileprivate func roomForShards(on communicator: any Communicator) throws -> CPUMemory? {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The reference's gradient operations against central differences of its forward operations, in double precision.
-@Suite struct GradientTests {
+@Suite struct OperationGradientTests {
     /// Half the distance of the two points of a difference; its error is about h², that of rounding 1e-16/h.
     private static let step = 1e-5
     /// Largest allowed error, relative to the largest element of the gradient.
