@@ -7,8 +7,7 @@ import Testing
 import Training
 
 /// The same bits on any number of ranks and threads.
-@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
-struct ExactTests {
+@Suite struct ExactTests {
     /// One way to launch a run.
     struct Launch: CustomStringConvertible {
         var ranks: Int
@@ -60,7 +59,8 @@ struct ExactTests {
         #expect(x == y, "\(b)")
     }
 
-    @Test func sameBitsOnAnyNumberOfRanksAndThreads() throws {
+    @Test(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+    func sameBitsOnAnyNumberOfRanksAndThreads() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
             try train(run, "alone", Launch(ranks: 1), steps: 6)
@@ -76,7 +76,8 @@ struct ExactTests {
         }
     }
 
-    @Test func sameBitsOfALargerNetwork() throws {
+    @Test(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+    func sameBitsOfALargerNetwork() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
             try train(run, "alone", Launch(ranks: 1), steps: 3, Self.large)
@@ -122,7 +123,8 @@ struct ExactTests {
     }
 
     /// An explicit request that cannot be met is refused; without one the run goes on and says so, once.
-    @Test func sumsThatCannotBeExact() throws {
+    @Test(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+    func sumsThatCannotBeExact() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
             let explicit = try run.train(
