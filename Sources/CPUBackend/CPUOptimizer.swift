@@ -7,11 +7,6 @@ extension CPUBackend {
         ck_sum_of_squares(range.count, memory.pointer(range))
     }
 
-    /// Whether an infinity or a NaN is among the elements of `range`.
-    public func containsNonFinite(_ memory: CPUMemory, _ range: Range<Int>) -> Bool {
-        ck_contains_non_finite(range.count, memory.pointer(range)) != 0
-    }
-
     /// One step of Adam over whole arenas (Kingma & Ba 2015, algorithm 1; the order of operations is PyTorch's):
     /// with g = gradientScale · gradients, `m += (1 − β1)(g − m)`, `v = β2 v + (1 − β2) g²`,
     /// `parameters −= learningRate / (1 − β1^step) · m / (√v / √(1 − β2^step) + ε)`. `step` is 1 for the first step

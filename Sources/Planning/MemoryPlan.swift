@@ -69,7 +69,7 @@ public struct MemoryPlan: Encodable, Sendable {
         messageBytes = ranks > 1 ? 7 << 20 + state.gradients.count * MemoryLayout<Float>.stride / 2 : 0
         let whole = own != nil && ranks > 1 ? plan.layout.count * MemoryLayout<Float>.stride : 0
         let saved = ArenaRole.allCases.count * state.layout.parameters.reduce(0) { $0 + $1.count }
-        checkpointBytes = whole + Checkpoint.savingBytes(elements: saved)
+        checkpointBytes = whole + CheckpointImage.savingBytes(elements: saved)
     }
 
     enum CodingKeys: String, CodingKey {

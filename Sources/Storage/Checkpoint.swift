@@ -19,19 +19,9 @@ public struct NamedTensor: Equatable, Sendable {
     }
 }
 
-/// The tensors of one group of a checkpoint: the weights of a network, or what belongs to them one by one.
-public struct TensorGroup: Equatable, Sendable {
-    /// Path of the group in the file: `name(_:of:)`.
-    public var name: String
-    /// Its tensors; none, or as many as the network has parameters, with the same names and shapes.
-    public var tensors: [NamedTensor]
-
-    /// Makes a group.
-    public init(name: String, tensors: [NamedTensor]) {
-        self.name = name
-        self.tensors = tensors
-    }
-
+/// Names of the groups that hold the tensors of a checkpoint: the weights of a network, and what belongs to them one by
+/// one, with the same names and shapes, or nothing.
+public enum CheckpointGroup {
     /// The group of a network's weights.
     public static let parameters = "parameters"
 
@@ -48,7 +38,11 @@ public struct TensorGroup: Equatable, Sendable {
     }
 }
 
-/// What a checkpoint says of the run at its step, beside the tensors.
+/// A checkpoint is the whole logical state of a training run at one step; nothing in it depends on the number of ranks.
+/// This is what it says beside the tensors.
+///
+/// As a file it is HDF5 behind a 512-byte prefix with a SHA-256 of the rest (`docs/file-formats.md`). The same state
+/// gives the same bytes.
 public struct CheckpointHeader: Equatable, Sendable {
     /// Number of optimizer steps done.
     public var step: Int
@@ -72,43 +66,12 @@ public struct CheckpointHeader: Equatable, Sendable {
         (self.dataFingerprint, self.version) = (dataFingerprint, version)
     }
 
+    static let format = "smd checkpoint"
+    static let formatVersion = 1
     /// Attributes of the root that are part of the format.
     public static let reservedAttributes: Set<String> = [
         "format", "format_version", "smd_version", "step", "seed", "config", "data_fingerprint",
     ]
-}
-
-/// The whole logical state of a training run at one step; nothing in it depends on the number of ranks.
-///
-/// As a file it is HDF5 behind a 512-byte prefix with a SHA-256 of the rest (`docs/file-formats.md`). The same state
-/// gives the same bytes, in whatever order the tensors of a group are listed.
-public struct Checkpoint: Equatable, Sendable {
-    /// What is said of the state.
-    public var header: CheckpointHeader
-    /// The tensors, in the order of the file: of each network its parameters, then what belongs to them one by one.
-    public var groups: [TensorGroup]
-
-    /// Gathers a state.
-    public init(_ header: CheckpointHeader, groups: [TensorGroup]) {
-        self.header = header
-        self.groups = groups
-    }
-
-    static let format = "smd checkpoint"
-    static let formatVersion = 1
-
-    /// Bytes of memory that are needed beside the state, of so many elements, while it is saved or restored: the file
-    /// in memory, and 5 MiB for what libhdf5 keeps and for comparing the written file.
-    public static func savingBytes(elements: Int) -> Int { elements * MemoryLayout<Float>.stride + 5 << 20 }
-
-    /// Reads a state, after every byte of the file has been checked. Tensors come sorted by name.
-    ///
-    /// - Throws: `HDF5Error` or `StorageError` where the file is missing, damaged, truncated, or no checkpoint.
-    public static func read(_ path: String) throws -> Checkpoint {
-        let file = try CheckpointFile(path)
-        return Checkpoint(
-            file.header, groups: try file.groups.map { TensorGroup(name: $0, tensors: try file.values($0)) })
-    }
 }
 
 extension FileImage {

@@ -54,8 +54,10 @@ public final class CheckpointFile {
             }
             return value
         }
-        guard try text("format") == Checkpoint.format, try integer("format_version") == Checkpoint.formatVersion else {
-            throw StorageError("\(path) has another format than smd checkpoint \(Checkpoint.formatVersion)")
+        guard try text("format") == CheckpointHeader.format,
+            try integer("format_version") == CheckpointHeader.formatVersion
+        else {
+            throw StorageError("\(path) has another format than smd checkpoint \(CheckpointHeader.formatVersion)")
         }
         guard let seed = try root.unsignedAttribute("seed") else {
             throw StorageError("\(path) has no attribute 'seed'")
@@ -102,14 +104,14 @@ public final class CheckpointFile {
 
     /// What groups are ordered by: the network, then its parameters before the rest.
     private static func place(_ group: String) -> (String, Int, String) {
-        let (network, name) = TensorGroup.parts(of: group)
-        return (network ?? "", name == TensorGroup.parameters ? 0 : 1, name)
+        let (network, name) = CheckpointGroup.parts(of: group)
+        return (network ?? "", name == CheckpointGroup.parameters ? 0 : 1, name)
     }
 
     /// Averages and moments belong to the parameters of their network one by one, or are absent.
     private func requireAgreement() throws {
-        for group in [TensorGroup.parameters] + groups {
-            let base = TensorGroup.name(TensorGroup.parameters, of: TensorGroup.parts(of: group).network)
+        for group in [CheckpointGroup.parameters] + groups {
+            let base = CheckpointGroup.name(CheckpointGroup.parameters, of: CheckpointGroup.parts(of: group).network)
             guard groups.contains(base) else { throw StorageError("\(path) has no group /\(base)") }
             let (parameters, others) = (tensors(base), tensors(group))
             if others.isEmpty { continue }

@@ -28,9 +28,13 @@ public final class CheckpointImage {
         elements * MemoryLayout<Float>.stride + 768 * tensors + header.config.utf8.count + 32 << 10
     }
 
+    /// Bytes of memory that are needed beside the state, of so many elements, while it is saved or restored: the file
+    /// in memory, and 5 MiB for what libhdf5 keeps and for comparing the written file.
+    public static func savingBytes(elements: Int) -> Int { elements * MemoryLayout<Float>.stride + 5 << 20 }
+
     private static func describe(_ header: CheckpointHeader, in root: HDF5Group) throws {
-        try root.setAttribute("format", .string(Checkpoint.format))
-        try root.setAttribute("format_version", .integer(Checkpoint.formatVersion))
+        try root.setAttribute("format", .string(CheckpointHeader.format))
+        try root.setAttribute("format_version", .integer(CheckpointHeader.formatVersion))
         try root.setAttribute("smd_version", .string(header.version))
         try root.setAttribute("step", .integer(header.step))
         try root.setUnsignedAttribute("seed", header.seed)

@@ -52,8 +52,10 @@ extension [ModelState] {
                 }
                 if let shards {
                     try shards.distribute(room, into: arena)
-                } else {
-                    try communicator.share(arena)
+                } else if communicator.size > 1 {
+                    // All of it is rank 0's part: a broadcast that needs no second buffer.
+                    let parts = (0..<communicator.size).map { $0 == 0 ? state.all : arena.count..<arena.count }
+                    try communicator.allGather(arena.elements, parts: parts)
                 }
             }
         }
@@ -62,7 +64,7 @@ extension [ModelState] {
 
 extension ModelState {
     /// The group of an arena.
-    fileprivate func group(_ role: ArenaRole) -> String { TensorGroup.name(role.rawValue, of: network) }
+    fileprivate func group(_ role: ArenaRole) -> String { CheckpointGroup.name(role.rawValue, of: network) }
 
     /// Room for one whole arena on rank 0, where the state is sharded. Collective.
     fileprivate func roomForShards(on communicator: any Communicator) throws -> CPUMemory? {
@@ -87,14 +89,5 @@ extension ModelState {
         try Sampling.load(file.tensors(group), layout, into: memory, of: file.path) {
             try file.read($0, of: group, into: $1)
         }
-    }
-}
-
-extension Communicator {
-    /// Brings an arena of rank 0 to all. Collective.
-    fileprivate func share(_ arena: CPUMemory) throws {
-        guard size > 1 else { return }
-        // All of it is rank 0's part: a broadcast that needs no second buffer.
-        try allGather(arena.elements, parts: (0..<size).map { $0 == 0 ? 0..<arena.count : arena.count..<arena.count })
     }
 }

@@ -113,9 +113,10 @@ struct CheckpointSummary: Encodable {
     ///
     /// - Throws: `HDF5Error` or `StorageError` with the reason why it cannot be used.
     init(path: String, includesTensors: Bool) throws {
-        let checkpoint = try Checkpoint.read(path)
+        let checkpoint = try CheckpointFile(path)
         let header = checkpoint.header
-        let parameters = checkpoint.groups.filter { TensorGroup.parts(of: $0.name).name == TensorGroup.parameters }
+        let groups = try checkpoint.groups.map { (name: $0, tensors: try checkpoint.values($0)) }
+        let parameters = groups.filter { CheckpointGroup.parts(of: $0.name).name == CheckpointGroup.parameters }
             .flatMap(\.tensors)
         let file = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
         self.path = path
@@ -127,11 +128,11 @@ struct CheckpointSummary: Encodable {
         dataFingerprint = header.dataFingerprint
         attributes = header.attributes.mapValues(\.description)
         elementsByNetwork = Dictionary(
-            (checkpoint.groups.first?.tensors ?? []).map { (String($0.name.prefix { $0 != "." }), $0.values.count) },
+            (groups.first?.tensors ?? []).map { (String($0.name.prefix { $0 != "." }), $0.values.count) },
             uniquingKeysWith: +)
-        partNames = checkpoint.groups.map { Self.shortName($0.name) }
+        partNames = groups.map { Self.shortName($0.name) }
         parts = Dictionary(
-            zip(partNames, checkpoint.groups.map { Part($0.tensors) }), uniquingKeysWith: { first, _ in first })
+            zip(partNames, groups.map { Part($0.tensors) }), uniquingKeysWith: { first, _ in first })
         tensors = includesTensors ? parameters.map(Tensor.init) : nil
         do {
             configuration = try RunConfiguration(json: header.config, name: path)
@@ -144,7 +145,7 @@ struct CheckpointSummary: Encodable {
 
     /// "first_moment" for /optimizer/first_moment, "NAME/ema" for the group of a network NAME.
     private static func shortName(_ group: String) -> String {
-        let (network, name) = TensorGroup.parts(of: group)
+        let (network, name) = CheckpointGroup.parts(of: group)
         return (network.map { $0 + "/" } ?? "") + (name.hasPrefix("optimizer/") ? name.dropFirst(10) : name[...])
     }
 
@@ -161,7 +162,7 @@ struct CheckpointSummary: Encodable {
             guard let part = parts[name] else { continue }
             let norm = part.norm.map { "L2 norm " + String(format: "%.6g", $0) } ?? "L2 norm not finite"
             let bad = part.notFinite > 0 ? ", \(grouped(part.notFinite)) elements not finite" : ""
-            let count = name == TensorGroup.parameters ? "\(grouped(part.elements)) (\(networks)) in " : ""
+            let count = name == CheckpointGroup.parameters ? "\(grouped(part.elements)) (\(networks)) in " : ""
             let words = name.replacingOccurrences(of: "_", with: " ")
             rows.append(
                 (printable(words), part.tensors == 0 ? "none" : "\(count)\(part.tensors) tensors, \(norm)\(bad)"))

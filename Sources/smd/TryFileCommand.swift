@@ -28,7 +28,9 @@ struct TryFileCommand: ParsableCommand {
         try TrialLimits(kind, path: path).apply()
         switch kind {
         case .dataset: try DataSet.tryReading(path: path)
-        case .checkpoint: _ = try Checkpoint.read(path)
+        case .checkpoint:
+            let file = try CheckpointFile(path)
+            for group in file.groups { _ = try file.values(group) }
         case .metrics: _ = try MetricsTable.read(path)
         case .conformance: try Conformance.tryReading(path)
         }

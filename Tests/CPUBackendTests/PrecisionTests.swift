@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// A small network with every kind of layer, trained for some steps in each precision.
-@Suite struct PrecisionTests {
+@Suite struct BackendPrecisionTests {
     private static func model(dim: Int) -> ModelConfiguration {
         var model = ModelConfiguration()
         model.size = 8

@@ -4,7 +4,8 @@ import TestSupport
 import Testing
 
 /// Where a message says what to do, that is done here, and helps.
-@Suite struct AdviceTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct CommandAdviceTests {
     // MARK: Running what a message says
 
     /// Runs a line of a shell in `folder`, with `smd` and this package's `launch` in reach.

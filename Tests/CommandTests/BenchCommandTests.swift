@@ -3,7 +3,8 @@ import TestSupport
 import Testing
 
 /// `smd bench`, as a user runs it, on a network that takes milliseconds. One at a time: some start ranks of their own.
-@Suite(.serialized) struct BenchCommandTests {
+@Suite(.serialized, .enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct BenchCommandTests {
     /// Sizes of a small network.
     private static let small = [
         "--preset", "fashion", "--set", "model.size=8", "--set", "model.dim=8", "--set", "model.dim_mults=[1, 2]",

@@ -3,7 +3,8 @@ import TestSupport
 import Testing
 
 /// `smd doctor` as a user starts it.
-@Suite struct DoctorCommandTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct DoctorCommandTests {
     /// A job of the smallest preset but with a data set that is made here.
     private func doctor(
         _ ranks: Int, _ folder: String, _ arguments: String...

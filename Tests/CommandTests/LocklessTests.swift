@@ -4,7 +4,8 @@ import TestSupport
 import Testing
 
 /// Every command on file systems without locks: reading needs none, and where one is missed that is said.
-@Suite struct LocklessTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct LocklessTests {
     private static let configuration = """
         data: DATA
         steps: 4

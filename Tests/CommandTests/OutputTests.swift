@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 
 /// What commands write: tried before long work, to the right name, and never lost without a status.
-@Suite struct OutputTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct OutputTests {
     private static let configuration = """
         steps: 3
         batch_size: 4

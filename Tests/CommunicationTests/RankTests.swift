@@ -3,8 +3,8 @@ import TestSupport
 import Testing
 
 /// The collectives under mpirun, on the built `rank-program`. One at a time: the machine may have two cores.
-@Suite(.serialized)
-struct RankTests {
+@Suite(.serialized, .enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct CommunicatorRankTests {
     static let checks = [
         "barrier", "sum of floats", "sum of doubles", "maximum", "pending sums", "pending sum of nothing", "broadcast",
         "gather", "all-gather of parts", "exchanges and gathers under way", "parts at one rank", "agree", "together",

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Ranks that are stopped, hang or vanish, on real processes. One at a time: the machine may have two cores.
-@Suite(.serialized)
+@Suite(.serialized, .enabled(if: Ability.time.isGiven, "\(Ability.time)"))
 struct WatchdogTests {
     /// Seconds without progress after which jobs of these tests end.
     private static let deadline = 3.0

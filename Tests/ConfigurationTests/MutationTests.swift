@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Damaged documents: whatever bytes change, there is a configuration or one line, never a crash.
-@Suite struct MutationTests {
+@Suite struct ConfigurationMutationTests {
     @Test func damagedPresets() throws {
         let path = repositoryFolder + "/launch/presets/fashion.yaml"
         let original = try String(contentsOfFile: path, encoding: .utf8)

@@ -15,10 +15,9 @@ import Testing
                 // The type, or the member after its dot, that follows the file's name.
                 guard index + 2 < words.count, words[index + 1] == ", " else { continue }
                 for name in words[index + 2].split(separator: ".") {
-                    let declaration = "(func|var|let|case|struct|class|enum|extension) ([a-zA-Z0-9, ]*, )?\(name)\\b"
-                    #expect(
-                        source.range(of: declaration, options: .regularExpression) != nil,
-                        "\(path) does not declare \(name)")
+                    let declared = try Regex(
+                        "\\b(case|func|struct|enum|class|let|var|extension|protocol) .*\\b\(name)\\b")
+                    #expect(source.contains(declared), "\(path) does not declare \(name)")
                 }
             }
         }

@@ -6,7 +6,7 @@ import Testing
 
 /// Products in bfloat16 as for tiles, by oneDNN, by kernels of our own and emulated, against the reference on rounded
 /// factors. (VectorPrecisionTests has those for vectors.)
-@Suite struct PrecisionTests {
+@Suite struct OperationPrecisionTests {
     private static let cases = operationCases.filter { factors(of: $0) != nil }
     /// Gradients of weights that are rounded in Winograd's basis: VectorPrecisionTests has those.
     private static let directCases = cases.filter { testCase in

@@ -113,7 +113,8 @@ import Testing
 
 }
 
-@Suite struct SteadyStorageTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct SteadyStorageTests {
     /// Saves, metrics and reads, over and over: libhdf5 holds no more in the end than after the first round.
     @Test func nothingStaysOpen() throws {
         try withTemporaryDirectory { folder in

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Something that not every machine allows or has, and that some tests need. Each is tried once a process.
+/// Something that not every machine, or not every user, gives, and that some tests need. Each is tried once a process.
 ///
 ///     @Test(.enabled(if: Ability.mounting.isGiven, "\(Ability.mounting)"))
 ///
@@ -29,6 +29,12 @@ public struct Ability: CustomStringConvertible, Sendable {
                 }
             }.first
     }
+
+    private init(obstacle: String?) { self.obstacle = obstacle }
+
+    /// Time for tests that start jobs of several ranks, kill them, or wait: not with `launch/test --quick`.
+    public static let time = Ability(
+        obstacle: ProcessInfo.processInfo.environment["SMD_QUICK"] == nil ? nil : "left out by --quick")
 
     /// Mounting file systems: needs root, and in a container the right to mount.
     public static let mounting = Ability(

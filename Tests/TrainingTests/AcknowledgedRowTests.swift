@@ -6,7 +6,8 @@ import TestSupport
 import Testing
 
 /// A step whose line was printed is in the metrics, whatever happens then.
-@Suite struct AcknowledgedRowTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct AcknowledgedRowTests {
     @Test func everyPrintedStepSurvivesAKill() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)

@@ -6,7 +6,8 @@ import TestSupport
 import Testing
 
 /// Where a message of a run says what to do, that is done here, and helps.
-@Suite struct TrainingAdviceTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct TrainingAdviceTests {
     private func find(_ pattern: String, in message: String) throws -> String {
         let found = try Regex(pattern).firstMatch(in: message)
         return String(try #require(found, "no \(pattern) in: \(message)").output[1].substring ?? "")

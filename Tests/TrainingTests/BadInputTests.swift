@@ -9,7 +9,8 @@ func errorLines(_ text: String) -> [Substring] {
 }
 
 /// Bad input of every kind: one clear line, and a non-zero exit of the whole job; on one rank and on two.
-@Suite struct BadInputTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct BadInputTests {
     private func expectError(
         ranks: Int, status: Int32 = 65, mentions: [String], _ settings: String...,
         prepare: (Run) throws -> Void = { _ in }
@@ -126,18 +127,6 @@ func errorLines(_ text: String) -> [Substring] {
                 ])
             #expect(points.status == 0, "\(points.errors)")
             #expect(FileManager.default.fileExists(atPath: run.path("g")))
-        }
-    }
-
-    /// An existing run is not written over.
-    @Test func existingRun() throws {
-        try withTemporaryDirectory { folder in
-            let run = try Run(in: folder)
-            try run.train(1, run.command("out", "steps=2"))
-            let before = try Data(contentsOf: URL(fileURLWithPath: run.checkpoint("out", step: 2)))
-            let result = try run.train(1, run.command("out", "steps=4"))
-            #expect(result.status != 0 && result.errors.contains("--resume auto"), "\(result.errors)")
-            #expect(try Data(contentsOf: URL(fileURLWithPath: run.checkpoint("out", step: 2))) == before)
         }
     }
 }

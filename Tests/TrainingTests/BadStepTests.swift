@@ -10,7 +10,7 @@ import Testing
 
     /// Path of the checkpoint.
     private func spoiled(_ run: Run) throws -> String {
-        try run.train(1, run.command("good", "steps=2"))
+        try run.trainHere("good", settings: ["steps=2"])
         var state = try Checkpoint.read(run.checkpoint("good", step: 2))
         let place = try #require(state["parameters"].firstIndex { $0.name == Self.layer })
         for i in state["parameters"][place].values.indices { state["parameters"][place].values[i] = 3e38 }
@@ -36,10 +36,9 @@ import Testing
     @Test(arguments: [1, 2]) func badStepsCanBeSkipped(ranks: Int) throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
-            let result = try run.train(
-                ranks,
-                run.command(
-                    "skipped", resume: spoiled(run), "on_bad_step=skip", "checkpoint_every=1", "keep_checkpoints=9"))
+            let result = try run.trainHere(
+                "skipped", ranks: ranks, resume: spoiled(run),
+                settings: ["on_bad_step=skip", "checkpoint_every=1", "keep_checkpoints=9"])
             #expect(result.status == 0, "\(result.errors)")
             let told = result.errors.split(separator: "\n").filter { $0.contains("the step is skipped") }
             #expect(told.count == 4, "\(result.errors)")
@@ -58,7 +57,7 @@ import Testing
     @Test func endlessBadStepsEndTheRun() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
-            let result = try run.train(1, run.command("endless", resume: spoiled(run), "on_bad_step=skip", "steps=30"))
+            let result = try run.trainHere("endless", resume: spoiled(run), settings: ["on_bad_step=skip", "steps=30"])
             #expect(result.status == 1, "\(result.errors)")
             #expect(result.errors.contains("the gradient of step 13 is not finite"), "\(result.errors)")
             #expect(result.errors.contains(", the 11th in a row"), "\(result.errors)")
@@ -69,9 +68,9 @@ import Testing
     @Test(arguments: [2, 4]) func soundRanksAgree(ranks: Int) throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
-            try run.train(ranks, run.command("unchecked", "check_ranks_every=0"))
-            let result = try run.train(
-                ranks, run.command("checked", "check_ranks_every=1", "optimizer.sharded=true"))
+            try run.trainHere("unchecked", ranks: ranks, settings: ["check_ranks_every=0"])
+            let result = try run.trainHere(
+                "checked", ranks: ranks, settings: ["check_ranks_every=1", "optimizer.sharded=true"])
             #expect(result.status == 0, "\(result.errors)")
             try expectSameState(run, "unchecked", "checked", step: 6)
         }

@@ -6,7 +6,8 @@ import Testing
 
 /// A bit that flips in the memory of one rank of a real job. It is flipped where it changes nothing else: the average of
 /// rank 1 is neither saved nor used, so only a comparison of all that ranks hold can find it.
-@Suite struct CorruptedRankTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct CorruptedRankTests {
     @Test func flippedBitOfTheAverageIsFound() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)

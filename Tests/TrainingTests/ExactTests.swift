@@ -24,6 +24,15 @@ import Training
     /// A gradient of several buckets, so that sums over ranks begin while threads still compute.
     private static let large = ["model.dim=48", "model.dim_mults=1,2,4", "batch_size=8", "ema.start=0"]
 
+    /// In this process, where what MPI does is not the point.
+    private func trainHere(_ run: Run, _ output: String, _ launch: Launch, steps: Int, _ settings: [String] = []) throws
+    {
+        let result = try run.trainHere(
+            output, ranks: launch.ranks, resume: "auto", threads: launch.threads,
+            settings: ["steps=\(steps)", "optimizer.sharded=\(launch.sharded)"] + Self.settings + settings)
+        #expect(result.status == 0, "\(launch): \(result.errors)")
+    }
+
     private func command(_ run: Run, _ output: String, _ launch: Launch, steps: Int, _ settings: [String]) -> [String] {
         run.command(output, resume: "auto", "steps=\(steps)", "optimizer.sharded=\(launch.sharded)")
             + (Self.settings + settings).flatMap { ["--set", $0] } + ["--threads", "\(launch.threads)"]
@@ -50,7 +59,8 @@ import Training
         #expect(x == y, "\(b)")
     }
 
-    @Test func sameBitsOnAnyNumberOfRanksAndThreads() throws {
+    @Test(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+    func sameBitsOnAnyNumberOfRanksAndThreads() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
             try train(run, "alone", Launch(ranks: 1), steps: 6)
@@ -66,7 +76,8 @@ import Training
         }
     }
 
-    @Test func sameBitsOfALargerNetwork() throws {
+    @Test(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+    func sameBitsOfALargerNetwork() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
             try train(run, "alone", Launch(ranks: 1), steps: 3, Self.large)
@@ -83,7 +94,7 @@ import Training
             let run = try Run(in: folder)
             let settings = ["batch_size=24", "micro_batch_size=2", "reduction=auto"]
             for launch in [Launch(ranks: 1), Launch(ranks: 4), Launch(ranks: 1, threads: 2)] {
-                try train(run, "\(launch)", launch, steps: 4, settings)
+                try trainHere(run, "\(launch)", launch, steps: 4, settings)
                 try expectSameRun(run, "1x1", "\(launch)", step: 4)
             }
         }
@@ -104,15 +115,16 @@ import Training
                     ranks: 1 << choose(0, below: 4), threads: 1 << choose(1, below: 2),
                     sharded: choose(2, below: 2) == 1)
                 steps += 1 + choose(3, below: 3)
-                try train(run, "parts", launch, steps: steps)
+                try trainHere(run, "parts", launch, steps: steps)
             }
-            try train(run, "whole", Launch(ranks: 1), steps: steps)
+            try trainHere(run, "whole", Launch(ranks: 1), steps: steps)
             try expectSameRun(run, "whole", "parts", step: steps)
         }
     }
 
     /// An explicit request that cannot be met is refused; without one the run goes on and says so, once.
-    @Test func sumsThatCannotBeExact() throws {
+    @Test(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+    func sumsThatCannotBeExact() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
             let explicit = try run.train(

@@ -3,7 +3,8 @@ import TestSupport
 import Testing
 
 /// Rows of the table of failures in docs/cluster.md, provoked: what is seen is what the table says.
-@Suite(.serialized) struct FailureTableTests {
+@Suite(.serialized, .enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct FailureTableTests {
     /// Expects a row of the table to begin with `words` in code.
     private func expectRow(_ words: String) throws {
         let page = try String(contentsOfFile: repositoryFolder + "/docs/cluster.md", encoding: .utf8)

@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 
 /// A disk that fills up while training goes on, and is made free again.
-@Suite struct FullDiskTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct FullDiskTests {
     @Test(.enabled(if: Ability.mounting.isGiven, "\(Ability.mounting)"))
     func trainingGoesOnAndCatchesUp() throws {
         try withTemporaryDirectory { folder in

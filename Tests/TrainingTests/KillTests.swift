@@ -5,7 +5,8 @@ import Testing
 
 /// kill -9 of a random rank or of mpirun at random instants, started again until done: the bits of the run that was
 /// never stopped.
-@Suite struct KillTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct KillTests {
     private static let steps = 100
     private static let settings = ["steps=\(steps)", "reduction=exact"]
     /// Numbers of ranks that a restart chooses from; their results are the same.
@@ -39,6 +40,7 @@ import Testing
                 }
                 try expectWhole(run, "killed-\(number)", "seed \(Torture.seed), run \(number), after \(kills) kills")
                 number += 1
+                try #require(number < 8 * wanted, "only \(kills) kills in \(number) runs")
             }
             print("\(kills) kills in \(number) runs, seed \(Torture.seed)")
         }

@@ -3,7 +3,8 @@ import TestSupport
 import Testing
 
 /// launch/run knows what smd's arguments mean, however they are written: it asks smd.
-@Suite struct LaunchArgumentTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct LaunchArgumentTests {
     /// A job that is lost after two seconds, with these arguments after the folder.
     private func expectTimeIsUp(_ arguments: [String], environment: [String: String] = [:]) throws {
         try withTemporaryDirectory { folder in

@@ -3,7 +3,8 @@ import TestSupport
 import Testing
 
 /// Whoever reads the output of a script through a pipe is done when the script is: nothing of it stays behind.
-@Suite struct LaunchPipeTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct LaunchPipeTests {
     /// Ways in which launch/run ends: its status, the program, an mpirun (which is to run `"$@"`), and what it says.
     struct Way: CustomTestStringConvertible, Sendable {
         var testDescription: String

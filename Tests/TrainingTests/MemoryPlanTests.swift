@@ -3,7 +3,8 @@ import TestSupport
 import Testing
 
 /// What `smd plan` says about memory, against what a run takes.
-@Suite struct MemoryPlanTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct MemoryPlanTests {
     /// Large enough that what the run allocates counts beside program and libraries.
     private static let settings = ["model.dim=32", "batch_size=32", "micro_batch_size=16", "preview_every=1000"]
 

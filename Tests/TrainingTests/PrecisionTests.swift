@@ -9,7 +9,8 @@ import Testing
 import Training
 
 /// `precision` of a run: what runs, what is told, and that it keeps the promises of float32.
-@Suite struct PrecisionTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct TrainingPrecisionTests {
     private static let emulated = "precision=bf16-emulated"
     private static let exact = [
         "batch_size=16", "micro_batch_size=1", "reduction=exact", "checkpoint_every=0", emulated,

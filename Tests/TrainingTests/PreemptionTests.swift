@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 
 /// Being asked to stop: a signal to mpirun or to one rank, or time that is up.
-@Suite struct PreemptionTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct PreemptionTests {
     /// Stopped by a signal to mpirun, then to one rank, then to the other, then run to its end: the bits of a run that
     /// was never stopped.
     @Test func signalledRunStopsWithACheckpointAndGoesOn() throws {

@@ -6,7 +6,8 @@ import Testing
 
 /// Two or three jobs started together in one run folder: exactly one trains, the others end at once with one line, and
 /// the folder is sound.
-@Suite struct RaceTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct RaceTests {
     /// How a job is started.
     private enum Way: CaseIterable {
         case alone, ranks, launcher

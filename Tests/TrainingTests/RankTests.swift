@@ -4,7 +4,8 @@ import StorageSupport
 import TestSupport
 import Testing
 
-@Suite struct RankTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct TrainingRankTests {
     /// With fast sums any number of ranks trains the same model up to the rounding, at equal global batch.
     @Test func equalTrainingOnAnyNumberOfRanks() throws {
         try withTemporaryDirectory { folder in

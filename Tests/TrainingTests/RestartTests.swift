@@ -6,7 +6,8 @@ import Testing
 
 /// `launch/run` starts a job again that was lost, and only such a one. A script stands for smd where the test is about
 /// the launcher alone.
-@Suite struct RestartTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct RestartTests {
     /// Runs launch/run with a script in the place of smd; `launcher` is one in the place of mpirun.
     private func launch(
         _ script: String, _ options: [String] = [], _ arguments: [String] = [], in folder: String,

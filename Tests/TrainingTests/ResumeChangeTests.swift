@@ -35,7 +35,7 @@ private final class Lines: TrainingObserver {
     @Test func everyKeyHasItsEffect() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
-            let made = try run.train(1, run.command("out", "steps=1"))
+            let made = try run.trainHere("out", settings: ["steps=1"])
             try #require(made.status == 0, "\(made.errors)")
             let checkpoint = run.checkpoint("out", step: 1)
             let own = ["data=\(run.data)", "steps=1"]
@@ -112,17 +112,17 @@ private final class Lines: TrainingObserver {
     @Test func stepsThatAreDone() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
-            try run.train(1, run.command("out", "steps=4"))
-            let same = try run.train(1, run.command("out", resume: "auto", "steps=4"))
+            try run.trainHere("out", settings: ["steps=4"])
+            let same = try run.trainHere("out", resume: "auto", settings: ["steps=4"])
             #expect(same.status == 0 && same.errors.isEmpty, "\(same.errors)")
             #expect(same.output.contains("restored step 4 of 4 ") && same.output.contains("nothing is left to do"))
-            let fewer = try run.train(1, run.command("out", resume: "auto", "steps=3"))
+            let fewer = try run.trainHere("out", resume: "auto", settings: ["steps=3"])
             #expect(fewer.status == 65, "\(fewer.errors)")
             let words = "step-00000004.h5 is at step 4, beyond steps=3: go on with --set steps=4 or more"
             #expect(fewer.errors.contains(words), "\(fewer.errors)")
             #expect(try run.losses("out").count == 4)
             // Both ways that the message names.
-            #expect(try run.train(1, run.command("out", resume: "auto", "steps=4")).status == 0)
+            #expect(try run.trainHere("out", resume: "auto", settings: ["steps=4"]).status == 0)
             let earlier = run.command("out", resume: run.checkpoint("out", step: 2), "steps=3")
             let back = try run.train(1, earlier)
             #expect(back.status == 0 && back.output.contains("restored step 2 of 3"), "\(back.errors)")
@@ -133,12 +133,12 @@ private final class Lines: TrainingObserver {
     @Test func dataIsComparedByContent() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
-            try run.train(1, run.command("out", "steps=2"))
+            try run.trainHere("out", settings: ["steps=2"])
             try FileManager.default.copyItem(atPath: run.data, toPath: run.path("copy.h5"))
-            let copied = try run.train(1, run.command("out", resume: "auto", "steps=3", "data=\(run.path("copy.h5"))"))
+            let copied = try run.trainHere("out", resume: "auto", settings: ["steps=3", "data=\(run.path("copy.h5"))"])
             #expect(copied.status == 0 && copied.errors.isEmpty, "\(copied.errors)")
             try Run.writeImages(to: run.path("more.h5"), count: 48)
-            let other = try run.train(1, run.command("out", resume: "auto", "steps=4", "data=\(run.path("more.h5"))"))
+            let other = try run.trainHere("out", resume: "auto", settings: ["steps=4", "data=\(run.path("more.h5"))"])
             #expect(other.status == 0)
             #expect(
                 other.errors.contains(

@@ -10,9 +10,9 @@ import Testing
     @Test(arguments: [1, 2]) func resumedRunIsBitwiseTheSame(ranks: Int) throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
-            try run.train(ranks, run.command("whole"))
-            try run.train(ranks, run.command("parts", "steps=4"))
-            let resumed = try run.train(ranks, run.command("parts", resume: "auto"))
+            try run.trainHere("whole", ranks: ranks)
+            try run.trainHere("parts", ranks: ranks, settings: ["steps=4"])
+            let resumed = try run.trainHere("parts", ranks: ranks, resume: "auto")
             #expect(resumed.status == 0, "\(resumed.errors)")
             #expect(resumed.output.contains("restored step 4"))
             try expectSameState(run, "whole", "parts", step: 6)
@@ -45,13 +45,13 @@ import Testing
     @Test func damagedCheckpointIsSkipped() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
-            try run.train(1, run.command("whole"))
-            try run.train(1, run.command("damaged", "steps=4"))
+            try run.trainHere("whole")
+            try run.trainHere("damaged", settings: ["steps=4"])
             let newest = run.checkpoint("damaged", step: 4)
             var bytes = try Data(contentsOf: URL(fileURLWithPath: newest))
             bytes[bytes.count / 2] ^= 1
             try bytes.write(to: URL(fileURLWithPath: newest))
-            let resumed = try run.train(1, run.command("damaged", resume: "auto"))
+            let resumed = try run.trainHere("damaged", resume: "auto")
             #expect(resumed.status == 0 && resumed.errors.contains("step-00000004.h5"), "\(resumed.errors)")
             #expect(resumed.output.contains("restored step 2"))
             try expectSameState(run, "whole", "damaged", step: 6)

@@ -32,7 +32,7 @@ import Training
     @Test(arguments: [1, 2, 4]) func aStepThatIsNotFiniteIsRolledBack(ranks: Int) throws {
         try withTemporaryDirectory { folder in
             let run = try run(outlier: 1e30, in: folder)
-            let result = try run.train(ranks, run.command("rolled", settings: Self.settings))
+            let result = try run.trainHere("rolled", ranks: ranks, settings: Self.settings)
             #expect(result.status == 0, "\(result.errors)")
             let good = (badStep - 1) / 10 * 10
             let told = result.errors.split(separator: "\n").filter { $0.contains("rolled back") }
@@ -52,7 +52,7 @@ import Training
             #expect(state.header.attributes["samples_seen"] == .integer(good * 8))
             state.header.attributes["samples_seen"] = .integer(badStep * 8)
             try state.write(to: run.path("by-hand.h5"))
-            try run.train(1, run.command("reference", resume: run.path("by-hand.h5"), settings: Self.settings))
+            try run.trainHere("reference", resume: run.path("by-hand.h5"), settings: Self.settings)
             try expectSameState(run, "reference", "rolled", step: 50)
             #expect(try Array(run.losses("rolled").suffix(50 - good)) == run.losses("reference"))
         }
@@ -63,7 +63,7 @@ import Training
         try withTemporaryDirectory { folder in
             let run = try run(outlier: 1000, in: folder)
             let settings = Self.settings + ["spike_factor=8"]
-            let whole = try run.train(ranks, run.command("whole", settings: settings))
+            let whole = try run.trainHere("whole", ranks: ranks, settings: settings)
             #expect(whole.status == 0, "\(whole.errors)")
             let told = whole.errors.split(separator: "\n").filter { $0.contains("rolled back from step \(badStep)") }
             #expect(told.count == 1, "\(whole.errors)")
@@ -75,9 +75,8 @@ import Training
                 "\(line)")
             // Before the spike, where fewer than 20 steps follow; and after it, before the next checkpoint.
             for steps in [badStep - 5, badStep + 2, 50] {
-                let part = try run.train(
-                    steps == 50 ? 1 : ranks,
-                    run.command("parts", resume: "auto", settings: settings + ["steps=\(steps)"]))
+                let part = try run.trainHere(
+                    "parts", ranks: steps == 50 ? 1 : ranks, resume: "auto", settings: settings + ["steps=\(steps)"])
                 #expect(part.status == 0, "\(part.errors)")
             }
             try expectSameState(run, "whole", "parts", step: 50)
@@ -90,7 +89,7 @@ import Training
         try withTemporaryDirectory { folder in
             let run = try run(outlier: 1000, in: folder)
             let settings = Self.settings + ["spike_factor=8", "on_bad_step=skip"]
-            let result = try run.train(1, run.command("skipped", settings: settings))
+            let result = try run.trainHere("skipped", settings: settings)
             #expect(result.status == 0 && result.errors.contains("the step is skipped"), "\(result.errors)")
             let skipped = try run.column("skipped", "skipped")
             #expect(skipped.indices.filter { skipped[$0] == 1 } == [badStep - 1])
@@ -101,12 +100,12 @@ import Training
     @Test func rollingBackEnds() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
-            try run.train(1, run.command("good", "steps=2"))
+            try run.trainHere("good", settings: ["steps=2"])
             var state = try Checkpoint.read(run.checkpoint("good", step: 2))
             for i in state["parameters"][0].values.indices { state["parameters"][0].values[i] = 3e38 }
             try state.write(to: run.path("spoiled.h5"))
-            let result = try run.train(
-                1, run.command("bad", resume: run.path("spoiled.h5"), "on_bad_step=rollback", "steps=30"))
+            let result = try run.trainHere(
+                "bad", resume: run.path("spoiled.h5"), settings: ["on_bad_step=rollback", "steps=30"])
             #expect(result.status == 1, "\(result.errors)")
             let told = result.errors.split(separator: "\n").filter {
                 $0.contains("is rolled back from step 3 to step 2")

@@ -1,3 +1,6 @@
+import Communication
+import Configuration
+import Files
 import Foundation
 import HDF5
 import Philox
@@ -5,6 +8,7 @@ import Storage
 import StorageSupport
 import TestSupport
 import Testing
+import Training
 
 /// A small run in a folder of its own: 40 images of 8×8, a network of some ten thousand parameters.
 struct Run {
@@ -83,6 +87,54 @@ struct Run {
     @discardableResult
     func train(_ ranks: Int, _ command: [String]) throws -> (status: Int32, output: String, errors: String) {
         ranks == 1 ? try run(command, timeout: 120) : try mpirun(ranks, command, timeout: 120)
+    }
+
+    /// Trains into `output` in this process, in milliseconds: ranks are threads. As `train`, but for what `smd` itself adds
+    /// to what the run tells, and with one line for the error of a rank.
+    @discardableResult
+    func trainHere(
+        _ output: String, ranks: Int = 1, resume: String = "none", threads: Int = 1, stopAfter seconds: Double? = nil,
+        settings: [String] = []
+    ) throws -> (status: Int32, output: String, errors: String) {
+        let configuration = try RunConfiguration.load(path: config, overrides: ["data=\(data)"] + settings)
+        let start: Resume = resume == "none" ? .none : resume == "auto" ? .auto : .checkpoint(resume)
+        let place = path(output)
+        @Sendable func run(_ communicator: any Communicator) throws -> (Outcome, Told) {
+            let told = Told()
+            let folder =
+                communicator.rank == 0
+                ? try RunFolder(claiming: place, launcher: nil) { told.warn($0) } : RunFolder(place)
+            defer { folder.leave() }
+            do {
+                let trainer = try Trainer(
+                    configuration, folder: folder, resume: start, threads: threads, version: Release.version,
+                    communicator: communicator, observer: told)
+                return (try trainer.run(StopSignals(deadline: seconds.map { .now + .seconds($0) })), told)
+            } catch { throw Failure(error: error, told: told) }
+        }
+        let results = ranks == 1 ? [Result { try run(SingleProcess()) }] : ThreadRank.run(ranks) { try run($0) }
+        switch results[0] {
+        case .success(let (outcome, told)):
+            return (outcome == .finished ? 0 : ExitStatus.tryAgain.rawValue, told.output, told.errors)
+        case .failure(let failure as Failure):
+            let status = (failure.error as? any HasExitStatus)?.exitStatus ?? .failure
+            return (status.rawValue, failure.told.output, failure.told.errors + "smd: error: \(failure.error)\n")
+        case .failure(let error): throw error
+        }
+    }
+
+    private struct Failure: Error {
+        let error: any Error
+        let told: Told
+    }
+
+    /// What a run told. Unchecked: its rank alone writes it, and ends before it is read.
+    private final class Told: TrainingObserver, @unchecked Sendable {
+        private(set) var output = ""
+        private(set) var errors = ""
+        func say(_ line: String) { output += line + "\n" }
+        func warn(_ line: String) { errors += "smd: warning: " + line + "\n" }
+        func stepped(_ report: StepReport) {}
     }
 
     func losses(_ output: String) throws -> [Double] { try column("loss", output) }

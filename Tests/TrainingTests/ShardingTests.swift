@@ -13,7 +13,7 @@ import Testing
             let run = try Run(in: folder)
             let batch = "batch_size=\(ranks == 3 ? 12 : 8)"
             for (name, setting) in [("whole", "optimizer.sharded=false"), ("sharded", sharded)] {
-                let result = try run.train(ranks, run.command(name, batch, "preview_every=6", setting))
+                let result = try run.trainHere(name, ranks: ranks, settings: [batch, "preview_every=6", setting])
                 #expect(result.status == 0, "\(result.errors)")
             }
             try expectSameState(run, "whole", "sharded", step: 6)
@@ -35,10 +35,10 @@ import Testing
             let run = try Run(in: folder)
             let whole = "optimizer.sharded=false"
             for (name, first, second) in [("a", whole, whole), ("b", sharded, whole), ("c", whole, sharded)] {
-                try run.train(4, run.command(name, "steps=4", first))
-                let resumed = try run.train(2, run.command(name, resume: "auto", second))
+                try run.trainHere(name, ranks: 4, settings: ["steps=4", first])
+                let resumed = try run.trainHere(name, ranks: 2, resume: "auto", settings: [second])
                 #expect(resumed.output.contains("restored step 4"), "\(resumed.errors)")
-                try run.train(1, run.command(name, resume: "auto", "steps=8", second))
+                try run.trainHere(name, resume: "auto", settings: ["steps=8", second])
             }
             for name in ["b", "c"] { try expectSameState(run, "a", name, step: 8) }
         }

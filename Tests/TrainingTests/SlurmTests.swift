@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// srun of a Slurm of one node, where one can be started. launch/torture slurm runs whole jobs under it.
-@Suite(.enabled(if: Ability.slurm.isGiven, "\(Ability.slurm)"))
+@Suite(.enabled(if: Ability.slurm.isGiven, "\(Ability.slurm)"), .enabled(if: Ability.time.isGiven, "\(Ability.time)"))
 struct SlurmTests {
     /// Ranks that srun starts find each other, or none of them trains.
     @Test func howRanksAreStarted() throws {

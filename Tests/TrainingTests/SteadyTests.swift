@@ -5,7 +5,8 @@ import TestSupport
 import Testing
 
 /// A run that saves all the time holds no more in the end than in the beginning.
-@Suite struct SteadyTrainingTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct SteadyTrainingTests {
     private struct Sample {
         let megabytes: Double
         let descriptors: Int

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The real program, a rank of which is stopped at a random instant.
-@Suite(.serialized)
+@Suite(.serialized, .enabled(if: Ability.time.isGiven, "\(Ability.time)"))
 struct StoppedRankTests {
     @Test func trainingEndsWhenARankIsStopped() throws {
         try withTemporaryDirectory { folder in

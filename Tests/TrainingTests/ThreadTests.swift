@@ -11,10 +11,8 @@ import Testing
         _ run: Run, _ ranks: Int, _ threads: Int, steps: Int, _ settings: [String], name: String? = nil
     ) throws -> (losses: [Double], state: Checkpoint) {
         let output = name ?? "run-\(ranks)x\(threads)-\(steps)"
-        let command =
-            run.command(output, "steps=\(steps)", "checkpoint_every=0") + settings.flatMap { ["--set", $0] }
-            + ["--threads", "\(threads)"]
-        let result = try run.train(ranks, command)
+        let result = try run.trainHere(
+            output, ranks: ranks, threads: threads, settings: ["steps=\(steps)", "checkpoint_every=0"] + settings)
         #expect(result.status == 0, "\(result.errors)")
         return (try run.losses(output), try Checkpoint.read(run.checkpoint(output, step: steps)))
     }
@@ -81,10 +79,9 @@ import Testing
             let once = try train(run, ranks, 3, steps: 5, Self.large, name: "once")
             let again = try train(run, ranks, 3, steps: 5, Self.large, name: "again")
             _ = try train(run, ranks, 3, steps: 2, Self.large, name: "parts")
-            let command =
-                run.command("parts", resume: "auto", "steps=5", "checkpoint_every=0")
-                + Self.large.flatMap { ["--set", $0] } + ["--threads", "3"]
-            let resumed = try run.train(ranks, command)
+            let resumed = try run.trainHere(
+                "parts", ranks: ranks, resume: "auto", threads: 3,
+                settings: ["steps=5", "checkpoint_every=0"] + Self.large)
             #expect(resumed.status == 0 && resumed.output.contains("restored step 2"), "\(resumed.errors)")
             let parts = try Checkpoint.read(run.checkpoint("parts", step: 5))
             #expect(once.losses == again.losses)

@@ -4,7 +4,9 @@ import TestSupport
 import Testing
 
 /// Two hosts, for which two network namespaces stand (launch/two-hosts).
-@Suite(.serialized, .enabled(if: Ability.namespaces.isGiven, "\(Ability.namespaces)"))
+@Suite(
+    .serialized, .enabled(if: Ability.namespaces.isGiven, "\(Ability.namespaces)"),
+    .enabled(if: Ability.time.isGiven, "\(Ability.time)"))
 struct TwoHostsTests {
     private func onTwoHosts(
         _ command: [String], options: [String] = []
@@ -69,7 +71,8 @@ struct TwoHostsTests {
 }
 
 /// Without hosts of their own, and so everywhere: two ranks that talk over TCP.
-@Suite struct OverTCPTests {
+@Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
+struct OverTCPTests {
     @Test func sameTraining() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)

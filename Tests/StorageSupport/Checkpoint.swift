@@ -1,8 +1,22 @@
 import HDF5
 import Storage
 
-/// A state that a test has made as a whole; a run adds its own to a file piece by piece.
-extension Checkpoint {
+/// The tensors of one group of a checkpoint.
+public struct TensorGroup: Equatable, Sendable {
+    public var name: String
+    public var tensors: [NamedTensor]
+
+    public init(name: String, tensors: [NamedTensor]) { (self.name, self.tensors) = (name, tensors) }
+}
+
+/// A state as a whole, which tests make, change and compare; a run adds its own to a file piece by piece.
+public struct Checkpoint: Equatable, Sendable {
+    public var header: CheckpointHeader
+    /// In the order of the file: of each network its parameters, then what belongs to them one by one.
+    public var groups: [TensorGroup]
+
+    public init(_ header: CheckpointHeader, groups: [TensorGroup]) { (self.header, self.groups) = (header, groups) }
+
     /// The tensors of a group; none where there is no such group.
     public subscript(group: String) -> [NamedTensor] {
         get { groups.first { $0.name == group }?.tensors ?? [] }
@@ -44,6 +58,13 @@ extension Checkpoint {
         let saved = try folder.save(image, step: header.step, keep: keep)
         try image.close()
         return saved
+    }
+
+    /// Reads a state, after every byte of the file has been checked. Tensors come sorted by name.
+    public static func read(_ path: String) throws -> Checkpoint {
+        let file = try CheckpointFile(path)
+        return Checkpoint(
+            file.header, groups: try file.groups.map { TensorGroup(name: $0, tensors: try file.values($0)) })
     }
 
     /// Reads all of a file.
