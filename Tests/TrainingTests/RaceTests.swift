@@ -34,13 +34,16 @@ struct RaceTests {
     }
 
     private func start(_ way: Way, _ command: [String], log: String) throws -> Job {
-        switch way {
+        // Open MPI's jobs of one user share a folder there, which the last to leave takes from those that come.
+        let session = log + "-session"
+        try FileManager.default.createDirectory(atPath: session, withIntermediateDirectories: true)
+        return switch way {
         case .alone: try Job(command, log: log)
-        case .ranks: try Job(["mpirun", "-n", "2"] + command, log: log)
+        case .ranks: try Job(["mpirun", "-n", "2"] + command, log: log, environment: ["TMPDIR": session])
         case .launcher:
             try Job(
                 [repositoryFolder + "/launch/run", "-n", "2", "--pause", "0"] + command.dropFirst(2), log: log,
-                environment: ["SMD": product("smd")])
+                environment: ["SMD": product("smd"), "TMPDIR": session])
         }
     }
 
