@@ -42,9 +42,9 @@ let package = Package(
         .target(name: "Philox", swiftSettings: strict),
         .target(name: "TensorGraph", swiftSettings: strict),
         .target(name: "CPUBackend", dependencies: ["TensorGraph", "COneDNN", "CKernels"], swiftSettings: strict),
-        .target(name: "NeuralNetwork", dependencies: ["TensorGraph", "Philox"], swiftSettings: strict),
+        .target(name: "NeuralNetwork", dependencies: ["TensorGraph"], swiftSettings: strict),
         .target(
-            name: "Diffusion", dependencies: ["Files", "NeuralNetwork", "TensorGraph", "Philox"], swiftSettings: strict),
+            name: "Diffusion", dependencies: ["NeuralNetwork", "TensorGraph", "Philox"], swiftSettings: strict),
 
         // Files and ranks.
         .target(name: "HDF5", dependencies: ["CHDF5", "Files"], swiftSettings: strict),
@@ -150,12 +150,13 @@ let package = Package(
         .testTarget(
             name: "HDF5Tests", dependencies: ["HDF5", "TestSupport", "storage-program"], swiftSettings: strict),
         .testTarget(
-            name: "ConfigurationTests", dependencies: ["Configuration", "TensorGraph", "TestSupport"],
+            name: "ConfigurationTests",
+            dependencies: ["Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "smd", "rank-program", "Training", "Sampling", "Benchmarks", "Planning", "Diffusion", "Files",
+                "smd", "rank-program", "Training", "Sampling", "Benchmarks", "Planning", "Files",
                 "Communication", "Configuration", "CPUBackend", "HDF5", "Philox",
                 "Storage", "StorageSupport", "TensorGraph", "TestSupport",
             ],

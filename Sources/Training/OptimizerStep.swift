@@ -2,6 +2,13 @@ import CPUBackend
 import Configuration
 import Foundation
 
+/// How a network's state is moved in an update.
+package struct UpdateSettings {
+    var learningRate: Double
+    var optimizer: OptimizerConfiguration
+    var average: EMAConfiguration
+}
+
 extension ModelState {
     /// L2 norm of the gradient over all parameters; not finite when any element is not.
     ///
@@ -19,15 +26,16 @@ extension ModelState {
     ///   - step: number of this update, from 1.
     ///   - norm: of the gradient, before clipping; finite.
     func update(
-        step: Int, gradientNorm norm: Double, learningRate: Double, _ optimizer: OptimizerConfiguration,
-        _ average: EMAConfiguration, on backend: CPUBackend, over team: ThreadTeam
+        step: Int, gradientNorm norm: Double, _ settings: UpdateSettings, on backend: CPUBackend,
+        over team: ThreadTeam
     ) throws {
+        let optimizer = settings.optimizer
         let clip = optimizer.clipNorm > 0 ? min(1, optimizer.clipNorm / (norm + 1e-6)) : 1
-        let decay = averageDecay(step: step, average)
+        let decay = averageDecay(step: step, settings.average)
         try forEachPiece(of: own, over: team) { [self] _, piece in
             backend.adamStep(
                 parameters: parameters, gradients: gradients, firstMoment: self[.firstMoment],
-                secondMoment: self[.secondMoment], shard: own, range: piece, learningRate: learningRate,
+                secondMoment: self[.secondMoment], shard: own, range: piece, learningRate: settings.learningRate,
                 beta1: optimizer.beta1, beta2: optimizer.beta2,
                 epsilon: optimizer.epsilon, step: step, gradientScale: clip)
             if let decay, decay > 0 {

@@ -76,8 +76,10 @@ package final class Replica {
     package func update(_ number: Int, gradientNorm: Double) throws {
         let configuration = step.configuration
         try state.update(
-            step: number, gradientNorm: gradientNorm, learningRate: configuration.learningRate,
-            configuration.optimizer, configuration.ema, on: workers[0].backend, over: team)
+            step: number, gradientNorm: gradientNorm,
+            UpdateSettings(
+                learningRate: configuration.learningRate, optimizer: configuration.optimizer,
+                average: configuration.ema), on: workers[0].backend, over: team)
     }
 
     /// Rebuilds on every thread what is derived from the parameters.

@@ -148,7 +148,7 @@ extension Trainer {
     private func emptyImage() throws -> CheckpointImage {
         let header = CheckpointHeader(
             step: step, seed: configuration.seed, config: try configuration.stored.resolvedJSON(),
-            dataFingerprint: data.fingerprint, version: version,
+            dataFingerprint: data.fingerprint, version: Release.version,
             attributes: [
                 "samples_seen": .integer(samplesSeen), "precision": .string(precision.precision.rawValue),
             ])

@@ -62,7 +62,6 @@ public final class Trainer {
     let folder: RunFolder
     let data: DataSet
     let observer: any TrainingObserver
-    let version: String
     let replica: Replica
     /// What the run computes in.
     public let precision: JobPrecision
@@ -92,14 +91,13 @@ public final class Trainer {
     ///   - folder: of the run, claimed on rank 0.
     ///   - threads: compute threads of each rank, the calling one included; the same on all ranks.
     public init(
-        _ configuration: RunConfiguration, folder: RunFolder, resume: Resume, threads: Int = 1, version: String,
+        _ configuration: RunConfiguration, folder: RunFolder, resume: Resume, threads: Int = 1,
         communicator: any Communicator, observer: any TrainingObserver
     ) throws {
         self.configuration = configuration
         self.folder = folder
         self.communicator = communicator
         self.observer = observer
-        self.version = version
         try communicator.together("checking the configuration") {
             try configuration.validate(ranks: communicator.size, threads: threads)
         }
@@ -110,7 +108,7 @@ public final class Trainer {
             return data
         }
         try communicator.requireEqual([
-            ("version", version), ("configuration", try configuration.digest()), ("data set", data.fingerprint),
+            ("version", Release.version), ("configuration", try configuration.digest()), ("data set", data.fingerprint),
             ("number of threads", "\(threads)"),
         ])
         self.data = data

@@ -91,7 +91,7 @@ struct TrainCommand: ParsableCommand {
             do {
                 trainer = try Trainer(
                     configuration, folder: folder, resume: try tryFiles(configuration, communicator), threads: threads,
-                    version: Release.version, communicator: communicator, observer: observer)
+                    communicator: communicator, observer: observer)
             } catch {
                 folder.leave()
                 throw error

@@ -51,7 +51,7 @@ private final class Lines: TrainingObserver {
                 let place = try RunFolder(claiming: run.path("of-" + key), launcher: nil) { lines.warn($0) }
                 do {
                     _ = try Trainer(
-                        now, folder: place, resume: .checkpoint(checkpoint), version: Release.version,
+                        now, folder: place, resume: .checkpoint(checkpoint),
                         communicator: SingleProcess(), observer: lines)
                 } catch {
                     refusal = "\(error)"

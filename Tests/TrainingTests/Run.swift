@@ -107,7 +107,7 @@ struct Run {
             defer { folder.leave() }
             do {
                 let trainer = try Trainer(
-                    configuration, folder: folder, resume: start, threads: threads, version: Release.version,
+                    configuration, folder: folder, resume: start, threads: threads,
                     communicator: communicator, observer: told)
                 return (try trainer.run(StopSignals(deadline: seconds.map { .now + .seconds($0) })), told)
             } catch { throw Failure(error: error, told: told) }
