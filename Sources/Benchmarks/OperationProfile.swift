@@ -12,7 +12,7 @@ public struct OperationProfile: Encodable, Sendable {
     public var repetitions: Int
 }
 
-/// Times of the operations of a plan, and of what is done besides, gathered over some repetitions.
+/// Times of the operations of a plan, and of what is done beside them, gathered over some repetitions.
 ///
 /// A repetition is timed in laps: a lap ends where the next begins, so that no moment is left out.
 struct LapTimes {
@@ -27,12 +27,12 @@ struct LapTimes {
 
     /// - Parameters:
     ///   - plan: its nodes are places 0 ..< count, each run `runs` times in a repetition.
-    ///   - besides: what follows them, once in a repetition, with the bytes it moves (0 if that is not known).
-    init(_ plan: ExecutionPlan, runs: Int, besides: [(name: String, bytes: Int)]) {
+    ///   - others: what follows them, once in a repetition, with the bytes it moves (0 if that is not known).
+    init(_ plan: ExecutionPlan, runs: Int, others: [(name: String, bytes: Int)]) {
         nodes = plan.nodes.count
-        labels = plan.nodes.map(plan.label) + besides.map { OperationLabel(operation: $0.name, shape: "") }
-        costs = plan.nodes.map(plan.cost) + besides.map { OperationCost(operations: 0, bytes: $0.bytes) }
-        counts = plan.nodes.map { _ in runs } + besides.map { _ in 1 }
+        labels = plan.nodes.map(plan.label) + others.map { OperationLabel(operation: $0.name, shape: "") }
+        costs = plan.nodes.map(plan.cost) + others.map { OperationCost(operations: 0, bytes: $0.bytes) }
+        counts = plan.nodes.map { _ in runs } + others.map { _ in 1 }
         since = clock.now
     }
 
@@ -50,8 +50,8 @@ struct LapTimes {
         since = now
     }
 
-    /// Gives the time since the last lap to what is done besides.
-    mutating func lap(besides index: Int) { lap(node: nodes + index) }
+    /// Gives the time since the last lap to other work.
+    mutating func lap(other index: Int) { lap(node: nodes + index) }
 
     /// Medians over the repetitions so far.
     func profile() -> OperationProfile {

@@ -102,13 +102,13 @@ public final class SampleBenchmark {
     /// Times every operation of drawing one batch on one thread; each row is the median over `repetitions`.
     public func profile(repetitions: Int) throws -> OperationProfile {
         let generator = generators[0]
-        let besides = [("random numbers", 0), ("sampler and copies", 0)]
-        var times = LapTimes(generator.plan, runs: sampler.evaluations, besides: besides)
+        let others = [("random numbers", 0), ("sampler and copies", 0)]
+        var times = LapTimes(generator.plan, runs: sampler.evaluations, others: others)
         generator.ended = { part in
             switch part {
             case .node(let number): times.lap(node: number)
-            case .randomNumbers: times.lap(besides: 0)
-            case .arithmetic: times.lap(besides: 1)
+            case .randomNumbers: times.lap(other: 0)
+            case .arithmetic: times.lap(other: 1)
             }
         }
         defer { generator.ended = nil }

@@ -76,25 +76,25 @@ public final class StepBenchmark {
         let (worker, state) = (replica.workers[0], replica.state)
         let arena = state.layout.count * MemoryLayout<Float>.stride
         // Adam reads gradients, parameters and two moments and writes all but the gradients.
-        let besides = [
+        let others = [
             ("sum gradients", worker.sums.arenasMoved * arena), ("optimizer", 7 * arena), ("reload weights", 0),
             ("micro-batches", 0),
         ]
         let microBatches = replica.ownMicroBatches(0)
-        var times = LapTimes(replica.step.plan, runs: microBatches.count, besides: besides)
+        var times = LapTimes(replica.step.plan, runs: microBatches.count, others: others)
         for _ in 0..<repetitions {
             times.begin(probe.measure())
             try worker.computeGradients(
                 replica.starts(microBatches, from: 0), step: steps, probing: false,
-                ended: { times.lap(besides: $0 == .sums ? 0 : 3) },
+                ended: { times.lap(other: $0 == .sums ? 0 : 3) },
                 run: { _ in try worker.executor.run { times.lap(node: $0) } })
             worker.sums.fold(state.all)
-            times.lap(besides: 0)
+            times.lap(other: 0)
             steps += 1
             try replica.update(steps, gradientNorm: replica.gradientNorm())
-            times.lap(besides: 1)
+            times.lap(other: 1)
             try replica.parametersChanged()
-            times.lap(besides: 2)
+            times.lap(other: 2)
         }
         return times.profile()
     }

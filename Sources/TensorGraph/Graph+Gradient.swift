@@ -6,7 +6,7 @@ extension Graph {
     ///
     /// - Parameters:
     ///   - outputs: what is differentiated, each with a seed of its shape: for a loss `[N]` the factor of each sample's.
-    ///   - inputs: any tensors of the graph whose gradients are wanted besides.
+    ///   - inputs: any tensors of the graph whose gradients are wanted, too.
     ///   - frozen: parameters that are constants here.
     /// - Returns: the gradients of `inputs`; nil for one that the outputs do not depend on.
     @discardableResult

@@ -19,7 +19,7 @@ extension Operation {
     /// These are convolutions, gradients of their weights only where there are at least 16 channels on either side; 1×1
     /// convolutions and linear layers over pixels only where there are at least 96. Narrower ones are no faster than in
     /// float32 (measured on AMX): the first do not fill the processor's tiles, the second wait for memory. (Vectors have
-    /// rules of their own, and linear attention has factors of its own besides.)
+    /// rules of their own, and linear attention has further factors of its own.)
     ///
     /// - Parameter inputs: shapes of the inputs.
     public func factors(_ inputs: [[Int]]) -> (activations: [Int], weight: Int?)? {
