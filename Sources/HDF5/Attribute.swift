@@ -34,9 +34,16 @@ public struct FoundAttribute: Sendable {
     public let value: Result<AttributeValue, HDF5Error>
 }
 
-/// Attributes of an open group or data set, for both to share.
-struct AttributeStore {
+/// An open group or data set: its place, and its attributes.
+public class HDF5Object {
     let handle: ObjectHandle
+
+    init(handle: ObjectHandle) { self.handle = handle }
+
+    /// Path from the root of the file: "/" or "/a/b".
+    public var path: String { handle.path }
+
+    // MARK: Reading attributes
 
     private func action(_ verb: String, _ name: String) -> String {
         "cannot \(verb) the attribute '\(name)' of \(handle.place)"
@@ -50,10 +57,15 @@ struct AttributeStore {
         return takePieces(packed, bytes: bytes)
     }
 
-    func names() throws -> [String] { try rawNames().map { escapedText($0) } }
+    /// Names of the attributes, in the order of their bytes.
+    ///
+    /// - Throws: `HDF5Error` where they cannot be read.
+    public func attributeNames() throws -> [String] { try rawNames().map { escapedText($0) } }
 
-    /// Every attribute, also those whose values are of no kind that is read.
-    func all() throws -> [FoundAttribute] {
+    /// Every attribute, in the order of their bytes, with its value or why it is not read.
+    ///
+    /// - Throws: `HDF5Error` where they cannot be listed.
+    public func foundAttributes() throws -> [FoundAttribute] {
         try rawNames().map { name in
             do {
                 return FoundAttribute(name: escapedText(name), value: .success(try value(name, action: "not read")))
@@ -63,7 +75,10 @@ struct AttributeStore {
         }
     }
 
-    func exists(_ name: String) throws -> Bool {
+    /// Whether there is an attribute of that name, whatever its value.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be read.
+    public func hasAttribute(_ name: String) throws -> Bool {
         var exists: Int32 = 0
         try handle.file.check(chdf5_attribute_exists(handle.id, name, &exists), action("look for", name))
         return exists != 0
@@ -110,12 +125,18 @@ struct AttributeStore {
         }
     }
 
-    func read(_ name: String) throws -> AttributeValue? {
-        try exists(name) ? value(Array(name.utf8), action: action("read", name)) : nil
+    /// The value of an attribute, `nil` where there is none.
+    ///
+    /// - Throws: `HDF5Error` where its type is not one of `AttributeValue`.
+    public func attribute(_ name: String) throws -> AttributeValue? {
+        try hasAttribute(name) ? value(Array(name.utf8), action: action("read", name)) : nil
     }
 
-    func readUnsigned(_ name: String) throws -> UInt64? {
-        guard try exists(name) else { return nil }
+    /// The value of an attribute that may use all 64 bits, `nil` where there is none.
+    ///
+    /// - Throws: `HDF5Error` where it is no integer, or negative.
+    public func unsignedAttribute(_ name: String) throws -> UInt64? {
+        guard try hasAttribute(name) else { return nil }
         return try withRaw(Array(name.utf8), action: action("read", name)) { kind, isList, _, data in
             let isInteger = kind == CHDF5_ATTRIBUTE_INTEGER || kind == CHDF5_ATTRIBUTE_UNSIGNED
             guard isInteger, !isList else { throw HDF5Error("\(action("read", name)): it is not a single integer") }
@@ -125,6 +146,8 @@ struct AttributeStore {
             return data.load(as: UInt64.self)
         }
     }
+
+    // MARK: Writing attributes
 
     private func write(_ name: String, kind: Int, isList: Bool, count: Int, data: UnsafeRawPointer?) throws {
         try checkText(name, "the attribute name '\(name)'")
@@ -138,7 +161,10 @@ struct AttributeStore {
         }
     }
 
-    func write(_ name: String, _ value: AttributeValue) throws {
+    /// Sets an attribute, replacing one of that name.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be written.
+    public func setAttribute(_ name: String, _ value: AttributeValue) throws {
         switch value {
         case .string(let text):
             try checkText(text, "the attribute '\(name)' of \(handle.place)")
@@ -167,7 +193,10 @@ struct AttributeStore {
         }
     }
 
-    func writeUnsigned(_ name: String, _ value: UInt64) throws {
+    /// Sets an attribute to an integer that may use all 64 bits.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be written.
+    public func setUnsignedAttribute(_ name: String, _ value: UInt64) throws {
         try write(name, kind: CHDF5_ATTRIBUTE_UNSIGNED, isList: false, [value])
     }
 }
