@@ -19,26 +19,6 @@ KERNEL double ck_sum_of_squares(size_t count, const float *x) {
     return total;
 }
 
-KERNEL int ck_contains_non_finite(size_t count, const float *x) {
-    // A float is infinite or NaN when all bits of its exponent are set.
-    const int32_t exponent = 0x7f800000;
-    int64_t i = 0, n = (int64_t)count;
-    while (i < n) {
-        int64_t end = i + 65536 < n ? i + 65536 : n;  // leaves early, but looks rarely
-        i16 found = {0};
-        int rest = 0;
-        for (; i + 16 <= end; i += 16) found |= ((i16)READ(16, x + i) & exponent) == exponent;
-        for (; i < end; i++) {
-            int32_t bits;
-            memcpy(&bits, x + i, sizeof bits);
-            rest |= (bits & exponent) == exponent;
-        }
-        for (int lane = 0; lane < 16; lane++) rest |= found[lane] != 0;
-        if (rest) return 1;
-    }
-    return 0;
-}
-
 KERNEL void ck_adam_step(size_t count, const ck_adam_settings *settings, const float *gradients, float *parameters,
                          float *firstMoment, float *secondMoment) {
     // Scalars in float64, rounded once.

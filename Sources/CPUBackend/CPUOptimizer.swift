@@ -2,14 +2,9 @@ import CKernels
 
 /// Passes over flat arenas of parameters and what belongs to them, each once through memory.
 extension CPUBackend {
-    /// Σ x² over the elements of `range`, summed in float64.
+    /// Σ x² over the elements of `range`, summed in float64: finite exactly when they all are.
     public func sumOfSquares(of memory: CPUMemory, _ range: Range<Int>) -> Double {
         ck_sum_of_squares(range.count, memory.pointer(range))
-    }
-
-    /// Whether an infinity or a NaN is among the elements of `range`.
-    public func containsNonFinite(_ memory: CPUMemory, _ range: Range<Int>) -> Bool {
-        ck_contains_non_finite(range.count, memory.pointer(range)) != 0
     }
 
     /// One step of Adam over whole arenas (Kingma & Ba 2015, algorithm 1; the order of operations is PyTorch's):

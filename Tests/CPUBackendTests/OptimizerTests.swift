@@ -80,12 +80,12 @@ import Testing
         let backend = try CPUBackend()
         let memory = try CPUMemory(count: 45)
         memory.write([Float](repeating: .greatestFiniteMagnitude, count: 45), at: 0)
-        #expect(!backend.containsNonFinite(memory, 0..<45))
+        #expect(backend.sumOfSquares(of: memory, 0..<45).isFinite)
         for place in 0..<45 {
             memory.write([value], at: place)
-            #expect(backend.containsNonFinite(memory, 0..<45))
-            #expect(!backend.containsNonFinite(memory, 0..<place))
-            #expect(!backend.containsNonFinite(memory, place + 1..<45))
+            #expect(!backend.sumOfSquares(of: memory, 0..<45).isFinite)
+            #expect(backend.sumOfSquares(of: memory, 0..<place).isFinite)
+            #expect(backend.sumOfSquares(of: memory, place + 1..<45).isFinite)
             memory.write([-1], at: place)
         }
     }

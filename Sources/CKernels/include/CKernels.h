@@ -260,8 +260,6 @@ void ck_hypernetwork_gradient(const ck_hypernetwork_shape *shape, const float *c
 
 /// Σ x², in float64.
 double ck_sum_of_squares(size_t count, const float *x);
-/// 1 when an infinity or a NaN is among the values, else 0.
-int ck_contains_non_finite(size_t count, const float *x);
 
 typedef struct {
     double learningRate, beta1, beta2, epsilon;
