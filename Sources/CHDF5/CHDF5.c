@@ -265,6 +265,14 @@ int chdf5_file_start_swmr_write(chdf5_id file) {
     return chdf5_leave(H5Fstart_swmr_write(file) < 0 ? chdf5_capture() : 0);
 }
 
+int chdf5_file_image(chdf5_id file, void *buffer, size_t room, size_t *out) {
+    chdf5_enter();
+    ssize_t bytes = H5Fflush(file, H5F_SCOPE_LOCAL) < 0 ? -1 : H5Fget_file_image(file, buffer, room);
+    if (bytes < 0) return chdf5_leave(chdf5_capture());
+    *out = (size_t)bytes;
+    return chdf5_leave(0);
+}
+
 int chdf5_file_core_memory(chdf5_id file, size_t user_block, void **memory, size_t *bytes) {
     chdf5_enter();
     // The driver's memory is complete, and does not move any more, once all metadata are in it.

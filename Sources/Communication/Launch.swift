@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// How this process was launched, as the environment that launchers set tells it.

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// How the watchdogs of a job's ranks talk to each other: datagrams, over a Unix socket to ranks of this host and over

@@ -116,7 +116,7 @@ final class WatchdogThread: @unchecked Sendable {
     }
 
     func join(_ introductions: [[UInt8]], rank: Int) {
-        let others = introductions.map { try? JSONDecoder().decode(Introduction.self, from: Data($0)) }
+        let others = introductions.map { decode(Introduction.self, $0) }
         order(.join(others, nonce: others[0]?.nonce ?? 0, rank: rank))
     }
 
@@ -215,7 +215,7 @@ final class WatchdogThread: @unchecked Sendable {
     }
 
     private func handle(_ bytes: [UInt8], _ source: WatchdogChannel.Address?) {
-        guard let message = try? JSONDecoder().decode(Message.self, from: Data(bytes)), message.nonce == nonce,
+        guard let message = decode(Message.self, bytes), message.nonce == nonce,
             message.to == judge.me, message.from != judge.me
         else { return }
         if judge.members[message.from] == nil {
@@ -277,8 +277,8 @@ final class WatchdogThread: @unchecked Sendable {
         guard !unheard.isEmpty else { return }
         warned = true
         let hosts = Set(unheard.map(\.host)).sorted()
-        write(
-            "warning: no messages of the watchdogs on \(hosts.prefix(4).joined(separator: ", ")) arrive here (UDP between "
+        printError(
+            "\(program): warning: no messages of the watchdogs on \(hosts.prefix(4).joined(separator: ", ")) arrive here (UDP between "
                 + "the hosts blocked?): a rank that stops there is noticed, but cannot be named")
     }
 
@@ -325,18 +325,9 @@ final class WatchdogThread: @unchecked Sendable {
             _exit(Watchdog.status)
         }
         deadThread.start()
-        write("error: \(printable(verdict)); the job ends here (status \(Watchdog.status)), --resume auto continues it")
+        printError("\(program): error: \(verdict); the job ends here (status \(Watchdog.status)), --resume auto continues it")
         abortMPI(code: Watchdog.status)
         _exit(Watchdog.status)
-    }
-
-    private func write(_ line: String) {
-        let text = Array("\(program): \(line)\n".utf8)
-        _ = Foundation.write(STDERR_FILENO, text, text.count)
-    }
-
-    private func encode(_ value: some Encodable) -> [UInt8] {
-        (try? JSONEncoder().encode(value)).map { [UInt8]($0) } ?? []
     }
 }
 

@@ -92,10 +92,17 @@ public final class HDF5File {
         return try HDF5File(FileHandle(id: id, name: "a file in memory"), userBlockBytes: userBlockBytes)
     }
 
-    /// A copy of the bytes of a file made with `createInMemory`, as they would lie on disk.
+    /// A copy of the bytes of a file made with `createInMemory`, without a user block, as they would lie on disk.
     ///
     /// - Throws: `HDF5Error` where memory is short.
-    public func image() throws -> [UInt8] { try finishedImage().withUnsafeMutableBytes { Array($0) } }
+    public func image() throws -> [UInt8] {
+        precondition(userBlockBytes == 0, "the user block of \(name) would be lost")
+        var bytes = 0
+        try handle.check(chdf5_file_image(handle.id, nil, 0, &bytes), "cannot measure \(name)")
+        return try [UInt8](unsafeUninitializedCapacity: bytes) { buffer, filled in
+            try handle.check(chdf5_file_image(handle.id, buffer.baseAddress, bytes, &filled), "cannot copy \(name)")
+        }
+    }
 
     /// A file made with `createInMemory`, finished: its bytes where they are, user block included, without a copy.
     /// Nothing more may be written to the file.

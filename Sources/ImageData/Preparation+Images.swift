@@ -64,9 +64,8 @@ extension Preparation {
         var sources = SHA256()
         var remarks = 0
         try writing(writer) { writer in
-            let step = 64
-            for start in stride(from: 0, to: total, by: step) {
-                let range = start..<min(total, start + step)
+            for start in stride(from: 0, to: total, by: 64) {
+                let range = start..<min(total, start + 64)
                 var batch: [UInt8] = []
                 var batchLabels: [Int32] = []
                 for (file, item) in zip(folder.files[range], folder.load(range, size: size, channels: channels)) {
@@ -80,13 +79,11 @@ extension Preparation {
                         }
                         batch += pixels
                         sources.update(values: Array("\(item.digest) ".utf8) + file.bytes + [UInt8(ascii: "\n")])
-                        if let remark = item.remark {
-                            remarks += 1
-                            // Some cameras write such a thing into every image.
-                            if remarks <= Self.namedRemarks {
-                                report(.warning("\(folder.path.appending(file)): \(remark)"))
-                            }
-                        }
+                        guard let remark = item.remark else { continue }
+                        remarks += 1
+                        // Some cameras write such a thing into every image.
+                        guard remarks <= Self.namedRemarks else { continue }
+                        report(.warning("\(folder.path.appending(file)): \(remark)"))
                     case .failure(let error): try skip(file, "\(error)")
                     }
                 }
@@ -96,12 +93,9 @@ extension Preparation {
             guard writer.count > 0 else { throw ImageDataError("\(path): holds no PNG or JPEG image that can be read") }
             try writer.finish(sourceDigest: sources.finalize().hexadecimal)
         }
-        if remarks > Self.namedRemarks {
-            report(
-                .warning(
-                    "\(path): \(remarks - Self.namedRemarks) further images have Exif data that are not understood, and "
-                        + "are taken as stored"))
-        }
+        let further = remarks - Self.namedRemarks
+        let line = "\(path): \(further) further images have Exif data that are not understood, and are taken as stored"
+        if further > 0 { report(.warning(line)) }
         result.written = writer.count
         result.classes = classes?.count
         return result

@@ -66,11 +66,6 @@ struct CheckpointSummary: Encodable {
             norm = finite(tensors.map { $0.squaredNorm }.reduce(0, +).squareRoot())
             notFinite = tensors.joinedCount { !$0.isFinite }
         }
-
-        enum CodingKeys: String, CodingKey {
-            case tensors, elements, norm
-            case notFinite = "not_finite"
-        }
     }
 
     /// One parameter tensor.
@@ -102,11 +97,10 @@ struct CheckpointSummary: Encodable {
     /// Why the configuration cannot be read.
     let configurationProblem: String?
 
-    enum CodingKeys: String, CodingKey {
-        case path, bytes, sha256, step, seed, version, attributes, parts, tensors, configuration
-        case dataFingerprint = "data_fingerprint"
-        case elementsByNetwork = "elements_by_network"
-        case configurationProblem = "configuration_problem"
+    // All but `partNames`.
+    enum CodingKeys: CodingKey {
+        case path, bytes, sha256, step, seed, version, dataFingerprint, attributes, elementsByNetwork, parts, tensors
+        case configuration, configurationProblem
     }
 
     /// Reads and verifies the checkpoint at `path`.
@@ -120,7 +114,7 @@ struct CheckpointSummary: Encodable {
         let file = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
         self.path = path
         bytes = file.count
-        sha256 = SHA256.hash(data: file).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        sha256 = SHA256.hash(data: file).hexadecimal
         step = header.step
         seed = header.seed
         version = header.version

@@ -68,6 +68,9 @@ int chdf5_file_create_swmr(const char *path, chdf5_id *out);
 /// free for the caller. Memory grows by `expected` bytes at a time: once only, where that is the size to come.
 int chdf5_file_create_core(size_t user_block, size_t expected, chdf5_id *out);
 int chdf5_file_start_swmr_write(chdf5_id file);
+/// The number of bytes of the file as they would lie on disk after the user block; and, unless `buffer` is NULL, these
+/// bytes, for which there must be room.
+int chdf5_file_image(chdf5_id file, void *buffer, size_t room, size_t *out);
 /// Where a file made with chdf5_file_create_core lies in memory, user block included: libhdf5's own memory, which stays
 /// in place until something is written to the file or it is closed.
 int chdf5_file_core_memory(chdf5_id file, size_t user_block, void **memory, size_t *bytes);
