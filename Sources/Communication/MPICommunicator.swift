@@ -26,25 +26,19 @@ package final class MPICommunicator: Communicator {
         precondition(
             (1...Int(Int32.max)).contains(maximumCount), "maximumCount is \(maximumCount), must be 1...\(Int32.max)")
         func check(_ call: String, _ status: Int32) throws {
-            guard status == 0 else {
-                throw CommunicationError(
-                    call: call, message: errorMessage(status), rank: nil, host: localHostName())
-            }
+            guard status == 0 else { throw CommunicationError(call: call, message: errorMessage(status)) }
         }
         var started: Int32 = 0
         try check("MPI_Initialized", cmpi_initialized(&started))
         guard started == 0 else {
-            throw CommunicationError(
-                call: "MPI_Init_thread", message: "MPI was started before in this process", rank: nil,
-                host: localHostName())
+            throw CommunicationError(call: "MPI_Init_thread", message: "MPI was started before in this process")
         }
         var threadLevel: Int32 = 0
         try check("MPI_Init_thread", Watchdog.waiting { cmpi_initialize(&threadLevel) })
         guard threadLevel >= 1 else {
             throw CommunicationError(
                 call: "MPI_Init_thread",
-                message: "this MPI library does not allow threads beside MPI; use one built with MPI_THREAD_FUNNELED",
-                rank: nil, host: localHostName())
+                message: "this MPI library does not allow threads beside MPI; use one built with MPI_THREAD_FUNNELED")
         }
         var rank: Int32 = 0
         var size: Int32 = 0

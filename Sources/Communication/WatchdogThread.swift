@@ -223,15 +223,11 @@ final class WatchdogThread: @unchecked Sendable {
             judge.members[message.from] = .init(rank: message.rank, host: message.host, heard: now)
             routes[message.from] = [.local(processes.socketName(message.from))]
         }
-        judge.members[message.from]?.rank = message.rank
-        judge.members[message.from]?.report = message.report
-        judge.members[message.from]?.heard = now
-        judge.members[message.from]?.isTrusted = true
-        judge.members[message.from]?.gone = nil
-        judge.members[message.from]?.finding = nil
-        if judge.members[message.from]?.isLocal == true {
-            judge.members[message.from]?.process = message.process
-            judge.members[message.from]?.mark = message.mark
+        if var member = judge.members[message.from] {
+            (member.rank, member.report, member.heard, member.isTrusted) = (message.rank, message.report, now, true)
+            (member.gone, member.finding) = (nil, nil)
+            if member.isLocal { (member.process, member.mark) = (message.process, message.mark) }
+            judge.members[message.from] = member
         }
         if let source, judge.me == 0 { routes[message.from] = [source] }
         switch message.kind {
@@ -325,7 +321,8 @@ final class WatchdogThread: @unchecked Sendable {
             _exit(Watchdog.status)
         }
         deadThread.start()
-        printError("\(program): error: \(verdict); the job ends here (status \(Watchdog.status)), --resume auto continues it")
+        printError(
+            "\(program): error: \(verdict); the job ends here (status \(Watchdog.status)), --resume auto continues it")
         abortMPI(code: Watchdog.status)
         _exit(Watchdog.status)
     }

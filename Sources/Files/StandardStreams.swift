@@ -11,7 +11,9 @@ public enum StandardStreams {
     }
 
     /// Writes all of `text` to an open file; the system's reason where it does not take it, else nil.
-    public static func write(_ text: String, to descriptor: Int32) -> String? { write(Array(text.utf8), to: descriptor) }
+    public static func write(_ text: String, to descriptor: Int32) -> String? {
+        write(Array(text.utf8), to: descriptor)
+    }
 
     /// The same of bytes.
     public static func write(_ bytes: [UInt8], to descriptor: Int32) -> String? {

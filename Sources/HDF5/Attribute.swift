@@ -149,16 +149,20 @@ public class HDF5Object {
 
     // MARK: Writing attributes
 
-    private func write(_ name: String, kind: Int, isList: Bool, count: Int, data: UnsafeRawPointer?) throws {
+    /// - Parameter count: texts in `values`, where they are packed; nil: numbers.
+    private func write<T>(_ name: String, kind: Int, isList: Bool, count: Int? = nil, _ values: [T]) throws {
         try checkText(name, "the attribute name '\(name)'")
-        try handle.file.check(
-            chdf5_attribute_write(handle.id, name, Int32(kind), isList ? 1 : 0, count, data), action("write", name))
+        try values.withUnsafeBytes { bytes in
+            try handle.file.check(
+                chdf5_attribute_write(
+                    handle.id, name, Int32(kind), isList ? 1 : 0, count ?? values.count, bytes.baseAddress),
+                action("write", name))
+        }
     }
 
-    private func write<T>(_ name: String, kind: Int, isList: Bool, _ values: [T]) throws {
-        try values.withUnsafeBytes {
-            try write(name, kind: kind, isList: isList, count: values.count, data: $0.baseAddress)
-        }
+    private func write(_ name: String, isList: Bool, texts: [String]) throws {
+        let packed = try packed(texts, "the attribute '\(name)' of \(handle.place)")
+        try write(name, kind: CHDF5_ATTRIBUTE_STRING, isList: isList, count: texts.count, packed)
     }
 
     /// Sets an attribute, replacing one of that name.
@@ -166,20 +170,8 @@ public class HDF5Object {
     /// - Throws: `HDF5Error` where the file cannot be written.
     public func setAttribute(_ name: String, _ value: AttributeValue) throws {
         switch value {
-        case .string(let text):
-            try checkText(text, "the attribute '\(name)' of \(handle.place)")
-            try text.withCString {
-                try write(name, kind: CHDF5_ATTRIBUTE_STRING, isList: false, count: 1, data: UnsafeRawPointer($0))
-            }
-        case .strings(let texts):
-            var packed: [CChar] = []
-            for text in texts {
-                try checkText(text, "the attribute '\(name)' of \(handle.place)")
-                packed += text.utf8CString
-            }
-            try packed.withUnsafeBytes {
-                try write(name, kind: CHDF5_ATTRIBUTE_STRING, isList: true, count: texts.count, data: $0.baseAddress)
-            }
+        case .string(let text): try write(name, isList: false, texts: [text])
+        case .strings(let texts): try write(name, isList: true, texts: texts)
         case .integer(let number):
             try write(name, kind: CHDF5_ATTRIBUTE_INTEGER, isList: false, [Int64(number)])
         case .integers(let numbers):

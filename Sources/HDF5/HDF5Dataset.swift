@@ -201,13 +201,9 @@ public final class HDF5Dataset: HDF5Object {
     public func writeStrings(_ values: [String]) throws {
         precondition(elementType == .string, "\(handle.place) holds \(elementType) elements, not text")
         precondition(values.count == count, "\(values.count) texts for \(shape) of \(handle.place)")
-        var packed: [CChar] = []
-        for value in values {
-            try checkText(value, "a text in \(handle.place)")
-            packed.append(contentsOf: value.utf8CString)
-        }
+        let texts = try packed(values, "a text in \(handle.place)")
         try handle.file.check(
-            chdf5_dataset_write_strings(handle.id, packed, values.count), "cannot write \(handle.place)")
+            chdf5_dataset_write_strings(handle.id, texts, values.count), "cannot write \(handle.place)")
     }
 
     /// Changes the lengths of the axes, within `maximumShape`. New elements are zero.
