@@ -61,18 +61,16 @@ package final class MPICommunicator: Communicator {
         try forEachChunk(of: values) { try waiting("MPI_Allreduce", cmpi_sum_float($0, $1)) }
     }
 
-    package func sum(_ values: [Double]) throws -> [Double] {
-        var values = values
-        try values.withUnsafeMutableBufferPointer { buffer in
-            try forEachChunk(of: buffer) { try waiting("MPI_Allreduce", cmpi_sum_double($0, $1)) }
-        }
-        return values
-    }
+    package func sum(_ values: [Double]) throws -> [Double] { try reduced(values, cmpi_sum_double) }
 
-    package func maximum(_ values: [Double]) throws -> [Double] {
+    package func maximum(_ values: [Double]) throws -> [Double] { try reduced(values, cmpi_maximum_double) }
+
+    private func reduced(
+        _ values: [Double], _ reduce: (UnsafeMutablePointer<Double>?, Int32) -> Int32
+    ) throws -> [Double] {
         var values = values
         try values.withUnsafeMutableBufferPointer { buffer in
-            try forEachChunk(of: buffer) { try waiting("MPI_Allreduce", cmpi_maximum_double($0, $1)) }
+            try forEachChunk(of: buffer) { try waiting("MPI_Allreduce", reduce($0, $1)) }
         }
         return values
     }

@@ -36,27 +36,22 @@ public protocol HDF5Scalar: BitwiseCopyable, Sendable {
 }
 
 extension UInt8: HDF5Scalar {
-    /// The type of the same width in a file.
     public static var elementType: ElementType { .uint8 }
 }
 
 extension Int32: HDF5Scalar {
-    /// The type of the same width in a file.
     public static var elementType: ElementType { .int32 }
 }
 
 extension Int64: HDF5Scalar {
-    /// The type of the same width in a file.
     public static var elementType: ElementType { .int64 }
 }
 
 extension Float: HDF5Scalar {
-    /// The type of the same width in a file.
     public static var elementType: ElementType { .float32 }
 }
 
 extension Double: HDF5Scalar {
-    /// The type of the same width in a file.
     public static var elementType: ElementType { .float64 }
 }
 

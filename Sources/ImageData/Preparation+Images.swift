@@ -57,13 +57,12 @@ extension Preparation {
 
         let classes = try labelled(folder, strict: strict, report: report)
         let total = folder.files.count
-        let writer = try writer(
-            .image(height: size, width: size, channels: channels), labelled: classes != nil, count: total, digest: nil)
-        writer.labelNames = classes?.map(\.nameText)
         let labels = Dictionary(uniqueKeysWithValues: (classes ?? []).enumerated().map { ($1, Int32($0)) })
         var sources = SHA256()
         var remarks = 0
-        try writing(writer) { writer in
+        let shape = SampleShape.image(height: size, width: size, channels: channels)
+        try write(shape, labelled: classes != nil, count: total) { writer in
+            writer.labelNames = classes?.map(\.nameText)
             for start in stride(from: 0, to: total, by: 64) {
                 let range = start..<min(total, start + 64)
                 var batch: [UInt8] = []
@@ -92,11 +91,11 @@ extension Preparation {
             }
             guard writer.count > 0 else { throw ImageDataError("\(path): holds no PNG or JPEG image that can be read") }
             try writer.finish(sourceDigest: sources.finalize().hexadecimal)
+            result.written = writer.count
         }
         let further = remarks - Self.namedRemarks
         let line = "\(path): \(further) further images have Exif data that are not understood, and are taken as stored"
         if further > 0 { report(.warning(line)) }
-        result.written = writer.count
         result.classes = classes?.count
         return result
     }

@@ -64,7 +64,7 @@ struct CheckpointSummary: Encodable {
             self.tensors = tensors.count
             elements = tensors.map(\.values.count).reduce(0, +)
             norm = finite(tensors.map { $0.squaredNorm }.reduce(0, +).squareRoot())
-            notFinite = tensors.joinedCount { !$0.isFinite }
+            notFinite = tensors.map { $0.values.count { !$0.isFinite } }.reduce(0, +)
         }
     }
 
@@ -197,11 +197,5 @@ extension NamedTensor {
     /// Sum of the squares, in double precision.
     fileprivate var squaredNorm: Double {
         values.reduce(0.0) { $0 + Double($1) * Double($1) }
-    }
-}
-
-extension [NamedTensor] {
-    fileprivate func joinedCount(where matches: (Float) -> Bool) -> Int {
-        reduce(0) { $0 + $1.values.count(where: matches) }
     }
 }
