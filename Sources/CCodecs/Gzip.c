@@ -10,18 +10,14 @@ static int inflate_members(z_stream *stream, const uint8_t *bytes, size_t count,
     size_t capacity = count / 2 < cap / 8 ? count * 4 + 4096 : cap, consumed = 0;
     if (capacity > cap) capacity = cap;
     *memory = malloc(capacity > 0 ? capacity : 1);
-    if (*memory == NULL) {
-        codecs_say(message, message_size, "gzip: no memory for %zu bytes", capacity);
-        return CODECS_NO_MEMORY;
-    }
+    if (*memory == NULL)
+        return codecs_fail(CODECS_NO_MEMORY, message, message_size, "gzip: no memory for %zu bytes", capacity);
     for (;;) {
         if (*written == capacity && capacity < cap) {
             size_t wanted = capacity > cap / 2 ? cap : capacity * 2;
             uint8_t *grown = realloc(*memory, wanted);
-            if (grown == NULL) {
-                codecs_say(message, message_size, "gzip: no memory for %zu bytes", wanted);
-                return CODECS_NO_MEMORY;
-            }
+            if (grown == NULL)
+                return codecs_fail(CODECS_NO_MEMORY, message, message_size, "gzip: no memory for %zu bytes", wanted);
             *memory = grown;
             capacity = wanted;
         }
@@ -37,36 +33,27 @@ static int inflate_members(z_stream *stream, const uint8_t *bytes, size_t count,
         if (room > 0) {
             *written += offered - stream->avail_out;
         } else if (stream->avail_out == 0) {
-            codecs_say(message, message_size, "gzip: holds more than %zu bytes", cap);
-            return CODECS_TOO_LARGE;
+            return codecs_fail(CODECS_TOO_LARGE, message, message_size, "gzip: holds more than %zu bytes", cap);
         }
         if (result == Z_STREAM_END) {
             if (consumed == count) return CODECS_OK;
             if (inflateReset(stream) != Z_OK) result = Z_STREAM_ERROR; /* next member */
             else continue;
         }
-        if (result == Z_MEM_ERROR) {
-            codecs_say(message, message_size, "gzip: no memory");
-            return CODECS_NO_MEMORY;
-        }
-        if (result != Z_OK && result != Z_BUF_ERROR) {
-            codecs_say(message, message_size, "gzip: %s", stream->msg != NULL ? stream->msg : "damaged");
-            return CODECS_MALFORMED;
-        }
-        if (consumed == count && stream->avail_out > 0) {
-            codecs_say(message, message_size, "gzip: the file ends in the middle");
-            return CODECS_MALFORMED;
-        }
+        if (result == Z_MEM_ERROR) return codecs_fail(CODECS_NO_MEMORY, message, message_size, "gzip: no memory");
+        if (result != Z_OK && result != Z_BUF_ERROR)
+            return codecs_fail(CODECS_MALFORMED, message, message_size, "gzip: %s",
+                               stream->msg != NULL ? stream->msg : "damaged");
+        if (consumed == count && stream->avail_out > 0)
+            return codecs_fail(CODECS_MALFORMED, message, message_size, "gzip: the file ends in the middle");
     }
 }
 
 int codecs_gzip_inflate(const uint8_t *bytes, size_t count, size_t cap, int beginning, uint8_t **out,
                         size_t *out_count, char *message, size_t message_size) {
     z_stream stream = {0};
-    if (inflateInit2(&stream, 15 + 16) != Z_OK) { /* 16: gzip headers and check sums only */
-        codecs_say(message, message_size, "gzip: no memory for the decoder");
-        return CODECS_NO_MEMORY;
-    }
+    if (inflateInit2(&stream, 15 + 16) != Z_OK) /* 16: gzip headers and check sums only */
+        return codecs_fail(CODECS_NO_MEMORY, message, message_size, "gzip: no memory for the decoder");
     uint8_t *memory = NULL;
     size_t written = 0;
     int status = inflate_members(&stream, bytes, count, cap, &memory, &written, message, message_size);

@@ -28,8 +28,8 @@ static void on_error(j_common_ptr jpeg) {
     jpeg_work *work = (jpeg_work *)jpeg->err;
     char text[JMSG_LENGTH_MAX];
     jpeg->err->format_message(jpeg, text);
-    work->status = jpeg->err->msg_code == JERR_OUT_OF_MEMORY ? CODECS_NO_MEMORY : CODECS_MALFORMED;
-    codecs_say(work->message, work->message_size, "JPEG: %s", text);
+    codecs_status status = jpeg->err->msg_code == JERR_OUT_OF_MEMORY ? CODECS_NO_MEMORY : CODECS_MALFORMED;
+    work->status = codecs_fail(status, work->message, work->message_size, "JPEG: %s", text);
     longjmp(work->escape, 1);
 }
 
@@ -45,8 +45,8 @@ static void on_message(j_common_ptr jpeg, int level) {
 static void on_progress(j_common_ptr jpeg) {
     jpeg_work *work = (jpeg_work *)jpeg->err;
     if (!jpeg->is_decompressor || ((j_decompress_ptr)jpeg)->input_scan_number <= maximum_scans) return;
-    work->status = CODECS_MALFORMED;
-    codecs_say(work->message, work->message_size, "JPEG: more than %d scans", maximum_scans);
+    work->status = codecs_fail(CODECS_MALFORMED, work->message, work->message_size, "JPEG: more than %d scans",
+                               maximum_scans);
     longjmp(work->escape, 1);
 }
 
@@ -69,16 +69,14 @@ static int decode(jpeg_work *work, const uint8_t *bytes, size_t count, codecs_li
     jpeg_read_header(jpeg, TRUE);
     int status = codecs_check_size(jpeg->image_width, jpeg->image_height, limits, work->message, work->message_size);
     if (status != CODECS_OK) return status;
-    if (jpeg->arith_code) {
-        codecs_say(work->message, work->message_size, "JPEG: arithmetic coding is not read; save it with Huffman coding");
-        return CODECS_UNSUPPORTED;
-    }
+    if (jpeg->arith_code)
+        return codecs_fail(CODECS_UNSUPPORTED, work->message, work->message_size,
+                           "JPEG: arithmetic coding is not read; save it with Huffman coding");
     /* With Huffman's code every block of 8 x 8 pixels takes a bit at least, and a component has a block for 16 of them at
        the most: a header that promises more than the file can hold is a lie. */
-    if ((size_t)jpeg->image_width * jpeg->image_height / 64 / 16 / 8 > count) {
-        codecs_say(work->message, work->message_size, "JPEG: the file is too short for its dimensions");
-        return CODECS_MALFORMED;
-    }
+    if ((size_t)jpeg->image_width * jpeg->image_height / 64 / 16 / 8 > count)
+        return codecs_fail(CODECS_MALFORMED, work->message, work->message_size,
+                           "JPEG: the file is too short for its dimensions");
 
     int inks = 0;
     switch (jpeg->jpeg_color_space) {
@@ -91,9 +89,8 @@ static int decode(jpeg_work *work, const uint8_t *bytes, size_t count, codecs_li
         inks = 1;
         break;
     default:
-        codecs_say(work->message, work->message_size, "JPEG: %d components of an unknown colour space",
-                   jpeg->num_components);
-        return CODECS_UNSUPPORTED;
+        return codecs_fail(CODECS_UNSUPPORTED, work->message, work->message_size,
+                           "JPEG: %d components of an unknown colour space", jpeg->num_components);
     }
     jpeg->dct_method = JDCT_ISLOW; /* the exact one: the same pixels on every machine */
     jpeg_start_decompress(jpeg);
@@ -102,10 +99,9 @@ static int decode(jpeg_work *work, const uint8_t *bytes, size_t count, codecs_li
     size_t width = jpeg->output_width, height = jpeg->output_height, row_bytes = width * (size_t)channels;
     work->pixels = malloc(row_bytes * height);
     if (inks) work->row = malloc(width * 4);
-    if (work->pixels == NULL || (inks && work->row == NULL)) {
-        codecs_say(work->message, work->message_size, "no memory for %zu x %zu pixels", width, height);
-        return CODECS_NO_MEMORY;
-    }
+    if (work->pixels == NULL || (inks && work->row == NULL))
+        return codecs_fail(CODECS_NO_MEMORY, work->message, work->message_size, "no memory for %zu x %zu pixels",
+                           width, height);
     while (jpeg->output_scanline < jpeg->output_height) {
         uint8_t *pixels = work->pixels + (size_t)jpeg->output_scanline * row_bytes;
         JSAMPROW row = inks ? work->row : pixels;

@@ -22,10 +22,8 @@ typedef struct {
 
 static void on_error(png_structp png, png_const_charp text) {
     png_work *work = png_get_error_ptr(png);
-    if (work->status == CODECS_OK) {
-        work->status = CODECS_MALFORMED;
-        codecs_say(work->message, work->message_size, "PNG: %s", text);
-    }
+    if (work->status == CODECS_OK)
+        work->status = codecs_fail(CODECS_MALFORMED, work->message, work->message_size, "PNG: %s", text);
     png_longjmp(png, 1);
 }
 
@@ -87,11 +85,9 @@ static int decode(png_work *work, codecs_limits limits, codecs_image *out) {
     }
     work->pixels = malloc(row_bytes * height);
     work->rows = malloc(sizeof(png_bytep) * height);
-    if (work->pixels == NULL || work->rows == NULL) {
-        work->status = CODECS_NO_MEMORY;
-        codecs_say(work->message, work->message_size, "no memory for %u x %u pixels", width, height);
-        return work->status;
-    }
+    if (work->pixels == NULL || work->rows == NULL)
+        return codecs_fail(CODECS_NO_MEMORY, work->message, work->message_size, "no memory for %u x %u pixels", width,
+                           height);
     for (png_uint_32 y = 0; y < height; y++) work->rows[y] = work->pixels + (size_t)y * row_bytes;
     png_read_image(png, work->rows);
     png_read_end(png, NULL); /* finds a file cut after its pixels, and bad check sums */
@@ -108,15 +104,13 @@ static int decode(png_work *work, codecs_limits limits, codecs_image *out) {
 int codecs_png_decode(const uint8_t *bytes, size_t count, codecs_limits limits, codecs_image *out,
                       char *message, size_t message_size) {
     png_work work = {.bytes = bytes, .count = count, .message = message, .message_size = message_size};
-    if (count < 8 || png_sig_cmp(bytes, 0, 8) != 0) {
-        codecs_say(message, message_size, "PNG: no PNG signature");
-        return CODECS_MALFORMED;
-    }
-    int status = CODECS_NO_MEMORY;
+    if (count < 8 || png_sig_cmp(bytes, 0, 8) != 0)
+        return codecs_fail(CODECS_MALFORMED, message, message_size, "PNG: no PNG signature");
     work.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &work, on_error, on_warning);
     if (work.png != NULL) work.info = png_create_info_struct(work.png);
-    if (work.info != NULL) status = decode(&work, limits, out);
-    else codecs_say(message, message_size, "PNG: no memory for the decoder");
+    int status = work.info != NULL
+                     ? decode(&work, limits, out)
+                     : codecs_fail(CODECS_NO_MEMORY, message, message_size, "PNG: no memory for the decoder");
     png_destroy_read_struct(&work.png, &work.info, NULL);
     free(work.rows);
     free(work.pixels);
@@ -129,8 +123,8 @@ static void write_bytes(png_structp png, png_bytep bytes, size_t length) {
         size_t capacity = work->written_capacity * 2 + length + 4096;
         uint8_t *grown = realloc(work->written, capacity);
         if (grown == NULL) {
-            work->status = CODECS_NO_MEMORY;
-            codecs_say(work->message, work->message_size, "PNG: no memory for the encoded image");
+            work->status = codecs_fail(CODECS_NO_MEMORY, work->message, work->message_size,
+                                       "PNG: no memory for the encoded image");
             png_error(png, "no memory");
         }
         work->written = grown;
@@ -160,15 +154,14 @@ static int encode(png_work *work, const uint8_t *pixels, int height, int width, 
 int codecs_png_encode(const uint8_t *pixels, int height, int width, int channels, uint8_t **out, size_t *out_count,
                       char *message, size_t message_size) {
     png_work work = {.message = message, .message_size = message_size};
-    if (height <= 0 || width <= 0 || (channels != 1 && channels != 3)) {
-        codecs_say(message, message_size, "PNG: cannot write %d x %d pixels of %d channels", width, height, channels);
-        return CODECS_UNSUPPORTED;
-    }
-    int status = CODECS_NO_MEMORY;
+    if (height <= 0 || width <= 0 || (channels != 1 && channels != 3))
+        return codecs_fail(CODECS_UNSUPPORTED, message, message_size,
+                           "PNG: cannot write %d x %d pixels of %d channels", width, height, channels);
     work.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &work, on_error, on_warning);
     if (work.png != NULL) work.info = png_create_info_struct(work.png);
-    if (work.info != NULL) status = encode(&work, pixels, height, width, channels);
-    else codecs_say(message, message_size, "PNG: no memory for the encoder");
+    int status = work.info != NULL
+                     ? encode(&work, pixels, height, width, channels)
+                     : codecs_fail(CODECS_NO_MEMORY, message, message_size, "PNG: no memory for the encoder");
     png_destroy_write_struct(&work.png, &work.info);
     if (status != CODECS_OK) {
         free(work.written);

@@ -82,6 +82,16 @@ int chdf5_strings_append(chdf5_strings *strings, const char *text) {
     return 0;
 }
 
+int chdf5_strings_leave(chdf5_strings *strings, int status, char **out, size_t *bytes) {
+    if (status) {
+        free(strings->bytes);
+    } else {
+        *out = strings->bytes;
+        *bytes = strings->used;
+    }
+    return chdf5_leave(status);
+}
+
 int chdf5_strings_add_member(chdf5_strings *strings, const char *name) {
     if (++strings->members > CHDF5_MAX_MEMBERS)
         return chdf5_fail("it has more than %d members, which are not read", CHDF5_MAX_MEMBERS);
@@ -105,9 +115,16 @@ static hid_t access_properties(int latest) {
     return access;
 }
 
+/// Hands over the file that was opened or created with `access`, which is closed; fails where there is none.
+static int hand_over(hid_t file, hid_t access, chdf5_id *out) {
+    int status = file < 0 ? chdf5_capture() : 0;
+    if (status == 0) *out = file;
+    if (access >= 0) H5Pclose(access);
+    return status;
+}
+
 int chdf5_file_open(const char *path, int swmr, chdf5_id *out) {
     chdf5_enter();
-    int status = 1;
     hid_t access = access_properties(swmr);
     // A piece that is stored whole goes from the file to where it is wanted: libhdf5's cache of pieces would trust the
     // size that the index claims for it, and read past a shorter one.
@@ -119,10 +136,7 @@ int chdf5_file_open(const char *path, int swmr, chdf5_id *out) {
     // take minutes on a file that its writer left behind.
     int ready = access >= 0 && (!swmr || H5Pset_metadata_read_attempts(access, 8) >= 0);
     hid_t file = ready ? H5Fopen(path, swmr ? H5F_ACC_RDONLY | H5F_ACC_SWMR_READ : H5F_ACC_RDONLY, access) : -1;
-    if (file < 0) status = chdf5_capture();
-    else status = 0, *out = file;
-    if (access >= 0) H5Pclose(access);
-    return chdf5_leave(status);
+    return chdf5_leave(hand_over(file, access, out));
 }
 
 /// A new name: libhdf5 takes two files in memory for the same file where their names agree. The lock is held.
@@ -165,7 +179,6 @@ static herr_t keep_image(void *image) {
 
 int chdf5_file_open_image(const void *image, size_t bytes, chdf5_id *out) {
     chdf5_enter();
-    int status = 1;
     hid_t access = access_properties(0);
     // libhdf5 takes the image through a pointer to non-const, and only reads it.
     void *source = (void *)(uintptr_t)image;
@@ -174,10 +187,7 @@ int chdf5_file_open_image(const void *image, size_t bytes, chdf5_id *out) {
     int ready = access >= 0 && H5Pset_fapl_core(access, 1 << 16, 0) >= 0 &&
                 H5Pset_file_image_callbacks(access, &callbacks) >= 0 && H5Pset_file_image(access, source, bytes) >= 0;
     hid_t file = ready ? H5Fopen(name_in_memory(), H5F_ACC_RDONLY, access) : -1;
-    if (file < 0) status = chdf5_capture();
-    else status = 0, *out = file;
-    if (access >= 0) H5Pclose(access);
-    return chdf5_leave(status);
+    return chdf5_leave(hand_over(file, access, out));
 }
 
 /// Creates a file with its root group's times not stored.
@@ -192,11 +202,7 @@ static hid_t create_file(const char *path, unsigned flags, size_t user_block, hi
 }
 
 static int create_with(const char *path, unsigned flags, size_t user_block, hid_t access, int ready, chdf5_id *out) {
-    hid_t file = ready ? create_file(path, flags, user_block, access) : -1;
-    int status = file < 0 ? chdf5_capture() : 0;
-    if (status == 0) *out = file;
-    if (access >= 0) H5Pclose(access);
-    return status;
+    return hand_over(ready ? create_file(path, flags, user_block, access) : -1, access, out);
 }
 
 int chdf5_file_create(const char *path, int overwrite, chdf5_id *out) {
@@ -259,20 +265,11 @@ int chdf5_file_start_swmr_write(chdf5_id file) {
     return chdf5_leave(H5Fstart_swmr_write(file) < 0 ? chdf5_capture() : 0);
 }
 
-int chdf5_file_image_size(chdf5_id file, size_t *out) {
+int chdf5_file_image(chdf5_id file, void *buffer, size_t room, size_t *out) {
     chdf5_enter();
-    if (H5Fflush(file, H5F_SCOPE_LOCAL) < 0) return chdf5_leave(chdf5_capture());
-    ssize_t bytes = H5Fget_file_image(file, NULL, 0);
+    ssize_t bytes = H5Fflush(file, H5F_SCOPE_LOCAL) < 0 ? -1 : H5Fget_file_image(file, buffer, room);
     if (bytes < 0) return chdf5_leave(chdf5_capture());
     *out = (size_t)bytes;
-    return chdf5_leave(0);
-}
-
-int chdf5_file_image(chdf5_id file, void *buffer, size_t bytes) {
-    chdf5_enter();
-    ssize_t written = H5Fget_file_image(file, buffer, bytes);
-    if (written < 0) return chdf5_leave(chdf5_capture());
-    if ((size_t)written != bytes) return chdf5_leave(chdf5_fail("the image has %zd bytes, not %zu", written, bytes));
     return chdf5_leave(0);
 }
 

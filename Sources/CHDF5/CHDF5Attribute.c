@@ -16,14 +16,8 @@ int chdf5_attribute_names(chdf5_id object, char **out, size_t *bytes) {
     chdf5_enter();
     chdf5_strings names = {0};
     hsize_t position = 0;
-    if (H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, &position, collect_attribute, &names) < 0) {
-        int status = chdf5_capture();
-        free(names.bytes);
-        return chdf5_leave(status);
-    }
-    *out = names.bytes;
-    *bytes = names.used;
-    return chdf5_leave(0);
+    herr_t result = H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, &position, collect_attribute, &names);
+    return chdf5_strings_leave(&names, result < 0 ? chdf5_capture() : 0, out, bytes);
 }
 
 int chdf5_attribute_exists(chdf5_id object, const char *name, int *out) {

@@ -232,13 +232,7 @@ int chdf5_dataset_read_strings(chdf5_id dataset, char **out, size_t *bytes) {
     if (!status) status = chdf5_unpack_strings(type, space, (size_t)count, read_all, &dataset, &strings);
     if (space >= 0) H5Sclose(space);
     if (type >= 0) H5Tclose(type);
-    if (status) {
-        free(strings.bytes);
-        return chdf5_leave(status);
-    }
-    *out = strings.bytes;
-    *bytes = strings.used;
-    return chdf5_leave(0);
+    return chdf5_strings_leave(&strings, status, out, bytes);
 }
 
 int chdf5_dataset_write_strings(chdf5_id dataset, const char *packed, size_t count) {
@@ -270,9 +264,4 @@ int chdf5_dataset_extend(chdf5_id dataset, const uint64_t *dims) {
 int chdf5_dataset_flush(chdf5_id dataset) {
     chdf5_enter();
     return chdf5_leave(H5Dflush(dataset) < 0 ? chdf5_capture() : 0);
-}
-
-int chdf5_dataset_refresh(chdf5_id dataset) {
-    chdf5_enter();
-    return chdf5_leave(H5Drefresh(dataset) < 0 ? chdf5_capture() : 0);
 }

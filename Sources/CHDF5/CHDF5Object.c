@@ -61,14 +61,8 @@ static herr_t collect_link(hid_t group, const char *name, const H5L_info_t *info
 int chdf5_group_names(chdf5_id group, char **out, size_t *bytes) {
     chdf5_enter();
     chdf5_strings names = {0};
-    if (H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, collect_link, &names) < 0) {
-        int status = chdf5_capture();
-        free(names.bytes);
-        return chdf5_leave(status);
-    }
-    *out = names.bytes;
-    *bytes = names.used;
-    return chdf5_leave(0);
+    herr_t result = H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, collect_link, &names);
+    return chdf5_strings_leave(&names, result < 0 ? chdf5_capture() : 0, out, bytes);
 }
 
 /// What stands at `path`: CHDF5_MISSING where a component does not exist, CHDF5_UNREADABLE where one is no hard link

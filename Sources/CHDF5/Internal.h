@@ -28,6 +28,8 @@ typedef struct {
 int chdf5_strings_append(chdf5_strings *strings, const char *text);
 /// The same for the name of a member or attribute, of which there are at most CHDF5_MAX_MEMBERS.
 int chdf5_strings_add_member(chdf5_strings *strings, const char *name);
+/// Hands the texts over where `status` is 0, frees them where it is not, and leaves with it.
+int chdf5_strings_leave(chdf5_strings *strings, int status, char **out, size_t *bytes);
 
 /// libhdf5's type for a CHDF5_ code; `in_file` chooses the little-endian form, else the machine's. -1 for others.
 chdf5_id chdf5_type_id(int type, int in_file);

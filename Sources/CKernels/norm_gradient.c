@@ -58,6 +58,23 @@ INLINE void activationGradientRest(int64_t n, int silu, const float *dy, const f
 #undef BODY
 }
 
+// An image: du, written to dx, and its sums over the rows of each lane.
+INLINE void activationGradient(lane_layout l, int silu, const float *dy, const float *x, const float *mean,
+                               const float *inverse, const float *k, const float *b, float *dx, double *s1,
+                               double *s2) {
+    int64_t T = l.lanes, end = l.rows * T;
+    memset(s1, 0, (size_t)(2 * T) * sizeof(double));  // s2 lies behind it
+    for (int64_t r = 0; r < l.rows; r += BLOCK) {
+        int64_t rows = r + BLOCK < l.rows ? BLOCK : l.rows - r, at = r * T;
+        if (silu) {
+            activationGradientBlock(rows, T, 1, dy + at, x + at, mean, inverse, k, b, dx + at, s1, s2);
+        } else {
+            activationGradientBlock(rows, T, 0, dy + at, x + at, mean, inverse, k, b, dx + at, s1, s2);
+        }
+    }
+    activationGradientRest(l.rest, silu, dy + end, x + end, mean, inverse, k, b, dx + end, s1, s2);
+}
+
 // One row of n lanes: dx = p du − q − (x − mean) w.
 INLINE void inputGradientRow(int64_t n, const float *du, const float *x, const float *mean, const float *p,
                              const float *q, const float *w, float *dx) {
@@ -66,6 +83,19 @@ INLINE void inputGradientRow(int64_t n, const float *du, const float *x, const f
     AT(W, dx + j) = READ(W, p + j) * READ(W, du + j) - READ(W, q + j) - (READ(W, x + j) - READ(W, mean + j)) * READ(W, w + j);
     FOR_LANES(j, n, BODY)
 #undef BODY
+}
+
+// By channel of one image: mean and 1/σ of its group, k and, with SiLU, u where x̂ is 0.
+INLINE void channelCoefficients(int64_t C, int64_t width, int silu, const float *gamma, const float *beta,
+                                const float *modulation, const float *statistics, float *mean, float *inverse,
+                                float *k, float *b) {
+    for (int64_t c = 0; c < C; c++) {
+        float scale = modulation ? modulation[c] + 1.0f : 1.0f, offset = modulation ? modulation[C + c] : 0.0f;
+        mean[c] = statistics[2 * (c / width)];
+        inverse[c] = statistics[2 * (c / width) + 1];
+        k[c] = gamma[c] * scale;
+        b[c] = silu ? beta[c] * scale + offset : 0.0f;
+    }
 }
 
 KERNEL void ck_group_norm_gradient(const ck_group_norm_shape *s, int silu, const float *dy, const float *x,
@@ -84,28 +114,12 @@ KERNEL void ck_group_norm_gradient(const ck_group_norm_shape *s, int silu, const
         const float *xn = x + n * image, *dyn = dy + n * image, *stats = statistics + n * 2 * G;
         const float *modulation = scaleShift ? scaleShift + n * 2 * C : NULL;
         float *dxn = dx + n * image;
-        for (int64_t c = 0; c < C; c++) {
-            float scale = modulation ? modulation[c] + 1.0f : 1.0f, offset = modulation ? modulation[C + c] : 0.0f;
-            meanC[c] = stats[2 * (c / width)];
-            inverseC[c] = stats[2 * (c / width) + 1];
-            kC[c] = gamma[c] * scale;
-            bC[c] = silu ? beta[c] * scale + offset : 0.0f;
-        }
+        channelCoefficients(C, width, silu, gamma, beta, modulation, stats, meanC, inverseC, kC, bC);
         spread(meanC, C, mean, T);
         spread(inverseC, C, inverse, T);
         spread(kC, C, k, T);
         spread(bC, C, b, T);
-        memset(s1, 0, (size_t)(2 * T) * sizeof(double));
-        for (int64_t r = 0; r < l.rows; r += BLOCK) {
-            int64_t rows = r + BLOCK < l.rows ? BLOCK : l.rows - r, at = r * T;
-            if (silu) {
-                activationGradientBlock(rows, T, 1, dyn + at, xn + at, mean, inverse, k, b, dxn + at, s1, s2);
-            } else {
-                activationGradientBlock(rows, T, 0, dyn + at, xn + at, mean, inverse, k, b, dxn + at, s1, s2);
-            }
-        }
-        int64_t end = l.rows * T;
-        activationGradientRest(l.rest, silu, dyn + end, xn + end, mean, inverse, k, b, dxn + end, s1, s2);
+        activationGradient(l, silu, dyn, xn, mean, inverse, k, b, dxn, s1, s2);
         gather(s1, T, sums, C);
         gather(s2, T, weighted, C);
         for (int64_t g = 0; g < G; g++) {

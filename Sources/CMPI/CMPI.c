@@ -24,8 +24,9 @@ static cmpi_request wrap(MPI_Request inner) {
 // that on each of the two all ranks begin their calls in one order.
 static MPI_Comm gathering = MPI_COMM_NULL;
 
-static void copy_text(char *out, size_t capacity, const char *text) {
-    if (capacity == 0) return;
+/// Hands the text of a call over where its `status` is success; returns the status.
+static int copy_text(int status, const char *text, char *out, size_t capacity) {
+    if (status != MPI_SUCCESS || capacity == 0) return status;
     size_t length = strnlen(text, capacity - 1);
     memcpy(out, text, length);
     out[length] = 0;
@@ -33,6 +34,7 @@ static void copy_text(char *out, size_t capacity, const char *text) {
     for (char *c = out; *c; c++) {
         if (*c == '\n' || *c == '\r') *c = ' ';
     }
+    return status;
 }
 
 cmpi_request cmpi_request_null(void) { return wrap(MPI_REQUEST_NULL); }
@@ -72,17 +74,13 @@ int cmpi_abort(int code) { return MPI_Abort(MPI_COMM_WORLD, code); }
 int cmpi_error_message(int error, char *out, size_t capacity) {
     char text[MPI_MAX_ERROR_STRING + 1] = {0};
     int length = 0;
-    int status = MPI_Error_string(error, text, &length);
-    if (status == MPI_SUCCESS) copy_text(out, capacity, text);
-    return status;
+    return copy_text(MPI_Error_string(error, text, &length), text, out, capacity);
 }
 
 int cmpi_library_version(char *out, size_t capacity) {
     char text[MPI_MAX_LIBRARY_VERSION_STRING + 1] = {0};
     int length = 0;
-    int status = MPI_Get_library_version(text, &length);
-    if (status == MPI_SUCCESS) copy_text(out, capacity, text);
-    return status;
+    return copy_text(MPI_Get_library_version(text, &length), text, out, capacity);
 }
 
 int cmpi_rank(int *out_rank) { return MPI_Comm_rank(MPI_COMM_WORLD, out_rank); }
@@ -92,9 +90,7 @@ int cmpi_size(int *out_size) { return MPI_Comm_size(MPI_COMM_WORLD, out_size); }
 int cmpi_processor_name(char *out, size_t capacity) {
     char text[MPI_MAX_PROCESSOR_NAME + 1] = {0};
     int length = 0;
-    int status = MPI_Get_processor_name(text, &length);
-    if (status == MPI_SUCCESS) copy_text(out, capacity, text);
-    return status;
+    return copy_text(MPI_Get_processor_name(text, &length), text, out, capacity);
 }
 
 int cmpi_barrier(void) { return MPI_Barrier(MPI_COMM_WORLD); }

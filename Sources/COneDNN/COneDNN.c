@@ -112,26 +112,13 @@ int odnn_memory_at(odnn_operation *operation, const dnnl_memory_desc_t *md, cons
     return 0;
 }
 
-size_t odnn_pool_reserve(odnn_operation *operation, size_t bytes) {
-    size_t offset = operation->poolBytes;
-    operation->poolBytes += (bytes + 63) / 64 * 64;
-    return offset;
-}
-
 int odnn_memory_pooled(odnn_operation *operation, const dnnl_memory_desc_t *md, dnnl_memory_t *out) {
     if (operation->pooledCount == ODNN_POOLED) return dnnl_runtime_error;
     int status = odnn_memory_at(operation, md, DNNL_MEMORY_NONE, out);
     if (status) return status;
-    size_t offset = odnn_pool_reserve(operation, dnnl_memory_desc_get_size(md));
-    operation->pooled[operation->pooledCount++] = (odnn_pooled){.memory = *out, .offset = offset};
+    operation->pooled[operation->pooledCount++] = (odnn_pooled){.memory = *out, .offset = operation->poolBytes};
+    operation->poolBytes += (dnnl_memory_desc_get_size(md) + 63) / 64 * 64;
     return 0;
-}
-
-int odnn_memory_private(odnn_operation *operation, const dnnl_memory_desc_t *md, dnnl_memory_t *out) {
-    if (operation->weights) return dnnl_runtime_error;
-    operation->weights = odnn_allocate(dnnl_memory_desc_get_size(md));
-    if (!operation->weights) return dnnl_out_of_memory;
-    return odnn_memory_at(operation, md, operation->weights, out);
 }
 
 int odnn_primitive_choose(odnn_engine *engine, const_dnnl_op_desc_t description, const_dnnl_primitive_attr_t attributes,
@@ -200,7 +187,21 @@ done:
     return status;
 }
 
-int odnn_operation_finish(odnn_operation *operation) {
+int odnn_memory_weights(odnn_operation *operation, const_dnnl_primitive_desc_t description,
+                        const dnnl_memory_desc_t *slice, const float *parameter, dnnl_memory_t *out) {
+    const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(description, dnnl_query_weights_md, 0);
+    if (operation->weights) return dnnl_runtime_error;
+    dnnl_memory_t source;
+    int status = odnn_memory_at(operation, slice, parameter, &source);
+    if (status) return status;
+    operation->weights = odnn_allocate(dnnl_memory_desc_get_size(chosen));
+    if (!operation->weights) return dnnl_out_of_memory;
+    status = odnn_memory_at(operation, chosen, operation->weights, out);
+    return status ? status : odnn_step_reorder(operation, &operation->reload, source, *out, 0);
+}
+
+// Grows the engine's pool to what the operation needs.
+static int growPool(odnn_operation *operation) {
     odnn_engine *engine = operation->engine;
     if (operation->poolBytes <= engine->poolBytes) return 0;
     char *larger = odnn_allocate(operation->poolBytes);
@@ -210,6 +211,17 @@ int odnn_operation_finish(odnn_operation *operation) {
     engine->pool = larger;
     engine->poolBytes = operation->poolBytes;
     return 0;
+}
+
+int odnn_operation_finish(odnn_operation *operation, int status, dnnl_primitive_desc_t hint,
+                          dnnl_primitive_desc_t description, dnnl_primitive_attr_t attributes, odnn_operation **out) {
+    if (hint) dnnl_primitive_desc_destroy(hint);
+    if (description) dnnl_primitive_desc_destroy(description);
+    if (attributes) dnnl_primitive_attr_destroy(attributes);
+    if (!status) status = growPool(operation);
+    if (status) odnn_operation_destroy(operation);
+    else *out = operation;
+    return status;
 }
 
 // Points the pooled memories to the pool where it now is.
@@ -251,8 +263,6 @@ int odnn_operation_run(odnn_operation *operation) {
     }
     return status;
 }
-
-const char *odnn_operation_implementation(const odnn_operation *operation) { return operation->implementation; }
 
 void odnn_operation_destroy(odnn_operation *operation) {
     if (!operation) return;

@@ -72,48 +72,37 @@ static int makeForward(odnn_engine *engine, const odnn_convolution_shape *shape,
     odnn_operation *operation = NULL;
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t forward = NULL;
-    dnnl_memory_t slice, weights, input, output, offset;
+    dnnl_memory_t weights, input, output, offset;
     layouts l;
     int status;
-    ODNN_TRY(odnn_operation_new(engine, &operation), failed);
-    ODNN_TRY(describe(shape, format, &l), failed);
-    ODNN_TRY(odnn_attributes(accumulate, &attributes), failed);
-    ODNN_TRY(describeForward(&l, bias != NULL, attributes, engine, &forward), failed);
+    ODNN_TRY(odnn_operation_new(engine, &operation), done);
+    ODNN_TRY(describe(shape, format, &l), done);
+    ODNN_TRY(odnn_attributes(accumulate, &attributes), done);
+    ODNN_TRY(describeForward(&l, bias != NULL, attributes, engine, &forward), done);
 
-    const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(forward, dnnl_query_weights_md, 0);
     if (rotated) {
         operation->rotated = odnn_allocate(dnnl_memory_desc_get_size(&l.slice));
         status = dnnl_out_of_memory;
-        if (!operation->rotated) goto failed;
+        if (!operation->rotated) goto done;
         operation->rotatedFrom = w;
         operation->rotatedShape = *rotated;
         w = operation->rotated;
     }
-    ODNN_TRY(odnn_memory_at(operation, &l.slice, sliceOf(w, shape), &slice), failed);
-    ODNN_TRY(odnn_memory_private(operation, chosen, &weights), failed);
-    ODNN_TRY(odnn_step_reorder(operation, &operation->reload, slice, weights, 0), failed);
+    ODNN_TRY(odnn_memory_weights(operation, forward, &l.slice, sliceOf(w, shape), &weights), done);
 
-    ODNN_TRY(readAs(operation, &l.x, &l.xRead, x, &input), failed);
+    ODNN_TRY(readAs(operation, &l.x, &l.xRead, x, &input), done);
     odnn_step *step = &operation->runs[operation->runCount++];
-    ODNN_TRY(odnn_step_make(operation, step, forward), failed);
-    ODNN_TRY(odnn_memory_at(operation, &l.y, y, &output), failed);
+    ODNN_TRY(odnn_step_make(operation, step, forward), done);
+    ODNN_TRY(odnn_memory_at(operation, &l.y, y, &output), done);
     odnn_step_argument(step, DNNL_ARG_SRC, input);
     odnn_step_argument(step, DNNL_ARG_WEIGHTS, weights);
     odnn_step_argument(step, DNNL_ARG_DST, output);
     if (bias) {
-        ODNN_TRY(odnn_memory_at(operation, &l.bias, bias, &offset), failed);
+        ODNN_TRY(odnn_memory_at(operation, &l.bias, bias, &offset), done);
         odnn_step_argument(step, DNNL_ARG_BIAS, offset);
     }
-    ODNN_TRY(dnnl_primitive_desc_query(forward, dnnl_query_impl_info_str, 0, (void *)&operation->implementation),
-             failed);
-    ODNN_TRY(odnn_operation_finish(operation), failed);
-    *out = operation;
-    operation = NULL;
-failed:
-    if (forward) dnnl_primitive_desc_destroy(forward);
-    if (attributes) dnnl_primitive_attr_destroy(attributes);
-    odnn_operation_destroy(operation);
-    return status;
+done:
+    return odnn_operation_finish(operation, status, NULL, forward, attributes, out);
 }
 
 int odnn_convolution_forward(odnn_engine *engine, const odnn_convolution_shape *shape, odnn_format format,
@@ -167,50 +156,38 @@ int odnn_convolution_input_gradient(odnn_engine *engine, const odnn_convolution_
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t hint = NULL, backward = NULL;
     dnnl_convolution_desc_t description;
-    dnnl_memory_t slice, weights, dInput, dOutput;
+    dnnl_memory_t weights, dInput, dOutput;
     layouts l;
     int status;
-    ODNN_TRY(odnn_operation_new(engine, &operation), failed);
-    ODNN_TRY(describe(shape, format, &l), failed);
-    ODNN_TRY(odnn_attributes(0, &attributes), failed);
-    ODNN_TRY(describeForward(&l, 0, NULL, engine, &hint), failed);
+    ODNN_TRY(odnn_operation_new(engine, &operation), done);
+    ODNN_TRY(describe(shape, format, &l), done);
+    ODNN_TRY(odnn_attributes(0, &attributes), done);
+    ODNN_TRY(describeForward(&l, 0, NULL, engine, &hint), done);
     ODNN_TRY(dnnl_convolution_backward_data_desc_init(&description, dnnl_convolution_direct, &l.x, &l.weights,
                                                       &l.yRead, l.strides, l.before, l.after),
-             failed);
-    ODNN_TRY(odnn_primitive_choose(engine, &description, attributes, hint, &backward), failed);
+             done);
+    ODNN_TRY(odnn_primitive_choose(engine, &description, attributes, hint, &backward), done);
 
-    const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(backward, dnnl_query_weights_md, 0);
-    ODNN_TRY(odnn_memory_at(operation, &l.slice, sliceOf(w, shape), &slice), failed);
-    ODNN_TRY(odnn_memory_private(operation, chosen, &weights), failed);
-    ODNN_TRY(odnn_step_reorder(operation, &operation->reload, slice, weights, 0), failed);
+    ODNN_TRY(odnn_memory_weights(operation, backward, &l.slice, sliceOf(w, shape), &weights), done);
 
-    ODNN_TRY(readAs(operation, &l.y, &l.yRead, dy, &dOutput), failed);
+    ODNN_TRY(readAs(operation, &l.y, &l.yRead, dy, &dOutput), done);
     odnn_step *step = &operation->runs[operation->runCount++];
-    ODNN_TRY(odnn_step_make(operation, step, backward), failed);
+    ODNN_TRY(odnn_step_make(operation, step, backward), done);
     if (addend) {
         // oneDNN 2.6 has no sum after a backward convolution: the gradient goes to the pool, then both are added.
-        ODNN_TRY(odnn_memory_pooled(operation, &l.x, &dInput), failed);
+        ODNN_TRY(odnn_memory_pooled(operation, &l.x, &dInput), done);
         operation->addTarget = dx;
         operation->addSource = addend;
         operation->addOffset = operation->pooled[operation->pooledCount - 1].offset;
         operation->addCount = (size_t)(shape->images * shape->height * shape->width * shape->inputChannels);
     } else {
-        ODNN_TRY(odnn_memory_at(operation, &l.x, dx, &dInput), failed);
+        ODNN_TRY(odnn_memory_at(operation, &l.x, dx, &dInput), done);
     }
     odnn_step_argument(step, DNNL_ARG_DIFF_DST, dOutput);
     odnn_step_argument(step, DNNL_ARG_WEIGHTS, weights);
     odnn_step_argument(step, DNNL_ARG_DIFF_SRC, dInput);
-    ODNN_TRY(dnnl_primitive_desc_query(backward, dnnl_query_impl_info_str, 0, (void *)&operation->implementation),
-             failed);
-    ODNN_TRY(odnn_operation_finish(operation), failed);
-    *out = operation;
-    operation = NULL;
-failed:
-    if (backward) dnnl_primitive_desc_destroy(backward);
-    if (hint) dnnl_primitive_desc_destroy(hint);
-    if (attributes) dnnl_primitive_attr_destroy(attributes);
-    odnn_operation_destroy(operation);
-    return status;
+done:
+    return odnn_operation_finish(operation, status, hint, backward, attributes, out);
 }
 
 int odnn_convolution_parameter_gradient(odnn_engine *engine, const odnn_convolution_shape *shape, odnn_format format,
@@ -223,27 +200,27 @@ int odnn_convolution_parameter_gradient(odnn_engine *engine, const odnn_convolut
     dnnl_memory_t slice, dWeights, input, dOutput, dOffset;
     layouts l;
     int status;
-    ODNN_TRY(odnn_operation_new(engine, &operation), failed);
-    ODNN_TRY(describe(shape, format, &l), failed);
-    ODNN_TRY(odnn_attributes(0, &attributes), failed);
-    ODNN_TRY(describeForward(&l, dbias != NULL, NULL, engine, &hint), failed);
+    ODNN_TRY(odnn_operation_new(engine, &operation), done);
+    ODNN_TRY(describe(shape, format, &l), done);
+    ODNN_TRY(odnn_attributes(0, &attributes), done);
+    ODNN_TRY(describeForward(&l, dbias != NULL, NULL, engine, &hint), done);
     ODNN_TRY(dnnl_convolution_backward_weights_desc_init(&description, dnnl_convolution_direct, &l.xRead,
                                                          &l.weightGradient, dbias ? &l.bias : NULL, &l.yRead,
                                                          l.strides, l.before, l.after),
-             failed);
-    ODNN_TRY(odnn_primitive_choose(engine, &description, attributes, hint, &backward), failed);
+             done);
+    ODNN_TRY(odnn_primitive_choose(engine, &description, attributes, hint, &backward), done);
 
-    ODNN_TRY(readAs(operation, &l.x, &l.xRead, x, &input), failed);
-    ODNN_TRY(readAs(operation, &l.y, &l.yRead, dy, &dOutput), failed);
+    ODNN_TRY(readAs(operation, &l.x, &l.xRead, x, &input), done);
+    ODNN_TRY(readAs(operation, &l.y, &l.yRead, dy, &dOutput), done);
     odnn_step *step = &operation->runs[operation->runCount++];
-    ODNN_TRY(odnn_step_make(operation, step, backward), failed);
+    ODNN_TRY(odnn_step_make(operation, step, backward), done);
     const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(backward, dnnl_query_diff_weights_md, 0);
-    ODNN_TRY(odnn_memory_pooled(operation, chosen, &dWeights), failed);
+    ODNN_TRY(odnn_memory_pooled(operation, chosen, &dWeights), done);
     odnn_step_argument(step, DNNL_ARG_SRC, input);
     odnn_step_argument(step, DNNL_ARG_DIFF_DST, dOutput);
     odnn_step_argument(step, DNNL_ARG_DIFF_WEIGHTS, dWeights);
     if (dbias) {
-        ODNN_TRY(odnn_memory_pooled(operation, &l.bias, &dOffset), failed);
+        ODNN_TRY(odnn_memory_pooled(operation, &l.bias, &dOffset), done);
         odnn_step_argument(step, DNNL_ARG_DIFF_BIAS, dOffset);
         operation->addTarget = dbias;
         operation->addSource = dbias;
@@ -251,18 +228,9 @@ int odnn_convolution_parameter_gradient(odnn_engine *engine, const odnn_convolut
         operation->addCount = (size_t)shape->outputChannels;
     }
     // The primitive assigns in its own layout; the parameter's gradient accumulates in O, I, H, W.
-    ODNN_TRY(odnn_memory_at(operation, &l.slice, sliceOf(dw, shape), &slice), failed);
+    ODNN_TRY(odnn_memory_at(operation, &l.slice, sliceOf(dw, shape), &slice), done);
     odnn_step *accumulate = &operation->runs[operation->runCount++];
-    ODNN_TRY(odnn_step_reorder(operation, accumulate, dWeights, slice, 1), failed);
-    ODNN_TRY(dnnl_primitive_desc_query(backward, dnnl_query_impl_info_str, 0, (void *)&operation->implementation),
-             failed);
-    ODNN_TRY(odnn_operation_finish(operation), failed);
-    *out = operation;
-    operation = NULL;
-failed:
-    if (backward) dnnl_primitive_desc_destroy(backward);
-    if (hint) dnnl_primitive_desc_destroy(hint);
-    if (attributes) dnnl_primitive_attr_destroy(attributes);
-    odnn_operation_destroy(operation);
-    return status;
+    ODNN_TRY(odnn_step_reorder(operation, accumulate, dWeights, slice, 1), done);
+done:
+    return odnn_operation_finish(operation, status, hint, backward, attributes, out);
 }

@@ -44,7 +44,6 @@ struct odnn_operation {
     float *addTarget;
     const float *addSource;
     size_t addOffset, addCount;  // bytes, elements
-    const char *implementation;
 };
 
 /// An empty operation of `engine`.
@@ -56,17 +55,16 @@ int odnn_memory_at(odnn_operation *operation, const dnnl_memory_desc_t *md, cons
 /// A memory object of `md` in the pool, behind what the operation already has there.
 int odnn_memory_pooled(odnn_operation *operation, const dnnl_memory_desc_t *md, dnnl_memory_t *out);
 
-/// A memory object of `md` in private memory (the operation's `weights`), zeroed.
-int odnn_memory_private(odnn_operation *operation, const dnnl_memory_desc_t *md, dnnl_memory_t *out);
+/// A memory object of the weights that the primitive of `description` reads, in private memory (the operation's
+/// `weights`) and zeroed; at a reload they are copied there from `parameter`, which lies as `slice` says.
+int odnn_memory_weights(odnn_operation *operation, const_dnnl_primitive_desc_t description,
+                        const dnnl_memory_desc_t *slice, const float *parameter, dnnl_memory_t *out);
 
 /// Zeroed memory, aligned to 64 bytes or more; NULL when there is none. To be released with free.
 void *odnn_allocate(size_t bytes);
 
 /// to [C, O, kh, kw] = the slice of w [O, I, kh, kw] with its axes O and C exchanged and its windows rotated by 180°.
 void odnn_rotate_weights(const odnn_convolution_shape *shape, const float *w, float *to);
-
-/// Reserves `bytes` of the pool; the offset is a multiple of 64.
-size_t odnn_pool_reserve(odnn_operation *operation, size_t bytes);
 
 /// Chooses an implementation, as dnnl_primitive_desc_create does, for one thread at a time: oneDNN 2.6 keeps a number
 /// of its search for a convolution's blocking in a static variable, so that a convolution described while another
@@ -82,8 +80,10 @@ void odnn_step_argument(odnn_step *step, int name, dnnl_memory_t memory);
 int odnn_step_reorder(odnn_operation *operation, odnn_step *step, dnnl_memory_t source, dnnl_memory_t target,
                       int accumulate);
 
-/// Grows the engine's pool to what the operation needs; the last step of every constructor.
-int odnn_operation_finish(odnn_operation *operation);
+/// The end of every constructor, whether it succeeded (`status`) or not: grows the engine's pool to what the operation
+/// needs and hands it over, or destroys it. Releases the descriptions it was made from, which may be NULL.
+int odnn_operation_finish(odnn_operation *operation, int status, dnnl_primitive_desc_t hint,
+                          dnnl_primitive_desc_t description, dnnl_primitive_attr_t attributes, odnn_operation **out);
 
 /// Attributes with a scratchpad of the user and, when asked, a sum into the destination.
 int odnn_attributes(int accumulate, dnnl_primitive_attr_t *out);

@@ -3,44 +3,34 @@ import TensorGraph
 
 extension CPUBackend {
     func linearAttention(_ o: Operands, _ heads: Int, _ headDim: Int) throws -> PreparedOperation {
-        var shape = attentionShape(o, o.shape(input: 0), heads, headDim)
+        let shape = attentionShape(o, o.shape(input: 0), heads, headDim)
         let (qkv, out, softened, context) = (o.input(0), o.output(0), o.output(1), o.output(2))
-        try scratch.reserve(ck_linear_attention_scratch(&shape))
-        return PreparedOperation(run: { [scratch, shape] in
-            withUnsafePointer(to: shape) { ck_linear_attention($0, qkv, out, softened, context, scratch.pointer) }
-        })
+        return try kernel(shape, scratch: ck_linear_attention_scratch) {
+            ck_linear_attention($0, qkv, out, softened, context, $1)
+        }
     }
 
     func linearAttentionGradient(_ o: Operands, _ heads: Int, _ headDim: Int) throws -> PreparedOperation {
-        var shape = attentionShape(o, o.shape(input: 1), heads, headDim)
+        let shape = attentionShape(o, o.shape(input: 1), heads, headDim)
         let (dout, softened, context, dqkv) = (o.input(0), o.input(1), o.input(2), o.output(0))
-        try scratch.reserve(ck_linear_attention_scratch(&shape))
-        return PreparedOperation(run: { [scratch, shape] in
-            withUnsafePointer(to: shape) {
-                ck_linear_attention_gradient($0, dout, softened, context, dqkv, scratch.pointer)
-            }
-        })
+        return try kernel(shape, scratch: ck_linear_attention_scratch) {
+            ck_linear_attention_gradient($0, dout, softened, context, dqkv, $1)
+        }
     }
 
     func fullAttention(_ o: Operands, _ heads: Int, _ headDim: Int) throws -> PreparedOperation {
-        var shape = attentionShape(o, o.shape(input: 0), heads, headDim)
+        let shape = attentionShape(o, o.shape(input: 0), heads, headDim)
         let (qkv, out, logSumExp) = (o.input(0), o.output(0), o.output(1))
-        try scratch.reserve(ck_full_attention_scratch(&shape))
-        return PreparedOperation(run: { [scratch, shape] in
-            withUnsafePointer(to: shape) { ck_full_attention($0, qkv, out, logSumExp, scratch.pointer) }
-        })
+        return try kernel(shape, scratch: ck_full_attention_scratch) { ck_full_attention($0, qkv, out, logSumExp, $1) }
     }
 
     func fullAttentionGradient(_ o: Operands, _ heads: Int, _ headDim: Int) throws -> PreparedOperation {
-        var shape = attentionShape(o, o.shape(input: 1), heads, headDim)
+        let shape = attentionShape(o, o.shape(input: 1), heads, headDim)
         let (dout, qkv, out, logSumExp) = (o.input(0), o.input(1), o.input(2), o.input(3))
         let dqkv = o.output(0)
-        try scratch.reserve(ck_full_attention_scratch(&shape))
-        return PreparedOperation(run: { [scratch, shape] in
-            withUnsafePointer(to: shape) {
-                ck_full_attention_gradient($0, dout, qkv, out, logSumExp, dqkv, scratch.pointer)
-            }
-        })
+        return try kernel(shape, scratch: ck_full_attention_scratch) {
+            ck_full_attention_gradient($0, dout, qkv, out, logSumExp, dqkv, $1)
+        }
     }
 
     private func attentionShape(_ o: Operands, _ qkv: [Int], _ heads: Int, _ headDim: Int) -> ck_attention_shape {

@@ -9,16 +9,11 @@ extension CPUBackend {
         let (x, wIn, bias, y) = (o.input(0), o.input(1), o.input(3), o.output(0))
         let (queries, keys, mean) = (o.output(1), o.output(2), o.output(3))
         let takesBFloat16 = precision != .fp32 && ck_attention_block_takes_bfloat16(&shape) == 1
-        try scratch.reserve(
-            takesBFloat16 ? ck_attention_block_bfloat16_scratch(&shape) : ck_attention_block_scratch(&shape))
+        let room = takesBFloat16 ? ck_attention_block_bfloat16_scratch : ck_attention_block_scratch
         let block = takesBFloat16 ? ck_attention_block_bfloat16 : ck_attention_block
-        return PreparedOperation(
-            run: { [scratch, shape] in
-                withUnsafePointer(to: shape) {
-                    block(
-                        $0, x, wIn, weights.into, weights.outOf, bias, y, queries, keys, mean, scratch.pointer)
-                }
-            }, derived: weights.derived)
+        return try kernel(shape, scratch: room, derived: weights.derived) {
+            block($0, x, wIn, weights.into, weights.outOf, bias, y, queries, keys, mean, $1)
+        }
     }
 
     func linearAttentionBlockGradient(_ o: Operands, _ heads: Int, _ headDim: Int) throws -> PreparedOperation {
@@ -28,17 +23,12 @@ extension CPUBackend {
         let (queries, keys, mean) = (o.input(4), o.input(5), o.input(6))
         let (dx, dwIn, dwOut, dbias) = (o.output(0), o.output(1), o.output(2), o.output(3))
         let takesBFloat16 = precision != .fp32 && ck_attention_block_takes_bfloat16(&shape) == 1
-        try scratch.reserve(
-            takesBFloat16 ? ck_attention_block_bfloat16_scratch(&shape) : ck_attention_block_scratch(&shape))
+        let room = takesBFloat16 ? ck_attention_block_bfloat16_scratch : ck_attention_block_scratch
         let gradient = takesBFloat16 ? ck_attention_block_bfloat16_gradient : ck_attention_block_gradient
-        return PreparedOperation(
-            run: { [scratch, shape] in
-                withUnsafePointer(to: shape) {
-                    gradient(
-                        $0, dy, x, wIn, wOut, weights.into, weights.outOf, queries, keys, mean, dx, dwIn, dwOut, dbias,
-                        scratch.pointer)
-                }
-            }, derived: weights.derived)
+        return try kernel(shape, scratch: room, derived: weights.derived) {
+            gradient(
+                $0, dy, x, wIn, wOut, weights.into, weights.outOf, queries, keys, mean, dx, dwIn, dwOut, dbias, $1)
+        }
     }
 
     private func blockShape(

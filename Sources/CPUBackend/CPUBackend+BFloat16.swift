@@ -49,16 +49,15 @@ extension CPUBackend {
         guard geometry.kernelHeight == geometry.kernelWidth, geometry.stride == 1,
             geometry.kernelWidth == 2 * geometry.padding + 1
         else { return nil }
-        let kernel = Int64(geometry.kernelWidth)
-        var shape = ck_window_shape(
+        let window = Int64(geometry.kernelWidth)
+        let shape = ck_window_shape(
             images: s.images, height: s.height, width: s.width, channels: s.inputChannels, outputs: s.outputChannels,
-            kernel: kernel, weightChannels: s.weightInputChannels)
-        let slice = o.output(0) + Int(s.firstWeightChannel * kernel * kernel)
+            kernel: window, weightChannels: s.weightInputChannels)
+        let slice = o.output(0) + Int(s.firstWeightChannel * window * window)
         let (x, dy, dbias) = (o.input(0), o.input(1), bias ? o.output(1) : nil)
-        try scratch.reserve(ck_window_gradient_scratch(&shape))
-        return PreparedOperation(run: { [scratch, shape] in
-            withUnsafePointer(to: shape) { ck_window_gradient($0, x, dy, slice, dbias, scratch.pointer) }
-        })
+        return try kernel(shape, scratch: ck_window_gradient_scratch) {
+            ck_window_gradient($0, x, dy, slice, dbias, $1)
+        }
     }
 
     // MARK: Emulated

@@ -7,13 +7,9 @@ extension CPUBackend {
         var shape = hyperNetworkShape(o, x: 0, layers: layers)
         let weights = try HyperNetworkWeights(&shape, parameters: (2..<7 + 2 * layers).map(o.input))
         let (x, z, y) = (o.input(0), o.input(1), o.output(0))
-        try scratch.reserve(ck_hypernetwork_scratch(&shape))
-        return PreparedOperation(
-            run: { [scratch, shape] in
-                withUnsafePointer(to: shape) {
-                    ck_hypernetwork($0, weights.parameters, weights.arranged, x, z, y, scratch.pointer)
-                }
-            }, derived: weights.derived)
+        return try kernel(shape, scratch: ck_hypernetwork_scratch, derived: weights.derived) {
+            ck_hypernetwork($0, weights.parameters, weights.arranged, x, z, y, $1)
+        }
     }
 
     func hyperNetworkGradient(_ o: Operands, layers: Int, addend: Bool) throws -> PreparedOperation {
@@ -22,14 +18,10 @@ extension CPUBackend {
         let (dy, x, z, added) = (o.input(0), o.input(1), o.input(2), addend ? o.input(8 + 2 * layers) : nil)
         let (dx, dz) = (o.output(0), o.output(1))
         let gradients: [UnsafeMutablePointer<Float>?] = (2..<7 + 2 * layers).map(o.output)
-        try scratch.reserve(ck_hypernetwork_scratch(&shape))
-        return PreparedOperation(
-            run: { [scratch, shape] in
-                withUnsafePointer(to: shape) {
-                    ck_hypernetwork_gradient(
-                        $0, weights.parameters, weights.arranged, dy, x, z, added, dx, dz, gradients, scratch.pointer)
-                }
-            }, derived: weights.derived)
+        return try kernel(shape, scratch: ck_hypernetwork_scratch, derived: weights.derived) {
+            ck_hypernetwork_gradient(
+                $0, weights.parameters, weights.arranged, dy, x, z, added, dx, dz, gradients, $1)
+        }
     }
 
     func rankOneUpdate(_ o: Operands, _ layer: Int) -> PreparedOperation {

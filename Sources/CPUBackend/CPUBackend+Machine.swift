@@ -1,12 +1,5 @@
 import CKernels
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
+import Glibc
 
 extension CPUBackend {
     /// The float32 multiply-add peak of the core this runs on, in GFLOP/s (a multiply-add counts as two), from about
@@ -64,10 +57,7 @@ public final class MachineProbe {
     ///
     /// - Throws: ``CPUMemoryError`` when the system has not so much memory.
     public init() throws {
-        var cache = 0
-        #if os(Linux) && canImport(Glibc)
-            cache = max(cache, sysconf(Int32(_SC_LEVEL3_CACHE_SIZE)))
-        #endif
+        let cache = max(0, sysconf(Int32(_SC_LEVEL3_CACHE_SIZE)))
         memory = try CPUMemory(count: min(max(4 * cache, 64 << 20), 1 << 30) / MemoryLayout<Float>.stride)
     }
 

@@ -43,41 +43,33 @@ extension CPUBackend {
     }
 
     private func narrow(
-        _ o: Operands, _ s: odnn_convolution_shape, _ from: ck_narrow_shape, rotated: Bool,
+        _ o: Operands, _ s: odnn_convolution_shape, _ shape: ck_narrow_shape, rotated: Bool,
         bias: UnsafePointer<Float>?, addend: UnsafePointer<Float>?
     ) throws -> PreparedOperation {
-        var shape = from
-        let taps = from.kernel * from.kernel
+        let taps = shape.kernel * shape.kernel
         let weights = try CPUMemory(count: Int(taps * s.inputChannels * s.outputChannels))
         let slice = o.input(1) + Int(taps * s.firstWeightChannel)
         let (x, y) = (o.input(0), o.output(0))
-        try scratch.reserve(ck_narrow_scratch(&shape))
-        return PreparedOperation(
-            run: { [scratch, shape] in
-                withUnsafePointer(to: shape) {
-                    ck_narrow($0, x, weights.pointer(0..<weights.count), bias, addend, y, scratch.pointer)
-                }
-            },
-            derived: DerivedParameters {
-                ck_narrow_weights(
-                    from.kernel, s.outputChannels, s.inputChannels, s.weightInputChannels, rotated ? 1 : 0, slice,
-                    weights.pointer(0..<weights.count))
-            })
+        let derived = DerivedParameters {
+            ck_narrow_weights(
+                shape.kernel, s.outputChannels, s.inputChannels, s.weightInputChannels, rotated ? 1 : 0, slice,
+                weights.pointer(0..<weights.count))
+        }
+        return try kernel(shape, scratch: ck_narrow_scratch, derived: derived) {
+            ck_narrow($0, x, weights.pointer(0..<weights.count), bias, addend, y, $1)
+        }
     }
 
     func narrowParameterGradient(
         _ o: Operands, _ geometry: ConvolutionGeometry, _ s: odnn_convolution_shape, bias: Bool
     ) throws -> PreparedOperation? {
         guard s.isNarrow(geometry, from: s.inputChannels, to: s.outputChannels) else { return nil }
-        var shape = s.narrow(channels: s.inputChannels)
+        let shape = s.narrow(channels: s.inputChannels)
         let (x, dy) = (o.input(0), o.input(1))
         let dw = o.output(0) + Int(shape.kernel * shape.kernel * s.firstWeightChannel)
         let dbias = bias ? o.output(1) : nil
-        try scratch.reserve(ck_narrow_scratch(&shape))
-        return PreparedOperation(run: { [scratch, shape] in
-            withUnsafePointer(to: shape) {
-                ck_narrow_weights_gradient($0, s.weightInputChannels, x, dy, dw, dbias, scratch.pointer)
-            }
-        })
+        return try kernel(shape, scratch: ck_narrow_scratch) {
+            ck_narrow_weights_gradient($0, s.weightInputChannels, x, dy, dw, dbias, $1)
+        }
     }
 }

@@ -5,45 +5,36 @@ extension CPUBackend {
     func groupNorm(
         _ o: Operands, _ groups: Int, _ epsilon: Float, silu: Bool, modulated: Bool, residual: Bool
     ) throws -> PreparedOperation {
-        let shape = try normShape(o, o.shape(input: 0), groups, epsilon)
+        let shape = normShape(o, o.shape(input: 0), groups, epsilon)
         let (x, gamma, beta) = (o.input(0), o.input(1), o.input(2))
         let scaleShift = modulated ? o.input(3) : nil
         let added = residual ? o.input(modulated ? 4 : 3) : nil
         let (y, statistics) = (o.output(0), o.output(1))
-        return PreparedOperation(run: { [scratch] in
-            withUnsafePointer(to: shape) {
-                ck_group_norm(
-                    $0, silu ? 1 : 0, x, gamma, beta, scaleShift, added, y, statistics, scratch.pointer)
-            }
-        })
+        return try kernel(shape, scratch: ck_group_norm_scratch) {
+            ck_group_norm($0, silu ? 1 : 0, x, gamma, beta, scaleShift, added, y, statistics, $1)
+        }
     }
 
     func groupNormGradient(_ o: Operands, _ groups: Int) throws -> PreparedOperation {
-        let shape = try normShape(o, o.shape(input: 1), groups, 0)
+        let shape = normShape(o, o.shape(input: 1), groups, 0)
         let (dy, x, gamma, statistics) = (o.input(0), o.input(1), o.input(2), o.input(3))
         let (dx, dgamma, dbeta) = (o.output(0), o.output(1), o.output(2))
-        return PreparedOperation(run: { [scratch] in
-            withUnsafePointer(to: shape) {
-                ck_group_norm_gradient(
-                    $0, 0, dy, x, gamma, nil, nil, statistics, dx, dgamma, dbeta, nil, scratch.pointer)
-            }
-        })
+        return try kernel(shape, scratch: ck_group_norm_scratch) {
+            ck_group_norm_gradient($0, 0, dy, x, gamma, nil, nil, statistics, dx, dgamma, dbeta, nil, $1)
+        }
     }
 
     func groupNormSiLUGradient(_ o: Operands, _ groups: Int, modulated: Bool) throws -> PreparedOperation {
-        let shape = try normShape(o, o.shape(input: 1), groups, 0)
+        let shape = normShape(o, o.shape(input: 1), groups, 0)
         let (dy, x, gamma, beta) = (o.input(0), o.input(1), o.input(2), o.input(3))
         let scaleShift = modulated ? o.input(4) : nil
         let statistics = o.input(modulated ? 5 : 4)
         let (dx, dgamma, dbeta) = (o.output(0), o.output(1), o.output(2))
         let dscaleShift = modulated ? o.output(3) : nil
-        return PreparedOperation(run: { [scratch] in
-            withUnsafePointer(to: shape) {
-                ck_group_norm_gradient(
-                    $0, 1, dy, x, gamma, beta, scaleShift, statistics, dx, dgamma, dbeta, dscaleShift,
-                    scratch.pointer)
-            }
-        })
+        return try kernel(shape, scratch: ck_group_norm_scratch) {
+            ck_group_norm_gradient(
+                $0, 1, dy, x, gamma, beta, scaleShift, statistics, dx, dgamma, dbeta, dscaleShift, $1)
+        }
     }
 
     func rmsNorm(_ o: Operands, residual: Bool) -> PreparedOperation {
@@ -99,16 +90,12 @@ extension CPUBackend {
         return PreparedOperation(run: { ck_gelu_gradient(count, dy, x, dx) })
     }
 
-    private func normShape(
-        _ o: Operands, _ x: [Int], _ groups: Int, _ epsilon: Float
-    ) throws -> ck_group_norm_shape {
+    private func normShape(_ o: Operands, _ x: [Int], _ groups: Int, _ epsilon: Float) -> ck_group_norm_shape {
         let axes = Axes(x)
         o.require(groups > 0 && axes.channels % groups == 0, "\(groups) groups do not divide \(axes.channels) channels")
-        var shape = ck_group_norm_shape(
+        return ck_group_norm_shape(
             images: Int64(axes.images), pixels: Int64(axes.pixels), channels: Int64(axes.channels),
             groups: Int64(groups), epsilon: epsilon)
-        try scratch.reserve(ck_group_norm_scratch(&shape))
-        return shape
     }
 }
 

@@ -67,6 +67,16 @@ public final class CPUBackend: Backend {
             run: { try withExtendedLifetime(memories) { try prepared.run() } }, derived: prepared.derived)
     }
 
+    /// A kernel of ours that takes its shape by address, and scratch of as many elements as `room` says.
+    func kernel<Shape>(
+        _ shape: Shape, scratch room: (UnsafePointer<Shape>?) -> Int, derived: DerivedParameters? = nil,
+        _ run: @escaping (_ shape: UnsafePointer<Shape>, _ scratch: UnsafeMutablePointer<Float>) -> Void
+    ) throws -> PreparedOperation {
+        try scratch.reserve(withUnsafePointer(to: shape) { room($0) })
+        return PreparedOperation(
+            run: { [scratch] in withUnsafePointer(to: shape) { run($0, scratch.pointer) } }, derived: derived)
+    }
+
     /// What the unit for bfloat16 computes; nil of all else.
     private func nativeProduct(
         _ operation: Operation, _ o: Operands, _ shapes: [[Int]]

@@ -1,13 +1,6 @@
 import CKernels
+import Glibc
 import TensorGraph
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
 
 /// The system did not give the memory that was asked for.
 public struct CPUMemoryError: Error, CustomStringConvertible {
@@ -47,9 +40,7 @@ public final class CPUMemory: Memory {
         let bytes = (wanted.partialValue + granule - 1) / granule * granule
         var memory: UnsafeMutableRawPointer?
         guard posix_memalign(&memory, alignment, bytes) == 0, let memory else { throw CPUMemoryError(bytes: bytes) }
-        #if os(Linux)
-            if large { madvise(memory, bytes, Int32(MADV_HUGEPAGE)) }
-        #endif
+        if large { madvise(memory, bytes, Int32(MADV_HUGEPAGE)) }
         reservation = MemoryReservation.current
         self.bytes = bytes
         if let reservation { reservation.add(bytes) } else { memset(memory, 0, bytes) }

@@ -2,7 +2,7 @@ import CKernels
 
 /// Passes over flat arenas of parameters and what belongs to them, each once through memory.
 extension CPUBackend {
-    /// Σ x² over the elements of `range`, summed in float64.
+    /// Σ x² over the elements of `range`, summed in float64: finite exactly when they all are.
     public func sumOfSquares(of memory: CPUMemory, _ range: Range<Int>) -> Double {
         ck_sum_of_squares(range.count, memory.pointer(range))
     }

@@ -230,11 +230,11 @@ func rankList(_ ranks: [Int]) -> String {
     return runs.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ", ")
 }
 
-/// Texts as bytes for `gather`. Strings always encode; an empty result would be read as "unreadable".
-private func encode(_ value: some Encodable) -> [UInt8] {
+/// A value as bytes for other ranks. Strings always encode; an empty result would be read as "unreadable".
+func encode(_ value: some Encodable) -> [UInt8] {
     (try? JSONEncoder().encode(value)).map { [UInt8]($0) } ?? []
 }
 
-private func decode<T: Decodable>(_ type: T.Type, _ bytes: [UInt8]) -> T? {
+func decode<T: Decodable>(_ type: T.Type, _ bytes: [UInt8]) -> T? {
     try? JSONDecoder().decode(type, from: Data(bytes))
 }

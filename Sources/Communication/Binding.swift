@@ -119,9 +119,8 @@ extension Communicator {
     /// - Throws: `CommunicationError`.
     public func binding(threads: Int) throws -> Binding {
         let own = Binding.Rank.current(host: host)
-        let bytes = try gather([UInt8]((try? JSONEncoder().encode(own)) ?? Data()))
         return Binding(
-            bytes.map { (try? JSONDecoder().decode(Binding.Rank.self, from: Data($0))) ?? own }, threads: threads)
+            try gather(encode(own)).map { decode(Binding.Rank.self, $0) ?? own }, threads: threads)
     }
 }
 

@@ -11,8 +11,8 @@ public struct CommunicationError: Error, CustomStringConvertible, Equatable, Sen
     /// The host of that rank.
     public let host: String
 
-    /// Describes a failure of `call` on rank `rank` of host `host`.
-    public init(call: String, message: String, rank: Int?, host: String) {
+    /// Describes a failure of `call` on rank `rank` of host `host`, without them before the rank is known.
+    public init(call: String, message: String, rank: Int? = nil, host: String = localHostName()) {
         self.call = call
         self.message = printable(message)
         self.rank = rank

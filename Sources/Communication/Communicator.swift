@@ -12,7 +12,7 @@ public protocol Communicator: AnyObject {
 
     /// Waits until every rank has called it.
     func barrier() throws
-    /// Element-wise sum over ranks, in place. `count` may exceed Int32.max (chunked).
+    /// Element-wise sum over ranks, in place. All ranks bring the same count, which may exceed Int32.max (chunked).
     func sum(_ values: UnsafeMutableBufferPointer<Float>) throws
     /// Element-wise sum over ranks of a few doubles.
     func sum(_ values: [Double]) throws -> [Double]

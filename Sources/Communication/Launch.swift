@@ -84,7 +84,7 @@ public struct Launch: Equatable, Sendable {
 public func openCommunicator() throws -> any Communicator {
     let environment = ProcessInfo.processInfo.environment
     func failure(_ message: String, rank: Int?) -> CommunicationError {
-        CommunicationError(call: "joining the other ranks", message: message, rank: rank, host: localHostName())
+        CommunicationError(call: "joining the other ranks", message: message, rank: rank)
     }
     guard let launch = Launch.detect(in: environment) else {
         if let launcher = LauncherAbove.find(environment) { throw failure(launcher.problem, rank: nil) }

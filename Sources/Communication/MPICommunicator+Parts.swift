@@ -2,8 +2,7 @@ import CMPI
 
 /// Arrays of which every rank holds a part.
 extension MPICommunicator {
-    /// Brings the parts of an array together on every rank, in place.
-    public func allGather(_ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>]) throws {
+    package func allGather(_ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>]) throws {
         requireParts(parts, of: values.count)
         guard let base = values.baseAddress else { return }
         if values.count <= maximumCount {
@@ -20,8 +19,7 @@ extension MPICommunicator {
         }
     }
 
-    /// Starts to give every rank its part of every rank's `values`.
-    public func beginExchange(
+    package func beginExchange(
         _ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>],
         into received: UnsafeMutableBufferPointer<Float>
     ) throws -> any PendingCollective {
@@ -40,8 +38,7 @@ extension MPICommunicator {
         }
     }
 
-    /// Starts to bring the parts of an array together on every rank, in place.
-    public func beginAllGather(
+    package func beginAllGather(
         _ values: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>]
     ) throws -> any PendingCollective {
         requireParts(parts, of: values.count)
@@ -52,8 +49,7 @@ extension MPICommunicator {
         }
     }
 
-    /// Brings the parts of an array together on rank `root` alone.
-    public func collect(
+    package func collect(
         _ part: UnsafeMutableBufferPointer<Float>, parts: [Range<Int>], to root: Int,
         into whole: UnsafeMutableBufferPointer<Float>?
     ) throws {
@@ -66,8 +62,7 @@ extension MPICommunicator {
         }
     }
 
-    /// Hands the parts of `whole`, which rank `root` gives, to the ranks.
-    public func distribute(
+    package func distribute(
         _ whole: UnsafeMutableBufferPointer<Float>?, parts: [Range<Int>], from root: Int,
         into part: UnsafeMutableBufferPointer<Float>
     ) throws {

@@ -1,19 +1,18 @@
 import CMPI
+import Files
 import Foundation
 
 /// All ranks of an MPI job (`MPI_COMM_WORLD`).
 ///
 /// MPI counts are C ints, and libraries are least tested near their end: every call here moves at most
 /// `maximumCount` elements, and longer buffers go in several calls.
-public final class MPICommunicator: Communicator {
-    /// This process's number in the job, 0 ..< `size`.
-    public let rank: Int
-    /// Number of ranks in the job.
-    public let size: Int
+package final class MPICommunicator: Communicator {
+    package let rank: Int
+    package let size: Int
     /// Name of this rank's host, as MPI gives it.
-    public let host: String
+    package let host: String
     /// Most elements (bytes for `broadcast` and `gather`) in one MPI call.
-    public let maximumCount: Int
+    package let maximumCount: Int
 
     /// Requests of what is under way. A slot is null when that is complete, and in `freeSlots` when nobody waits.
     private var requests: [cmpi_request] = []
@@ -23,29 +22,23 @@ public final class MPICommunicator: Communicator {
     ///
     /// - Parameter maximumCount: most elements in one MPI call; tests use a small one.
     /// - Throws: `CommunicationError` when MPI is already started or does not start.
-    public init(maximumCount: Int = 1 << 28) throws {
+    package init(maximumCount: Int = 1 << 28) throws {
         precondition(
             (1...Int(Int32.max)).contains(maximumCount), "maximumCount is \(maximumCount), must be 1...\(Int32.max)")
         func check(_ call: String, _ status: Int32) throws {
-            guard status == 0 else {
-                throw CommunicationError(
-                    call: call, message: errorMessage(status), rank: nil, host: localHostName())
-            }
+            guard status == 0 else { throw CommunicationError(call: call, message: errorMessage(status)) }
         }
         var started: Int32 = 0
         try check("MPI_Initialized", cmpi_initialized(&started))
         guard started == 0 else {
-            throw CommunicationError(
-                call: "MPI_Init_thread", message: "MPI was started before in this process", rank: nil,
-                host: localHostName())
+            throw CommunicationError(call: "MPI_Init_thread", message: "MPI was started before in this process")
         }
         var threadLevel: Int32 = 0
         try check("MPI_Init_thread", Watchdog.waiting { cmpi_initialize(&threadLevel) })
         guard threadLevel >= 1 else {
             throw CommunicationError(
                 call: "MPI_Init_thread",
-                message: "this MPI library does not allow threads beside MPI; use one built with MPI_THREAD_FUNNELED",
-                rank: nil, host: localHostName())
+                message: "this MPI library does not allow threads beside MPI; use one built with MPI_THREAD_FUNNELED")
         }
         var rank: Int32 = 0
         var size: Int32 = 0
@@ -58,41 +51,33 @@ public final class MPICommunicator: Communicator {
     }
 
     /// Name and version of the MPI library, one line. Needs no running MPI.
-    public static var mpiVersion: String {
+    package static var mpiVersion: String {
         text { cmpi_library_version($0, $1) } ?? "unknown MPI"
     }
 
-    /// Waits until every rank has called it.
-    public func barrier() throws {
-        try waiting("MPI_Barrier", cmpi_barrier())
-    }
+    package func barrier() throws { try waiting("MPI_Barrier", cmpi_barrier()) }
 
-    /// Element-wise sum over ranks, in place. All ranks bring the same count.
-    public func sum(_ values: UnsafeMutableBufferPointer<Float>) throws {
+    package func sum(_ values: UnsafeMutableBufferPointer<Float>) throws {
         try forEachChunk(of: values) { try waiting("MPI_Allreduce", cmpi_sum_float($0, $1)) }
     }
 
-    /// Element-wise sum over ranks. All ranks bring the same count.
-    public func sum(_ values: [Double]) throws -> [Double] {
-        var values = values
-        try values.withUnsafeMutableBufferPointer { buffer in
-            try forEachChunk(of: buffer) { try waiting("MPI_Allreduce", cmpi_sum_double($0, $1)) }
-        }
-        return values
-    }
+    package func sum(_ values: [Double]) throws -> [Double] { try reduced(values, cmpi_sum_double) }
 
-    /// Element-wise maximum over ranks. All ranks bring the same count.
-    public func maximum(_ values: [Double]) throws -> [Double] {
+    package func maximum(_ values: [Double]) throws -> [Double] { try reduced(values, cmpi_maximum_double) }
+
+    private func reduced(
+        _ values: [Double], _ reduce: (UnsafeMutablePointer<Double>?, Int32) -> Int32
+    ) throws -> [Double] {
         var values = values
         try values.withUnsafeMutableBufferPointer { buffer in
-            try forEachChunk(of: buffer) { try waiting("MPI_Allreduce", cmpi_maximum_double($0, $1)) }
+            try forEachChunk(of: buffer) { try waiting("MPI_Allreduce", reduce($0, $1)) }
         }
         return values
     }
 
     /// Starts an in-place sum over ranks. The memory of `values` belongs to MPI, and must stay where it is, until the
     /// sum is complete. All ranks begin their sums in the same order, with the same counts.
-    public func beginSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> any PendingCollective {
+    package func beginSum(_ values: UnsafeMutableBufferPointer<Float>) throws -> any PendingCollective {
         var slots: [Int] = []
         try forEachChunk(of: values) { pointer, count in
             var request = cmpi_request_null()
@@ -102,8 +87,7 @@ public final class MPICommunicator: Communicator {
         return MPIPending(communicator: self, slots: slots)
     }
 
-    /// Lets MPI move what is under way forward.
-    public func progress() throws {
+    package func progress() throws {
         guard requests.count > freeSlots.count else { return }
         var completed: Int32 = 0
         let status = requests.withUnsafeMutableBufferPointer { buffer in
@@ -112,8 +96,7 @@ public final class MPICommunicator: Communicator {
         try check("MPI_Testsome", status)
     }
 
-    /// Sends `bytes` of rank `root` to all; other ranks' argument is ignored, and may have any length.
-    public func broadcast(_ bytes: [UInt8], from root: Int) throws -> [UInt8] {
+    package func broadcast(_ bytes: [UInt8], from root: Int) throws -> [UInt8] {
         precondition((0..<size).contains(root), "broadcast from rank \(root) of \(size)")
         var count = Int64(bytes.count)
         try withUnsafeMutableBytes(of: &count) {
@@ -126,8 +109,7 @@ public final class MPICommunicator: Communicator {
         return data
     }
 
-    /// Every rank's bytes, by rank, on every rank. Ranks may bring different lengths.
-    public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] {
+    package func gather(_ bytes: [UInt8]) throws -> [[UInt8]] {
         var sizes = [Int64](repeating: 0, count: size)
         try waiting("MPI_Allgather", cmpi_gather_sizes(Int64(bytes.count), &sizes))
         var gathered = sizes.map { size in
@@ -162,13 +144,13 @@ public final class MPICommunicator: Communicator {
 
     /// Ends the whole job at once with `code`: the launcher ends the other ranks and exits with `code`. Output still
     /// buffered is lost, so say why on standard error first.
-    public func abort(code: Int32) -> Never {
+    package func abort(code: Int32) -> Never {
         _ = cmpi_abort(code)
         _exit(code)
     }
 
     /// Waits for what is under way and leaves MPI. Collective. Nothing may be called afterwards.
-    public func finalize() throws {
+    package func finalize() throws {
         Watchdog.enter(.end)
         for slot in requests.indices { try complete(slot) }
         try waiting("MPI_Finalize", cmpi_finalize())

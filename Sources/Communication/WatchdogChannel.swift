@@ -24,9 +24,7 @@ final class WatchdogChannel {
     init(name: String) throws {
         func check(_ call: String, _ status: Int32) throws -> Int32 {
             guard status >= 0 else {
-                throw CommunicationError(
-                    call: "\(call) for the watchdog", message: String(cString: strerror(errno)), rank: nil,
-                    host: localHostName())
+                throw CommunicationError(call: "\(call) for the watchdog", message: String(cString: strerror(errno)))
             }
             return status
         }

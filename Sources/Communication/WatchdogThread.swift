@@ -116,7 +116,7 @@ final class WatchdogThread: @unchecked Sendable {
     }
 
     func join(_ introductions: [[UInt8]], rank: Int) {
-        let others = introductions.map { try? JSONDecoder().decode(Introduction.self, from: Data($0)) }
+        let others = introductions.map { decode(Introduction.self, $0) }
         order(.join(others, nonce: others[0]?.nonce ?? 0, rank: rank))
     }
 
@@ -215,7 +215,7 @@ final class WatchdogThread: @unchecked Sendable {
     }
 
     private func handle(_ bytes: [UInt8], _ source: WatchdogChannel.Address?) {
-        guard let message = try? JSONDecoder().decode(Message.self, from: Data(bytes)), message.nonce == nonce,
+        guard let message = decode(Message.self, bytes), message.nonce == nonce,
             message.to == judge.me, message.from != judge.me
         else { return }
         if judge.members[message.from] == nil {
@@ -223,15 +223,11 @@ final class WatchdogThread: @unchecked Sendable {
             judge.members[message.from] = .init(rank: message.rank, host: message.host, heard: now)
             routes[message.from] = [.local(processes.socketName(message.from))]
         }
-        judge.members[message.from]?.rank = message.rank
-        judge.members[message.from]?.report = message.report
-        judge.members[message.from]?.heard = now
-        judge.members[message.from]?.isTrusted = true
-        judge.members[message.from]?.gone = nil
-        judge.members[message.from]?.finding = nil
-        if judge.members[message.from]?.isLocal == true {
-            judge.members[message.from]?.process = message.process
-            judge.members[message.from]?.mark = message.mark
+        if var member = judge.members[message.from] {
+            (member.rank, member.report, member.heard, member.isTrusted) = (message.rank, message.report, now, true)
+            (member.gone, member.finding) = (nil, nil)
+            if member.isLocal { (member.process, member.mark) = (message.process, message.mark) }
+            judge.members[message.from] = member
         }
         if let source, judge.me == 0 { routes[message.from] = [source] }
         switch message.kind {
@@ -277,8 +273,8 @@ final class WatchdogThread: @unchecked Sendable {
         guard !unheard.isEmpty else { return }
         warned = true
         let hosts = Set(unheard.map(\.host)).sorted()
-        write(
-            "warning: no messages of the watchdogs on \(hosts.prefix(4).joined(separator: ", ")) arrive here (UDP between "
+        printError(
+            "\(program): warning: no messages of the watchdogs on \(hosts.prefix(4).joined(separator: ", ")) arrive here (UDP between "
                 + "the hosts blocked?): a rank that stops there is noticed, but cannot be named")
     }
 
@@ -325,18 +321,10 @@ final class WatchdogThread: @unchecked Sendable {
             _exit(Watchdog.status)
         }
         deadThread.start()
-        write("error: \(printable(verdict)); the job ends here (status \(Watchdog.status)), --resume auto continues it")
+        printError(
+            "\(program): error: \(verdict); the job ends here (status \(Watchdog.status)), --resume auto continues it")
         abortMPI(code: Watchdog.status)
         _exit(Watchdog.status)
-    }
-
-    private func write(_ line: String) {
-        let text = Array("\(program): \(line)\n".utf8)
-        _ = Foundation.write(STDERR_FILENO, text, text.count)
-    }
-
-    private func encode(_ value: some Encodable) -> [UInt8] {
-        (try? JSONEncoder().encode(value)).map { [UInt8]($0) } ?? []
     }
 }
 

@@ -17,8 +17,6 @@ public final class DataSet {
     public let fingerprint: String
     /// Whether all samples are in memory.
     public let isInMemory: Bool
-    /// Files that hold the samples: 1, or the number of shards.
-    public var shardCount: Int { source.parts.count }
     /// Numbers in a sample.
     public var elementsPerSample: Int { sample.elements }
 

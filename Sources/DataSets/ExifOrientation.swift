@@ -12,10 +12,8 @@ struct ExifOrientation: Equatable {
         guard let tiff else { return }
         do {
             number = try Self.orientation(tiff) ?? 1
-        } catch let problem as Problem {
-            remark = "its Exif \(problem.what); taken as stored"
         } catch {
-            remark = "its Exif data: \(error)"
+            remark = "its Exif \(error.what); taken as stored"
         }
     }
 
@@ -57,10 +55,10 @@ struct ExifOrientation: Equatable {
     }
 
     /// The value of the tag in the first directory, in any type of integer; `nil` where it is not there.
-    private static func orientation(_ tiff: [UInt8]) throws -> Int? {
+    private static func orientation(_ tiff: [UInt8]) throws(Problem) -> Int? {
         let littleEndian = tiff.starts(with: [0x49, 0x49, 42, 0])
         guard littleEndian || tiff.starts(with: [0x4D, 0x4D, 0, 42]) else { throw Problem(what: "data are damaged") }
-        func number(at offset: Int, bytes count: Int) throws -> Int {
+        func number(at offset: Int, bytes count: Int) throws(Problem) -> Int {
             guard offset >= 0, offset + count <= tiff.count else { throw Problem(what: "data are cut off") }
             let digits = tiff[offset..<offset + count]
             return (littleEndian ? Array(digits.reversed()) : Array(digits)).reduce(0) { $0 << 8 | Int($1) }

@@ -14,14 +14,7 @@ struct FileReplacement {
         self.path = path
         let name = Path.name(of: path)
         temporary = Path.join(
-            Path.folder(of: path), ".\(name).\(Self.host)-\(ProcessInfo.processInfo.processIdentifier).partial")
-    }
-
-    private static var host: String {
-        var name = [CChar](repeating: 0, count: 256)
-        guard gethostname(&name, name.count - 1) == 0 else { return "host" }
-        let bytes = name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-        return String(decoding: bytes, as: UTF8.self)
+            Path.folder(of: path), ".\(name).\(localHostName())-\(ProcessInfo.processInfo.processIdentifier).partial")
     }
 
     /// Refuses what cannot end well, before any work is done: an existing file, a missing or unwritable folder, a disk
@@ -35,7 +28,7 @@ struct FileReplacement {
     /// Removes temporaries of this file that processes of this host left when they died.
     func removeStaleTemporaries() {
         let folder = Path.folder(of: path)
-        let prefix = Array(".\(Path.name(of: path)).\(Self.host)-".utf8)
+        let prefix = Array(".\(Path.name(of: path)).\(localHostName())-".utf8)
         let suffix = Array(".partial".utf8)
         for name in (try? namesInFolder(BytePath(folder))) ?? [] {
             let (head, end) = (name.bytes.prefix(prefix.count), name.bytes.suffix(suffix.count))
@@ -51,26 +44,11 @@ struct FileReplacement {
     func write(_ bytes: [UInt8], replacing: Bool) throws {
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { throw failure("create") }
-        do {
-            try bytes.withUnsafeBytes { buffer in
-                var written = 0
-                while written < buffer.count {
-                    let rest = UnsafeRawBufferPointer(rebasing: buffer[written...])
-                    let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
-                    if count < 0 && errno == EINTR { continue }
-                    guard count > 0 else { throw failure("write") }
-                    written += count
-                }
-            }
-        } catch {
-            close(descriptor)
+        var problem = StandardStreams.write(bytes, to: descriptor).map { _ in failure("write") }
+        if close(descriptor) != 0, problem == nil { problem = failure("close") }
+        if let problem {
             discard(temporary)
-            throw error
-        }
-        guard close(descriptor) == 0 else {
-            let error = failure("close")
-            discard(temporary)
-            throw error
+            throw problem
         }
         try publish(replacing: replacing)
     }

@@ -57,16 +57,14 @@ extension Preparation {
 
         let classes = try labelled(folder, strict: strict, report: report)
         let total = folder.files.count
-        let writer = try writer(
-            .image(height: size, width: size, channels: channels), labelled: classes != nil, count: total, digest: nil)
-        writer.labelNames = classes?.map(\.nameText)
         let labels = Dictionary(uniqueKeysWithValues: (classes ?? []).enumerated().map { ($1, Int32($0)) })
         var sources = SHA256()
         var remarks = 0
-        try writing(writer) { writer in
-            let step = 64
-            for start in stride(from: 0, to: total, by: step) {
-                let range = start..<min(total, start + step)
+        let shape = SampleShape.image(height: size, width: size, channels: channels)
+        try write(shape, labelled: classes != nil, count: total) { writer in
+            writer.labelNames = classes?.map(\.nameText)
+            for start in stride(from: 0, to: total, by: 64) {
+                let range = start..<min(total, start + 64)
                 var batch: [UInt8] = []
                 var batchLabels: [Int32] = []
                 for (file, item) in zip(folder.files[range], folder.load(range, size: size, channels: channels)) {
@@ -80,13 +78,11 @@ extension Preparation {
                         }
                         batch += pixels
                         sources.update(values: Array("\(item.digest) ".utf8) + file.bytes + [UInt8(ascii: "\n")])
-                        if let remark = item.remark {
-                            remarks += 1
-                            // Some cameras write such a thing into every image.
-                            if remarks <= Self.namedRemarks {
-                                report(.warning("\(folder.path.appending(file)): \(remark)"))
-                            }
-                        }
+                        guard let remark = item.remark else { continue }
+                        remarks += 1
+                        // Some cameras write such a thing into every image.
+                        guard remarks <= Self.namedRemarks else { continue }
+                        report(.warning("\(folder.path.appending(file)): \(remark)"))
                     case .failure(let error): try skip(file, "\(error)")
                     }
                 }
@@ -95,14 +91,11 @@ extension Preparation {
             }
             guard writer.count > 0 else { throw DataSetError("\(path): holds no PNG or JPEG image that can be read") }
             try writer.finish(sourceDigest: sources.finalize().hexadecimal)
+            result.written = writer.count
         }
-        if remarks > Self.namedRemarks {
-            report(
-                .warning(
-                    "\(path): \(remarks - Self.namedRemarks) further images have Exif data that are not understood, and "
-                        + "are taken as stored"))
-        }
-        result.written = writer.count
+        let further = remarks - Self.namedRemarks
+        let line = "\(path): \(further) further images have Exif data that are not understood, and are taken as stored"
+        if further > 0 { report(.warning(line)) }
         result.classes = classes?.count
         return result
     }

@@ -23,15 +23,17 @@ public struct Preparation {
         self.progress = progress
     }
 
-    func writer(_ sample: SampleShape, labelled: Bool, count: Int, digest: String?) throws -> DataSetWriter {
+    /// Makes the data set with `body`, which appends the samples and finishes it; after an error what was written is
+    /// dropped.
+    func write(
+        _ sample: SampleShape, labelled: Bool, count: Int, digest: String? = nil, _ body: (DataSetWriter) throws -> Void
+    ) throws {
         var job = self
         job.provenance.sourceDigest = digest
-        return try DataSetWriter(job, sample: sample, labelled: labelled, expectedCount: count)
-    }
-
-    /// Runs `body` with the writer; what it leaves unfinished after an error is dropped.
-    func writing(_ writer: DataSetWriter, _ body: (DataSetWriter) throws -> Void) throws {
-        do { try body(writer) } catch {
+        let writer = try DataSetWriter(job, sample: sample, labelled: labelled, expectedCount: count)
+        do {
+            try body(writer)
+        } catch {
             writer.abandon()
             throw error
         }
@@ -66,10 +68,9 @@ public struct Preparation {
         let digest = sha256(Array((try sha256(file: imagePath) + sha256(file: labelPath)).utf8))
         var named = self
         if let found { named.provenance.source = found.name }
-        let writer = try named.writer(
-            .image(height: size, width: size, channels: 1), labelled: true, count: count, digest: digest)
-        writer.labelNames = found?.labelNames
-        try writing(writer) { writer in
+        let shape = SampleShape.image(height: size, width: size, channels: 1)
+        try named.write(shape, labelled: true, count: count, digest: digest) { writer in
+            writer.labelNames = found?.labelNames
             for start in stride(from: 0, to: count, by: 1000) {
                 let end = min(count, start + 1000)
                 let padded = (start..<end).flatMap { i in
@@ -93,9 +94,8 @@ public struct Preparation {
         try checkOutput()
         let bytes = try readFile(path, atMost: PointText.maximumBytes)
         let text = try PointText(bytes: bytes, name: path)
-        let writer = try writer(
-            .point(dimension: text.dimension), labelled: false, count: text.count, digest: sha256(bytes))
-        try writing(writer) { writer in
+        let shape = SampleShape.point(dimension: text.dimension)
+        try write(shape, labelled: false, count: text.count, digest: sha256(bytes)) { writer in
             try writer.append(points: text.values)
             try progress(text.count, text.count)
             try writer.finish()
@@ -105,9 +105,8 @@ public struct Preparation {
 
     /// `count` points drawn from a mixture, labelled with the Gaussian they came from; the mixture is stored too.
     public func gaussianGrid(_ grid: GaussianGrid, count: Int) throws {
-        let writer = try writer(.point(dimension: 2), labelled: true, count: count, digest: nil)
-        writer.mixture = grid
-        try writing(writer) { writer in
+        try write(.point(dimension: 2), labelled: true, count: count) { writer in
+            writer.mixture = grid
             for start in stride(from: 0, to: count, by: 100_000) {
                 let end = min(count, start + 100_000)
                 let drawn = grid.draw(start..<end)

@@ -12,7 +12,12 @@ public enum StandardStreams {
 
     /// Writes all of `text` to an open file; the system's reason where it does not take it, else nil.
     public static func write(_ text: String, to descriptor: Int32) -> String? {
-        var rest = Array(text.utf8)[...]
+        write(Array(text.utf8), to: descriptor)
+    }
+
+    /// The same of bytes.
+    public static func write(_ bytes: [UInt8], to descriptor: Int32) -> String? {
+        var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count < 0 && errno == EINTR { continue }

@@ -34,9 +34,16 @@ public struct FoundAttribute: Sendable {
     public let value: Result<AttributeValue, HDF5Error>
 }
 
-/// Attributes of an open group or data set, for both to share.
-struct AttributeStore {
+/// An open group or data set: its place, and its attributes.
+public class HDF5Object {
     let handle: ObjectHandle
+
+    init(handle: ObjectHandle) { self.handle = handle }
+
+    /// Path from the root of the file: "/" or "/a/b".
+    public var path: String { handle.path }
+
+    // MARK: Reading attributes
 
     private func action(_ verb: String, _ name: String) -> String {
         "cannot \(verb) the attribute '\(name)' of \(handle.place)"
@@ -50,10 +57,15 @@ struct AttributeStore {
         return takePieces(packed, bytes: bytes)
     }
 
-    func names() throws -> [String] { try rawNames().map { escapedText($0) } }
+    /// Names of the attributes, in the order of their bytes.
+    ///
+    /// - Throws: `HDF5Error` where they cannot be read.
+    public func attributeNames() throws -> [String] { try rawNames().map { escapedText($0) } }
 
-    /// Every attribute, also those whose values are of no kind that is read.
-    func all() throws -> [FoundAttribute] {
+    /// Every attribute, in the order of their bytes, with its value or why it is not read.
+    ///
+    /// - Throws: `HDF5Error` where they cannot be listed.
+    public func foundAttributes() throws -> [FoundAttribute] {
         try rawNames().map { name in
             do {
                 return FoundAttribute(name: escapedText(name), value: .success(try value(name, action: "not read")))
@@ -63,7 +75,10 @@ struct AttributeStore {
         }
     }
 
-    func exists(_ name: String) throws -> Bool {
+    /// Whether there is an attribute of that name, whatever its value.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be read.
+    public func hasAttribute(_ name: String) throws -> Bool {
         var exists: Int32 = 0
         try handle.file.check(chdf5_attribute_exists(handle.id, name, &exists), action("look for", name))
         return exists != 0
@@ -110,12 +125,18 @@ struct AttributeStore {
         }
     }
 
-    func read(_ name: String) throws -> AttributeValue? {
-        try exists(name) ? value(Array(name.utf8), action: action("read", name)) : nil
+    /// The value of an attribute, `nil` where there is none.
+    ///
+    /// - Throws: `HDF5Error` where its type is not one of `AttributeValue`.
+    public func attribute(_ name: String) throws -> AttributeValue? {
+        try hasAttribute(name) ? value(Array(name.utf8), action: action("read", name)) : nil
     }
 
-    func readUnsigned(_ name: String) throws -> UInt64? {
-        guard try exists(name) else { return nil }
+    /// The value of an attribute that may use all 64 bits, `nil` where there is none.
+    ///
+    /// - Throws: `HDF5Error` where it is no integer, or negative.
+    public func unsignedAttribute(_ name: String) throws -> UInt64? {
+        guard try hasAttribute(name) else { return nil }
         return try withRaw(Array(name.utf8), action: action("read", name)) { kind, isList, _, data in
             let isInteger = kind == CHDF5_ATTRIBUTE_INTEGER || kind == CHDF5_ATTRIBUTE_UNSIGNED
             guard isInteger, !isList else { throw HDF5Error("\(action("read", name)): it is not a single integer") }
@@ -126,34 +147,31 @@ struct AttributeStore {
         }
     }
 
-    private func write(_ name: String, kind: Int, isList: Bool, count: Int, data: UnsafeRawPointer?) throws {
-        try checkText(name, "the attribute name '\(name)'")
-        try handle.file.check(
-            chdf5_attribute_write(handle.id, name, Int32(kind), isList ? 1 : 0, count, data), action("write", name))
-    }
+    // MARK: Writing attributes
 
-    private func write<T>(_ name: String, kind: Int, isList: Bool, _ values: [T]) throws {
-        try values.withUnsafeBytes {
-            try write(name, kind: kind, isList: isList, count: values.count, data: $0.baseAddress)
+    /// - Parameter count: texts in `values`, where they are packed; nil: numbers.
+    private func write<T>(_ name: String, kind: Int, isList: Bool, count: Int? = nil, _ values: [T]) throws {
+        try checkText(name, "the attribute name '\(name)'")
+        try values.withUnsafeBytes { bytes in
+            try handle.file.check(
+                chdf5_attribute_write(
+                    handle.id, name, Int32(kind), isList ? 1 : 0, count ?? values.count, bytes.baseAddress),
+                action("write", name))
         }
     }
 
-    func write(_ name: String, _ value: AttributeValue) throws {
+    private func write(_ name: String, isList: Bool, texts: [String]) throws {
+        let packed = try packed(texts, "the attribute '\(name)' of \(handle.place)")
+        try write(name, kind: CHDF5_ATTRIBUTE_STRING, isList: isList, count: texts.count, packed)
+    }
+
+    /// Sets an attribute, replacing one of that name.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be written.
+    public func setAttribute(_ name: String, _ value: AttributeValue) throws {
         switch value {
-        case .string(let text):
-            try checkText(text, "the attribute '\(name)' of \(handle.place)")
-            try text.withCString {
-                try write(name, kind: CHDF5_ATTRIBUTE_STRING, isList: false, count: 1, data: UnsafeRawPointer($0))
-            }
-        case .strings(let texts):
-            var packed: [CChar] = []
-            for text in texts {
-                try checkText(text, "the attribute '\(name)' of \(handle.place)")
-                packed += text.utf8CString
-            }
-            try packed.withUnsafeBytes {
-                try write(name, kind: CHDF5_ATTRIBUTE_STRING, isList: true, count: texts.count, data: $0.baseAddress)
-            }
+        case .string(let text): try write(name, isList: false, texts: [text])
+        case .strings(let texts): try write(name, isList: true, texts: texts)
         case .integer(let number):
             try write(name, kind: CHDF5_ATTRIBUTE_INTEGER, isList: false, [Int64(number)])
         case .integers(let numbers):
@@ -167,7 +185,10 @@ struct AttributeStore {
         }
     }
 
-    func writeUnsigned(_ name: String, _ value: UInt64) throws {
+    /// Sets an attribute to an integer that may use all 64 bits.
+    ///
+    /// - Throws: `HDF5Error` where the file cannot be written.
+    public func setUnsignedAttribute(_ name: String, _ value: UInt64) throws {
         try write(name, kind: CHDF5_ATTRIBUTE_UNSIGNED, isList: false, [value])
     }
 }

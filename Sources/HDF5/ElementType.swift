@@ -9,46 +9,24 @@ public enum ElementType: Equatable, Sendable, CustomStringConvertible {
     /// Anything else, in a word: "uint16", "boolean" (numpy's), "compound", …
     case other(String)
 
+    private static let known: [(type: ElementType, code: Int, name: String)] = [
+        (.uint8, CHDF5_UINT8, "uint8"), (.int32, CHDF5_INT32, "int32"), (.int64, CHDF5_INT64, "int64"),
+        (.float32, CHDF5_FLOAT32, "float32"), (.float64, CHDF5_FLOAT64, "float64"), (.string, CHDF5_STRING, "string"),
+    ]
+
     /// The type in a word, as numpy spells it: "uint8", "float32", "string", …
     public var description: String {
-        switch self {
-        case .uint8: "uint8"
-        case .int32: "int32"
-        case .int64: "int64"
-        case .float32: "float32"
-        case .float64: "float64"
-        case .string: "string"
-        case .other(let name): name
-        }
+        if case .other(let name) = self { return name }
+        return Self.known.first { $0.type == self }?.name ?? ""
     }
 
     /// Whether it is a float of any width.
     public var isFloat: Bool { description.hasBytes(prefix: "float") }
 
-    init(code: Int, name: String) {
-        switch code {
-        case CHDF5_UINT8: self = .uint8
-        case CHDF5_INT32: self = .int32
-        case CHDF5_INT64: self = .int64
-        case CHDF5_FLOAT32: self = .float32
-        case CHDF5_FLOAT64: self = .float64
-        case CHDF5_STRING: self = .string
-        default: self = .other(name)
-        }
-    }
+    init(code: Int, name: String) { self = Self.known.first { $0.code == code }?.type ?? .other(name) }
 
     /// The shim's code; `nil` for types that cannot be created.
-    var code: Int32? {
-        switch self {
-        case .uint8: Int32(CHDF5_UINT8)
-        case .int32: Int32(CHDF5_INT32)
-        case .int64: Int32(CHDF5_INT64)
-        case .float32: Int32(CHDF5_FLOAT32)
-        case .float64: Int32(CHDF5_FLOAT64)
-        case .string: Int32(CHDF5_STRING)
-        case .other: nil
-        }
-    }
+    var code: Int32? { Self.known.first { $0.type == self }.map { Int32($0.code) } }
 }
 
 /// The Swift types that data sets are read into and written from.
@@ -58,27 +36,22 @@ public protocol HDF5Scalar: BitwiseCopyable, Sendable {
 }
 
 extension UInt8: HDF5Scalar {
-    /// The type of the same width in a file.
     public static var elementType: ElementType { .uint8 }
 }
 
 extension Int32: HDF5Scalar {
-    /// The type of the same width in a file.
     public static var elementType: ElementType { .int32 }
 }
 
 extension Int64: HDF5Scalar {
-    /// The type of the same width in a file.
     public static var elementType: ElementType { .int64 }
 }
 
 extension Float: HDF5Scalar {
-    /// The type of the same width in a file.
     public static var elementType: ElementType { .float32 }
 }
 
 extension Double: HDF5Scalar {
-    /// The type of the same width in a file.
     public static var elementType: ElementType { .float64 }
 }
 

@@ -78,8 +78,3 @@ enum FileDiagnosis {
         return HDF5Error("cannot create \(path): \(reason)")
     }
 }
-
-/// Sleeps; a signal may cut it short.
-func pause(milliseconds: Int) {
-    usleep(UInt32(milliseconds) * 1000)
-}

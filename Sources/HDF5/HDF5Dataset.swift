@@ -1,11 +1,8 @@
 import CHDF5
 
 /// A data set: an array of elements of one type, with attributes. Values in memory are dense and row-major.
-public final class HDF5Dataset {
-    let handle: ObjectHandle
-    private var attributes: AttributeStore { AttributeStore(handle: handle) }
-
-    /// Lengths of the axes, as of opening, or the last `extend` or `refresh`; empty for a scalar.
+public final class HDF5Dataset: HDF5Object {
+    /// Lengths of the axes, as of opening or the last `extend`; empty for a scalar.
     public private(set) var shape: [Int]
     /// Lengths that the axes may reach, `nil` for no limit.
     public let maximumShape: [Int?]
@@ -17,13 +14,10 @@ public final class HDF5Dataset {
     public let isNumeric: Bool
     private let elementBytes: Int
 
-    /// Path from the root of the file.
-    public var path: String { handle.path }
     /// Number of elements.
     public var count: Int { shape.reduce(1, *) }
 
-    init(handle: ObjectHandle) throws {
-        self.handle = handle
+    init(opened handle: ObjectHandle) throws {
         var type: Int32 = 0
         var numeric: Int32 = 0
         var bytes = 0
@@ -41,6 +35,7 @@ public final class HDF5Dataset {
         shape = layout.shape
         maximumShape = layout.maximum
         chunk = layout.chunk
+        super.init(handle: handle)
         try checkChunk()
     }
 
@@ -206,13 +201,9 @@ public final class HDF5Dataset {
     public func writeStrings(_ values: [String]) throws {
         precondition(elementType == .string, "\(handle.place) holds \(elementType) elements, not text")
         precondition(values.count == count, "\(values.count) texts for \(shape) of \(handle.place)")
-        var packed: [CChar] = []
-        for value in values {
-            try checkText(value, "a text in \(handle.place)")
-            packed.append(contentsOf: value.utf8CString)
-        }
+        let texts = try packed(values, "a text in \(handle.place)")
         try handle.file.check(
-            chdf5_dataset_write_strings(handle.id, packed, values.count), "cannot write \(handle.place)")
+            chdf5_dataset_write_strings(handle.id, texts, values.count), "cannot write \(handle.place)")
     }
 
     /// Changes the lengths of the axes, within `maximumShape`. New elements are zero.
@@ -234,39 +225,4 @@ public final class HDF5Dataset {
     public func flush() throws {
         try handle.file.check(chdf5_dataset_flush(handle.id), "cannot write \(handle.place)")
     }
-
-    /// Looks again at what a writer has appended, and updates `shape`.
-    ///
-    /// - Throws: `HDF5Error` where the file cannot be read.
-    public func refresh() throws {
-        try handle.file.check(chdf5_dataset_refresh(handle.id), "cannot read \(handle.place) again")
-        shape = try Self.layout(handle, elementBytes: elementBytes).shape
-    }
-
-    // MARK: Attributes
-
-    /// The value of an attribute, `nil` where there is none.
-    ///
-    /// - Throws: `HDF5Error` where its type is not one of `AttributeValue`.
-    public func attribute(_ name: String) throws -> AttributeValue? { try attributes.read(name) }
-
-    /// Names of the attributes, in the order of their bytes.
-    ///
-    /// - Throws: `HDF5Error` where they cannot be read.
-    public func attributeNames() throws -> [String] { try attributes.names() }
-
-    /// Whether there is an attribute of that name, whatever its value.
-    ///
-    /// - Throws: `HDF5Error` where the file cannot be read.
-    public func hasAttribute(_ name: String) throws -> Bool { try attributes.exists(name) }
-
-    /// Every attribute, in the order of their bytes, with its value or why it is not read.
-    ///
-    /// - Throws: `HDF5Error` where they cannot be listed.
-    public func foundAttributes() throws -> [FoundAttribute] { try attributes.all() }
-
-    /// Sets an attribute, replacing one of that name.
-    ///
-    /// - Throws: `HDF5Error` where the file cannot be written.
-    public func setAttribute(_ name: String, _ value: AttributeValue) throws { try attributes.write(name, value) }
 }

@@ -58,6 +58,12 @@ func pieces(_ packed: UnsafeRawBufferPointer) -> [[UInt8]] {
     packed.isEmpty ? [] : packed.dropLast().split(separator: 0, omittingEmptySubsequences: false).map(Array.init)
 }
 
+/// "text NUL text NUL …", as the shim takes it; `what` is for messages.
+func packed(_ texts: [String], _ what: String) throws -> [CChar] {
+    for text in texts { try checkText(text, what) }
+    return texts.flatMap { $0.utf8CString }
+}
+
 /// HDF5 cuts names and text at a NUL byte; refuse instead of losing the rest.
 func checkText(_ text: String, _ what: String) throws {
     if text.utf8.contains(0) { throw HDF5Error("cannot store \(what): it contains a NUL character") }

@@ -1,4 +1,5 @@
 import CHDF5
+import Glibc
 
 /// An open HDF5 file.
 ///
@@ -17,13 +18,7 @@ public final class HDF5File {
 
     private let userBlockBytes: Int
 
-    private convenience init(
-        id: chdf5_id, name: String, userBlockBytes: Int = 0, measure: @escaping () -> Int? = { nil }
-    ) throws {
-        try self.init(handle: FileHandle(id: id, name: name, measure: measure), userBlockBytes: userBlockBytes)
-    }
-
-    private init(handle: FileHandle, userBlockBytes: Int = 0) throws {
+    private init(_ handle: FileHandle, userBlockBytes: Int = 0) throws {
         self.userBlockBytes = userBlockBytes
         self.handle = handle
         root = try HDF5Group(parent: handle.id, file: handle, path: "/", full: "/")
@@ -47,7 +42,7 @@ public final class HDF5File {
         if let problem = FileDiagnosis.problem(path) { throw HDF5Error(problem) }
         var id: chdf5_id = 0
         guard chdf5_file_open(path, 0, &id) == 0 else { throw FileDiagnosis.explain(path, reason: lastReason()) }
-        return try HDF5File(id: id, name: path, measure: { FileDiagnosis.bytes(path) })
+        return try HDF5File(FileHandle(id: id, name: path, measure: { FileDiagnosis.bytes(path) }))
     }
 
     /// Opens bytes that are already in memory, for reading. They are not copied, and kept while the file is.
@@ -60,7 +55,7 @@ public final class HDF5File {
             throw FileDiagnosis.explain(name, reason: lastReason())
         }
         let count = image.raw.count
-        return try HDF5File(handle: FileHandle(id: id, name: name, image: image, measure: { count }))
+        return try HDF5File(FileHandle(id: id, name: name, image: image, measure: { count }))
     }
 
     /// Opens a copy of bytes that are already in memory, for reading.
@@ -79,42 +74,33 @@ public final class HDF5File {
         guard chdf5_file_create(path, overwrite ? 1 : 0, &id) == 0 else {
             throw FileDiagnosis.explainCreation(path, reason: lastReason())
         }
-        return try HDF5File(id: id, name: path)
+        return try HDF5File(FileHandle(id: id, name: path))
     }
 
     /// Creates a file in memory; `image()` gives its bytes. The same calls give the same bytes.
     ///
-    /// - Throws: `HDF5Error` where memory is short.
-    public static func createInMemory() throws -> HDF5File {
-        try createInMemory(userBlockBytes: 0)
-    }
-
-    /// Creates a file in memory whose first bytes are left to the caller.
-    ///
     /// - Parameters:
-    ///   - userBlockBytes: 0, or a power of two from 512.
+    ///   - userBlockBytes: how many of its first bytes are left to the caller: 0, or a power of two from 512.
     ///   - expectedBytes: how large it will become. Memory grows by this much at a time: once, where it is enough.
     /// - Throws: `HDF5Error` where memory is short.
-    public static func createInMemory(userBlockBytes: Int, expectedBytes: Int = 1 << 20) throws -> HDF5File {
+    public static func createInMemory(userBlockBytes: Int = 0, expectedBytes: Int = 1 << 20) throws -> HDF5File {
         precondition(
             userBlockBytes == 0 || (userBlockBytes >= 512 && userBlockBytes & (userBlockBytes - 1) == 0),
             "a user block of \(userBlockBytes) bytes is neither 0 nor a power of two from 512")
         var id: chdf5_id = 0
         try check(chdf5_file_create_core(userBlockBytes, expectedBytes, &id), "cannot create a file in memory")
-        return try HDF5File(id: id, name: "a file in memory", userBlockBytes: userBlockBytes)
+        return try HDF5File(FileHandle(id: id, name: "a file in memory"), userBlockBytes: userBlockBytes)
     }
 
-    /// The bytes of a file made with `createInMemory`, as they would lie on disk; a user block is zero.
+    /// A copy of the bytes of a file made with `createInMemory`, without a user block, as they would lie on disk.
     ///
     /// - Throws: `HDF5Error` where memory is short.
     public func image() throws -> [UInt8] {
+        precondition(userBlockBytes == 0, "the user block of \(name) would be lost")
         var bytes = 0
-        try handle.check(chdf5_file_image_size(handle.id, &bytes), "cannot measure \(name)")
-        return try [UInt8](unsafeUninitializedCapacity: userBlockBytes + bytes) { buffer, filled in
-            buffer[..<userBlockBytes].initialize(repeating: 0)
-            let rest = UnsafeMutableBufferPointer(rebasing: buffer[userBlockBytes...])
-            try handle.check(chdf5_file_image(handle.id, rest.baseAddress, bytes), "cannot copy \(name)")
-            filled = userBlockBytes + bytes
+        try handle.check(chdf5_file_image(handle.id, nil, 0, &bytes), "cannot measure \(name)")
+        return try [UInt8](unsafeUninitializedCapacity: bytes) { buffer, filled in
+            try handle.check(chdf5_file_image(handle.id, buffer.baseAddress, bytes, &filled), "cannot copy \(name)")
         }
     }
 
@@ -139,7 +125,7 @@ public final class HDF5File {
         guard chdf5_file_create_swmr(path, &id) == 0 else {
             throw FileDiagnosis.explainCreation(path, reason: lastReason())
         }
-        return try HDF5File(id: id, name: path)
+        return try HDF5File(FileHandle(id: id, name: path))
     }
 
     /// Lets readers in. From here on no data set, group or attribute can be added.
@@ -154,20 +140,20 @@ public final class HDF5File {
     ///
     /// - Throws: `HDF5Error` as `open`.
     public static func openSWMR(_ path: String) throws -> HDF5File {
-        var pauses = [20, 40, 80, 160, 320][...]
+        var pauses: ArraySlice<UInt32> = [20, 40, 80, 160, 320]
         while true {
             var failure = FileDiagnosis.problem(path).map { HDF5Error($0) }
             var id: chdf5_id = 0
             if failure == nil {
                 if chdf5_file_open(path, 1, &id) == 0 {
-                    return try HDF5File(id: id, name: path, measure: { FileDiagnosis.bytes(path) })
+                    return try HDF5File(FileHandle(id: id, name: path, measure: { FileDiagnosis.bytes(path) }))
                 }
                 failure = FileDiagnosis.explain(path, reason: lastReason())
             }
             guard FileDiagnosis.exists(path), let milliseconds = pauses.popFirst() else {
                 throw failure ?? HDF5Error("cannot open \(path)")
             }
-            pause(milliseconds: milliseconds)
+            usleep(milliseconds * 1000)  // which a signal may cut short
         }
     }
 

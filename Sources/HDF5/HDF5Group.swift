@@ -1,23 +1,13 @@
 import CHDF5
 
 /// A group: named groups and data sets, and attributes. Paths may have several components, "a/b/c".
-public final class HDF5Group {
-    let handle: ObjectHandle
-    private var attributes: AttributeStore { AttributeStore(handle: handle) }
-
-    init(handle: ObjectHandle) {
-        self.handle = handle
-    }
-
+public final class HDF5Group: HDF5Object {
     /// Opens the group at `path` of an open file or group.
-    init(parent: chdf5_id, file: FileHandle, path: String, full: String) throws {
+    convenience init(parent: chdf5_id, file: FileHandle, path: String, full: String) throws {
         var id: chdf5_id = 0
         try file.check(chdf5_group_open(parent, path, &id), "cannot open the group \(full) in \(file.name)")
-        handle = ObjectHandle(id: id, file: file, path: full, close: chdf5_group_close)
+        self.init(handle: ObjectHandle(id: id, file: file, path: full, close: chdf5_group_close))
     }
-
-    /// Path from the root of the file: "/" or "/a/b".
-    public var path: String { handle.path }
 
     /// Names of the group's members, in the order of their bytes.
     ///
@@ -93,7 +83,7 @@ public final class HDF5Group {
         try handle.file.check(
             chdf5_dataset_open(handle.id, path, &id), "cannot open the data set \(full) in \(handle.file.name)")
         return try HDF5Dataset(
-            handle: ObjectHandle(id: id, file: handle.file, path: full, close: chdf5_dataset_close))
+            opened: ObjectHandle(id: id, file: handle.file, path: full, close: chdf5_dataset_close))
     }
 
     /// Creates a data set, and the groups on the way to it.
@@ -125,7 +115,7 @@ public final class HDF5Group {
                 handle.id, path, code, Int32(shape.count), shape.map(UInt64.init), most, chunk?.map(UInt64.init),
                 Int32(deflate ?? -1), &id), "cannot create the data set \(full) in \(handle.file.name)")
         return try HDF5Dataset(
-            handle: ObjectHandle(id: id, file: handle.file, path: full, close: chdf5_dataset_close))
+            opened: ObjectHandle(id: id, file: handle.file, path: full, close: chdf5_dataset_close))
     }
 
     /// Creates a data set of the values' own type and writes it, row-major.
@@ -140,37 +130,5 @@ public final class HDF5Group {
     /// - Throws: `HDF5Error` where the name is taken, a text has a NUL character, or the file cannot be written.
     public func writeStrings(_ values: [String], to path: String) throws {
         try createDataset(path, type: .string, shape: [values.count]).writeStrings(values)
-    }
-
-    /// The value of an attribute, `nil` where there is none.
-    ///
-    /// - Throws: `HDF5Error` where its type is not one of `AttributeValue`.
-    public func attribute(_ name: String) throws -> AttributeValue? { try attributes.read(name) }
-
-    /// The value of an attribute that may use all 64 bits, `nil` where there is none.
-    ///
-    /// - Throws: `HDF5Error` where it is no integer, or negative.
-    public func unsignedAttribute(_ name: String) throws -> UInt64? { try attributes.readUnsigned(name) }
-
-    /// Names of the attributes, in the order of their bytes.
-    ///
-    /// - Throws: `HDF5Error` where they cannot be read.
-    public func attributeNames() throws -> [String] { try attributes.names() }
-
-    /// Every attribute, in the order of their bytes, with its value or why it is not read.
-    ///
-    /// - Throws: `HDF5Error` where they cannot be listed.
-    public func foundAttributes() throws -> [FoundAttribute] { try attributes.all() }
-
-    /// Sets an attribute, replacing one of that name.
-    ///
-    /// - Throws: `HDF5Error` where the file cannot be written.
-    public func setAttribute(_ name: String, _ value: AttributeValue) throws { try attributes.write(name, value) }
-
-    /// Sets an attribute to an integer that may use all 64 bits.
-    ///
-    /// - Throws: `HDF5Error` where the file cannot be written.
-    public func setUnsignedAttribute(_ name: String, _ value: UInt64) throws {
-        try attributes.writeUnsigned(name, value)
     }
 }

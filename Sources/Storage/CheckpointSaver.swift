@@ -42,10 +42,9 @@ public final class CheckpointSaver {
             work.result = Result {
                 try first()
                 let (path, problem) = try folder.save(file, step: step, keep: keep)
-                let time = (ContinuousClock.now - start).components
                 return Outcome(
                     path: path, bytes: file.withUnsafeMutableBytes { $0.count },
-                    seconds: Double(time.seconds) + 1e-18 * Double(time.attoseconds), problem: problem)
+                    seconds: (ContinuousClock.now - start) / .seconds(1), problem: problem)
             }
             work.ended.signal()
         }

@@ -192,19 +192,11 @@ public struct MetricsTable: Equatable, Sendable {
         return MetricsTable(columns: wanted, values: selected, units: units.filter { wanted.contains($0.key) })
     }
 
-    /// Mean, smallest and largest of a column's numbers, not-a-number left out; `nil` where nothing is left.
-    public func summary(of name: String) -> (mean: Double, minimum: Double, maximum: Double)? {
-        let numbers = (column(name) ?? []).filter { !$0.isNaN }
-        guard let minimum = numbers.min(), let maximum = numbers.max() else { return nil }
-        return (numbers.reduce(0, +) / Double(numbers.count), minimum, maximum)
-    }
-
     // MARK: As text
 
-    private static func text(_ value: Double, digits: Int?) -> String {
+    private static func text(_ value: Double) -> String {
         if value.isNaN { return "nan" }
-        if let whole = Int(exactly: value) { return String(whole) }
-        return digits.map { String(format: "%.\($0)g", value) } ?? "\(value)"
+        return Int(exactly: value).map { String($0) } ?? String(format: "%.5g", value)
     }
 
     /// Lines of right-aligned columns under their names and (where short) units, five significant digits.
@@ -214,21 +206,11 @@ public struct MetricsTable: Equatable, Sendable {
         let short = columns.map { name in String(units[name]?.prefix { $0 != "," && $0 != ";" } ?? "") }
         let fits = short.map { $0.count <= 12 ? $0 : "" }
         if fits.contains(where: { !$0.isEmpty }) { lines.append(fits) }
-        lines += (0..<rowCount).map { row(at: $0, digits: 5) }
+        lines += (0..<rowCount).map { row($0).map(Self.text) }
         let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
         let padded = lines.map { line in
             zip(line, widths).map { String(repeating: " ", count: $1 - $0.count) + $0 }.joined(separator: "  ")
         }
         return padded.joined(separator: "\n") + "\n"
-    }
-
-    /// Comma-separated values with a line of names, every digit kept.
-    public func csv() -> String {
-        let lines = [columns] + (0..<rowCount).map { row(at: $0, digits: nil) }
-        return lines.map { $0.joined(separator: ",") }.joined(separator: "\n") + "\n"
-    }
-
-    private func row(at index: Int, digits: Int?) -> [String] {
-        row(index).map { Self.text($0, digits: digits) }
     }
 }

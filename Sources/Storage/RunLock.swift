@@ -137,7 +137,7 @@ private struct Holder {
     let launcher: Int32?
 
     static func current(launcher: Int32?) -> Holder {
-        Holder(host: hostName(), process: getpid(), launcher: launcher)
+        Holder(host: here, process: getpid(), launcher: launcher)
     }
 
     init(host: String, process: Int32, launcher: Int32?) {
@@ -159,7 +159,7 @@ private struct Holder {
         try? Array(text.utf8).withUnsafeBytes { try DurableFile.write($0, to: descriptor, at: 0, RunLock.name) }
     }
 
-    var isHere: Bool { host == Self.hostName() }
+    var isHere: Bool { host == Self.here }
 
     /// Whether the process, on this host, has ended but for what the kernel has left to do, or lost its launcher, and so
     /// will end in a moment.
@@ -179,11 +179,8 @@ private struct Holder {
         return ["Z", "X"].contains(fields[0]) || isExiting || isKilled || isOrphan
     }
 
-    private static func hostName() -> String {
-        var name = [UInt8](repeating: 0, count: 256)
-        guard gethostname(&name, name.count - 1) == 0 else { return "host" }
-        return printable(bytes: name.prefix { $0 != 0 }).replacing(" ", with: "-")
-    }
+    /// One word of the file.
+    private static var here: String { localHostName().replacing(" ", with: "-") }
 }
 
 /// Waits for a job that is about to give up its claim, and for no other.

@@ -41,7 +41,4 @@ func triedCheckpoint(_ path: String, _ communicator: any Communicator) throws ->
 }
 
 /// Whether a folder is at `path`, links followed.
-func isFolder(_ path: String) -> Bool {
-    var status = stat()
-    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
-}
+func isFolder(_ path: String) -> Bool { (try? FileFacts(BytePath(path)))?.kind == .folder }

@@ -64,12 +64,7 @@ struct CheckpointSummary: Encodable {
             self.tensors = tensors.count
             elements = tensors.map(\.values.count).reduce(0, +)
             norm = finite(tensors.map { $0.squaredNorm }.reduce(0, +).squareRoot())
-            notFinite = tensors.joinedCount { !$0.isFinite }
-        }
-
-        enum CodingKeys: String, CodingKey {
-            case tensors, elements, norm
-            case notFinite = "not_finite"
+            notFinite = tensors.map { $0.values.count { !$0.isFinite } }.reduce(0, +)
         }
     }
 
@@ -102,11 +97,10 @@ struct CheckpointSummary: Encodable {
     /// Why the configuration cannot be read.
     let configurationProblem: String?
 
-    enum CodingKeys: String, CodingKey {
-        case path, bytes, sha256, step, seed, version, attributes, parts, tensors, configuration
-        case dataFingerprint = "data_fingerprint"
-        case elementsByNetwork = "elements_by_network"
-        case configurationProblem = "configuration_problem"
+    // All but `partNames`.
+    enum CodingKeys: CodingKey {
+        case path, bytes, sha256, step, seed, version, dataFingerprint, attributes, elementsByNetwork, parts, tensors
+        case configuration, configurationProblem
     }
 
     /// Reads and verifies the checkpoint at `path`.
@@ -121,7 +115,7 @@ struct CheckpointSummary: Encodable {
         let file = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
         self.path = path
         bytes = file.count
-        sha256 = SHA256.hash(data: file).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        sha256 = SHA256.hash(data: file).hexadecimal
         step = header.step
         seed = header.seed
         version = header.version
@@ -204,11 +198,5 @@ extension NamedTensor {
     /// Sum of the squares, in double precision.
     fileprivate var squaredNorm: Double {
         values.reduce(0.0) { $0 + Double($1) * Double($1) }
-    }
-}
-
-extension [NamedTensor] {
-    fileprivate func joinedCount(where matches: (Float) -> Bool) -> Int {
-        reduce(0) { $0 + $1.values.count(where: matches) }
     }
 }

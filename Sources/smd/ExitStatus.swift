@@ -44,15 +44,6 @@ public func creatingOutput<T>(_ body: () throws -> T) throws -> T {
     }
 }
 
-/// Runs a command's work and returns when it went well; else ends the process as `endReporting` does.
-public func runReporting(_ body: () throws -> Void) {
-    do {
-        try body()
-    } catch {
-        endReporting(error)
-    }
-}
-
 /// Ends the process with exactly one line on standard error, `smd: error: …`, and the error's status. An `ExitCode`
 /// ends it without a line: whoever throws it has said all there is to say. Help and version are text on standard output.
 public func endReporting(_ error: any Error) -> Never {

@@ -91,11 +91,6 @@ struct MetricsSummary: Encodable {
         let maximum: Double?
         /// Rows whose value is no finite number, though the quantity is measured at every step.
         let notFinite: Int
-
-        enum CodingKeys: String, CodingKey {
-            case start, now, minimum, maximum
-            case notFinite = "not_finite"
-        }
     }
 
     /// How far apart the ranks are in one part of the time: means over rows of the fastest and the slowest one's seconds.
@@ -126,14 +121,9 @@ struct MetricsSummary: Encodable {
     let lastRows: [[String: Double?]]?
     private let order: [String]
 
-    enum CodingKeys: String, CodingKey {
-        case path, rows, window, columns
-        case firstStep = "first_step"
-        case lastStep = "last_step"
-        case timeShares = "time_shares"
-        case rankSeconds = "rank_seconds"
-        case slowestRank = "slowest_rank"
-        case lastRows = "last_rows"
+    // All but `order`.
+    enum CodingKeys: CodingKey {
+        case path, rows, firstStep, lastStep, window, columns, timeShares, rankSeconds, slowestRank, lastRows
     }
 
     private static let timePrefix = "seconds_"

@@ -30,12 +30,10 @@ func requirePicture(_ path: String, overwrite: Bool, inputs: [String] = []) thro
 /// Whether two names lead to one file, which need not be there yet.
 func isSameFile(_ first: String, _ second: String) -> Bool {
     if first.hasSameBytes(as: second) { return true }
-    var (one, other) = (stat(), stat())
-    if stat(first, &one) == 0, stat(second, &other) == 0 {
-        return one.st_ino == other.st_ino && one.st_dev == other.st_dev
-    }
-    guard Path.name(of: first).hasSameBytes(as: Path.name(of: second)), stat(Path.folder(of: first), &one) == 0,
-        stat(Path.folder(of: second), &other) == 0
+    if let one = fileIdentity(first), let other = fileIdentity(second) { return one == other }
+    guard Path.name(of: first).hasSameBytes(as: Path.name(of: second)), let one = fileIdentity(Path.folder(of: first))
     else { return false }
-    return one.st_ino == other.st_ino && one.st_dev == other.st_dev
+    return one == fileIdentity(Path.folder(of: second))
 }
+
+private func fileIdentity(_ path: String) -> FileFacts.Identity? { try? FileFacts(BytePath(path)).identity }

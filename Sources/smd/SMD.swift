@@ -37,7 +37,7 @@ struct SMD: ParsableCommand {
     static func main() {
         StandardStreams.occupy()
         CPUMemory.returnLargeBlocks()
-        runReporting {
+        do {
             try checkArguments()
             var command: any ParsableCommand
             do {
@@ -46,6 +46,8 @@ struct SMD: ParsableCommand {
                 throw CommandFailure(.usage, usageProblem(error))
             }
             try command.run()
+        } catch {
+            endReporting(error)
         }
     }
 

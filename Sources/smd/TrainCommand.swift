@@ -72,15 +72,12 @@ struct TrainCommand: ParsableCommand {
             let configuration = try communicator.together("reading the configuration") {
                 try RunConfiguration.load(fileOrPreset: config, overrides)
             }
-            if dryRun {
-                try communicator.together("checking the configuration") {
-                    try configuration.validate(ranks: communicator.size, threads: threads)
-                }
-                if communicator.rank == 0 { try printOut(configuration.resolvedJSON()) }
-                return
-            }
             try communicator.together("checking the configuration") {
                 try configuration.validate(ranks: communicator.size, threads: threads)
+            }
+            if dryRun {
+                if communicator.rank == 0 { try printOut(configuration.resolvedJSON()) }
+                return
             }
             let observer = TrainingProgress(configuration)
             let folder = try communicator.together("opening the run folder") {

@@ -56,8 +56,7 @@ struct TrialLimits {
     /// Limits that no honest file comes near: they grow with its size.
     init(_ kind: TriedFile, path: String) {
         let size = (kind == .metrics ? MetricsTable.files(of: path) : [path]).reduce(0) { sum, file in
-            var status = stat()
-            return sum + (stat(file, &status) == 0 ? max(0, Int(status.st_size)) : 0)
+            sum + max(0, (try? FileFacts(BytePath(file)))?.bytes ?? 0)
         }
         // A checkpoint is in memory twice: its bytes and the tensors.
         memoryBytes = 2 << 30 + 4 * min(size, 1 << 50)

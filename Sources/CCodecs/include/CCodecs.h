@@ -4,8 +4,7 @@
    `message` (of `message_size` bytes, may be NULL) holds one zero-terminated line that says what was wrong. Buffers
    handed out belong to the caller, who returns them with codecs_free (NULL is fine). No global state: every function
    may be called from any thread. No header of the three libraries is needed to include this one. */
-#ifndef CCODECS_H
-#define CCODECS_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -52,5 +51,3 @@ int codecs_gzip_inflate(const uint8_t *bytes, size_t count, size_t cap, int begi
                         size_t *out_count, char *message, size_t message_size);
 
 void codecs_free(void *memory);
-
-#endif

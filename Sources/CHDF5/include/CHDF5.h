@@ -10,10 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 typedef int64_t chdf5_id;
 
 /// The largest number of dimensions that HDF5 allows.
@@ -72,9 +68,9 @@ int chdf5_file_create_swmr(const char *path, chdf5_id *out);
 /// free for the caller. Memory grows by `expected` bytes at a time: once only, where that is the size to come.
 int chdf5_file_create_core(size_t user_block, size_t expected, chdf5_id *out);
 int chdf5_file_start_swmr_write(chdf5_id file);
-/// The bytes of the file as they would lie on disk after the user block.
-int chdf5_file_image_size(chdf5_id file, size_t *out);
-int chdf5_file_image(chdf5_id file, void *buffer, size_t bytes);
+/// The number of bytes of the file as they would lie on disk after the user block; and, unless `buffer` is NULL, these
+/// bytes, for which there must be room.
+int chdf5_file_image(chdf5_id file, void *buffer, size_t room, size_t *out);
 /// Where a file made with chdf5_file_create_core lies in memory, user block included: libhdf5's own memory, which stays
 /// in place until something is written to the file or it is closed.
 int chdf5_file_core_memory(chdf5_id file, size_t user_block, void **memory, size_t *bytes);
@@ -124,7 +120,6 @@ int chdf5_dataset_read_strings(chdf5_id dataset, char **out, size_t *bytes);
 int chdf5_dataset_write_strings(chdf5_id dataset, const char *packed, size_t count);
 int chdf5_dataset_extend(chdf5_id dataset, const uint64_t *dims);
 int chdf5_dataset_flush(chdf5_id dataset);
-int chdf5_dataset_refresh(chdf5_id dataset);
 
 // Attributes of a group or data set.
 
@@ -136,7 +131,3 @@ int chdf5_attribute_exists(chdf5_id object, const char *name, int *out);
 int chdf5_attribute_read(chdf5_id object, const char *name, int *kind, int *is_array, size_t *count, void **data);
 /// Replaces an attribute of that name by `count` elements. `data` as chdf5_attribute_read gives it.
 int chdf5_attribute_write(chdf5_id object, const char *name, int kind, int is_array, size_t count, const void *data);
-
-#ifdef __cplusplus
-}
-#endif

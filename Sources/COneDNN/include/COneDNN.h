@@ -69,8 +69,6 @@ int odnn_matmul(odnn_engine *engine, int64_t m, int64_t k, int64_t o, int accumu
 /// Copies parameters into the private layout. Nothing to do, and 0, where nothing is derived.
 int odnn_operation_reload(odnn_operation *operation);
 int odnn_operation_run(odnn_operation *operation);
-/// The name of the implementation that oneDNN chose; valid while the operation lives.
-const char *odnn_operation_implementation(const odnn_operation *operation);
 void odnn_operation_destroy(odnn_operation *operation);
 
 /// C [m,n] = alpha · op(A) · op(B) + beta · C, row-major with leading dimensions; op transposes where the flag is set.
