@@ -93,6 +93,12 @@ let package = Package(
                 "Communication", "HDF5", "Files",
             ], swiftSettings: strict),
         .target(
+            name: "Reports",
+            dependencies: [
+                "Training", "Configuration", "Storage", "Files", .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: strict),
+        .target(
             name: "Conformance",
             dependencies: [
                 "Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "HDF5",
@@ -100,9 +106,9 @@ let package = Package(
         .executableTarget(
             name: "smd",
             dependencies: [
-                "Training", "Sampling", "Benchmarks", "Planning", "Conformance", "CPUBackend", "Configuration",
+                "Training", "Sampling", "Benchmarks", "Planning", "Reports", "Conformance", "CPUBackend",
+                "Configuration",
                 "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files",
-                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 

@@ -1,3 +1,4 @@
+import Reports
 import Benchmarks
 import CPUBackend
 import Files

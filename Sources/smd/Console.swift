@@ -50,22 +50,3 @@ private func escaped(json: String) -> String {
 
 /// Writes a warning to standard error.
 func warn(_ text: String) { printError("smd: warning: \(text)") }
-
-/// Lines of columns, each as wide as its widest cell; the first column left-aligned, the others right-aligned.
-func aligned(_ rows: [[String]]) -> String {
-    let count = rows.map(\.count).max() ?? 0
-    let widths = (0..<count).map { column in rows.map { $0.indices.contains(column) ? $0[column].count : 0 }.max() ?? 0
-    }
-    return rows.map { row in
-        let cells = row.enumerated().map { column, cell in
-            let padding = String(repeating: " ", count: widths[column] - cell.count)
-            return column == 0 ? cell + padding : padding + cell
-        }
-        return "  " + cells.joined(separator: "  ")
-    }.joined(separator: "\n")
-}
-
-/// `value`, or nil for what JSON cannot hold.
-func finite(_ value: Double) -> Double? {
-    value.isFinite ? value : nil
-}

@@ -1,3 +1,4 @@
+import Reports
 import Communication
 import Files
 import Foundation
@@ -189,11 +190,6 @@ public func duration(seconds: Double) -> String {
     case ..<172_800: return "\(total / 3600):\(two(total / 60 % 60)):\(two(total % 60))"
     default: return "\(total / 86_400) d \(total / 3600 % 24) h"
     }
-}
-
-/// A number with four significant digits: "0.03125", "12.5", "nan".
-public func fourDigits(_ value: Double) -> String {
-    String(format: "%.4g", value)
 }
 
 /// The smallest of 1, 2, 5, 10, 20, 50, … that is at least `value`.
