@@ -5,6 +5,14 @@ import TensorGraph
 public enum Backbone: String, Codable, CaseIterable, Sendable {
     /// The U-Net of DDPM (Ho et al. 2020).
     case ddpm
+
+    /// The output for `x [N, H, W, I]`, which z steers where there is one; its parameters are in the scope s.
+    func output(_ s: Scope, _ c: ModelConfiguration, _ x: Tensor, timestep t: Tensor, z: Tensor?) -> Tensor {
+        switch self {
+        case .ddpm:
+            UNet(scope: s, sizes: c.unet, outputs: c.channels, hypernetLayers: c.hypernetLayers)(x, timestep: t, z: z)
+        }
+    }
 }
 
 /// The denoising network: μ_{θ ∪ f_φ(z)}(x_t, t) with z = g_ξ(η, x_t, t), or the vanilla U-Net when SMD is off.
@@ -41,13 +49,6 @@ public struct Denoiser {
             guard let selfCondition else { preconditionFailure("self-conditioning needs an estimate of x0") }
             input = selfCondition.concatenated(with: x)
         }
-        let scope = Scope(x.graph, "model")
-        let output =
-            switch c.backbone {
-            case .ddpm:
-                UNet(scope: scope, sizes: c.unet, outputs: c.channels, hypernetLayers: c.hypernetLayers)(
-                    input, timestep: timestep, z: z)
-            }
-        return (output, z)
+        return (c.backbone.output(Scope(x.graph, "model"), c, input, timestep: timestep, z: z), z)
     }
 }
