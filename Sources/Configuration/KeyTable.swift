@@ -1,3 +1,5 @@
+import Diffusion
+
 /// Every key: a new one is a property, a row here, and its use. Reading, writing, checking, resuming and
 /// `docs/configuration.md` follow.
 extension ConfigurationKey {
@@ -9,6 +11,11 @@ extension ConfigurationKey {
 
     /// A number of steps that may be far beyond any run; 0 stands for "not at all".
     private static let everySteps = 0...1_000_000_000
+
+    /// All words of a choice.
+    private static func words<Value: CaseIterable & RawRepresentable<String>>(_: Value.Type) -> String {
+        Value.allCases.map { "`\($0.rawValue)`" }.joined(separator: " or ")
+    }
 
     static let run = [
         ConfigurationKey(
@@ -137,7 +144,8 @@ extension ConfigurationKey {
             "diffusion.objective", .choice(\.diffusion.objective), .refused,
             "What the network predicts: `noise`, `x0` or `v`."),
         ConfigurationKey(
-            "diffusion.loss", .choice(\.diffusion.loss), .warned, "What the network is trained by: `squared_error`."),
+            "diffusion.loss", .choice(\.diffusion.loss), .warned,
+            "What the network is trained by: \(words(LossKind.self))."),
         ConfigurationKey(
             "diffusion.schedule", .choice(\.diffusion.schedule), .refused,
             "Noise schedule: `linear`, `cosine` or `sigmoid`."),
@@ -156,7 +164,7 @@ extension ConfigurationKey {
             "Clamp the estimate of x0 to [−1, 1] when sampling. Off for points."),
         ConfigurationKey(
             "diffusion.sampler", .choice(\.diffusion.sampler), .harmless,
-            "`ancestral` (DDPM, every timestep) or `ddim`. For previews, and the default of `smd sample`."),
+            "How previews and `smd sample` go from noise to samples: \(words(SamplerKind.self))."),
         ConfigurationKey(
             "diffusion.sampling_steps", .integer(\.diffusion.samplingSteps), unit: "steps", .harmless,
             "Steps of the DDIM sampler; at most `diffusion.timesteps`."),
