@@ -6,11 +6,17 @@ public enum Backbone: String, Codable, CaseIterable, Sendable {
     /// The U-Net of DDPM (Ho et al. 2020).
     case ddpm
 
-    /// The output for `x [N, H, W, I]`, which z steers where there is one; its parameters are in the scope s.
-    func output(_ s: Scope, _ c: ModelConfiguration, _ x: Tensor, timestep t: Tensor, z: Tensor?) -> Tensor {
+    /// Why there can be no such network, if so; and what adds it to a graph: (scope, x, t, z if there is one) → output.
+    func network(_ c: ModelConfiguration) -> (fault: String?, add: (Scope, Tensor, Tensor, Tensor?) -> Tensor) {
         switch self {
         case .ddpm:
-            UNet(scope: s, sizes: c.unet, outputs: c.channels, hypernetLayers: c.hypernetLayers)(x, timestep: t, z: z)
+            (
+                fault: c.unet.fault(section: "model", size: c.size),
+                add: { scope, x, t, z in
+                    UNet(scope: scope, sizes: c.unet, outputs: c.channels, hypernetLayers: c.hypernetLayers)(
+                        x, timestep: t, z: z)
+                }
+            )
         }
     }
 }
@@ -49,6 +55,6 @@ public struct Denoiser {
             guard let selfCondition else { preconditionFailure("self-conditioning needs an estimate of x0") }
             input = selfCondition.concatenated(with: x)
         }
-        return (c.backbone.output(Scope(x.graph, "model"), c, input, timestep: timestep, z: z), z)
+        return (c.backbone.network(c).add(Scope(x.graph, "model"), input, timestep, z), z)
     }
 }
