@@ -1,5 +1,3 @@
-import Diffusion
-
 /// Every key: a new one is a property, a row here, and its use. Reading, writing, checking, resuming and
 /// `docs/configuration.md` follow.
 extension ConfigurationKey {
@@ -11,11 +9,6 @@ extension ConfigurationKey {
 
     /// A number of steps that may be far beyond any run; 0 stands for "not at all".
     private static let everySteps = 0...1_000_000_000
-
-    /// All words of a choice.
-    private static func words<Value: CaseIterable & RawRepresentable<String>>(_: Value.Type) -> String {
-        Value.allCases.map { "`\($0.rawValue)`" }.joined(separator: " or ")
-    }
 
     static let run = [
         ConfigurationKey(
@@ -141,14 +134,11 @@ extension ConfigurationKey {
             "diffusion.timesteps", .integer(\.diffusion.timesteps, 1...100_000), unit: "timesteps", .refused,
             "Length T of the diffusion process."),
         ConfigurationKey(
-            "diffusion.objective", .choice(\.diffusion.objective), .refused,
-            "What the network predicts: `noise`, `x0` or `v`."),
+            "diffusion.objective", .choice(\.diffusion.objective), .refused, "What the network predicts:"),
         ConfigurationKey(
-            "diffusion.loss", .choice(\.diffusion.loss), .warned,
-            "What the network is trained by: \(words(LossKind.self))."),
+            "diffusion.loss", .choice(\.diffusion.loss), .warned, "What the network is trained by:"),
         ConfigurationKey(
-            "diffusion.schedule", .choice(\.diffusion.schedule), .refused,
-            "Noise schedule: `linear`, `cosine` or `sigmoid`."),
+            "diffusion.schedule", .choice(\.diffusion.schedule), .refused, "Noise schedule:"),
         ConfigurationKey(
             "diffusion.min_snr", .boolean(\.diffusion.minSNR), .warned,
             "Cap the signal-to-noise ratio in the loss weight at 5."),
@@ -164,7 +154,7 @@ extension ConfigurationKey {
             "Clamp the estimate of x0 to [−1, 1] when sampling. Off for points."),
         ConfigurationKey(
             "diffusion.sampler", .choice(\.diffusion.sampler), .harmless,
-            "How previews and `smd sample` go from noise to samples: \(words(SamplerKind.self))."),
+            "How previews and `smd sample` go from noise to samples:"),
         ConfigurationKey(
             "diffusion.sampling_steps", .integer(\.diffusion.samplingSteps), unit: "steps", .harmless,
             "Steps of the DDIM sampler; at most `diffusion.timesteps`."),
