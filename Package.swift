@@ -139,7 +139,7 @@ let package = Package(
                 "CPUBackend", "CKernels", "Diffusion", "NeuralNetwork", "Philox", "TensorGraph", "TestSupport",
             ],
             swiftSettings: strict),
-        .testTarget(name: "FilesTests", dependencies: ["Files"], swiftSettings: strict),
+        .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
         .testTarget(
             name: "DiffusionTests",

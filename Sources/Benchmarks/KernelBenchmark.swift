@@ -42,7 +42,7 @@ public final class KernelBenchmark {
         precision = JobPrecision(configuration.precision)
         backend = try CPUBackend(precision: precision.precision)
         plan = ExecutionPlan(
-            configuration.diffusion.loss(for: configuration.model)
+            configuration.diffusion.loss.of(configuration.model, configuration.diffusion)
                 .graph(batch: self.batch, scale: 1 / Float(self.batch), precision: precision.precision))
         var order: [OperationLabel] = []
         var found: [OperationLabel: (node: Node, count: Int)] = [:]

@@ -14,11 +14,14 @@ public struct ConfigurationKey: Sendable {
     let needsMixture: Bool
     let value: KeyValue
 
+    /// - Parameter meaning: one that ends in a colon is completed by the words of the choice.
     init(
         _ name: String, _ value: KeyValue, unit: String = "", _ rule: ResumeRule, needsMixture: Bool = false,
         _ meaning: String
     ) {
-        (self.name, self.value, self.unit, self.rule, self.meaning) = (name, value, unit, rule, meaning)
+        (self.name, self.value, self.unit, self.rule) = (name, value, unit, rule)
+        let words = (value.choices ?? []).map { "`\($0)`" }.joined(separator: ", ")
+        self.meaning = meaning.hasSuffix(":") ? "\(meaning) \(words)." : meaning
         self.needsMixture = needsMixture
     }
 

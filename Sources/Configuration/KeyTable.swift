@@ -134,13 +134,11 @@ extension ConfigurationKey {
             "diffusion.timesteps", .integer(\.diffusion.timesteps, 1...100_000), unit: "timesteps", .refused,
             "Length T of the diffusion process."),
         ConfigurationKey(
-            "diffusion.objective", .choice(\.diffusion.objective), .refused,
-            "What the network predicts: `noise`, `x0` or `v`."),
+            "diffusion.objective", .choice(\.diffusion.objective), .refused, "What the network predicts:"),
         ConfigurationKey(
-            "diffusion.loss", .choice(\.diffusion.loss), .warned, "What the network is trained by: `squared_error`."),
+            "diffusion.loss", .choice(\.diffusion.loss), .warned, "What the network is trained by:"),
         ConfigurationKey(
-            "diffusion.schedule", .choice(\.diffusion.schedule), .refused,
-            "Noise schedule: `linear`, `cosine` or `sigmoid`."),
+            "diffusion.schedule", .choice(\.diffusion.schedule), .refused, "Noise schedule:"),
         ConfigurationKey(
             "diffusion.min_snr", .boolean(\.diffusion.minSNR), .warned,
             "Cap the signal-to-noise ratio in the loss weight at 5."),
@@ -156,7 +154,7 @@ extension ConfigurationKey {
             "Clamp the estimate of x0 to [−1, 1] when sampling. Off for points."),
         ConfigurationKey(
             "diffusion.sampler", .choice(\.diffusion.sampler), .harmless,
-            "`ancestral` (DDPM, every timestep) or `ddim`. For previews, and the default of `smd sample`."),
+            "How previews and `smd sample` go from noise to samples:"),
         ConfigurationKey(
             "diffusion.sampling_steps", .integer(\.diffusion.samplingSteps), unit: "steps", .harmless,
             "Steps of the DDIM sampler; at most `diffusion.timesteps`."),

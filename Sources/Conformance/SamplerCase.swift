@@ -17,7 +17,8 @@ struct SamplerCase {
         if let fault = configuration.fault { throw file.error("the attribute 'config' cannot be used: \(fault)") }
         let word = try file.text("sampler")
         guard let kind = SamplerKind(rawValue: word) else {
-            throw file.error("the attribute 'sampler' is '\(word)'; it can be ancestral or ddim")
+            let known = SamplerKind.allCases.map(\.rawValue).joined(separator: " or ")
+            throw file.error("the attribute 'sampler' is '\(word)'; it can be \(known)")
         }
         let model = configuration.model
         var diffusion = configuration.diffusion

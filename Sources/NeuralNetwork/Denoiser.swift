@@ -5,6 +5,20 @@ import TensorGraph
 public enum Backbone: String, Codable, CaseIterable, Sendable {
     /// The U-Net of DDPM (Ho et al. 2020).
     case ddpm
+
+    /// Why there can be no such network, if so; and what adds it to a graph: (scope, x, t, z if there is one) → output.
+    func network(_ c: ModelConfiguration) -> (fault: String?, add: (Scope, Tensor, Tensor, Tensor?) -> Tensor) {
+        switch self {
+        case .ddpm:
+            (
+                fault: c.unet.fault(section: "model", size: c.size),
+                add: { scope, x, t, z in
+                    UNet(scope: scope, sizes: c.unet, outputs: c.channels, hypernetLayers: c.hypernetLayers)(
+                        x, timestep: t, z: z)
+                }
+            )
+        }
+    }
 }
 
 /// The denoising network: μ_{θ ∪ f_φ(z)}(x_t, t) with z = g_ξ(η, x_t, t), or the vanilla U-Net when SMD is off.
@@ -41,13 +55,6 @@ public struct Denoiser {
             guard let selfCondition else { preconditionFailure("self-conditioning needs an estimate of x0") }
             input = selfCondition.concatenated(with: x)
         }
-        let scope = Scope(x.graph, "model")
-        let output =
-            switch c.backbone {
-            case .ddpm:
-                UNet(scope: scope, sizes: c.unet, outputs: c.channels, hypernetLayers: c.hypernetLayers)(
-                    input, timestep: timestep, z: z)
-            }
-        return (output, z)
+        return (c.backbone.network(c).add(Scope(x.graph, "model"), input, timestep, z), z)
     }
 }

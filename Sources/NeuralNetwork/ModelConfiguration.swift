@@ -46,7 +46,7 @@ public struct ModelConfiguration: Equatable, Sendable {
 
     /// Why there can be no such network; nil where there can. The identifier counts only where `smd` is true.
     public var fault: String? {
-        unet.fault(section: "model", size: size)
+        backbone.network(self).fault
             ?? (smd ? identifier.fault(section: "model.identifier", size: size) : nil)
     }
 }

@@ -6,14 +6,10 @@ package enum ArenaRole: String, CaseIterable {
     case firstMoment = "optimizer/first_moment"
     case secondMoment = "optimizer/second_moment"
 
-    /// For a person.
+    /// For a person: "the second moments", from the group's last word.
     package var title: String {
-        switch self {
-        case .parameters: "the parameters"
-        case .ema: "the averages"
-        case .firstMoment: "the first moments"
-        case .secondMoment: "the second moments"
-        }
+        let words = rawValue.split(separator: "/")[rawValue.contains("/") ? 1 : 0].replacing("_", with: " ")
+        return self == .ema ? "the averages" : "the " + words + (words.hasSuffix("s") ? "" : "s")
     }
 
     /// Whether a rank may hold its shard only.

@@ -34,7 +34,7 @@ extension BenchCommand {
         @Option(help: "Network evaluations an image; default: the configuration's.")
         var steps: Int?
 
-        @Option(help: "Sampler, ddim or ancestral; default: the configuration's.")
+        @Option(help: "Sampler; default: the configuration's.")
         var sampler: SamplerKind?
 
         @OptionGroup var repetitions: BenchRepetitions

@@ -42,7 +42,7 @@ struct SampleCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Also draw the samples as a picture.", valueName: "grid.png"), completion: .file())
     var grid: String?
 
-    @Option(help: "Sampler, ddim or ancestral; default: that of the checkpoint's configuration.")
+    @Option(help: "Sampler; default: that of the checkpoint's configuration.")
     var sampler: SamplerKind?
 
     @Option(help: "Network evaluations a sample; default: that of the checkpoint's configuration.")

@@ -100,7 +100,9 @@ import Testing
         let override = try message { _ = try load(["model.dim"]) }
         #expect(try load([String(#require(override.firstMatch(of: /such as (.*)$/)).1)]).model.unet.dim == 64)
         let section = try message { _ = try load(["model=3"]) }
-        #expect(throws: Never.self) { try load(["\(#require(section.firstMatch(of: /such as (.*)$/)).1)=3"]) }
+        let named = try #require(section.firstMatch(of: /such as (.*)$/)).1
+        let key = try #require(ConfigurationKey.all.first { $0.name == named })
+        #expect(throws: Never.self) { try load(["\(named)=\(key.text(in: RunConfiguration()))"]) }
         for choice in ["diffusion.objective", "reduction", "model.eta", "precision"] {
             let told = try message { _ = try load(["\(choice)=nothing"]) }
             let words = try #require(told.firstMatch(of: /wanted one of (.*)$/), "\(told)").1

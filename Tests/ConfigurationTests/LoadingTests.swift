@@ -107,7 +107,7 @@ import Testing
             "precision: fp16",
             "precision is the text \"fp16\" in run.yaml (line 1), wanted one of fp32, bf16, bf16-emulated"
         ),
-        ("model: 3", "model is 3 in run.yaml (line 1), wanted keys such as model.channels"),
+        ("optimizer: 3", "optimizer is 3 in run.yaml (line 1), wanted keys such as optimizer.beta1"),
         ("data:", "data is left empty in run.yaml (line 1), wanted text"),
         (
             "diffusion:\n  schedule: sigmoidal",

@@ -31,7 +31,20 @@ import Testing
         #expect(all["noise"] != all["eta"])
     }
 
-    /// What the loss makes are exactly the inputs of its graph, in their sizes.
+    /// What any loss makes are exactly the inputs of its graph, in their sizes.
+    @Test(arguments: LossKind.allCases, [true, false]) func everyLossMakesItsInputs(kind: LossKind, smd: Bool) {
+        let loss = kind.of(Self.model(smd: smd), DiffusionConfiguration())
+        let inputs = loss.inputs(
+            x0: [Float](repeating: 0.5, count: 3 * 8), Drawn(loss.draws, seed: 1, at: [(0, 0), (0, 1), (0, 2)]))
+        let graph = loss.graph(batch: 3, scale: 1)
+        let wanted = graph.values.compactMap { value in
+            if case .input(let name) = value.role { (name, value.count) } else { nil }
+        }
+        #expect(inputs.mapValues(\.count) == Dictionary(uniqueKeysWithValues: wanted))
+        #expect(Set(graph.results.keys).isSuperset(of: ["loss", "output"]) && inputs["timestep"]?.count == 3)
+    }
+
+    /// Those of the published loss in all its forms.
     @Test(arguments: [(true, EtaDistribution.normal), (true, .zero), (false, .normal)], [0.0, 0.1])
     func inputsAreThoseOfTheGraph(_ network: (smd: Bool, eta: EtaDistribution), offsetNoise: Double) throws {
         var diffusion = DiffusionConfiguration()

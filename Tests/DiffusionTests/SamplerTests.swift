@@ -190,6 +190,13 @@ private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) throws -
                 order.append("\(which) \(step)")
                 return which == .eta ? [7] : [0]
             }, reached: { _, _ in })
+        let predictions = order.indices.filter { order[$0].hasPrefix("predict") }
+        #expect(predictions.count == sampler.evaluations)
+        for (number, index) in predictions.enumerated() { #expect(order[index - 1] == "eta \(number)") }
+        #expect(order.first == "eta 0" && order.last == "predict 12")
+        let noise = order.filter { $0.hasPrefix("noise") }
+        #expect(noise.isEmpty || noise == ["noise 0", "noise 1"])
+        guard [.ancestral, .ddim].contains(kind) else { return }
         #expect(
             order == [
                 "eta 0", "predict 39", "noise 0", "eta 1", "predict 25", "noise 1", "eta 2", "predict 12",
@@ -198,17 +205,19 @@ private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) throws -
 
     /// The network sees zeros, then the (clamped) estimate of the step before.
     @Test(arguments: SamplerKind.allCases) func selfConditioningFeedsBackTheLastEstimate(kind: SamplerKind) throws {
-        var fed: [[Float]?] = []
+        var (fed, times): ([[Float]?], [Int]) = ([], [])
         let sampler = Self.sampler(kind, .x0, steps: 4, clip: true)
         _ = try sampler.sample(
             from: [0.1, 0.2], usesEta: false, selfCondition: true,
             predict: { _, t, eta, estimate in
                 #expect(eta == nil)
                 fed.append(estimate)
+                times.append(t)
                 return [Float(t) / 100, 3]
             },
             draw: { _, _ in [0, 0] }, reached: { _, _ in })
-        #expect(fed == [[0, 0], [0.39, 1], [0.29, 1], [0.19, 1]])
+        #expect(fed == [[0, 0]] + times.dropLast().map { [Float($0) / 100, 1] })
+        #expect(fed.count == sampler.evaluations && Set(times) == [39, 29, 19, 9])
     }
 
     @Test func notANumberStaysVisible() throws {

@@ -1,4 +1,5 @@
 import Foundation
+import Storage
 import TestSupport
 import Testing
 
@@ -45,15 +46,16 @@ struct MemoryPlanTests {
         }
     }
 
-    /// Of moments and average, 3 of 5 arenas, a rank of two holds half.
+    /// Of moments and average, which are all arenas but parameters and gradients, a rank of two holds half.
     @Test func shardsSaveWhatIsSaid() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
             let whole = try plan(run, "--ranks", "2")["state_bytes"] ?? 0
             let sharded = try plan(run, "--ranks", "2", "--set", "optimizer.sharded=true")["state_bytes"] ?? 0
-            let arena = whole / 5
-            #expect(whole > 1 << 20 && whole == 5 * arena)
-            #expect(abs(sharded - (2 * arena + 3 * arena / 2)) <= 3 * 64, "\(sharded) of \(whole)")
+            let divided = ArenaRole.allCases.count(where: \.isSharded)
+            let arena = whole / (2 + divided)
+            #expect(whole > 1 << 20 && whole == (2 + divided) * arena && divided >= 3)
+            #expect(abs(sharded - (2 * arena + divided * arena / 2)) <= divided * 64, "\(sharded) of \(whole)")
             let text = try TestSupport.run(
                 [product("smd"), "plan", run.config, "--ranks", "2", "--set", "data=\(run.data)"], timeout: 60)
             #expect(text.output.contains("optimizer.sharded=true would save"), "\(text.errors)")

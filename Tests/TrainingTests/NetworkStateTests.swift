@@ -80,8 +80,13 @@ import Training
             #expect(try bytes(folder + "/second") == bytes(folder + "/alone"))
 
             let saved = try Checkpoint.read(CheckpointFolder(path: folder + "/second").path(step: 1))
-            let names = ["parameters", "ema", "optimizer/first_moment", "optimizer/second_moment"]
+            // The parameters first, then by name.
+            let others = ArenaRole.allCases.map(\.rawValue).filter { $0 != "parameters" }
+            let names = ["parameters"] + others.sorted()
             #expect(saved.groups.map(\.name) == names + names.map { "networks/critic/" + $0 })
+            // Those of the first release stay what they are.
+            #expect(
+                Set(names).isSuperset(of: ["parameters", "ema", "optimizer/first_moment", "optimizer/second_moment"]))
             #expect(saved["ema"][1].values == (16..<57).map { Float(1000 + $0) })
             #expect(saved["networks/critic/optimizer/second_moment"][1].values == [3064, 3065])
             #expect(
@@ -112,6 +117,13 @@ import Training
             #expect(try refusal(fresh, "one").contains("lacks 2 tensors of this architecture, a among them"))
             #expect(try refusal([fresh[0]], "one") == "none")
         }
+    }
+
+    /// The names for a person, which are made of those of the groups.
+    @Test func titles() {
+        let wanted = ["the parameters", "the averages", "the first moments", "the second moments"]
+        #expect([ArenaRole.parameters, .ema, .firstMoment, .secondMoment].map(\.title) == wanted)
+        #expect(Set(ArenaRole.allCases.map(\.title)).count == ArenaRole.allCases.count)
     }
 
     /// A bit that differs is told with the network that it is in.

@@ -5,13 +5,11 @@ import TensorGraph
 public enum LossKind: String, Codable, CaseIterable, Sendable {
     /// The published loss.
     case squaredError = "squared_error"
-}
 
-extension DiffusionConfiguration {
     /// The loss that trains `model`.
-    public func loss(for model: ModelConfiguration) -> any Loss {
-        switch loss {
-        case .squaredError: SquaredError(model, self)
+    public func of(_ model: ModelConfiguration, _ diffusion: DiffusionConfiguration) -> any Loss {
+        switch self {
+        case .squaredError: SquaredError(model, diffusion)
         }
     }
 }

@@ -39,6 +39,13 @@ package struct Chain: Sendable {
         // Not min and max, whose result for a NaN depends on the order of their arguments: it must stay a NaN.
         return clip ? estimate.map { $0 < -1 ? -1 : $0 > 1 ? 1 : $0 } : estimate
     }
+
+    /// ε̂ follows from x̂_0, except for an unclamped estimate of ε, which is taken as it is.
+    func noiseEstimate(output: [Float], x0: [Float], xt: [Float], _ i: Int) -> [Float] {
+        if objective == .noise && !clip { return output }
+        let ofNoise = Objective.noise(alphaBar: schedule.alphaBars[i])
+        return combine((Float(ofNoise.xt), xt), (Float(ofNoise.x0), x0))
+    }
 }
 
 /// `a·x + b·y`, element by element.

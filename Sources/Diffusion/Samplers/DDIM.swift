@@ -18,7 +18,7 @@ struct DDIM: SamplingMethod {
             } else {
                 let (a, b) = (chain.schedule.alphaBars[i], chain.schedule.alphaBarsBefore[i])  // ᾱ, ᾱ'
                 let sigma = eta * ((1 - a / b) * (1 - b) / (1 - a)).squareRoot()
-                let epsilon = noiseEstimate(output: output, x0: x0, xt: x, alphaBar: a)
+                let epsilon = chain.noiseEstimate(output: output, x0: x0, xt: x, i)
                 let mean = combine(
                     (Float(b.squareRoot()), x0), (Float((1 - b - sigma * sigma).squareRoot()), epsilon))
                 x = combine((1, mean), (Float(sigma), try network.noise(step)))
@@ -26,12 +26,5 @@ struct DDIM: SamplingMethod {
             try reached(step, x)
         }
         return x
-    }
-
-    /// ε̂ follows from x̂_0, except for an unclamped estimate of ε, which is taken as it is.
-    private func noiseEstimate(output: [Float], x0: [Float], xt: [Float], alphaBar: Double) -> [Float] {
-        if chain.objective == .noise && !chain.clip { return output }
-        let ofNoise = Objective.noise(alphaBar: alphaBar)
-        return combine((Float(ofNoise.xt), xt), (Float(ofNoise.x0), x0))
     }
 }

@@ -83,17 +83,7 @@ struct SampledNetwork {
     var lastEstimate: [Float]?
     let predict: ([Float], Int, [Float]?, [Float]?) throws -> [Float]
     let draw: (Int, SamplerDraw) throws -> [Float]
-    private var evaluations = 0
-
-    init(
-        usesEta: Bool, lastEstimate: [Float]?, predict: @escaping ([Float], Int, [Float]?, [Float]?) throws -> [Float],
-        draw: @escaping (Int, SamplerDraw) throws -> [Float]
-    ) {
-        self.usesEta = usesEta
-        self.lastEstimate = lastEstimate
-        self.predict = predict
-        self.draw = draw
-    }
+    fileprivate var evaluations = 0
 
     /// Output and estimate of x_0 at the `i`-th time of `chain`.
     mutating func evaluate(_ x: [Float], _ chain: Chain, _ i: Int) throws -> (output: [Float], x0: [Float]) {
