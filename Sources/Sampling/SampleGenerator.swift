@@ -17,7 +17,7 @@ public struct SamplingTimes: Equatable, Sendable {
 }
 
 /// What sampling consists of.
-package enum Part {
+package enum SamplingPart {
     /// The operation of that number in the plan.
     case node(Int)
     case randomNumbers
@@ -25,7 +25,7 @@ package enum Part {
     case arithmetic
 }
 
-/// Draws samples from a network: a forward graph for a fixed batch, with weights of its own.
+/// Draws samples from a network: a forward graph for a fixed batch, on weights of its own or on those of a training state.
 ///
 /// Every random number belongs to a sample, not to a batch or a rank: sample k of a seed is the same however the work
 /// is divided.
@@ -37,7 +37,7 @@ public final class SampleGenerator {
     /// Where the time of all calls of ``samples(_:seed:sampler:progress:)`` went.
     public private(set) var times = SamplingTimes()
     /// Where set, is told of each operation of the network as it ends, and of what is done beside them.
-    package var ended: ((Part) -> Void)?
+    package var ended: ((SamplingPart) -> Void)?
     private let weights: CPUMemory
     private let executor: Executor
 
@@ -50,7 +50,7 @@ public final class SampleGenerator {
             model, batch, plan, weights: CPUMemory(count: plan.layout.count), activations: nil, on: backend)
     }
 
-    /// Prepares the forward pass on a training state's parameters, or their average: as they change, so does this, once
+    /// Prepares the forward pass on a training state's parameters: as they change, so does this, once
     /// ``parametersChanged()`` was called.
     ///
     /// - Parameter activations: memory of another graph of the same thread to work in, if it is large enough.
