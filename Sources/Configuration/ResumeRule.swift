@@ -34,7 +34,10 @@ extension RunConfiguration {
         if model.unet.fullAttention.isEmpty {  // the short way to write linear attention everywhere
             normal.model.unet.fullAttention = model.unet.dimMults.map { _ in false }
         }
-        if let plan = try? batchPlan(ranks: 1) { normal.microBatchSize = plan.microBatchSize }
+        // Of a checkpoint of other hands nothing is certain but the types.
+        if (try? model.validate()) != nil, let plan = try? batchPlan(ranks: 1) {
+            normal.microBatchSize = plan.microBatchSize
+        }
         return normal
     }
 }

@@ -4,7 +4,7 @@ import Testing
 
 /// What a change of each key means to a run that goes on from a checkpoint.
 @Suite struct ResumeRuleTests {
-    private static var base: RunConfiguration {
+    static var base: RunConfiguration {
         get throws { try RunConfiguration.load(text: "data: a.h5", name: "test") }
     }
 
@@ -56,6 +56,16 @@ import Testing
         there.model.unet.fullAttention = []
         there.model.unet.dimMults = [1, 2]
         #expect(here.changes(since: there, sameData: true).map(\.key) == ["model.dim_mults"])
+    }
+
+    /// What a checkpoint of other hands says may be nonsense: it is compared, not computed with.
+    @Test(arguments: ["{\"dim\": 0}", "{\"size\": 0}", "{\"size\": 4000000000, \"dim\": 4000000000}"])
+    func nonsenseIsCompared(model: String) async {
+        await #expect(processExitsWith: .success) { [model] in
+            let stored = try RunConfiguration(json: "{\"data\": \"a.h5\", \"model\": \(model), \"batch_size\": -8}")
+            let changes = try Self.base.changes(since: stored, sameData: true)
+            try #require(changes.count >= 2 && changes.contains { $0.rule == .refused })
+        }
     }
 
     /// The same samples under another path are the same data, and others under the same path are not.
