@@ -28,6 +28,9 @@ let package = Package(
         .target(
             name: "CCodecs", dependencies: ["SystemPNG", "SystemJPEG"], cSettings: strictC,
             linkerSettings: [.linkedLibrary("z")]),
+        .target(
+            name: "CLAPACK", cSettings: strictC,
+            linkerSettings: [.linkedLibrary("lapacke"), .linkedLibrary("lapack"), .linkedLibrary("blas")]),
         // The inner loops are compiled for speed in every configuration: a debug build trains at full speed too.
         .target(
             name: "CKernels",
@@ -39,6 +42,7 @@ let package = Package(
         .target(name: "Files", swiftSettings: strict),
 
         // Numbers.
+        .target(name: "LinearAlgebra", dependencies: ["CLAPACK"], swiftSettings: strict),
         .target(name: "Philox", swiftSettings: strict),
         .target(name: "TensorGraph", swiftSettings: strict),
         .target(name: "CPUBackend", dependencies: ["TensorGraph", "COneDNN", "CKernels"], swiftSettings: strict),
@@ -92,6 +96,7 @@ let package = Package(
                 "Storage",
                 "Communication", "HDF5", "Files",
             ], swiftSettings: strict),
+        .target(name: "Evaluation", swiftSettings: strict),
         .target(
             name: "Reports",
             dependencies: [
@@ -106,7 +111,7 @@ let package = Package(
         .executableTarget(
             name: "smd",
             dependencies: [
-                "Training", "Sampling", "Benchmarks", "Planning", "Reports", "Conformance", "CPUBackend",
+                "Training", "Sampling", "Benchmarks", "Planning", "Evaluation", "Reports", "Conformance", "CPUBackend",
                 "Configuration",
                 "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -140,6 +145,8 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], swiftSettings: strict),
+        .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra"], swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
         .testTarget(
             name: "DiffusionTests",

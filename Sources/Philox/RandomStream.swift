@@ -25,6 +25,12 @@ public enum Purpose: UInt32, CaseIterable, Sendable {
     case data
     /// Diagnostics, such as the variance of the prediction over η.
     case probe
+    /// Which samples an evaluation looks at, and their noise.
+    case evaluation
+    /// Which component of a mixture head is drawn.
+    case headChoice
+    /// The draw from that component.
+    case headNoise
 }
 
 /// The random numbers of one seed and purpose: a function of (epoch, position), not a sequence with a state.

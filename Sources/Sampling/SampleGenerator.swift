@@ -116,6 +116,29 @@ public final class SampleGenerator {
         return executor.read("output")
     }
 
+    /// Estimates of x_0 for up to ``batch`` samples, each with the `draw`-th latent of its place: what is compared with
+    /// another distribution of x_0 given x_t. Not clamped.
+    ///
+    /// - Parameters:
+    ///   - xt: `[places, H, W, C]`.
+    ///   - timesteps: t of each, `[places]`.
+    ///   - places: what the random numbers of a sample are keyed by.
+    /// - Returns: `[places, H, W, C]`.
+    public func estimates(
+        xt: [Float], timesteps: [Int], places: [Int], draw: Int, seed: UInt64, _ process: ForwardProcess
+    ) throws -> [Float] {
+        precondition(1...batch ~= places.count, "\(places.count) samples in a batch of \(batch)")
+        precondition(timesteps.count == places.count, "\(timesteps.count) timesteps of \(places.count) samples")
+        // What fills the batch up is dropped.
+        let filled = (0..<batch).map { min($0, places.count - 1) }
+        let eta = model.etaDraw?.with(.samplingEta).values(seed: seed, at: filled.map { (draw, places[$0]) })
+        let output = try predict(
+            xt: filled.flatMap { xt[$0 * sampleSize..<($0 + 1) * sampleSize] }, timesteps: filled.map { timesteps[$0] },
+            eta: eta, selfCondition: nil)
+        return process.x0Estimate(
+            output: Array(output.prefix(xt.count)), xt: xt, timesteps: timesteps)
+    }
+
     /// Samples number `positions` of `seed`, `[positions, H, W, C]`.
     ///
     /// - Parameter progress: called with (network evaluations done, all) after each.

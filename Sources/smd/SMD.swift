@@ -24,6 +24,7 @@ struct SMD: ParsableCommand {
             DatasetCommand.self,
             TrainCommand.self,
             SampleCommand.self,
+            EvaluateCommand.self,
             PlanCommand.self,
             DoctorCommand.self,
             MetricsCommand.self,

@@ -1,0 +1,16 @@
+import ArgumentParser
+
+/// `smd evaluate`: how good samples and networks are, in numbers. A subcommand is a file.
+struct EvaluateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evaluate",
+        abstract: "Measure samples and networks against data, or against the truth where it is known.",
+        discussion: """
+            EXAMPLES
+              smd evaluate oracle CHECKPOINT --data grid.h5
+              smd evaluate points samples.h5 --against grid.h5
+              smd evaluate images samples.h5 --against fashion-mnist.h5 --features pca:64
+            """,
+        subcommands: []
+    )
+}
