@@ -72,6 +72,27 @@ KERNEL void ck_upsample_nearest_gradient(int64_t images, int64_t height, int64_t
     }
 }
 
+void ck_repeat_samples(int64_t images, int64_t repeats, int64_t elements, const float *x, float *y) {
+    for (int64_t n = 0; n < images * repeats; n++) {
+        memcpy(y + n * elements, x + n / repeats * elements, (size_t)elements * sizeof(float));
+    }
+}
+
+KERNEL void ck_repeat_samples_gradient(int64_t images, int64_t repeats, int64_t elements, const float *dy, float *dx) {
+    for (int64_t n = 0; n < images; n++) {
+        const float *rows = dy + n * repeats * elements;
+        int64_t i = 0;
+#define BODY(W)                                                                                                        \
+    {                                                                                                                  \
+        f##W sum = READ(W, rows + i);                                                                                  \
+        for (int64_t j = 1; j < repeats; j++) sum += READ(W, rows + j * elements + i);                                 \
+        AT(W, dx + n * elements + i) = sum;                                                                            \
+    }
+        FOR_LANES(i, elements, BODY)
+#undef BODY
+    }
+}
+
 void ck_sinusoidal_embedding(int64_t images, int64_t dimension, const float *timestep, float *y) {
     int64_t half = dimension / 2;
     double step = half > 1 ? -log(10000.0) / (double)(half - 1) : 0;

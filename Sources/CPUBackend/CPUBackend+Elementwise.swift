@@ -50,6 +50,24 @@ extension CPUBackend {
         })
     }
 
+    func repeatSamples(_ o: Operands, _ count: Int) -> PreparedOperation {
+        let (images, elements) = samples(o.shape(input: 0))
+        let (x, y) = (o.input(0), o.output(0))
+        o.require(o.count(output: 0) == count * o.count(input: 0), "shapes do not fit")
+        return PreparedOperation(run: { ck_repeat_samples(images, Int64(count), elements, x, y) })
+    }
+
+    func repeatSamplesGradient(_ o: Operands, _ count: Int) -> PreparedOperation {
+        let (images, elements) = samples(o.shape(output: 0))
+        let (dy, dx) = (o.input(0), o.output(0))
+        o.require(o.count(input: 0) == count * o.count(output: 0), "shapes do not fit")
+        return PreparedOperation(run: { ck_repeat_samples_gradient(images, Int64(count), elements, dy, dx) })
+    }
+
+    private func samples(_ shape: [Int]) -> (images: Int64, elements: Int64) {
+        (Int64(shape[0]), Int64(shape.dropFirst().reduce(1, *)))
+    }
+
     func sinusoidalEmbedding(_ o: Operands, _ dimension: Int) -> PreparedOperation {
         let (t, y, images) = (o.input(0), o.output(0), o.count(input: 0))
         o.require(

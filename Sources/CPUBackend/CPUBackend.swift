@@ -153,10 +153,16 @@ public final class CPUBackend: Backend {
         case .sliceChannels(let channels): return sliceChannels(o, channels)
         case .upsampleNearest: return upsampleNearest(o)
         case .upsampleNearestGradient: return upsampleNearestGradient(o)
+        case .repeatSamples(let count): return repeatSamples(o, count)
+        case .repeatSamplesGradient(let count): return repeatSamplesGradient(o, count)
         case .sinusoidalEmbedding(let dimension): return sinusoidalEmbedding(o, dimension)
         case .constant(let value): return constant(o, value)
         case .weightedSquaredError: return weightedSquaredError(o)
         case .weightedSquaredErrorGradient: return weightedSquaredErrorGradient(o)
+        case .energyScore(let score): return energyScore(o, score)
+        case .energyScoreGradient(let score): return energyScoreGradient(o, score)
+        case .mixtureLikelihood(let components): return mixtureLikelihood(o, components)
+        case .mixtureLikelihoodGradient(let components): return mixtureLikelihoodGradient(o, components)
         }
     }
 }

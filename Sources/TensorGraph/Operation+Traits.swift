@@ -210,8 +210,19 @@ extension Operation {
                 gradient: [
                     GradientRule(.weightedSquaredErrorGradient, [.dy, .input(0), .input(1), .input(2)], [0])
                 ])
-        case .modulateGradient, .sliceChannels, .upsampleNearestGradient, .sinusoidalEmbedding, .constant,
-            .weightedSquaredErrorGradient:
+        case .repeatSamples(let count):
+            return OperationTraits(gradient: [GradientRule(.repeatSamplesGradient(count), [.dy], [0])])
+        case .energyScore(let score):
+            return OperationTraits(
+                gradient: [GradientRule(.energyScoreGradient(score), [.dy] + (0..<4).map { .input($0) }, [0])])
+        case .mixtureLikelihood(let components):
+            return OperationTraits(
+                gradient: [
+                    GradientRule(
+                        .mixtureLikelihoodGradient(components: components), [.dy, .input(0), .input(1), .input(2)], [0])
+                ])
+        case .modulateGradient, .sliceChannels, .upsampleNearestGradient, .repeatSamplesGradient, .sinusoidalEmbedding,
+            .constant, .weightedSquaredErrorGradient, .energyScoreGradient, .mixtureLikelihoodGradient:
             return OperationTraits()
         default:
             return nil

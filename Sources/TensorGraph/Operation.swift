@@ -124,6 +124,10 @@ public enum Operation: Hashable, Sendable {
     case upsampleNearest
     /// `dy [N,2H,2W,C] → dx [N,H,W,C]`, sums of 2×2 squares.
     case upsampleNearestGradient
+    /// `x [N,...] → [N·m,...]`, each sample m times in a row.
+    case repeatSamples(Int)
+    /// `dy [N·m,...] → dx [N,...]`, sums over the m rows of each sample.
+    case repeatSamplesGradient(Int)
     /// `timestep [N] → [N,dimension]`: sines, then cosines, of `t · exp(-k ln(10000)/(dimension/2 − 1))`.
     case sinusoidalEmbedding(dimension: Int)
     /// `→ y`, each element the given number.
@@ -134,6 +138,43 @@ public enum Operation: Hashable, Sendable {
     case weightedSquaredError
     /// `dloss [N], prediction, target, weight → dprediction`.
     case weightedSquaredErrorGradient
+    /// `predictions [N·m,H,W,C], target [N,H,W,C], energyWeight [N], errorWeight [N] → loss [N]`:
+    /// ``EnergyScore`` of the m draws of each sample, and beside it the mean of their squared errors.
+    case energyScore(EnergyScore)
+    /// `dloss [N], predictions, target, energyWeight, errorWeight → dpredictions`.
+    case energyScoreGradient(EnergyScore)
+    /// `prediction [N,H,W,K(C+1)+1], target [N,H,W,C], weight [N] → loss [N]`, K components. A pixel's prediction is K
+    /// means μ_k of C numbers, K logits of the weights π, and s, of which `ln σ = −2 + 3 tanh(s/3)` (in −5 … 1).
+    /// `weight · mean over pixels of −ln Σ_k π_k N(target; μ_k, σ² I) / C`: nats a number.
+    case mixtureLikelihood(components: Int)
+    /// `dloss [N], prediction, target, weight → dprediction`.
+    case mixtureLikelihoodGradient(components: Int)
+}
+
+/// The energy score of m draws x_j against y (Gneiting and Raftery 2007, section 4.3; De Bortoli et al. 2025), with
+/// `s_ab = c² + mean (a − b)²` over a window, P windows of a size, and the mean over sizes:
+/// `mean_p [1/m Σ_j s_jy^(β/2) − λ/(2m(m−1)) Σ_{j≠k} s_jk^(β/2)]`. Beside it stands the error `1/m Σ_j mean (x_j − y)²`;
+/// the loss is `energyWeight · score + errorWeight · error`.
+public struct EnergyScore: Hashable, Sendable {
+    /// m, at least 1.
+    public var draws: Int
+    /// Sizes of square windows, which divide height and width; 0 is the whole image.
+    public var windows: [Int]
+    /// β, in 0 … 2.
+    public var exponent: Float
+    /// λ; with 1 the score is proper.
+    public var repulsion: Float
+    /// c, above 0: bounds the gradient where draws coincide.
+    public var softening: Float
+
+    public init(draws: Int, windows: [Int] = [0], exponent: Float = 1, repulsion: Float = 1, softening: Float = 1e-3) {
+        precondition(draws > 0 && !windows.isEmpty && softening > 0, "\(draws) draws, windows \(windows), c \(softening)")
+        self.draws = draws
+        self.windows = windows
+        self.exponent = exponent
+        self.repulsion = repulsion
+        self.softening = softening
+    }
 }
 
 extension Operation {

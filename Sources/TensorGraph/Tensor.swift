@@ -106,6 +106,12 @@ public struct Tensor {
         one(.upsampleNearest, [self], [shape[0], 2 * shape[1], 2 * shape[2], channels])
     }
 
+    /// Each sample `count` times in a row: `[N · count, ...]`.
+    public func repeatedSamples(_ count: Int) -> Tensor {
+        precondition(count > 0, "\(count) times a sample")
+        return count == 1 ? self : one(.repeatSamples(count), [self], [shape[0] * count] + shape.dropFirst())
+    }
+
     /// Sines and cosines of a timestep `[N]`, as `[N, dimension]`.
     public func sinusoidalEmbedding(dimension: Int) -> Tensor {
         precondition(
@@ -117,6 +123,25 @@ public struct Tensor {
     public func weightedSquaredError(target: Tensor, weight: Tensor) -> Tensor {
         precondition(target.shape == shape && weight.shape == [shape[0]], "\(shape), \(target.shape), \(weight.shape)")
         return one(.weightedSquaredError, [self, target, weight], [shape[0]])
+    }
+
+    /// Per sample, the ``EnergyScore`` of its draws and their squared error: `[N]`. Self is `[N·m, H, W, C]`.
+    public func energyScore(_ score: EnergyScore, target: Tensor, energyWeight: Tensor, errorWeight: Tensor) -> Tensor {
+        let samples = target.shape[0]
+        precondition(
+            shape == [samples * score.draws] + target.shape.dropFirst() && energyWeight.shape == [samples]
+                && errorWeight.shape == [samples]
+                && score.windows.allSatisfy { $0 == 0 || (shape[1] % $0 == 0 && shape[2] % $0 == 0) },
+            "\(score) of \(shape), \(target.shape), \(energyWeight.shape), \(errorWeight.shape)")
+        return one(.energyScore(score), [self, target, energyWeight, errorWeight], [samples])
+    }
+
+    /// Per sample, the negative log-likelihood of a mixture, nats a number: `[N]`. Self is `[N, H, W, K(C+1)+1]`.
+    public func mixtureLikelihood(components: Int, target: Tensor, weight: Tensor) -> Tensor {
+        precondition(
+            shape == target.shape.dropLast() + [components * (target.channels + 1) + 1] && weight.shape == [shape[0]],
+            "\(components) components of \(shape), \(target.shape), \(weight.shape)")
+        return one(.mixtureLikelihood(components: components), [self, target, weight], [shape[0]])
     }
 
     /// Element-wise sum.

@@ -128,6 +128,9 @@ extension OperationCase {
             return CaseOperands(
                 0, gradient: 3e-7, [random.normals(x)],
                 [Output(shape: activation(channels, positions: positions.map { 2 * $0 }))])
+        case .repeatSamples(let count):
+            return CaseOperands(
+                0, gradient: 3e-7, [random.normals(x)], [Output(shape: [images * count] + x.dropFirst())])
         case .sinusoidalEmbedding(let dimension):
             let timesteps = [999, 0, 1, 500, 37, 998].map(Double.init).prefix(images)
             return CaseOperands(
@@ -138,6 +141,19 @@ extension OperationCase {
                 1e-6, gradient: 5e-7,
                 [random.normals(x), random.normals(x), random.normals([images], mean: 2, deviation: 0.5)],
                 [Output(shape: [images])])
+        case .energyScore(let score):
+            let draws = [images * score.draws] + x.dropFirst()
+            let weights = (0..<2).map { _ in random.normals([images], mean: 2, deviation: 0.5) }
+            return CaseOperands(
+                1e-6, [random.normals(draws), random.normals(x)] + weights, [Output(shape: [images])])
+        case .mixtureLikelihood(let components):
+            let prediction = activation(components * (channels + 1) + 1)
+            return CaseOperands(
+                2e-6, gradient: 5e-6,
+                [
+                    random.normals(prediction, deviation: values == .saturated ? 20 : 1), random.normals(x),
+                    random.normals([images], mean: 2, deviation: 0.5),
+                ], [Output(shape: [images])])
         case .constant:
             return CaseOperands(0, [], [Output(shape: x)])
         default:

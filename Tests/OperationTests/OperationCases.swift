@@ -11,7 +11,7 @@ let gradientCases = smallCases.filter { !$0.traits.gradient.isEmpty }
 
 private let forwardCases: [OperationCase] =
     convolutionCases + linearCases + normCases + activationCases + attentionCases + hypernetworkCases
-    + wholeHypernetworkCases + movementCases + lossCases
+    + wholeHypernetworkCases + movementCases + lossCases + distributionCases
     + smallCases
 
 private let smallCases = smallConvolutions + smallLinears + smallNorms + smallOthers
@@ -277,6 +277,27 @@ private let lossCases: [OperationCase] = [(1, [1, 1], 1), (2, [2, 1], 1), (3, [5
     OperationCase(operation: .weightedSquaredError, images: images, positions: positions, channels: channels)
 }
 
+private let distributionCases: [OperationCase] =
+    [
+        (1, [1, 1], 2, EnergyScore(draws: 8)), (2, [2, 4], 1, EnergyScore(draws: 2, windows: [1], exponent: 0.5)),
+        (3, [6, 9], 3, EnergyScore(draws: 3, windows: [0, 3])), (1, [32, 32], 3, EnergyScore(draws: 4, windows: [0, 8])),
+        (2, [8, 8], 1, EnergyScore(draws: 1, windows: [0, 1, 2, 8])),
+        (2, [4, 4], 2, EnergyScore(draws: 4, exponent: 1.7, repulsion: 0.9, softening: 0.1)),
+    ].map { images, positions, channels, score in
+        OperationCase(operation: .energyScore(score), images: images, positions: positions, channels: channels)
+    }
+    + [(1, [1, 1], 2, 64), (3, [1, 1], 3, 7), (2, [5, 7], 1, 8), (1, [16, 16], 3, 4)].flatMap {
+        images, positions, channels, components in
+        [OperationCase.Values.ordinary, .saturated].map {
+            OperationCase(
+                operation: .mixtureLikelihood(components: components), images: images, positions: positions,
+                channels: channels, values: $0)
+        }
+    }
+    + [(1, [1, 1], 3, 4), (3, [5, 7], 6, 2), (2, [], 33, 3)].map { images, positions, channels, count in
+        OperationCase(operation: .repeatSamples(count), images: images, positions: positions, channels: channels)
+    }
+
 // MARK: Small
 
 private func flags(_ index: Int) -> (Bool, Bool) { (index % 2 == 1, index / 2 % 2 == 1) }
@@ -347,6 +368,13 @@ private let smallOthers: [OperationCase] =
         OperationCase(operation: .upsampleNearest, positions: [3, 2], channels: 3),
         OperationCase(operation: .weightedSquaredError, images: 3, channels: 3),
         OperationCase(operation: .weightedSquaredError, positions: [], channels: 2),
+        OperationCase(operation: .repeatSamples(3), positions: [3, 2], channels: 2),
+        OperationCase(operation: .energyScore(EnergyScore(draws: 4, windows: [0, 2])), channels: 2),
+        OperationCase(operation: .energyScore(EnergyScore(draws: 2, windows: [1], exponent: 0.5)), positions: [1, 1]),
+        OperationCase(
+            operation: .energyScore(EnergyScore(draws: 3, exponent: 1.5, repulsion: 0.8, softening: 0.3)), images: 1),
+        OperationCase(operation: .mixtureLikelihood(components: 5), positions: [2, 3], channels: 3),
+        OperationCase(operation: .mixtureLikelihood(components: 1), positions: [1, 1], channels: 2),
     ]
     + [(1, 8), (2, 4), (4, 3), (2, 2)].flatMap { heads, headDim in
         [[3, 3], [2, 1], [1, 5]].flatMap { positions in

@@ -141,6 +141,10 @@ public func evaluate(
         results = [upsampleNearest(x: operand.next())]
     case .upsampleNearestGradient:
         results = [upsampleNearestGradient(dy: operand.next())]
+    case .repeatSamples(let count):
+        results = [repeatSamples(x: operand.next(), count)]
+    case .repeatSamplesGradient(let count):
+        results = [repeatSamplesGradient(dy: operand.next(), count)]
     case .sinusoidalEmbedding(let dimension):
         results = [sinusoidalEmbedding(timestep: operand.next(), dimension: dimension)]
     case .constant(let value):
@@ -152,6 +156,28 @@ public func evaluate(
         results = [
             weightedSquaredErrorGradient(
                 dloss: operand.next(), prediction: operand.next(), target: operand.next(), weight: operand.next())
+        ]
+    case .energyScore(let score):
+        results = [
+            energyScore(
+                x: operand.next(), y: operand.next(), energyWeight: operand.next(), errorWeight: operand.next(), score)
+        ]
+    case .energyScoreGradient(let score):
+        results = [
+            energyScoreGradient(
+                dloss: operand.next(), x: operand.next(), y: operand.next(), energyWeight: operand.next(),
+                errorWeight: operand.next(), score)
+        ]
+    case .mixtureLikelihood(let components):
+        results = [
+            mixtureLikelihood(
+                prediction: operand.next(), target: operand.next(), weight: operand.next(), components: components)
+        ]
+    case .mixtureLikelihoodGradient(let components):
+        results = [
+            mixtureLikelihoodGradient(
+                dloss: operand.next(), prediction: operand.next(), target: operand.next(), weight: operand.next(),
+                components: components)
         ]
     }
     operand.finish(operation)

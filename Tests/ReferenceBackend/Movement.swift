@@ -46,6 +46,22 @@ func upsampleNearestGradient(dy: ReferenceTensor) -> ReferenceTensor {
     return dx
 }
 
+/// `y[n·m + j, ·] = x[n, ·]` for j < m.
+func repeatSamples(x: ReferenceTensor, _ m: Int) -> ReferenceTensor {
+    let elements = x.values.count / x.shape[0]
+    var y = ReferenceTensor([x.shape[0] * m] + x.shape.dropFirst())
+    for i in y.values.indices { y.values[i] = x.values[i / elements / m * elements + i % elements] }
+    return y
+}
+
+/// `dx[n, ·] = Σ_{j < m} dy[n·m + j, ·]`.
+func repeatSamplesGradient(dy: ReferenceTensor, _ m: Int) -> ReferenceTensor {
+    let elements = dy.values.count / dy.shape[0]
+    var dx = ReferenceTensor([dy.shape[0] / m] + dy.shape.dropFirst())
+    for i in dy.values.indices { dx.values[i / elements / m * elements + i % elements] += dy.values[i] }
+    return dx
+}
+
 /// With `half = dimension/2` and `f_k = e^(−k·ln(10000)/(half − 1))`: `y[n,k] = sin(t_n·f_k)`,
 /// `y[n, half + k] = cos(t_n·f_k)`.
 func sinusoidalEmbedding(timestep: ReferenceTensor, dimension: Int) -> ReferenceTensor {

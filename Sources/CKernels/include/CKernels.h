@@ -78,6 +78,38 @@ void ck_weighted_squared_error(int64_t images, int64_t elements, const float *pr
 void ck_weighted_squared_error_gradient(int64_t images, int64_t elements, const float *dloss, const float *prediction,
                                         const float *target, const float *weight, float *dprediction);
 
+/// y [N·m,E]: each sample of x [N,E] m times in a row.
+void ck_repeat_samples(int64_t images, int64_t repeats, int64_t elements, const float *x, float *y);
+/// dx [N,E] = sums over the m rows of each sample in dy [N·m,E].
+void ck_repeat_samples_gradient(int64_t images, int64_t repeats, int64_t elements, const float *dy, float *dx);
+
+// MARK: Losses of distributions (energy.c, mixture.c)
+
+/// What an energy score consists of: m draws a sample, the sizes of its windows (0: all of the image), and its constants.
+typedef struct {
+    int64_t draws, height, width, channels, windowSizes;
+    const int64_t *windows;
+    float exponent, repulsion, softening;
+} ck_energy;
+/// loss [N] of m draws a sample, prediction [N·m,H,W,C], against target [N,H,W,C]; weights [N].
+void ck_energy_score(const ck_energy *settings, int64_t images, const float *prediction, const float *target,
+                     const float *energyWeight, const float *errorWeight, float *loss);
+/// dprediction [N·m,H,W,C].
+void ck_energy_score_gradient(const ck_energy *settings, int64_t images, const float *dloss, const float *prediction,
+                              const float *target, const float *energyWeight, const float *errorWeight,
+                              float *dprediction);
+/// Most components of a mixture.
+#define CK_MOST_COMPONENTS 1024
+/// The logarithm of a mixture's deviation, in −5 ... 1, of what the network gives.
+float ck_log_deviation(float s);
+/// loss [N] of prediction [N,P,K(C+1)+1] against target [N,P,C]; weight [N].
+void ck_mixture_likelihood(int64_t images, int64_t pixels, int64_t channels, int64_t components,
+                           const float *prediction, const float *target, const float *weight, float *loss);
+/// dprediction [N,P,K(C+1)+1].
+void ck_mixture_likelihood_gradient(int64_t images, int64_t pixels, int64_t channels, int64_t components,
+                                    const float *dloss, const float *prediction, const float *target,
+                                    const float *weight, float *dprediction);
+
 // MARK: Small products of matrices (product.c)
 
 /// Where a matrix lies: element (i, j) at base[i * row + j * column]. One of row and column is 1.
