@@ -103,6 +103,9 @@ struct ConfigurationReader {
                     "\(key.name) is \(phrase(value)) \(origin.phrase), wanted \(key.wanted)\(range)")
             }
         }
+        if given["diffusion.loss"] == nil, configuration.model.head == .mixture {
+            configuration.diffusion.loss = .likelihood
+        }
         return configuration
     }
 }

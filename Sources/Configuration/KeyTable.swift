@@ -113,6 +113,22 @@ extension ConfigurationKey {
             "What η is drawn from: `normal` is N(0, I), as published; `zero` is always 0, the control without a mixture."
         ),
         ConfigurationKey(
+            "model.eta_channels", .integer(\.model.etaChannels, 0...4096), unit: "numbers", .refused,
+            needsMixture: true,
+            "Numbers of η that all pixels share, beside those of each pixel: with them it can choose for a whole image."
+        ),
+        ConfigurationKey(
+            "model.latent_at", .choice(\.model.latentAt), .refused, needsMixture: true,
+            "Where the latent reaches the U-Net: `both` is its first and last activations, as published; `output` the "
+                + "last only, so that several draws share the U-Net."),
+        ConfigurationKey(
+            "model.head", .choice(\.model.head), .refused,
+            "What the last layer gives: `single` is one estimate; `mixture` the distribution of each pixel (or point), "
+                + "trained by `likelihood`, which it implies."),
+        ConfigurationKey(
+            "model.components", .integer(\.model.components, 1...1024), unit: "Gaussians", .refused,
+            "Gaussians of a mixture head; nothing without."),
+        ConfigurationKey(
             "model.identifier.dim", .integer(\.model.identifier.dim, 4...8192), unit: "channels", .refused,
             needsMixture: true, "Channels of the identifier's first stage. Even, at least 4, divisible by its groups."),
         ConfigurationKey(
@@ -138,6 +154,30 @@ extension ConfigurationKey {
         ConfigurationKey(
             "diffusion.loss", .choice(\.diffusion.loss), .warned, "What the network is trained by:"),
         ConfigurationKey(
+            "diffusion.draws", .integer(\.diffusion.draws, 2...64), unit: "draws", .warned,
+            "Draws of the latent for each image that the energy score compares; a step costs as many squared-error ones, "
+                + "or far less with `model.latent_at: output`."),
+        ConfigurationKey(
+            "diffusion.energy_exponent",
+            .number(\.diffusion.energyExponent, "; it must be above 0 and below 2") { $0 > 0 && $0 < 2 }, .warned,
+            "Exponent of the energy score's distances; smaller ones weigh fine differences more."),
+        ConfigurationKey(
+            "diffusion.energy_repulsion",
+            .number(\.diffusion.energyRepulsion, "; it must be in 0 ... 1") { 0...1 ~= $0 }, .warned,
+            "Weight of the distances between draws. 1: draws become true draws; less: they lie closer together."),
+        ConfigurationKey(
+            "diffusion.energy_softening", .number(\.diffusion.energySoftening, above: 0, upTo: 1), .warned,
+            "Softening of the energy score's distances, in units of the target: bounds the gradient where draws meet."),
+        ConfigurationKey(
+            "diffusion.energy_windows", .integers(\.diffusion.energyWindows, each: 0...4096), unit: "pixels", .warned,
+            "Sizes of the square windows in which the energy score compares, of equal weight; 0 is the whole image, 1 a "
+                + "pixel. They divide `model.size`."),
+        ConfigurationKey(
+            "diffusion.energy_handover",
+            .number(\.diffusion.energyHandover, "; it must be 0 or more") { $0 >= 0 && $0.isFinite }, .warned,
+            "With p above 0 the energy score has the share (1 − ᾱ)^p of the loss, and the squared error the rest: it takes "
+                + "over where noise is low."),
+        ConfigurationKey(
             "diffusion.schedule", .choice(\.diffusion.schedule), .refused, "Noise schedule:"),
         ConfigurationKey(
             "diffusion.min_snr", .boolean(\.diffusion.minSNR), .warned,
@@ -155,6 +195,10 @@ extension ConfigurationKey {
         ConfigurationKey(
             "diffusion.sampler", .choice(\.diffusion.sampler), .harmless,
             "How previews and `smd sample` go from noise to samples:"),
+        ConfigurationKey(
+            "diffusion.variance", .choice(\.diffusion.variance), .harmless,
+            "Variance of a step: `small` is β̃; `large` is β (`ancestral` only); `optimal` is the best number, which "
+                + "`smd evaluate variance` measures of a checkpoint."),
         ConfigurationKey(
             "diffusion.sampling_steps", .integer(\.diffusion.samplingSteps), unit: "steps", .harmless,
             "Steps of the DDIM sampler; at most `diffusion.timesteps`."),

@@ -49,7 +49,8 @@ extension RunConfiguration {
     /// the first stage 2 MiB of activations, which is where more of them make a step no faster, only larger. Points are
     /// so small that only many of them keep the vector units busy.
     public var automaticMicroBatchLimit: Int {
-        model.isPoints ? 1024 : max(1, min(32, (2 << 20) / (4 * model.firstStageElements)))
+        let draws = model.latentAt == .both ? diffusion.loss.draws(diffusion) : 1
+        return max(1, (model.isPoints ? 1024 : max(1, min(32, (2 << 20) / (4 * model.firstStageElements)))) / draws)
     }
 
     /// How a step is dealt out to `ranks` ranks of `threads` threads.

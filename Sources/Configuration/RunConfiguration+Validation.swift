@@ -12,6 +12,11 @@ extension RunConfiguration {
         try requireRanges(of: ConfigurationKey.run + ConfigurationKey.optimizer + ConfigurationKey.ema)
         try diffusion.validate()
         try model.validate()
+        try require(
+            diffusion.variance != .optimal, "diffusion.variance",
+            "is optimal, which is measured of a checkpoint: train with small, then smd evaluate variance, and give "
+                + "smd sample --set diffusion.variance=optimal")
+        if let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
         try requireMemoryInReach()
     }
 
@@ -29,7 +34,7 @@ extension RunConfiguration {
         let images = microBatchSize == 0 ? min(batchSize, automaticMicroBatchLimit) : microBatchSize
         let widest = model.unet.channels.max() ?? 1
         var product = 1
-        for factor in [images, model.size, model.size, widest] {
+        for factor in [images, diffusion.loss.draws(diffusion), model.size, model.size, widest] {
             let (next, overflow) = product.multipliedReportingOverflow(by: factor)
             product = overflow ? Int.max : next
         }
@@ -74,6 +79,7 @@ extension DiffusionConfiguration {
             schedule != .linear || timesteps > 20, "diffusion.timesteps",
             "is \(timesteps); the linear schedule needs more than 20, because its last beta is 20/timesteps and must "
                 + "stay below 1: use more timesteps, or schedule cosine or sigmoid")
+        if let samplerFault { throw ConfigurationError(samplerFault) }
         try require(
             (1...timesteps).contains(samplingSteps), "diffusion.sampling_steps",
             "is \(samplingSteps); it must be in 1 ... \(timesteps) (diffusion.timesteps)")

@@ -6,6 +6,18 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var objective = Objective.v
     /// What it is trained by.
     public var loss = LossKind.squaredError
+    /// Draws of the latent that the energy score compares: m.
+    public var draws = 4
+    /// Exponent β of the energy score's distances, in 0 … 2.
+    public var energyExponent = 1.0
+    /// Weight λ of the distances between draws in the energy score, in 0 … 1; it is proper with 1.
+    public var energyRepulsion = 1.0
+    /// Softening c of the energy score's distances, in units of the target.
+    public var energySoftening = 1e-3
+    /// Sizes in pixels of the square windows of the energy score, each of equal weight; 0 is the whole image.
+    public var energyWindows = [0]
+    /// How fast the energy score leaves the loss to the squared error towards low noise: its share is (1 − ᾱ)^this.
+    public var energyHandover = 0.0
     /// How β grows.
     public var schedule = ScheduleKind.sigmoid
     /// Clip the signal-to-noise ratio at 5 in the weight of the loss.
@@ -18,6 +30,8 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var clipDenoised = true
     /// How to sample.
     public var sampler = SamplerKind.ddim
+    /// Variance of a step.
+    public var variance = VarianceKind.small
     /// Network evaluations a sample, 1 … T.
     public var samplingSteps = 50
     /// Share of DDIM's step noise, 0 (none) … 1 (as much as ancestral sampling).

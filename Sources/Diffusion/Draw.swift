@@ -9,6 +9,8 @@ public struct Draw: Hashable, Sendable {
         case normal
         /// Each of 0 ..< the bound equally likely.
         case integer(below: Int)
+        /// Uniform in [0, 1).
+        case uniform
         /// Always 0; nothing is drawn.
         case zero
     }
@@ -33,6 +35,9 @@ public struct Draw: Hashable, Sendable {
     /// The same from another stream.
     public func with(_ purpose: Purpose) -> Draw { Draw(name, purpose, distribution, elements: elements) }
 
+    /// As many one after the other for each sample.
+    public func repeated(_ count: Int) -> Draw { Draw(name, purpose, distribution, elements: elements * count) }
+
     /// The numbers of the samples at `places` of the stream, `[places, elements]`.
     public func values(seed: UInt64, at places: [(epoch: Int, position: Int)]) -> [Float] {
         let stream = RandomStream(seed: seed, purpose: purpose)
@@ -43,6 +48,7 @@ public struct Draw: Hashable, Sendable {
                 case .normal: stream.fillNormals(sample, epoch: place.epoch, position: place.position)
                 case .integer(let bound):
                     sample[0] = Float(stream.integer(below: bound, epoch: place.epoch, position: place.position))
+                case .uniform: stream.fillUniforms(sample, epoch: place.epoch, position: place.position)
                 case .zero: sample.initialize(repeating: 0)
                 }
             }
@@ -77,6 +83,6 @@ public struct Drawn: Sendable {
 extension ModelConfiguration {
     /// η, where the network takes it.
     public var etaDraw: Draw? {
-        usesEta ? Draw("eta", .eta, drawsEta ? .normal : .zero, elements: sampleElements) : nil
+        usesEta ? Draw("eta", .eta, drawsEta ? .normal : .zero, elements: etaElements) : nil
     }
 }

@@ -6,6 +6,14 @@ public enum EtaDistribution: String, Codable, CaseIterable, Sendable {
     case zero
 }
 
+/// Where the latent map reaches the U-Net.
+public enum LatentPlacement: String, Codable, CaseIterable, Sendable {
+    /// The first and the last activations at full resolution, as published.
+    case both
+    /// The last only: several draws of the latent share all of the U-Net but its end.
+    case output
+}
+
 /// The denoising network of SMD, or with `smd = false` the vanilla one. The defaults are the published sizes.
 public struct ModelConfiguration: Equatable, Sendable {
     /// Rows and columns of an image; 1 for points.
@@ -26,8 +34,17 @@ public struct ModelConfiguration: Equatable, Sendable {
     public var hypernetLayers = 2
     /// Distribution of η.
     public var eta = EtaDistribution.normal
+    /// Numbers of η that all pixels share, beside those of each pixel.
+    public var etaChannels = 0
+    /// Where the latent map reaches the U-Net.
+    public var latentAt = LatentPlacement.both
     /// The U-Net that maps (x_t, η, t) to z.
     public var identifier = UNetSizes(dim: 32, dimMults: [1, 2], groups: 1, heads: 1, headDim: 8)
+
+    /// What the last layer gives.
+    public var head = Head.single
+    /// Gaussians of a mixture head.
+    public var components = 64
 
     public init() {}
 
@@ -39,6 +56,12 @@ public struct ModelConfiguration: Equatable, Sendable {
     public var sampleElements: Int { size * size * channels }
     /// Elements of one sample in the first stage, at full resolution: what a micro-batch is chosen by.
     public var firstStageElements: Int { size * size * unet.dim }
+    /// Numbers of η a sample: those of each pixel, then those that pixels share.
+    public var etaElements: Int { sampleElements + etaChannels }
+    /// The last layer, where it gives a mixture.
+    public var mixtureHead: MixtureHead? {
+        head == .mixture ? MixtureHead(components: components, channels: channels) : nil
+    }
     /// Whether the network takes η.
     public var usesEta: Bool { smd }
     /// Whether η is random, so that the network's output is.

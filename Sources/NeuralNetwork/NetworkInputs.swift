@@ -8,6 +8,8 @@ public enum NetworkInput: String {
     case timestep
     /// η, `[N, H, W, C]`, where the network takes it.
     case eta
+    /// The numbers of η that all pixels share, `[N, E]`, where there are any.
+    case etaChannels = "eta_channels"
     /// The network's earlier estimate of x_0, `[N, H, W, C]`, with self-conditioning.
     case selfCondition = "self_condition"
 }
@@ -16,7 +18,8 @@ extension ModelConfiguration {
     /// Values of the network's inputs by name, as ``Executor/write(_:)`` takes them.
     ///
     /// - Parameters:
-    ///   - eta: given exactly where the network takes η.
+    ///   - eta: given exactly where the network takes η: of each sample first H·W·C numbers, then those that pixels share;
+    ///     in training with several draws these follow each other.
     ///   - selfCondition: nil where the network takes none, or it is added later.
     public func inputs(
         xt: [Float], timestep: [Float], eta: [Float]?, selfCondition: [Float]? = nil
@@ -24,8 +27,18 @@ extension ModelConfiguration {
         precondition(usesEta == (eta != nil), "η is given to a network that takes none, or missing")
         precondition(
             self.selfCondition || selfCondition == nil, "an estimate of x_0 is given without self-conditioning")
+        let shared = eta.map { eta in
+            stride(from: 0, to: eta.count, by: etaElements).flatMap { eta[$0 + sampleElements..<$0 + etaElements] }
+        }
+        let ofPixels =
+            etaChannels == 0
+            ? eta
+            : eta.map { eta in
+                stride(from: 0, to: eta.count, by: etaElements).flatMap { eta[$0..<$0 + sampleElements] }
+            }
         let values: [NetworkInput: [Float]?] = [
-            .xt: xt, .timestep: timestep, .eta: eta, .selfCondition: selfCondition,
+            .xt: xt, .timestep: timestep, .eta: ofPixels, .etaChannels: etaChannels == 0 ? nil : shared,
+            .selfCondition: selfCondition,
         ]
         return Dictionary(
             uniqueKeysWithValues: values.compactMap { name, values in values.map { (name.rawValue, $0) } })
@@ -34,13 +47,22 @@ extension ModelConfiguration {
 
 extension Denoiser {
     /// Adds the network for `batch` samples to a graph, and the inputs that it takes.
-    public func callAsFunction(_ graph: Graph, batch: Int) -> (output: Tensor, z: Tensor?) {
+    ///
+    /// - Parameter draws: draws of the latent for each sample, one after the other in η and in the output.
+    public func callAsFunction(_ graph: Graph, batch: Int, draws: Int = 1) -> (output: Tensor, z: Tensor?) {
         let c = configuration
-        let shape = [batch, c.size, c.size, c.channels]
         func input(_ name: NetworkInput, _ shape: [Int]) -> Tensor { graph.input(name.rawValue, shape) }
+        let image = [c.size, c.size, c.channels]
+        let x = input(.xt, [batch] + image)
+        let timestep = input(.timestep, [batch])
+        let eta =
+            c.usesEta
+            ? Eta(
+                pixels: input(.eta, [batch * draws] + image),
+                shared: c.etaChannels > 0 ? input(.etaChannels, [batch * draws, c.etaChannels]) : nil) : nil
         return self(
-            input(.xt, shape), timestep: input(.timestep, [batch]), eta: c.usesEta ? input(.eta, shape) : nil,
-            selfCondition: c.selfCondition ? input(.selfCondition, shape) : nil)
+            x, timestep: timestep, eta: eta, selfCondition: c.selfCondition ? input(.selfCondition, x.shape) : nil,
+            draws: draws)
     }
 
     /// A forward pass over `batch` samples, to be run in `precision`; `output` is kept, and with SMD the latent map `z`.

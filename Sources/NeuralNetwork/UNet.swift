@@ -1,29 +1,32 @@
 import TensorGraph
 
-/// The U-Net of DDPM (Ho et al. 2020) in the form of the published SMD code: `[N, H, W, I] → [N, H, W, O]`.
+/// The U-Net of DDPM (Ho et al. 2020) in the form of the published SMD code: `[N, H, W, I] → [N·m, H, W, O]`.
 ///
 /// Stage i works on `dims[i]` channels at H/2ⁱ and hands `dims[i+1]` down, `dims = [dim] + dim·dimMults`. With a latent
-/// map z, hypernetworks add to the first and the last activations at full resolution.
+/// map z, hypernetworks add to the first and the last activations at full resolution, or to the last only.
 struct UNet {
     let scope: Scope
     let sizes: UNetSizes
-    /// O.
-    let outputs: Int
     /// Layers of each hypernetwork, where there is a latent map.
     var hypernetLayers = 0
+    /// The last layer, from `dim` to O channels.
+    let last: (Scope, Tensor) -> Tensor
 
     /// - Parameters:
     ///   - x: `[N, H, W, I]`, H and W divisible by 2^(stages − 1).
     ///   - timestep: `[N]`.
-    ///   - z: the latent map `[N, H, W, latent]`, where hypernetworks are wanted.
-    func callAsFunction(_ x: Tensor, timestep: Tensor, z: Tensor? = nil) -> Tensor {
+    ///   - shared: numbers that are the same for all pixels, `[N, E]`; they join the embedding of the time.
+    ///   - latent: where hypernetworks are wanted; m is 1 without.
+    func callAsFunction(_ x: Tensor, timestep: Tensor, shared: Tensor? = nil, latent: Latent? = nil) -> Tensor {
         let dims = sizes.channels
         let stages = sizes.dimMults.count
         let fullAttention = sizes.fullAttention.isEmpty ? dims.map { _ in false } : sizes.fullAttention
-        let time = timeEmbedding(timestep).silu()
+        var time = timeEmbedding(timestep)
+        if let shared { time = time + Linear(scope / "eta_mlp", shared.channels, time.channels)(shared) }
+        time = time.silu()
 
         var x = Convolution(scope / "init_conv", x.channels, sizes.dim, kernel: 7)(x)
-        if let z { x = x + hypernet("in_hypernet", latent: z.channels)(x, z: z) }
+        if let latent, latent.entersAtInput { x = x + hypernet("in_hypernet", latent.z)(x, z: latent.z) }
         let r = x
 
         var skips: [Tensor] = []
@@ -59,8 +62,11 @@ struct UNet {
         }
 
         x = resnet(scope / "final_res_block", 2 * sizes.dim, sizes.dim)(x.concatenated(with: r), time: time)
-        if let z { x = x + hypernet("out_hypernet", latent: z.channels)(x, z: z) }
-        return Convolution(scope / "final_conv", sizes.dim, outputs, kernel: 1)(x)
+        if let latent {
+            x = x.repeatedSamples(latent.draws)
+            x = x + hypernet("out_hypernet", latent.z)(x, z: latent.z)
+        }
+        return last(scope, x)
     }
 
     /// Sinusoidal embedding (Vaswani et al. 2017) and two linear layers with a GELU: `[N] → [N, 4·dim]`.
@@ -79,7 +85,7 @@ struct UNet {
             scope, channels: channels, heads: sizes.heads, headDim: sizes.headDim, kind: full ? .full : .linear)
     }
 
-    private func hypernet(_ name: String, latent: Int) -> HyperNetwork {
-        HyperNetwork(scope / name, channels: sizes.dim, latent: latent, layers: hypernetLayers)
+    private func hypernet(_ name: String, _ z: Tensor) -> HyperNetwork {
+        HyperNetwork(scope / name, channels: sizes.dim, latent: z.channels, layers: hypernetLayers)
     }
 }

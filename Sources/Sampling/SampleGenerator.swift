@@ -131,12 +131,24 @@ public final class SampleGenerator {
         precondition(timesteps.count == places.count, "\(timesteps.count) timesteps of \(places.count) samples")
         // What fills the batch up is dropped.
         let filled = (0..<batch).map { min($0, places.count - 1) }
-        let eta = model.etaDraw?.with(.samplingEta).values(seed: seed, at: filled.map { (draw, places[$0]) })
-        let output = try predict(
-            xt: filled.flatMap { xt[$0 * sampleSize..<($0 + 1) * sampleSize] }, timesteps: filled.map { timesteps[$0] },
-            eta: eta, selfCondition: nil)
+        let at = filled.map { (epoch: draw, position: places[$0]) }
+        let eta = model.etaDraw?.with(.samplingEta).values(seed: seed, at: at)
+        let output = drawn(
+            try predict(
+                xt: filled.flatMap { xt[$0 * sampleSize..<($0 + 1) * sampleSize] },
+                timesteps: filled.map { timesteps[$0] }, eta: eta, selfCondition: nil),
+            { $0.values(seed: seed, at: at) })
         return process.x0Estimate(
             output: Array(output.prefix(xt.count)), xt: xt, timesteps: timesteps)
+    }
+
+    /// The output as one draw of the target: of a mixture, drawn with what `values` gives; else itself.
+    private func drawn(_ output: [Float], _ values: (Draw) -> [Float]) -> [Float] {
+        guard let head = model.mixtureHead else { return output }
+        let pixels = sampleSize / model.channels
+        return head.draw(
+            output, choice: values(Draw("choice", .headChoice, .uniform, elements: pixels)),
+            noise: values(Draw("head", .headNoise, .normal, elements: sampleSize)))
     }
 
     /// Samples number `positions` of `seed`, `[positions, H, W, C]`.
@@ -159,6 +171,7 @@ public final class SampleGenerator {
         var result: [Float] = []
         result.reserveCapacity(positions.count * sampleSize)
         for number in 0..<batches {
+            var evaluation = 0
             let first = positions.lowerBound + number * batch
             /// Draw `round` of every sample of the batch; the last batch is filled up with samples that are dropped.
             func values(_ draw: Draw, round: Int) -> [Float] {
@@ -174,8 +187,11 @@ public final class SampleGenerator {
                 from: values(noise, round: 0), usesEta: latent != nil, selfCondition: model.selfCondition,
                 predict: { [self] xt, timestep, eta, selfCondition in
                     let timesteps = [Int](repeating: timestep, count: batch)
-                    let output = try predict(xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition)
+                    let output = drawn(
+                        try predict(xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition),
+                        { values($0, round: evaluation) })
                     done += 1
+                    evaluation += 1
                     try progress(done, batches * sampler.evaluations)
                     return output
                 },

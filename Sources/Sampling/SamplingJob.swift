@@ -2,6 +2,7 @@ import CPUBackend
 import DataSets
 import Communication
 import Configuration
+import Diffusion
 import Foundation
 import HDF5
 import NeuralNetwork
@@ -23,7 +24,11 @@ public struct SamplingJob {
     public let json: String
     /// Step of the checkpoint.
     public let step: Int
-    private let path: String
+    /// Which of its weights.
+    public let weights: SampleWeights
+    /// SHA-256 of the checkpoint, as its prefix has it.
+    let digest: String
+    let path: String
     private let tensors: [NamedTensor]
 
     /// Reads and verifies the checkpoint at `path`.
@@ -33,8 +38,22 @@ public struct SamplingJob {
         try configuration.model.validate()
         json = checkpoint.header.config
         step = checkpoint.header.step
-        self.path = path
+        digest = checkpoint.digest
+        (self.path, self.weights) = (path, weights)
         tensors = try checkpoint.values((weights == .ema ? ArenaRole.ema : .parameters).rawValue)
+    }
+
+    /// The sampler of these settings, with what was measured of the checkpoint where they need it.
+    ///
+    /// - Throws: ``RunError`` where that was not measured.
+    public func sampler(_ diffusion: DiffusionConfiguration) throws -> Sampler {
+        guard diffusion.variance == .optimal else { return Sampler(diffusion) }
+        if configuration.diffusion.loss != .squaredError {
+            throw RunError(
+                "diffusion.variance is optimal, which is for networks that estimate means; this one was trained by "
+                    + "\(configuration.diffusion.loss.rawValue) and draws x0: set diffusion.variance=small")
+        }
+        return Sampler(diffusion, try VarianceFile.read(of: self))
     }
 
     /// The network with the checkpoint's weights, for `batch` samples at a time, computing in `precision`.

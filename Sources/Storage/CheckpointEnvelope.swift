@@ -16,13 +16,17 @@ package enum CheckpointEnvelope {
     private static let magic = "smd checkpoint "
     private static let formatVersion = 1
 
-    private static func prefix(payload: UnsafeRawBufferPointer) -> [UInt8] {
+    private static func digest(_ payload: UnsafeRawBufferPointer) -> String {
         var hash = SHA256()
         hash.update(bufferPointer: payload)
+        return hash.finalize().hexadecimal
+    }
+
+    private static func prefix(_ payload: UnsafeRawBufferPointer, digest: String) -> [UInt8] {
         let text = """
             \(magic)\(formatVersion)
             payload \(payload.count) bytes
-            sha256 \(hash.finalize().hexadecimal)
+            sha256 \(digest)
             This is an HDF5 file: try h5dump -H, h5ls -r or h5py.File.
             """
         let bytes = Array(text.utf8)
@@ -32,11 +36,12 @@ package enum CheckpointEnvelope {
     /// Fills the prefix of an HDF5 file that has room for it.
     package static func seal(_ image: UnsafeMutableRawBufferPointer) {
         precondition(image.count > byteCount, "an image of \(image.count) bytes has no room for the prefix")
-        image.copyBytes(from: prefix(payload: UnsafeRawBufferPointer(rebasing: image[byteCount...])))
+        let payload = UnsafeRawBufferPointer(rebasing: image[byteCount...])
+        image.copyBytes(from: prefix(payload, digest: digest(payload)))
     }
 
-    /// Throws, with the likeliest reason, unless `bytes` are exactly what `seal` makes.
-    static func check(_ bytes: UnsafeRawBufferPointer, path: String) throws {
+    /// Throws, with the likeliest reason, unless `bytes` are exactly what `seal` makes; the SHA-256 of what is sealed.
+    static func check(_ bytes: UnsafeRawBufferPointer, path: String) throws -> String {
         if bytes.isEmpty { throw StorageError("\(path) is empty, not a checkpoint") }
         let head = String(decoding: bytes.prefix(byteCount), as: UTF8.self)
         guard head.hasPrefix(magic) else {
@@ -46,8 +51,9 @@ package enum CheckpointEnvelope {
                     + (isHDF5 ? ", though an HDF5 file" : " or its first bytes are damaged"))
         }
         if bytes.count > byteCount {
-            let expected = prefix(payload: UnsafeRawBufferPointer(rebasing: bytes[byteCount...]))
-            if bytes[..<byteCount].elementsEqual(expected) { return }
+            let payload = UnsafeRawBufferPointer(rebasing: bytes[byteCount...])
+            let digest = digest(payload)
+            if bytes[..<byteCount].elementsEqual(prefix(payload, digest: digest)) { return digest }
         }
         let lines = head.split(separator: "\n")
         if let version = Int(lines[0].dropFirst(magic.count)), version > formatVersion {

@@ -5,6 +5,8 @@ import HDF5
 public final class CheckpointFile {
     /// Path of the file.
     public let path: String
+    /// SHA-256 of all that the prefix seals, in hex.
+    public let digest: String
     /// What is said of the state.
     public let header: CheckpointHeader
     private let file: HDF5File
@@ -19,7 +21,7 @@ public final class CheckpointFile {
     public init(_ path: String) throws {
         self.path = path
         let bytes = try DurableFile.read(path)
-        try bytes.withUnsafeBytes { try CheckpointEnvelope.check($0, path: path) }
+        digest = try bytes.withUnsafeBytes { try CheckpointEnvelope.check($0, path: path) }
         file = try HDF5File.open(image: bytes, name: path)
         header = try Self.header(file.root, path: path)
         var left = Self.mostGroups

@@ -20,6 +20,12 @@ public struct CheckpointFolder: Sendable {
         return folder + "/" + Self.prefix + padding + digits + Self.suffix
     }
 
+    /// Where the variance of the estimates of a checkpoint's network is kept: `step-00001000.variance.json` beside it.
+    public static func variancePath(of checkpoint: String) -> String {
+        let stem = checkpoint.hasSuffix(suffix) ? String(checkpoint.dropLast(suffix.count)) : checkpoint
+        return stem + ".variance.json"
+    }
+
     /// Steps that have a file, ascending, whether or not it verifies. None where the folder does not exist.
     ///
     /// - Throws: `StorageError` where the folder cannot be read.
@@ -58,7 +64,13 @@ public struct CheckpointFolder: Sendable {
         let path = path(step: step)
         try image.writeCheckpoint(to: path)
         do {
-            for old in keep.outdated(try steps(), by: step) { try DurableFile.remove(self.path(step: old)) }
+            for old in keep.outdated(try steps(), by: step) {
+                let old = self.path(step: old)
+                try DurableFile.remove(old)
+                // What was measured of it means nothing without it.
+                let variance = Self.variancePath(of: old)
+                if FileManager.default.fileExists(atPath: variance) { try DurableFile.remove(variance) }
+            }
             return (path, nil)
         } catch {
             return (path, "\(error)")

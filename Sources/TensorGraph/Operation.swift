@@ -168,7 +168,8 @@ public struct EnergyScore: Hashable, Sendable {
     public var softening: Float
 
     public init(draws: Int, windows: [Int] = [0], exponent: Float = 1, repulsion: Float = 1, softening: Float = 1e-3) {
-        precondition(draws > 0 && !windows.isEmpty && softening > 0, "\(draws) draws, windows \(windows), c \(softening)")
+        precondition(
+            draws > 0 && !windows.isEmpty && softening > 0, "\(draws) draws, windows \(windows), c \(softening)")
         self.draws = draws
         self.windows = windows
         self.exponent = exponent

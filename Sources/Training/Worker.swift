@@ -136,14 +136,14 @@ package final class Worker {
     /// has collapsed to one Gaussian.
     private func variance(_ batch: MicroBatch, step: Int) throws -> Double {
         let stream = RandomStream(seed: configuration.seed, purpose: .probe)
-        let count = batch.xt.count
+        let count = batch.timesteps.count * configuration.model.etaElements
         let outputs = try (0..<2).map { draw in
             try generator().predict(
                 xt: batch.xt, timesteps: batch.timesteps,
                 eta: stream.normals(count: count, epoch: step, position: draw), selfCondition: nil)
         }
         let squares = zip(outputs[0], outputs[1]).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
-        return squares / 2 / Double(count)
+        return squares / 2 / Double(outputs[0].count)
     }
 
     /// In half of the steps the network's own estimate of x_0, else zeros.

@@ -91,7 +91,9 @@ struct SampleCommand: ParsableCommand {
                 if communicator.rank == 0 { try tryOutputs(job.configuration.model, checkpoint) }
                 return settings
             }
-            let sampler = Sampler(settings.diffusion)
+            let sampler = try communicator.together("reading what was measured of the checkpoint") {
+                try job.sampler(settings.diffusion)
+            }
             let runs = try JobPrecision.agree(precision ?? job.configuration.precision, communicator)
             if communicator.rank == 0 {
                 if let notice = runs.notice { warn(notice) }

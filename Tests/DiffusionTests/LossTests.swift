@@ -1,4 +1,5 @@
 import Diffusion
+import Foundation
 import NeuralNetwork
 import Philox
 import TensorGraph
@@ -31,9 +32,13 @@ import Testing
         #expect(all["noise"] != all["eta"])
     }
 
-    /// What any loss makes are exactly the inputs of its graph, in their sizes.
-    @Test(arguments: LossKind.allCases, [true, false]) func everyLossMakesItsInputs(kind: LossKind, smd: Bool) {
-        let loss = kind.of(Self.model(smd: smd), DiffusionConfiguration())
+    /// What any loss makes are exactly the inputs of its graph, in their sizes, for each network that it can train.
+    @Test(arguments: LossKind.allCases, [(true, Head.single), (true, .mixture), (false, .single), (false, .mixture)])
+    func everyLossMakesItsInputs(kind: LossKind, network: (smd: Bool, head: Head)) {
+        var model = Self.model(smd: network.smd)
+        (model.head, model.etaChannels) = (network.head, 3)
+        if kind.fault(model, DiffusionConfiguration()) != nil { return }
+        let loss = kind.of(model, DiffusionConfiguration())
         let inputs = loss.inputs(
             x0: [Float](repeating: 0.5, count: 3 * 8), Drawn(loss.draws, seed: 1, at: [(0, 0), (0, 1), (0, 2)]))
         let graph = loss.graph(batch: 3, scale: 1)
@@ -42,6 +47,59 @@ import Testing
         }
         #expect(inputs.mapValues(\.count) == Dictionary(uniqueKeysWithValues: wanted))
         #expect(Set(graph.results.keys).isSuperset(of: ["loss", "output"]) && inputs["timestep"]?.count == 3)
+    }
+
+    /// Exactly these train something; what is refused says what to set.
+    @Test func eachLossNamesTheNetworksThatItTrains() {
+        for kind in LossKind.allCases {
+            for smd in [true, false] {
+                for head in Head.allCases {
+                    var model = Self.model(smd: smd)
+                    model.head = head
+                    let fault = kind.fault(model, DiffusionConfiguration())
+                    let trains =
+                        switch kind {
+                        case .squaredError: head == .single
+                        case .energyScore: smd && head == .single
+                        case .likelihood: head == .mixture
+                        }
+                    #expect((fault == nil) == trains)
+                    #expect(fault.map { $0.contains("set ") } ?? true)
+                }
+            }
+        }
+        var diffusion = DiffusionConfiguration()
+        diffusion.energyWindows = [0, 3]
+        #expect(LossKind.energyScore.fault(Self.model(), diffusion)?.contains("does not divide model.size 2") == true)
+    }
+
+    /// A sample's draws of the latent follow each other, and the first ones do not depend on how many there are.
+    @Test func aSampleHasAsManyDrawsAsTheScoreCompares() {
+        func eta(_ draws: Int, at places: [(epoch: Int, position: Int)]) -> [Float] {
+            var (diffusion, model) = (DiffusionConfiguration(), Self.model())
+            (diffusion.draws, model.etaChannels) = (draws, 4)
+            return Drawn(EnergyScoreLoss(model, diffusion).draws, seed: 3, at: places)["eta"]
+        }
+        let (two, three) = (eta(2, at: [(0, 1)]), eta(3, at: [(0, 0), (0, 1)]))
+        #expect(two.count == 2 * 12 && three.count == 6 * 12)
+        #expect(Array(three[36..<60]) == two)
+        #expect(Set(three).count > 60)
+    }
+
+    /// In front of the score stands the squared error's weight to the power β/2, so that v and x_0 weigh noise alike.
+    @Test func theScoreHandsOverToTheErrorWhereNoiseIsLow() {
+        var diffusion = DiffusionConfiguration()
+        (diffusion.objective, diffusion.energyExponent, diffusion.energyHandover) = (.x0, 1.5, 2)
+        let loss = EnergyScoreLoss(Self.model(), diffusion)
+        let drawn = Drawn(loss.draws, seed: 1, at: (0..<9).map { (0, $0) })
+        let inputs = loss.inputs(x0: [Float](repeating: 0.5, count: 9 * 8), drawn)
+        for (n, t) in drawn.timesteps.enumerated() {
+            let (alphaBar, weight) = (loss.process.schedule.alphaBars[t], loss.process.weight(t))
+            let share = (1 - alphaBar) * (1 - alphaBar)
+            let (energy, error) = (inputs["energy_weight"]?[n] ?? 0, inputs["error_weight"]?[n] ?? 0)
+            #expect(abs(Double(energy) / (share * pow(weight, 0.75)) - 1) < 1e-5)
+            #expect(abs(Double(error) - (1 - share) * weight) <= 1e-5 * weight)
+        }
     }
 
     /// Those of the published loss in all its forms.

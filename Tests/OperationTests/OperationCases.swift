@@ -280,7 +280,8 @@ private let lossCases: [OperationCase] = [(1, [1, 1], 1), (2, [2, 1], 1), (3, [5
 private let distributionCases: [OperationCase] =
     [
         (1, [1, 1], 2, EnergyScore(draws: 8)), (2, [2, 4], 1, EnergyScore(draws: 2, windows: [1], exponent: 0.5)),
-        (3, [6, 9], 3, EnergyScore(draws: 3, windows: [0, 3])), (1, [32, 32], 3, EnergyScore(draws: 4, windows: [0, 8])),
+        (3, [6, 9], 3, EnergyScore(draws: 3, windows: [0, 3])),
+        (1, [32, 32], 3, EnergyScore(draws: 4, windows: [0, 8])),
         (2, [8, 8], 1, EnergyScore(draws: 1, windows: [0, 1, 2, 8])),
         (2, [4, 4], 2, EnergyScore(draws: 4, exponent: 1.7, repulsion: 0.9, softening: 0.1)),
     ].map { images, positions, channels, score in

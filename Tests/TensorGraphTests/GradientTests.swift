@@ -6,10 +6,9 @@ import Testing
 
 @Suite struct GraphGradientTests {
     /// The derivative of the whole network against central differences, one element of every parameter.
-    @Test(arguments: [(true, false), (true, true), (false, false)])
-    func wholeNetwork(smd: Bool, selfCondition: Bool) throws {
-        let model = smallModel(smd: smd, selfCondition: selfCondition)
-        let network = try Network(SquaredError(model).graph(batch: 2, scale: 0.5))
+    @Test(arguments: TrainedNetwork.all)
+    func wholeNetwork(_ trained: TrainedNetwork) throws {
+        let network = try Network(trained.loss.graph(batch: 2, scale: 0.5))
         _ = try network.loss()
         let gradients = network.gradients.readDouble(0..<network.plan.layout.count)
         let largest = gradients.map(abs).max() ?? 0
@@ -32,11 +31,11 @@ import Testing
     }
 
     /// A fused graph computes what the plain one computes.
-    @Test(arguments: [(true, false), (true, true), (false, false)])
-    func fusionChangesNothing(smd: Bool, selfCondition: Bool) throws {
-        let model = smallModel(smd: smd, selfCondition: selfCondition)
-        let plainGraph = SquaredError(model).graph(batch: 2, scale: 1, fused: false)
-        let fusedGraph = SquaredError(model).graph(batch: 2, scale: 1)
+    @Test(arguments: TrainedNetwork.all)
+    func fusionChangesNothing(_ trained: TrainedNetwork) throws {
+        let smd = trained.loss.model.smd
+        let plainGraph = trained.loss.graph(batch: 2, scale: 1, fused: false)
+        let fusedGraph = trained.loss.graph(batch: 2, scale: 1)
         let operations = fusedGraph.nodes.map(\.operation)
         #expect(fusedGraph.nodes.count < plainGraph.nodes.count)
         func count(_ graph: Graph) -> Int { graph.nodes.count { $0.operation == .silu } }

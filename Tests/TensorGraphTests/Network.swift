@@ -1,7 +1,9 @@
+import Diffusion
 import NeuralNetwork
 import Philox
 import ReferenceBackend
 import TensorGraph
+import Testing
 
 /// A network small enough for the scalar reference, with every kind of layer in it.
 func smallModel(smd: Bool = true, selfCondition: Bool = false) -> ModelConfiguration {
@@ -21,6 +23,40 @@ func smallModel(smd: Bool = true, selfCondition: Bool = false) -> ModelConfigura
     model.identifier.dimMults = [1, 1]
     model.identifier.headDim = 4
     return model
+}
+
+/// A small network with a loss that trains it.
+struct TrainedNetwork: CustomTestStringConvertible {
+    let testDescription: String
+    let loss: any Loss
+
+    private init(
+        _ name: String, _ kind: LossKind, smd: Bool = true, selfCondition: Bool = false,
+        _ edit: (inout ModelConfiguration, inout DiffusionConfiguration) -> Void = { _, _ in }
+    ) {
+        testDescription = name
+        var (model, diffusion) = (smallModel(smd: smd, selfCondition: selfCondition), DiffusionConfiguration())
+        edit(&model, &diffusion)
+        if let fault = kind.fault(model, diffusion) { preconditionFailure(fault) }
+        loss = kind.of(model, diffusion)
+    }
+
+    /// Every loss with every way in which a network differs for it.
+    static let all = [
+        TrainedNetwork("squared error", .squaredError),
+        TrainedNetwork("squared error, self-conditioned", .squaredError, selfCondition: true),
+        TrainedNetwork("squared error, vanilla", .squaredError, smd: false),
+        TrainedNetwork("squared error, η channels", .squaredError) { model, _ in model.etaChannels = 3 },
+        TrainedNetwork("energy score", .energyScore) { $1.draws = 2 },
+        TrainedNetwork("energy score, self-conditioned", .energyScore, selfCondition: true) { $1.draws = 2 },
+        TrainedNetwork("energy score, latent at the output", .energyScore) { model, diffusion in
+            (model.latentAt, model.etaChannels, diffusion.draws, diffusion.energyWindows) = (.output, 2, 3, [0, 2])
+        },
+        TrainedNetwork("likelihood", .likelihood) { model, _ in (model.head, model.components) = (.mixture, 3) },
+        TrainedNetwork("likelihood, vanilla", .likelihood, smd: false) { model, _ in
+            (model.head, model.components) = (.mixture, 3)
+        },
+    ]
 }
 
 /// A graph on the reference backend with random parameters and inputs, in double precision.

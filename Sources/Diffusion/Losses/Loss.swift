@@ -5,13 +5,31 @@ import TensorGraph
 public enum LossKind: String, Codable, CaseIterable, Sendable {
     /// The published loss.
     case squaredError = "squared_error"
+    /// A scoring rule of several draws of the latent.
+    case energyScore = "energy_score"
+    /// The likelihood of a mixture head.
+    case likelihood
 
     /// The loss that trains `model`.
     public func of(_ model: ModelConfiguration, _ diffusion: DiffusionConfiguration) -> any Loss {
         switch self {
         case .squaredError: SquaredError(model, diffusion)
+        case .energyScore: EnergyScoreLoss(model, diffusion)
+        case .likelihood: Likelihood(model, diffusion)
         }
     }
+
+    /// Why `model` cannot be trained so, and what to set; nil where it can.
+    public func fault(_ model: ModelConfiguration, _ diffusion: DiffusionConfiguration) -> String? {
+        switch self {
+        case .squaredError: SquaredError.fault(model, diffusion)
+        case .energyScore: EnergyScoreLoss.fault(model, diffusion)
+        case .likelihood: Likelihood.fault(model, diffusion)
+        }
+    }
+
+    /// Times that the network is run for a sample, at most.
+    public func draws(_ diffusion: DiffusionConfiguration) -> Int { self == .energyScore ? diffusion.draws : 1 }
 }
 
 /// A training loss, from random draws to one number a sample.

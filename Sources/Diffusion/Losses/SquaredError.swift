@@ -29,4 +29,10 @@ public struct SquaredError: Loss {
         return output.weightedSquaredError(
             target: graph.input("target", output.shape), weight: graph.input("weight", [batch]))
     }
+
+    static func fault(_ model: ModelConfiguration, _: DiffusionConfiguration) -> String? {
+        model.head == .mixture
+            ? "diffusion.loss is squared_error, but model.head is mixture, which is trained by likelihood: set "
+                + "diffusion.loss=likelihood or model.head=single" : nil
+    }
 }

@@ -1,6 +1,7 @@
 import Foundation
 
-/// `x' = μ̃(x_t, x̂_0) + √β̃ · noise`, without noise at the last step (Ho et al. 2020, algorithm 2).
+/// `x' = μ̃(x_t, x̂_0) + σ · noise` (Ho et al. 2020, algorithm 2), σ² as ``VarianceKind`` says: β̃ or β, without noise at the
+/// last step; or `β̃ + c²σ²(t)` with `c = β √ᾱ'/(1 − ᾱ)`, at every step.
 struct Ancestral: SamplingMethod {
     let chain: Chain
 
@@ -14,11 +15,21 @@ struct Ancestral: SamplingMethod {
         for (step, i) in chain.steps {
             let x0 = try network.evaluate(x, chain, i).x0
             x = combine((Float(q.posteriorMeanX0[i]), x0), (Float(q.posteriorMeanXt[i]), x))
-            if i > 0 {
-                x = combine((1, x), (Float(exp(q.posteriorLogVariance[i] / 2)), try network.noise(step)))
-            }
+            if let deviation = deviation(i) { x = combine((1, x), (Float(deviation), try network.noise(step))) }
             try reached(step, x)
         }
         return x
+    }
+
+    /// σ at the i-th time; nil without noise.
+    private func deviation(_ i: Int) -> Double? {
+        let q = chain.schedule
+        switch chain.variance {
+        case .small: return i > 0 ? exp(q.posteriorLogVariance[i] / 2) : nil
+        case .large: return i > 0 ? q.betas[i].squareRoot() : nil
+        case .optimal:
+            let c = q.posteriorMeanX0[i]
+            return (q.posteriorVariance[i] + c * c * chain.x0Variances[i]).squareRoot()
+        }
     }
 }

@@ -7,9 +7,16 @@ package struct Chain: Sendable {
     let objective: Objective
     /// Whether estimates of x_0 are clamped to [−1, 1].
     let clip: Bool
+    let variance: VarianceKind
+    /// σ² of the estimate of x_0 at each of the times; 0 where the estimate is taken for x_0 itself.
+    let x0Variances: [Double]
 
     /// `sampling_steps` of the T times.
-    package init(_ configuration: DiffusionConfiguration) {
+    ///
+    /// - Parameter x0Variance: needed for the optimal variance.
+    package init(_ configuration: DiffusionConfiguration, _ x0Variance: X0Variance? = nil) {
+        variance = configuration.variance
+        precondition(variance != .optimal || x0Variance != nil, "the optimal variance has to be measured")
         let whole = NoiseSchedule(kind: configuration.schedule, timesteps: configuration.timesteps)
         precondition(
             1...whole.timesteps ~= configuration.samplingSteps,
@@ -18,6 +25,8 @@ package struct Chain: Sendable {
         schedule = whole.respaced(to: times)
         objective = configuration.objective
         clip = configuration.clipDenoised
+        let isOptimal = variance == .optimal
+        x0Variances = times.map { isOptimal ? x0Variance?[$0] ?? 0 : 0 }
     }
 
     /// linspace(−1, T−1, S+1) without its first, truncated: S ascending times of which the last is T−1.

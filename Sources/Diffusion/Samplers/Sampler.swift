@@ -1,12 +1,12 @@
 /// How a trained network is turned into samples: a file each, listed here.
 public enum SamplerKind: String, Codable, CaseIterable, Sendable {
-    /// The Markov chain of Ho et al. 2020, algorithm 2, with the small fixed variance β̃.
+    /// The Markov chain of Ho et al. 2020, algorithm 2.
     case ancestral
     /// Song, Meng, Ermon 2021; deterministic with `ddim_eta` 0.
     case ddim
 
-    func method(_ configuration: DiffusionConfiguration) -> any SamplingMethod {
-        let chain = Chain(configuration)
+    func method(_ configuration: DiffusionConfiguration, _ x0Variance: X0Variance?) -> any SamplingMethod {
+        let chain = Chain(configuration, x0Variance)
         return switch self {
         case .ancestral: Ancestral(chain: chain)
         case .ddim: DDIM(chain: chain, eta: configuration.ddimEta)
@@ -43,9 +43,11 @@ public struct Sampler: Sendable {
     private let method: any SamplingMethod
 
     /// The sampler that `configuration` describes.
-    public init(_ configuration: DiffusionConfiguration) {
+    ///
+    /// - Parameter x0Variance: of the network's estimates; needed for the optimal variance.
+    public init(_ configuration: DiffusionConfiguration, _ x0Variance: X0Variance? = nil) {
         self.configuration = configuration
-        method = configuration.sampler.method(configuration)
+        method = configuration.sampler.method(configuration, x0Variance)
     }
 
     /// Evaluations of the network a sample.
