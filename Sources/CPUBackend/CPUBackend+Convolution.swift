@@ -54,6 +54,7 @@ extension CPUBackend {
         let shape = convolutionShape(
             o, geometry, channels, x: o.shape(input: 0), y: o.shape(input: 1), w: o.shape(output: 0))
         if format == odnn_float32 {
+            if let point = try onePixelParameterGradient(o, geometry, shape, bias: bias) { return point }
             if let narrow = try narrowParameterGradient(o, geometry, shape, bias: bias) { return narrow }
             if let sizes = WinogradSizes(geometry, shape) {
                 return try winogradParameterGradient(o, sizes, bias: bias)
@@ -67,6 +68,34 @@ extension CPUBackend {
                 $0, [shape], format, o.input(0), o.input(1), o.output(0), bias ? o.output(1) : nil, &$1)
         }
         return PreparedOperation(run: operation.run)
+    }
+
+    /// Of images of one pixel, which only the middle of the kernel meets: one product of all images. nil of others.
+    private func onePixelParameterGradient(
+        _ o: Operands, _ geometry: ConvolutionGeometry, _ shape: odnn_convolution_shape, bias: Bool
+    ) throws -> PreparedOperation? {
+        let taps = geometry.taps
+        guard
+            shape.height == 1, shape.width == 1, shape.outputHeight == 1, shape.outputWidth == 1, taps % 2 == 1,
+            2 * geometry.padding + 1 == geometry.kernelHeight, geometry.kernelHeight == geometry.kernelWidth
+        else { return nil }
+        let (inputs, outputs) = (Int(shape.inputChannels), Int(shape.outputChannels))
+        let (x, dy, dw) = (o.input(0), o.input(1), o.output(0))
+        let dbias = bias ? o.output(1) : nil
+        let (row, first) = (Int(shape.weightInputChannels), Int(shape.firstWeightChannel))
+        try scratch.reserve(max(inputs, 1) * outputs)
+        return PreparedOperation(run: { [scratch] in
+            let product = scratch.pointer
+            ck_product(
+                shape.outputChannels, shape.inputChannels, shape.images, 1,
+                ck_matrix(base: dy, row: 1, column: shape.outputChannels), x, shape.inputChannels, 0, product,
+                shape.inputChannels)
+            for o in 0..<outputs {
+                let middles = dw + ((o * row + first) * taps + taps / 2)
+                for i in 0..<inputs { middles[i * taps] += product[o * inputs + i] }
+            }
+            if let dbias { ck_add_column_sums(shape.images, shape.outputChannels, dy, dbias, product) }
+        })
     }
 
     /// A product that adds to its output: brings the addend there first, unless it is there already.
