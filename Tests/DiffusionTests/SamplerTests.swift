@@ -115,6 +115,53 @@ private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) throws -
         }
     }
 
+    /// For Gaussian data one Gaussian a step is enough, if it is the best: with the exact mean and σ²(t) = Var[x_0|x_t]
+    /// samples have the data's law after any number of steps, by any sampler; with β̃ they are too narrow.
+    @Test(arguments: [(SamplerKind.ancestral, 0.0), (.ddim, 0), (.ddim, 0.5), (.ddim, 1)], [1, 2, 5, 40])
+    func theOptimalVarianceIsExactForAGaussian(_ sampler: (kind: SamplerKind, eta: Double), steps: Int) throws {
+        func variance(_ kind: VarianceKind) throws -> Double {
+            var configuration = Self.sampler(sampler.kind, steps: steps, eta: sampler.eta).configuration
+            configuration.variance = kind
+            let schedule = NoiseSchedule(kind: .cosine, timesteps: 40)
+            let measured = X0Variance(
+                timesteps: Array(0..<40), values: schedule.alphaBars.map { 0.25 * (1 - $0) / (0.25 * $0 + 1 - $0) })
+            let sampler = Sampler(configuration, measured)
+            let oracle = Oracle(schedule: schedule, objective: .v, variance: 0.25)
+            let last = schedule.alphaBars[39]
+            var (offset, gains) = try law(sampler, oracle, after: steps - 1)
+            // x_T as it is: N(√ᾱ_T · 0.4, 0.25 ᾱ_T + 1 − ᾱ_T).
+            offset += gains[0] * last.squareRoot() * 0.4
+            gains[0] *= (0.25 * last + 1 - last).squareRoot()
+            #expect(abs(offset - 0.4) < 1e-4)
+            return gains.map { $0 * $0 }.reduce(0, +)
+        }
+        #expect(abs(try variance(.optimal) - 0.25) < 1e-4)
+        if steps < 40 { #expect(try variance(.small) < 0.24) }
+    }
+
+    /// T = 8: β is the variance of each step but the last.
+    @Test func theLargeVarianceIsThatOfTheForwardStep() throws {
+        var configuration = Self.sampler(.ancestral, timesteps: 8, steps: 8).configuration
+        configuration.variance = .large
+        let sampler = Sampler(configuration)
+        let oracle = Oracle(schedule: sampler.schedule, objective: .v)
+        for step in 0..<8 {
+            let gain = try law(sampler, oracle, after: step).gains[step + 1]
+            #expect(abs(gain * gain - (step < 7 ? sampler.schedule.betas[7 - step] : 0)) < 1e-6)
+        }
+        configuration.sampler = .ddim
+        #expect(configuration.samplerFault?.contains("set diffusion.variance=small") == true)
+    }
+
+    /// What was measured at some timesteps is a straight line between them, and constant beyond.
+    @Test func measuredVariancesAreInterpolated() {
+        let measured = X0Variance(timesteps: [10, 20], values: [1, 3])
+        #expect([0, 10, 15, 20, 99].map { measured[$0] } == [1, 1, 2, 3, 3])
+        #expect(X0Variance.timesteps(of: 5) == [0, 1, 2, 3, 4] && X0Variance.timesteps(of: 1) == [0])
+        let many = X0Variance.timesteps(of: 1000)
+        #expect(many.count == 100 && many.first == 0 && many.last == 999)
+    }
+
     /// A clamped estimate of x_0 changes the estimate of ε that belongs to it.
     @Test(arguments: Objective.allCases) func ddimDerivesTheNoiseFromTheClampedEstimate(objective: Objective) throws {
         let sampler = Self.sampler(.ddim, objective, steps: 2, clip: true)
