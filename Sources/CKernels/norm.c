@@ -109,6 +109,7 @@ INLINE void normaliseRow(int64_t n, int silu, const float *x, const float *mean,
 KERNEL void ck_group_norm(const ck_group_norm_shape *s, int silu, const float *x, const float *gamma,
                           const float *beta, const float *scaleShift, const float *residual, float *y,
                           float *statistics, float *scratch) {
+    if (s->pixels == 1) return ck_group_norm_point(s, silu, x, gamma, beta, scaleShift, residual, y, statistics);
     lane_layout l = lanesOf(s);
     int64_t C = s->channels, G = s->groups, width = C / G, T = l.lanes, image = s->pixels * C;
     float *mean = scratch, *a = mean + T, *b = a + T, *shift = b + T;

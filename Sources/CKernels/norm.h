@@ -7,6 +7,14 @@
 #include "CKernels.h"
 #include "Vector.h"
 
+/// As ck_group_norm and ck_group_norm_gradient, of images of one pixel.
+void ck_group_norm_point(const ck_group_norm_shape *s, int silu, const float *x, const float *gamma, const float *beta,
+                         const float *scaleShift, const float *residual, float *y, float *statistics);
+void ck_group_norm_point_gradient(const ck_group_norm_shape *s, int silu, const float *dy, const float *x,
+                                  const float *gamma, const float *beta, const float *scaleShift,
+                                  const float *statistics, float *dx, float *dgamma, float *dbeta, float *dscaleShift,
+                                  float *scratch);
+
 /// Rows that are summed in float32 before the sum goes to float64.
 enum { BLOCK = 32 };
 

@@ -102,6 +102,11 @@ KERNEL void ck_group_norm_gradient(const ck_group_norm_shape *s, int silu, const
                                    const float *gamma, const float *beta, const float *scaleShift,
                                    const float *statistics, float *dx, float *dgamma, float *dbeta,
                                    float *dscaleShift, float *scratch) {
+    if (s->pixels == 1) {
+        ck_group_norm_point_gradient(s, silu, dy, x, gamma, beta, scaleShift, statistics, dx, dgamma, dbeta,
+                                     dscaleShift, scratch);
+        return;
+    }
     lane_layout l = lanesOf(s);
     int64_t C = s->channels, G = s->groups, width = C / G, T = l.lanes, image = s->pixels * C;
     float *mean = scratch, *inverse = mean + T, *k = inverse + T, *b = k + T, *q = b + T, *w = q + T;

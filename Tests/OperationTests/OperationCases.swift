@@ -145,6 +145,7 @@ private let normCases: [OperationCase] = {
     let sizes: [(images: Int, positions: [Int], channels: Int, groups: Int)] = [
         (2, [4, 4], 4, 1), (1, [8, 8], 4, 2), (3, [4, 4], 4, 4), (2, [16, 16], 8, 1), (2, [5, 7], 8, 2),
         (1, [3, 1], 8, 4), (2, [2, 1], 12, 2), (3, [8, 8], 12, 4), (1, [1, 1], 12, 1), (2, [1, 1], 32, 4),
+        (40, [1, 1], 35, 1), (33, [1, 1], 48, 2),
         (2, [8, 8], 32, 1), (1, [4, 4], 32, 4), (1, [16, 16], 32, 2), (2, [4, 4], 100, 4), (1, [3, 5], 100, 1),
         (2, [8, 8], 100, 2), (1, [32, 32], 32, 4), (2, [16, 16], 128, 4), (1, [32, 32], 8, 1),
     ]
@@ -159,6 +160,9 @@ private let normCases: [OperationCase] = {
             OperationCase(operation: operation, positions: [8, 8], channels: size.0, values: .offset)
         }
     }
+    let offsetPoints = normOperations(groups: 2, index: 1).map {
+        OperationCase(operation: $0, positions: [1, 1], channels: 40, values: .offset)
+    }
     let saturated = (0..<4).flatMap { index -> [OperationCase] in
         normOperations(groups: 4, index: index).map { OperationCase(operation: $0, channels: 12, values: .saturated) }
     }
@@ -172,7 +176,7 @@ private let normCases: [OperationCase] = {
                 operation: .rmsNorm(residual: channels % 3 == 0), images: 1, positions: positions, channels: channels)
         }
     }
-    return ordinary + offset + saturated + zeros + rows
+    return ordinary + offset + offsetPoints + saturated + zeros + rows
 }()
 
 /// The operations of norms; modulation and residual alternate with `index`.
