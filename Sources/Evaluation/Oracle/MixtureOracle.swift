@@ -59,18 +59,27 @@ public struct MixtureOracle: Sendable {
         return Estimate(entropy(data.weights) - left.value, error: left.error)
     }
 
-    /// I(x_0; x_{t−1} | x_t) = E[−ln q(x_{t−1} | x_t)] − (D/2) ln(2πe β̃): what x_{t−1} says of x_0 that x_t does not.
+    /// I(x_0; x_{t−1} | x_t) = E[ln q(x_{t−1} | x_t, x_0) − ln q(x_{t−1} | x_t)]: what x_{t−1} says of x_0 that x_t does not.
     /// nil at t = 0, where x_{t−1} is x_0 and the information without bound.
     public func stepInformation(_ t: Int, count: Int, seed: UInt64) -> Estimate? {
-        guard schedule.posteriorVariance[t] > 0 else { return nil }
-        let step = step(t)
-        let places = MixtureDraws(seed: seed, .probe, dimension: data.dimension)
-        let noise = 0.5 * Double(data.dimension) * (log(2 * Double.pi * schedule.posteriorVariance[t]) + 1)
+        let variance = schedule.posteriorVariance[t]
+        guard variance > 0 else { return nil }
+        let (posterior, step) = (posterior(t), step(t))
+        let size = data.dimension
+        let places = MixtureDraws(seed: seed, .probe, dimension: size)
+        let noise = RandomStream(seed: seed, purpose: .noise)
         let xt = noisySamples(t, 0..<count, seed: seed)
         return Estimate(
             meanOf: xt.indices.map { i in
-                let law = step(xt[i])
-                return -law.logDensity(law.draw(places, round: t, i).x) - noise
+                let x0 = posterior.draw(xt[i], places, round: t, i)
+                let n = noise.normals(count: size, epoch: t, position: i).map(Double.init)
+                let cleaner = (0..<size).map { axis in
+                    schedule.posteriorMeanX0[t] * x0[axis] + schedule.posteriorMeanXt[t] * xt[i][axis]
+                        + variance.squareRoot() * n[axis]
+                }
+                let squares = n.reduce(0) { $0 + $1 * $1 }
+                let given = -0.5 * (squares + Double(size) * log(2 * Double.pi * variance))
+                return given - step(xt[i]).logDensity(cleaner)
             })
     }
 }

@@ -22,15 +22,14 @@ struct MaximumMeanDiscrepancy {
     /// distribution it is too large by a factor of up to √2.
     func callAsFunction(_ x: PointSet, _ y: PointSet) -> Estimate {
         precondition(x.count > 1 && y.count > 1, "\(x.count) and \(y.count) points")
-        let scale = -0.5 / (bandwidth * bandwidth)
-        func means(_ points: PointSet, _ others: PointSet?) -> [Double] {
-            let partners = others?.count ?? points.count - 1
-            return pairSums(points, others) { exp(scale * $0) }.map { $0 / Double(partners) }
-        }
-        let (xx, yy, xy, yx) = (means(x, nil), means(y, nil), means(x, y), means(y, x))
-        let ofX = Estimate(meanOf: zip(xx, xy).map { $0 - $1 })
-        let ofY = Estimate(meanOf: zip(yy, yx).map { $0 - $1 })
-        let (first, second) = (ofX.error ?? 0, ofY.error ?? 0)
-        return Estimate(ofX.value + ofY.value, error: 2 * (first * first + second * second).squareRoot())
+        let (n, m) = (Double(x.count), Double(y.count))
+        let between = pairSums(x, y, kernel)
+        let ofX = zip(pairSums(within: x, kernel), between.ofX).map { $0 / (n - 1) - $1 / m }
+        let ofY = zip(pairSums(within: y, kernel), between.ofY).map { $0 / (m - 1) - $1 / n }
+        let (first, second) = (Estimate(meanOf: ofX), Estimate(meanOf: ofY))
+        let variance = [first, second].reduce(0) { $0 + ($1.error ?? 0) * ($1.error ?? 0) }
+        return Estimate(first.value + second.value, error: 2 * variance.squareRoot())
     }
+
+    private func kernel(_ squared: Double) -> Double { exp(-0.5 * squared / (bandwidth * bandwidth)) }
 }

@@ -81,6 +81,9 @@ public struct PointComparison: Sendable {
 extension PointComparison.Reference {
     var truth: (any KnownDistribution)? { if case .truth(let truth) = self { truth } else { nil } }
 
+    /// At most `count` reference points: those that samples are compared with.
+    public func points(_ count: Int, seed: UInt64) -> PointSet { pair(0, count, seed).0 }
+
     /// The `repetition`-th pair of sets of true samples, of at most `count` points each.
     func pair(_ repetition: Int, _ count: Int, _ seed: UInt64) -> (PointSet, PointSet) {
         switch self {

@@ -28,27 +28,44 @@ public struct PointSet: Equatable, Sendable {
     }
 }
 
-/// `Σ_{j in others} value(‖x_i − y_j‖²)` of every point i of `points`; a point that is its own partner is left out where
-/// `others` is nil, which stands for `points` themselves.
-func pairSums(_ points: PointSet, _ others: PointSet?, _ value: (Double) -> Double) -> [Double] {
-    let (size, partners) = (points.dimension, others ?? points)
-    precondition(partners.dimension == size, "points of \(size) and of \(partners.dimension) coordinates")
-    var sums = [Double](repeating: 0, count: points.count)
-    points.values.withUnsafeBufferPointer { x in
-        partners.values.withUnsafeBufferPointer { y in
-            for i in 0..<sums.count {
-                var sum = 0.0
-                for j in 0..<partners.count where others != nil || i != j {
-                    var squared = 0.0
-                    for axis in 0..<size {
-                        let difference = x[i * size + axis] - y[j * size + axis]
-                        squared += difference * difference
-                    }
-                    sum += value(squared)
-                }
-                sums[i] = sum
-            }
+/// `Σ_j value(‖x_i − y_j‖²)` of every point i of `x`, and `Σ_i value(‖x_i − y_j‖²)` of every point j of `y`.
+func pairSums(_ x: PointSet, _ y: PointSet, _ value: (Double) -> Double) -> (ofX: [Double], ofY: [Double]) {
+    precondition(x.dimension == y.dimension, "points of \(x.dimension) and of \(y.dimension) coordinates")
+    var ofX = [Double](repeating: 0, count: x.count)
+    var ofY = [Double](repeating: 0, count: y.count)
+    for i in ofX.indices {
+        var sum = 0.0
+        for j in ofY.indices {
+            let term = value(squaredDistance(x, i, y, j))
+            sum += term
+            ofY[j] += term
         }
+        ofX[i] = sum
+    }
+    return (ofX, ofY)
+}
+
+/// `Σ_{j ≠ i} value(‖x_i − x_j‖²)` of every point i of `x`.
+func pairSums(within x: PointSet, _ value: (Double) -> Double) -> [Double] {
+    var sums = [Double](repeating: 0, count: x.count)
+    for i in sums.indices {
+        var sum = 0.0
+        for j in 0..<i {
+            let term = value(squaredDistance(x, i, x, j))
+            sum += term
+            sums[j] += term
+        }
+        sums[i] += sum
     }
     return sums
+}
+
+@inline(__always)
+private func squaredDistance(_ x: PointSet, _ i: Int, _ y: PointSet, _ j: Int) -> Double {
+    var sum = 0.0
+    for axis in 0..<x.dimension {
+        let difference = x.values[i * x.dimension + axis] - y.values[j * x.dimension + axis]
+        sum += difference * difference
+    }
+    return sum
 }
