@@ -42,15 +42,17 @@ public func pointPlot(_ points: [Float], size: Int = 512) -> (pixels: [UInt8], h
 /// Clouds of points in rows of panels, each as ``pointPlot(_:size:)`` draws it; all show the square around the first cloud of
 /// their row, 30 % wider, and leave out what lies beyond.
 ///
-/// - Parameter rows: of equally many clouds, each N × 2.
-public func pointPlots(_ rows: [[[Float]]], size: Int) -> (pixels: [UInt8], height: Int, width: Int) {
+/// - Parameters:
+///   - rows: of equally many clouds, each N × 2.
+///   - size: points of a panel along each side, each drawn as `scale`×`scale` pixels.
+public func pointPlots(_ rows: [[[Float]]], size: Int, scale: Int = 1) -> (pixels: [UInt8], height: Int, width: Int) {
     let columns = rows.first?.count ?? 0
     precondition(columns > 0 && rows.allSatisfy { $0.count == columns }, "\(rows.map(\.count)) clouds in rows")
     let panels = rows.flatMap { row in
         let square = PlotSquare(around: row[0], margin: 1.3)
         return row.flatMap { pointPlot($0, size, in: square) }
     }
-    return imageGrid(panels, of: (size, size, 1), columns: columns)
+    return imageGrid(panels, of: (size, size, 1), columns: columns, scale: scale)
 }
 
 /// The part of the plane that a plot shows.

@@ -121,7 +121,7 @@ struct EvaluateOracleCommand: ParsableCommand {
 
     private func report(_ report: OracleReport, _ shown: [[[Float]]]) throws {
         if let plot {
-            let picture = pointPlots(shown, size: 256)
+            let picture = pointPlots(shown, size: 128, scale: 2)
             try creatingOutput {
                 try PNG.write(picture.pixels, height: picture.height, width: picture.width, channels: 1, to: plot)
             }

@@ -92,12 +92,14 @@ struct EvaluatePointsCommand: ParsableCommand {
         let least = PointComparison.leastPoints
         guard points.count >= least else {
             throw CommandFailure(
-                .badInput, "\(samples): \(points.count) points say nothing of a distribution; at least \(least) are wanted")
+                .badInput,
+                "\(samples): \(points.count) points say nothing of a distribution; at least \(least) are wanted")
         }
         guard isKnown || data.count >= 2 * least else {
             throw CommandFailure(
                 .badInput,
-                "\(against): \(data.count) points are too few to be divided and compared; at least \(2 * least) are wanted")
+                "\(against): \(data.count) points are too few to be divided and compared; at least \(2 * least) are wanted"
+            )
         }
     }
 

@@ -39,7 +39,8 @@ private func knownDistribution(of data: DataSet) throws -> (any KnownDistributio
         guard mixture.hasDensity else {
             throw CommandFailure(
                 .badInput,
-                "\(data.path): /mixture has a Gaussian of no width, and so no density; prepare it with --deviation above 0")
+                "\(data.path): /mixture has a Gaussian of no width, and so no density; prepare it with --deviation above 0"
+            )
         }
         return mixture
     }

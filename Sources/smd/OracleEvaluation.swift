@@ -48,7 +48,8 @@ struct VisitedTimes {
         let chain = self.chain
         let found = wanted.compactMap { chain.firstIndex(of: $0) }
         guard found.count == wanted.count else {
-            let shown = chain.prefix(20).map(String.init).joined(separator: ", ") + (last >= 20 ? ", …, \(chain[last])" : "")
+            let shown =
+                chain.prefix(20).map(String.init).joined(separator: ", ") + (last >= 20 ? ", …, \(chain[last])" : "")
             throw CommandFailure(.usage, "--times \(times): the timesteps are \(shown)")
         }
         indices = found
@@ -136,6 +137,9 @@ struct OracleReport: Encodable {
         let gaussianDivergence: Value
     }
 
+    /// Draws behind the information of a step, which need no network.
+    private static let informationDraws = 4096
+
     let checkpoint: String
     let data: String
     let weights: String
@@ -158,7 +162,7 @@ struct OracleReport: Encodable {
                 }
             }
             let summary = StepSummary(records, dimension: dimension)
-            let information = visited.oracle.stepInformation(t, count: command.count, seed: command.seed)
+            let information = visited.oracle.stepInformation(t, count: Self.informationDraws, seed: command.seed)
             return Row(
                 timestep: visited.chain[t], alphaBar: visited.oracle.schedule.alphaBars[t],
                 trueDeviation: summary.deviation, componentEntropy: Value(summary.componentEntropy),

@@ -18,7 +18,7 @@ public protocol KnownDistribution: Sendable {
 
 extension KnownDistribution {
     /// `count` independent draws, a function of `seed` and `round`.
-    func samples(_ count: Int, seed: UInt64, round: Int) -> PointSet {
+    package func samples(_ count: Int, seed: UInt64, round: Int) -> PointSet {
         let draws = MixtureDraws(seed: seed, .evaluation, dimension: dimension)
         return PointSet(
             (0..<count).flatMap { i in

@@ -2,12 +2,12 @@ import Foundation
 
 /// `MMD² = E k(X, X') + E k(Y, Y') − 2 E k(X, Y)` with `k(x, y) = exp(−‖x − y‖²/(2h²))`, unbiased: without the pairs of a point
 /// and itself, and so below 0 now and then (Gretton et al. 2012, equation 3).
-struct MaximumMeanDiscrepancy {
+package struct MaximumMeanDiscrepancy {
     /// h.
-    let bandwidth: Double
+    package let bandwidth: Double
 
     /// With the median distance of two of the first 1000 points of `reference` for h (Gretton et al. 2012, section 8).
-    init(medianOf reference: PointSet) {
+    package init(medianOf reference: PointSet) {
         let some = reference.prefix(1000)
         let distances = (0..<some.count).flatMap { i in
             (0..<i).map { j in
@@ -20,7 +20,7 @@ struct MaximumMeanDiscrepancy {
 
     /// The error is that of the means of a point's kernels (the first term of Hoeffding's decomposition); for samples of one
     /// distribution it is too large by a factor of up to √2.
-    func callAsFunction(_ x: PointSet, _ y: PointSet) -> Estimate {
+    package func callAsFunction(_ x: PointSet, _ y: PointSet) -> Estimate {
         precondition(x.count > 1 && y.count > 1, "\(x.count) and \(y.count) points")
         let (n, m) = (Double(x.count), Double(y.count))
         let between = pairSums(x, y, kernel)

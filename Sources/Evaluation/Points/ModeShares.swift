@@ -1,15 +1,15 @@
 /// How samples are spread over the components (modes) of the distribution that they should come from.
-struct ModeShares {
+package struct ModeShares {
     /// Share of the samples that lie where true ones would (``KnownDistribution/isInside(_:_:)``) of the component that they
     /// most likely come from.
-    let inside: Estimate
+    package let inside: Estimate
     /// Components with at least one such sample.
-    let hit: Int
+    package let hit: Int
     /// `½ Σ_k |n_k/n − w_k|`, the total variation between the components' shares of all samples and the true ones: each
     /// sample counts for the component that it most likely comes from, near or not.
-    let totalVariation: Double
+    package let totalVariation: Double
 
-    init(_ samples: PointSet, _ truth: any KnownDistribution) {
+    package init(_ samples: PointSet, _ truth: any KnownDistribution) {
         var counts = [Int](repeating: 0, count: truth.weights.count)
         var hits = counts
         let insides = (0..<samples.count).map { i in

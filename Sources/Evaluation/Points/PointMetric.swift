@@ -51,7 +51,7 @@ public struct PointMetric: Sendable {
 }
 
 /// `−E ln q(x)` of samples under the truth, nil where one of them is impossible. Of true samples it is the entropy.
-func negativeLogLikelihood(_ samples: PointSet, _ truth: any KnownDistribution) -> Estimate? {
+package func negativeLogLikelihood(_ samples: PointSet, _ truth: any KnownDistribution) -> Estimate? {
     let found = Estimate(meanOf: (0..<samples.count).map { -truth.logDensity(samples[$0]) })
     return found.value.isFinite ? found : nil
 }

@@ -3,13 +3,15 @@ import Philox
 
 /// `SW_p = (mean over directions θ of W_p(θ·X, θ·Y)^p)^{1/p}` (Rabin et al. 2011; Bonneel et al. 2015), with exact transport
 /// along each direction. In one dimension it is the Wasserstein distance itself.
-struct SlicedWasserstein {
+package struct SlicedWasserstein {
     /// p.
-    let power: Int
+    package let power: Int
     /// Unit vectors, `[P][D]`.
-    let directions: [[Double]]
+    package let directions: [[Double]]
 
-    func callAsFunction(_ x: PointSet, _ y: PointSet) -> Double {
+    package init(power: Int, directions: [[Double]]) { (self.power, self.directions) = (power, directions) }
+
+    package func callAsFunction(_ x: PointSet, _ y: PointSet) -> Double {
         let costs = directions.map { direction in
             transportCost(projected(x, direction), projected(y, direction), power: power)
         }
@@ -17,7 +19,7 @@ struct SlicedWasserstein {
     }
 
     /// `count` directions, uniform on the sphere, that belong to `seed`.
-    static func directions(_ count: Int, dimension: Int, seed: UInt64) -> [[Double]] {
+    package static func directions(_ count: Int, dimension: Int, seed: UInt64) -> [[Double]] {
         let stream = RandomStream(seed: seed, purpose: .probe)
         return (0..<count).map { number in
             let normals = stream.normals(count: dimension, epoch: 0, position: number).map(Double.init)
@@ -36,7 +38,7 @@ struct SlicedWasserstein {
 
 /// `W_p^p` of two samples of the line, both ascending: `∫_0^1 |F⁻¹(u) − G⁻¹(u)|^p du` over their quantile functions, which
 /// are steps, so that any two sizes can be compared.
-func transportCost(_ x: [Double], _ y: [Double], power: Int) -> Double {
+package func transportCost(_ x: [Double], _ y: [Double], power: Int) -> Double {
     precondition(!x.isEmpty && !y.isEmpty, "\(x.count) and \(y.count) points to transport")
     let (n, m) = (x.count, y.count)
     var (i, j, reached, sum) = (0, 0, 0, 0.0)
