@@ -1,3 +1,4 @@
+import Communication
 import Configuration
 import Diffusion
 import Evaluation
@@ -98,6 +99,12 @@ struct OracleEvaluation {
                     let size = points[slot].count
                     let x0 = estimates.map { $0[slot * size..<(slot + 1) * size].map(Double.init) }
                     let xt = points[slot].map(Double.init)
+                    guard x0.allSatisfy({ $0.allSatisfy(\.isFinite) }) else {
+                        throw CommandFailure(
+                            .badInput,
+                            "the network's output at timestep \(visited.chain[t]) is not finite: its weights are of no use"
+                        )
+                    }
                     records.append(try judge.record(xt, draws: x0, number: place))
                     if place == t * count { shown.append(self.shown(xt, t, x0)) }
                 }
@@ -162,6 +169,7 @@ struct OracleReport: Encodable {
                 }
             }
             let summary = StepSummary(records, dimension: dimension)
+            Watchdog.beat()
             let information = visited.oracle.stepInformation(t, count: Self.informationDraws, seed: command.seed)
             return Row(
                 timestep: visited.chain[t], alphaBar: visited.oracle.schedule.alphaBars[t],

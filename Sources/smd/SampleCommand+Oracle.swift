@@ -59,13 +59,15 @@ extension SampleCommand {
             }
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
             Watchdog.enter(.sampling)
-            let samples = try communicator.together("sampling") {
-                try OracleSampler(mixture, sampler, oracle.estimate).samples(mine, seed: seed) { done, all in
-                    Watchdog.beat()
-                    try endingAllRanks(communicator) {
-                        try communicator.rank == 0 ? progress.update(done, all) : progress.stopIfAsked(done, all)
-                    }
+            func advance(_ done: Int, _ all: Int) throws {
+                Watchdog.beat()
+                try endingAllRanks(communicator) {
+                    try communicator.rank == 0 ? progress.update(done, all) : progress.stopIfAsked(done, all)
                 }
+            }
+            let samples = try communicator.together("sampling") {
+                let oracle = try OracleSampler(mixture, sampler, self.oracle.estimate, progress: advance)
+                return try oracle.samples(mine, seed: seed, progress: advance)
             }
             let all = try collectSamples(samples, count: count, sampleSize: mixture.dimension, on: communicator)
             try communicator.together("writing the samples") {

@@ -56,23 +56,22 @@ public struct BackwardStep: Sendable {
     }
 
     /// E[x_s | x_t], `[D]`.
-    public func mean(_ xt: [Double]) -> [Double] {
-        var sum = [Double](repeating: 0, count: dimension)
-        for (k, share) in responsibilities(xt).enumerated() where share > 0 {
-            for (i, value) in mean(k, xt).enumerated() { sum[i] += share * value }
-        }
-        return sum
-    }
+    public func mean(_ xt: [Double]) -> [Double] { moments(xt).mean }
 
     /// tr Cov[x_s | x_t].
-    public func variance(_ xt: [Double]) -> Double {
-        let shares = responsibilities(xt)
-        let center = mean(xt)
-        return shares.indices.reduce(0) { sum, k in
-            if shares[k] == 0 { return sum }
-            let spread = zip(mean(k, xt), center).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
-            return sum + shares[k] * (shapes.covariances.trace(k) + spread)
+    public func variance(_ xt: [Double]) -> Double { moments(xt).variance }
+
+    /// E[x_s | x_t], and the trace of the covariance.
+    public func moments(_ xt: [Double]) -> (mean: [Double], variance: Double) {
+        // Components without a share count for nothing; far from x_t that is most of them.
+        let parts = responsibilities(xt).enumerated().filter { $1 > 0 }.map { (k: $0, share: $1, mean: mean($0, xt)) }
+        var center = [Double](repeating: 0, count: dimension)
+        for part in parts { for i in center.indices { center[i] += part.share * part.mean[i] } }
+        let variance = parts.reduce(0) { sum, part in
+            let spread = zip(part.mean, center).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+            return sum + part.share * (shapes.covariances.trace(part.k) + spread)
         }
+        return (center, variance)
     }
 
     /// A draw of x_s: see ``GaussianMixture/draw(uniform:normals:)``.

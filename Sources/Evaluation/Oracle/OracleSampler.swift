@@ -27,16 +27,21 @@ public struct OracleSampler: Sendable {
 
     /// - Parameters:
     ///   - seed: of the draws of q(x_t) behind σ², which are the same whatever the samples' seed.
-    public init(_ data: GaussianMixture, _ sampler: Sampler, _ estimate: OracleEstimate, seed: UInt64 = 0) {
+    ///   - progress: called with (times done, all) while σ² is computed.
+    public init(
+        _ data: GaussianMixture, _ sampler: Sampler, _ estimate: OracleEstimate, seed: UInt64 = 0,
+        progress: (Int, Int) throws -> Void = { _, _ in }
+    ) rethrows {
         let settings = sampler.configuration
         let schedule = NoiseSchedule(kind: settings.schedule, timesteps: settings.timesteps)
         let oracle = MixtureOracle(data, schedule)
-        (self.oracle, self.sampler, self.estimate) = (oracle, sampler, estimate)
-        let visited = Set(Chain(settings).times)
-        variances = (0..<schedule.timesteps).map { t in
-            guard estimate == .gaussian, visited.contains(t) else { return 0 }
-            return oracle.leastSquaredError(t, count: Self.varianceDraws, seed: seed).value
+        var variances = [Double](repeating: 0, count: schedule.timesteps)
+        let visited = estimate == .gaussian ? Chain(settings).times : []
+        for (done, t) in visited.enumerated() {
+            variances[t] = oracle.leastSquaredError(t, count: Self.varianceDraws, seed: seed).value
+            try progress(done + 1, visited.count)
         }
+        (self.oracle, self.sampler, self.estimate, self.variances) = (oracle, sampler, estimate, variances)
     }
 
     /// Samples number `positions` of `seed`, `[positions][D]`.

@@ -62,10 +62,11 @@ public struct StepJudge: Sendable {
         let (count, size) = (Double(draws.count), xt.count)
         let mean = (0..<size).map { i in draws.reduce(0) { $0 + $1[i] } / count }
         let variance = draws.reduce(0) { $0 + squaredDistance($1, mean) } / (count - 1)
+        let truth = posterior.moments(xt)
         let (learned, best) = try divergences(xt, draws: draws, number: number)
         return StepRecord(numbers: [
-            variance, posterior.variance(xt), squaredDistance(mean, posterior.mean(xt)) - variance / count,
-            learned, best, entropy(posterior.responsibilities(xt)),
+            variance, truth.variance, squaredDistance(mean, truth.mean) - variance / count, learned, best,
+            entropy(posterior.responsibilities(xt)),
         ])
     }
 
