@@ -67,7 +67,7 @@ import Testing
 
     @Test(arguments: Objective.allCases) func samplesBelongToTheirNumbers(objective: Objective) throws {
         let sampler = Self.sampler(4, .ancestral, objective)
-        let oracle = OracleSampler(try PlainMixture.grid(), sampler, .posterior)
+        let oracle = try OracleSampler(PlainMixture.grid(), sampler, .posterior)
         let whole = try oracle.samples(0..<50, seed: 9)
         let parts = try oracle.samples(0..<17, seed: 9, batch: 5) + oracle.samples(17..<50, seed: 9, batch: 16)
         #expect(whole == parts && whole.allSatisfy(\.isFinite))

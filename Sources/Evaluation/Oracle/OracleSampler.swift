@@ -31,7 +31,7 @@ public struct OracleSampler: Sendable {
     public init(
         _ data: GaussianMixture, _ sampler: Sampler, _ estimate: OracleEstimate, seed: UInt64 = 0,
         progress: (Int, Int) throws -> Void = { _, _ in }
-    ) rethrows {
+    ) throws {
         let settings = sampler.configuration
         let schedule = NoiseSchedule(kind: settings.schedule, timesteps: settings.timesteps)
         let oracle = MixtureOracle(data, schedule)
