@@ -96,7 +96,7 @@ let package = Package(
                 "Storage",
                 "Communication", "HDF5", "Files",
             ], swiftSettings: strict),
-        .target(name: "Evaluation", swiftSettings: strict),
+        .target(name: "Evaluation", dependencies: ["Diffusion", "LinearAlgebra", "Philox"], swiftSettings: strict),
         .target(
             name: "Reports",
             dependencies: [
@@ -145,7 +145,9 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], swiftSettings: strict),
+        .testTarget(
+            name: "EvaluationTests",
+            dependencies: ["Evaluation", "DataSets", "Diffusion", "LinearAlgebra", "Philox"], swiftSettings: strict),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra"], swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
         .testTarget(

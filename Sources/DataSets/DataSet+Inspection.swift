@@ -42,9 +42,9 @@ extension DataSet {
                     lines.append(("attribute /\(sample.kind) \(attribute.name)", words(attribute.value)))
                 }
             }
-            if root.isGroup("mixture") {
-                let members = try root.group("mixture").names().map { "/mixture/\($0)" }
-                lines.append(("mixture", members.joined(separator: " ")))
+            for name in ["mixture", "rectangles"] where root.isGroup(name) {
+                let members = try root.group(name).names().map { "/\(name)/\($0)" }
+                lines.append((name, members.joined(separator: " ")))
             }
         }
         let labelling = try source.readLabelling()

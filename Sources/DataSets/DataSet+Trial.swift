@@ -22,7 +22,8 @@ extension DataSet {
             _ = try file.samples.foundAttributes()
             if root.isDataset("labels") { _ = try? root.dataset("labels").foundAttributes() }
             _ = try file.readLabelling()
-            if root.isGroup("mixture") { _ = try root.group("mixture").names() }
+            for name in ["mixture", "rectangles"] where root.isGroup(name) { _ = try root.group(name).names() }
+            if case .point(let dimension) = source.sample { _ = try? file.readDistribution(dimension) }
             // However large the set is: each chunk is read and inflated once.
             if try file.samples.isCompressed() { try file.samples.checkChunks() }
             let all = try file.samples.isCompressed() && source.totalBytes <= wholeTrialBytes

@@ -19,8 +19,8 @@ public final class DataSetWriter {
 
     /// Names of the labels 0, 1, …; written beside the labels.
     public var labelNames: [String]?
-    /// Stored under `/mixture`: the distribution that the points were drawn from.
-    public var mixture: GaussianGrid?
+    /// The distribution that the points were drawn from; stored with them.
+    public var distribution: StoredDistribution?
     /// Samples written so far.
     public private(set) var count = 0
 
@@ -135,7 +135,7 @@ public final class DataSetWriter {
         var provenance = provenance
         provenance.sourceDigest = sourceDigest
         try writer.finish(provenance, labelNames: labelNames) { root in
-            if let mixture { try write(mixture, to: root) }
+            try distribution?.write(to: root)
         }
         guard shardSize != nil else { return }
         let size = try FileManager.default.attributesOfItem(atPath: writer.path)[.size] as? Int ?? 0
@@ -143,14 +143,6 @@ public final class DataSetWriter {
             DataSetManifest.Shard(
                 file: Path.name(of: writer.path), count: writer.count, bytes: size,
                 sha256: try sha256(file: writer.path)))
-    }
-
-    private func write(_ mixture: GaussianGrid, to root: HDF5Group) throws {
-        let group = try root.createGroup("mixture")
-        let count = mixture.components
-        try group.write(mixture.weights, shape: [count], to: "weights")
-        try group.write(mixture.means, shape: [count, 2], to: "means")
-        try group.write(mixture.covariances, shape: [count, 2, 2], to: "covariances")
     }
 
     /// What is already there of the data set at `path`: the file, or the manifest and its shards.

@@ -36,30 +36,56 @@ public func imageGrid(
 ///
 /// - Parameter points: N × 2.
 public func pointPlot(_ points: [Float], size: Int = 512) -> (pixels: [UInt8], height: Int, width: Int) {
-    precondition(points.count % 2 == 0 && size > 0, "cannot plot \(points.count) numbers as pairs on \(size) pixels")
-    var finite: [SIMD2<Double>] = []
-    for i in stride(from: 0, to: points.count, by: 2) where points[i].isFinite && points[i + 1].isFinite {
-        finite.append(SIMD2(Double(points[i]), Double(points[i + 1])))
+    (pointPlot(points, size, in: PlotSquare(around: points, margin: 1.05)), size, size)
+}
+
+/// Clouds of points in rows of panels, each as ``pointPlot(_:size:)`` draws it; all show the square around the first cloud of
+/// their row, 30 % wider, and leave out what lies beyond.
+///
+/// - Parameters:
+///   - rows: of equally many clouds, each N × 2.
+///   - size: points of a panel along each side, each drawn as `scale`×`scale` pixels.
+public func pointPlots(_ rows: [[[Float]]], size: Int, scale: Int = 1) -> (pixels: [UInt8], height: Int, width: Int) {
+    let columns = rows.first?.count ?? 0
+    precondition(columns > 0 && rows.allSatisfy { $0.count == columns }, "\(rows.map(\.count)) clouds in rows")
+    let panels = rows.flatMap { row in
+        let square = PlotSquare(around: row[0], margin: 1.3)
+        return row.flatMap { pointPlot($0, size, in: square) }
     }
-    guard let first = finite.first else {
-        return ([UInt8](repeating: 255, count: size * size), size, size)
+    return imageGrid(panels, of: (size, size, 1), columns: columns, scale: scale)
+}
+
+/// The part of the plane that a plot shows.
+private struct PlotSquare {
+    var corner: SIMD2<Double>
+    var side: Double
+
+    /// The square around the bounding box of the points that are finite, `margin` times as wide.
+    init(around points: [Float], margin: Double) {
+        let finite = finitePoints(points)
+        let low = finite.reduce(finite.first ?? .zero, pointwiseMin)
+        let high = finite.reduce(finite.first ?? .zero, pointwiseMax)
+        let extent = max(high.x - low.x, high.y - low.y)
+        side = extent > 0 ? extent * margin : 1
+        corner = (low + high - side) / 2
     }
-    var (low, high) = (first, first)
-    for point in finite {
-        low = pointwiseMin(low, point)
-        high = pointwiseMax(high, point)
+}
+
+private func finitePoints(_ points: [Float]) -> [SIMD2<Double>] {
+    precondition(points.count % 2 == 0, "\(points.count) numbers are no pairs")
+    return stride(from: 0, to: points.count, by: 2).compactMap { i in
+        points[i].isFinite && points[i + 1].isFinite ? SIMD2(Double(points[i]), Double(points[i + 1])) : nil
     }
-    let extent = max(high.x - low.x, high.y - low.y)
-    let side = extent > 0 ? extent * 1.05 : 1
-    let corner = (low + high - side) / 2
+}
+
+private func pointPlot(_ points: [Float], _ size: Int, in square: PlotSquare) -> [UInt8] {
+    precondition(size > 0, "a plot of \(size) pixels")
     var hits = [Int](repeating: 0, count: size * size)
-    for point in finite {
-        let place = (point - corner) / side * Double(size)
-        let column = min(size - 1, max(0, Int(place.x)))
-        let row = size - 1 - min(size - 1, max(0, Int(place.y)))
-        hits[row * size + column] += 1
+    for point in finitePoints(points) {
+        let place = (point - square.corner) / square.side * Double(size)
+        guard place.x >= 0, place.y >= 0, place.x < Double(size), place.y < Double(size) else { continue }
+        hits[(size - 1 - Int(place.y)) * size + Int(place.x)] += 1
     }
     // A lone point is already dark enough to see; more points go on to black.
-    let pixels = hits.map { (count: Int) -> UInt8 in count == 0 ? 255 : UInt8(150 - 30 * min(count, 5)) }
-    return (pixels, size, size)
+    return hits.map { (count: Int) -> UInt8 in count == 0 ? 255 : UInt8(150 - 30 * min(count, 5)) }
 }

@@ -103,13 +103,13 @@ public struct Preparation {
         return (text.count, text.dimension)
     }
 
-    /// `count` points drawn from a mixture, labelled with the Gaussian they came from; the mixture is stored too.
-    public func gaussianGrid(_ grid: GaussianGrid, count: Int) throws {
+    /// `count` points drawn from a known distribution, labelled with the component they came from; it is stored too.
+    public func points(drawnFrom source: some DrawnPoints, count: Int) throws {
         try write(.point(dimension: 2), labelled: true, count: count) { writer in
-            writer.mixture = grid
+            writer.distribution = source.distribution
             for start in stride(from: 0, to: count, by: 100_000) {
                 let end = min(count, start + 100_000)
-                let drawn = grid.draw(start..<end)
+                let drawn = source.draw(start..<end)
                 try writer.append(points: drawn.points, labels: drawn.labels)
                 try progress(end, count)
             }

@@ -18,3 +18,15 @@ public struct Estimate: Equatable, Sendable {
         self.init(mean, error: n > 1 ? (squares / (n - 1) / n).squareRoot() : nil)
     }
 }
+
+extension Estimate {
+    /// The ratio of two means over the same independent draws, `Σ a_i / Σ b_i`; its error is that of the mean of
+    /// `(a_i − ratio·b_i)/b̄` (delta method).
+    public init(ratioOf numerators: [Double], to denominators: [Double]) {
+        precondition(numerators.count == denominators.count, "\(numerators.count) and \(denominators.count) draws")
+        let (above, below) = (Estimate(meanOf: numerators), Estimate(meanOf: denominators))
+        let ratio = above.value / below.value
+        let rest = zip(numerators, denominators).map { ($0 - ratio * $1) / below.value }
+        self.init(ratio, error: Estimate(meanOf: rest).error)
+    }
+}

@@ -15,6 +15,7 @@ struct DatasetPrepareCommand: ParsableCommand {
             """,
         subcommands: [
             PrepareFashionMNIST.self, PrepareImages.self, PreparePoints.self, PrepareGaussianGrid.self,
+            PrepareGaussianRing.self, PrepareCheckerboard.self,
         ])
 }
 
@@ -199,62 +200,5 @@ struct PreparePoints: ParsableCommand {
         let result = try output.preparation(["points", file], source: file, progress: progress).points(file: file)
         progress.finish()
         try printOut(printable("\(output.output): \(result.count) points of \(result.dimension) coordinates"))
-    }
-}
-
-/// `smd dataset prepare gaussian-grid`
-struct PrepareGaussianGrid: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "gaussian-grid",
-        abstract: "Points drawn from a K×K grid of Gaussians, whose true distribution is known.",
-        discussion: """
-            The mixture's weights, means and covariances are stored with the points, under /mixture.
-
-            EXAMPLES
-              smd dataset prepare gaussian-grid --count 100000 --output grid.h5
-              smd dataset prepare gaussian-grid --count 100000 --grid 5 --spacing 0.5 --deviation 0.05 --output 5x5.h5
-            """)
-
-    @Option(help: "Number of points.")
-    var count: Int
-
-    @Option(help: "Gaussians along each axis.")
-    var grid = 7
-
-    @Option(help: "Distance between neighbouring means; without it the means span −1…1.")
-    var spacing: Double?
-
-    @Option(help: "Standard deviation of a Gaussian along each axis.")
-    var deviation = 0.03
-
-    @Option(help: "Seed of the draws.")
-    var seed: UInt64 = 0
-
-    @OptionGroup var output: DatasetOutputOptions
-
-    func validate() throws {
-        guard (1...Int(Int32.max)).contains(count) else {
-            throw ValidationError("--count must be 1 to \(Int32.max), not \(count)")
-        }
-        guard (1...1000).contains(grid) else { throw ValidationError("--grid must be 1 to 1000, not \(grid)") }
-        if let spacing, !(spacing > 0 && spacing <= 1e6) {
-            throw ValidationError("--spacing must be above 0 and at most 1e6, not \(spacing)")
-        }
-        guard deviation >= 0 && deviation <= 1e6 else {
-            throw ValidationError("--deviation must be 0 to 1e6, not \(deviation)")
-        }
-    }
-
-    func run() throws {
-        let progress = WorkProgress("drawing", unit: "points")
-        let mixture = GaussianGrid(side: grid, spacing: spacing, deviation: deviation, seed: seed)
-        let arguments = [
-            "gaussian-grid", "--count", "\(count)", "--grid", "\(grid)", "--spacing", "\(mixture.spacing)",
-            "--deviation", "\(deviation)", "--seed", "\(seed)",
-        ]
-        let words = "mixture of \(grid)×\(grid) Gaussians"
-        try output.preparation(arguments, source: words, progress: progress).gaussianGrid(mixture, count: count)
-        progress.finish()
-        try printOut(printable("\(output.output): \(count) points from a \(words)"))
     }
 }

@@ -12,8 +12,6 @@ struct EvaluateCommand: ParsableCommand {
               smd evaluate points samples.h5 --against grid.h5
               smd evaluate images samples.h5 --against fashion-mnist.h5 --features pca:64
             """,
-        subcommands: [
-            EvaluateVarianceCommand.self
-        ]
+        subcommands: [EvaluatePointsCommand.self, EvaluateOracleCommand.self, EvaluateVarianceCommand.self]
     )
 }

@@ -16,22 +16,29 @@ import Training
 struct SampleCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sample",
-        abstract: "Draw samples from a checkpoint.",
+        abstract: "Draw samples from a checkpoint, or from the oracle of a known mixture.",
         discussion: """
             Writes /images (uint8, N×H×W×C) or /points (float32, N×D) with the settings as attributes. Sample k of a \
             seed is the same whatever the number of samples and ranks. Needs nothing but the checkpoint. SIGINT, SIGTERM \
             and SIGUSR1 end it with status 75; no file is left then.
 
+            With --oracle the mixture stored in a data set takes the place of a network: what the best one could do with \
+            the same sampler. Its diffusion is that of --config or the defaults (for points), changed with --set.
+
             EXAMPLES
               smd sample runs/fashion/checkpoints/step-00030000.h5 --count 64 --output samples.h5 --grid samples.png
               smd sample CHECKPOINT --count 16 --output few.h5 --sampler ddim --steps 10
               mpirun -n 8 smd sample CHECKPOINT --count 50000 --output many.h5 --sampler ancestral
+              smd sample --oracle grid.h5 --set diffusion.timesteps=5 --count 10000 --output exact.h5
+              smd sample --oracle grid.h5 --config grid --oracle-estimate mean --count 10000 --output blurred.h5
             """)
 
     @Argument(
         help: ArgumentHelp("The checkpoint, or the folder of a run, whose newest is taken.", valueName: "checkpoint"),
         completion: .file(extensions: ["h5"]))
-    var checkpoint: String
+    var checkpoint: String?
+
+    @OptionGroup var oracle: OracleOptions
 
     @Option(help: "Number of samples.")
     var count = 64
@@ -79,12 +86,14 @@ struct SampleCommand: ParsableCommand {
             throw ValidationError("--count is \(count); it must be positive")
         }
         guard (1...4096).contains(batch) else { throw ValidationError("--batch is \(batch); it must be in 1 ... 4096") }
+        try oracle.check(checkpoint: checkpoint)
     }
 
     func run() throws {
+        if let data = oracle.data { return try sampleOracle(data) }
         let progress = WorkProgress("sampling", unit: "network evaluations")
         try onAllRanks(deadline: watchdog.deadline) { communicator in
-            let checkpoint = try triedCheckpoint(self.checkpoint, communicator)
+            let checkpoint = try triedCheckpoint(self.checkpoint ?? "", communicator)
             let job = try communicator.together("reading the checkpoint") { try SamplingJob(checkpoint, weights) }
             let settings = try communicator.together("checking the sampler's settings") {
                 let settings = try self.settings(of: job)
@@ -127,19 +136,24 @@ struct SampleCommand: ParsableCommand {
     /// The checkpoint's configuration with the options of this command.
     private func settings(of job: SamplingJob) throws -> RunConfiguration {
         var settings = try job.configuration.sampling(overrides: overrides)
+        try apply(to: &settings)
+        return settings
+    }
+
+    /// Lays the sampler's options of this command over `settings`.
+    func apply(to settings: inout RunConfiguration) throws {
         if let sampler { settings.diffusion.sampler = sampler }
         if let steps { settings.diffusion.samplingSteps = steps }
         if let ddimEta { settings.diffusion.ddimEta = ddimEta }
         try settings.diffusion.validate()
-        return settings
     }
 
     /// Says now, before all sampling, that a file cannot be written.
-    private func tryOutputs(_ model: ModelConfiguration, _ checkpoint: String) throws {
+    func tryOutputs(_ model: ModelConfiguration, _ input: String) throws {
         try requireWritable(
-            output, overwrite: overwrite, bytes: SampleFile.bytes(count: count, model: model), inputs: [checkpoint])
+            output, overwrite: overwrite, bytes: SampleFile.bytes(count: count, model: model), inputs: [input])
         guard let grid else { return }
-        try requirePicture(grid, overwrite: overwrite, inputs: [checkpoint, output])
+        try requirePicture(grid, overwrite: overwrite, inputs: [input, output])
         guard Picture.fits(count: count, size: model.size) else {
             throw CommandFailure(
                 .cannotCreateOutput, "\(grid): a picture of \(grouped(count)) samples is too large; leave out --grid")
@@ -150,11 +164,23 @@ struct SampleCommand: ParsableCommand {
         _ values: [Float], _ job: SamplingJob, _ checkpoint: String, _ settings: RunConfiguration,
         _ runs: JobPrecision
     ) throws {
-        var attributes: [String: AttributeValue] = [
-            "checkpoint": .string(checkpoint), "checkpoint_step": .integer(job.step), "seed": .string("\(seed)"),
-            "weights": .string(weights.rawValue), "precision": .string(runs.precision.rawValue),
-            "config": .string(job.json), "version": .string(Release.version),
-        ]
+        try write(
+            values, job.configuration.model, settings,
+            attributes: [
+                "checkpoint": .string(checkpoint), "checkpoint_step": .integer(job.step),
+                "weights": .string(weights.rawValue), "precision": .string(runs.precision.rawValue),
+                "config": .string(job.json),
+            ])
+    }
+
+    /// Writes samples with the sampler's settings and further attributes.
+    func write(
+        _ values: [Float], _ model: ModelConfiguration, _ settings: RunConfiguration,
+        attributes: [String: AttributeValue]
+    ) throws {
+        var attributes = attributes
+        attributes["seed"] = .string("\(seed)")
+        attributes["version"] = .string(Release.version)
         for key in ConfigurationKey.sampler {
             let name = String(key.name.split(separator: ".").last ?? "")
             switch key.value(in: settings) {
@@ -166,12 +192,8 @@ struct SampleCommand: ParsableCommand {
         }
         try creatingOutput {
             try SampleFile.write(
-                values, count: count, model: job.configuration.model, to: output, replacing: overwrite,
-                attributes: attributes)
-            if let grid {
-                let model = job.configuration.model
-                try Picture(samples: values, model.size, model.channels, count: count).write(to: grid)
-            }
+                values, count: count, model: model, to: output, replacing: overwrite, attributes: attributes)
+            if let grid { try Picture(samples: values, model.size, model.channels, count: count).write(to: grid) }
         }
     }
 }

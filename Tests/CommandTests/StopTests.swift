@@ -17,6 +17,8 @@ import Testing
             let before = try FileManager.default.contentsOfDirectory(atPath: folder)
             for words in [
                 ["gaussian-grid", "--count", "10", "--output", folder + "/a.h5"],
+                ["gaussian-ring", "--count", "10", "--output", folder + "/a.h5"],
+                ["checkerboard", "--count", "10", "--output", folder + "/a.h5"],
                 ["gaussian-grid", "--count", "10", "--shard-size", "5", "--output", folder + "/a.json"],
                 ["points", folder + "/points.txt", "--output", folder + "/b.h5"],
             ] {

@@ -37,4 +37,15 @@ import Testing
         #expect(pointPlot([7, 7], size: 3).pixels.filter { $0 < 255 }.count == 1)
         #expect(pointPlot([-3e38, 0, 3e38, 0], size: 9).pixels.filter { $0 < 255 }.count == 2)
     }
+
+    /// All panels of a row have the frame of the first; what lies beyond it is left out.
+    @Test func plotsStandBesideEachOther() {
+        let plots = pointPlots([[[-1, -1, 1, 1], [0, 0, 50, 0, -0.1, 1e30]]], size: 26, scale: 2)
+        #expect([plots.height, plots.width] == [56, 110])  // two pixels around each panel
+        let dark = plots.pixels.indices.filter { 0 < plots.pixels[$0] && plots.pixels[$0] < 255 }
+        #expect(dark.count == 3 * 4)
+        // (0, 0) in the middle of the second panel.
+        let second: [Int] = dark.map { $0 % plots.width - 56 }.filter { $0 >= 0 }
+        #expect(second == [26, 27, 26, 27])
+    }
 }

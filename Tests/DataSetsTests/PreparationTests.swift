@@ -127,7 +127,7 @@ import Testing
     @Test func mixtureIsStoredWithItsPoints() throws {
         try withTemporaryDirectory { folder in
             let grid = GaussianGrid(side: 3, deviation: 0.1, seed: 5)
-            try preparation(folder + "/a.h5").gaussianGrid(grid, count: 500)
+            try preparation(folder + "/a.h5").points(drawnFrom: grid, count: 500)
             let set = try DataSet(path: folder + "/a.h5")
             let drawn = grid.draw(0..<500)
             #expect(set.count == 500 && set.sample == .point(dimension: 2))
@@ -158,24 +158,24 @@ import Testing
             let path = folder + "/a.h5"
             try Data("precious".utf8).write(to: URL(fileURLWithPath: path))
             let grid = GaussianGrid(side: 2)
-            #expect { try preparation(path).gaussianGrid(grid, count: 3) } throws: {
+            #expect { try preparation(path).points(drawnFrom: grid, count: 3) } throws: {
                 "\($0)".contains("exists already")
             }
             #expect(try content(path) == Array("precious".utf8))
-            try preparation(path, overwrite: true).gaussianGrid(grid, count: 3)
+            try preparation(path, overwrite: true).points(drawnFrom: grid, count: 3)
             #expect(try DataSet(path: path).count == 3)
             #expect(throws: DataSetError.self) {
-                try preparation(folder + "/missing/a.h5").gaussianGrid(grid, count: 3)
+                try preparation(folder + "/missing/a.h5").points(drawnFrom: grid, count: 3)
             }
-            #expect(throws: DataSetError.self) { try preparation(folder).gaussianGrid(grid, count: 3) }
+            #expect(throws: DataSetError.self) { try preparation(folder).points(drawnFrom: grid, count: 3) }
         }
     }
 
     @Test func shardsReadAsOneSet() throws {
         try withTemporaryDirectory { folder in
             let grid = GaussianGrid(side: 4)
-            try preparation(folder + "/whole.h5").gaussianGrid(grid, count: 1000)
-            try preparation(folder + "/parts.json", shardSize: 300).gaussianGrid(grid, count: 1000)
+            try preparation(folder + "/whole.h5").points(drawnFrom: grid, count: 1000)
+            try preparation(folder + "/parts.json", shardSize: 300).points(drawnFrom: grid, count: 1000)
             #expect(
                 try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
                     == (0..<4).map { "parts-0000\($0).h5" } + ["parts.json", "whole.h5"])
@@ -192,7 +192,7 @@ import Testing
             }
             #expect(try DataSet.verify(path: folder + "/parts.json").contains { $0.contains("4 shards") })
             // A shorter set takes the place of a longer one whole.
-            try preparation(folder + "/parts.json", shardSize: 300, overwrite: true).gaussianGrid(grid, count: 301)
+            try preparation(folder + "/parts.json", shardSize: 300, overwrite: true).points(drawnFrom: grid, count: 301)
             #expect(try DataSet(path: folder + "/parts.json").count == 301)
             #expect(!FileManager.default.fileExists(atPath: folder + "/parts-00002.h5"))
         }
@@ -240,7 +240,7 @@ import Testing
     ]) func badManifestsAreExplained(text: String, replacement: String, words: String) throws {
         try withTemporaryDirectory { folder in
             let path = folder + "/a.json"
-            try preparation(path, shardSize: 2).gaussianGrid(GaussianGrid(side: 2), count: 4)
+            try preparation(path, shardSize: 2).points(drawnFrom: GaussianGrid(side: 2), count: 4)
             let manifest = try String(contentsOfFile: path, encoding: .utf8)
             #expect(manifest.contains(text))
             let changed = manifest.replacingOccurrences(of: text, with: replacement)
@@ -253,7 +253,7 @@ import Testing
     @Test func shardsAreNamedByBytes() throws {
         try withTemporaryDirectory { folder in
             let path = folder + "/a.json"
-            try preparation(path, shardSize: 2).gaussianGrid(GaussianGrid(side: 2), count: 4)
+            try preparation(path, shardSize: 2).points(drawnFrom: GaussianGrid(side: 2), count: 4)
             let manifest = try String(contentsOfFile: path, encoding: .utf8)
             func change(_ first: String, _ second: String) throws {
                 let text = manifest.replacingOccurrences(of: "a-00000.h5", with: first)
@@ -285,7 +285,7 @@ import Testing
             // Process numbers end at 2²².
             let (dead, alive) = (".a.h5.\(name)-4194305.partial", ".a.h5.\(name)-1.partial")
             for file in [dead, alive] { try Data([1]).write(to: URL(fileURLWithPath: folder + "/" + file)) }
-            try preparation(folder + "/a.h5").gaussianGrid(GaussianGrid(side: 2), count: 4)
+            try preparation(folder + "/a.h5").points(drawnFrom: GaussianGrid(side: 2), count: 4)
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == [alive, "a.h5"])
         }
     }
@@ -319,7 +319,7 @@ import Testing
         try withTemporaryDirectory { folder in
             try Data("precious".utf8).write(to: URL(fileURLWithPath: folder + "/a-00002.h5"))
             #expect {
-                try preparation(folder + "/a.json", shardSize: 2).gaussianGrid(GaussianGrid(side: 2), count: 8)
+                try preparation(folder + "/a.json", shardSize: 2).points(drawnFrom: GaussianGrid(side: 2), count: 8)
             } throws: {
                 "\($0)".contains("a-00002.h5: exists already")
             }
