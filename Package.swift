@@ -31,6 +31,7 @@ let package = Package(
         .target(
             name: "CLAPACK", cSettings: strictC,
             linkerSettings: [.linkedLibrary("lapacke"), .linkedLibrary("lapack"), .linkedLibrary("blas")]),
+        .target(name: "CArchive", cSettings: strictC, linkerSettings: [.linkedLibrary("archive")]),
         // The inner loops are compiled for speed in every configuration: a debug build trains at full speed too.
         .target(
             name: "CKernels",
@@ -40,6 +41,8 @@ let package = Package(
 
         // Names, text and outputs, for all that is above.
         .target(name: "Files", swiftSettings: strict),
+
+        .target(name: "Arrays", dependencies: ["CArchive", "Files"], swiftSettings: strict),
 
         // Numbers.
         .target(name: "LinearAlgebra", dependencies: ["CLAPACK"], swiftSettings: strict),
@@ -96,7 +99,12 @@ let package = Package(
                 "Storage",
                 "Communication", "HDF5", "Files",
             ], swiftSettings: strict),
-        .target(name: "Evaluation", swiftSettings: strict),
+        .target(
+            name: "Evaluation",
+            dependencies: [
+                "Arrays", "Communication", "DataSets", "Diffusion", "Files", "LinearAlgebra", "Philox", "Sampling",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ], swiftSettings: strict),
         .target(
             name: "Reports",
             dependencies: [
@@ -112,6 +120,7 @@ let package = Package(
             name: "smd",
             dependencies: [
                 "Training", "Sampling", "Benchmarks", "Planning", "Evaluation", "Reports", "Conformance", "CPUBackend",
+                "Arrays",
                 "Configuration",
                 "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -145,7 +154,10 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], swiftSettings: strict),
+        .testTarget(
+            name: "EvaluationTests", dependencies: ["Arrays", "Communication", "Evaluation", "LinearAlgebra"],
+            swiftSettings: strict),
+        .testTarget(name: "ArraysTests", dependencies: ["Arrays", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra"], swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
         .testTarget(

@@ -11,6 +11,8 @@ struct EvaluateCommand: ParsableCommand {
               smd evaluate points samples.h5 --against grid.h5
               smd evaluate images samples.h5 --against fashion-mnist.h5 --features pca:64
             """,
-        subcommands: []
+        subcommands: [
+            EvaluateImagesCommand.self
+        ]
     )
 }
