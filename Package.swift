@@ -122,7 +122,7 @@ let package = Package(
                 "Training", "Sampling", "Benchmarks", "Planning", "Evaluation", "Reports", "Conformance", "CPUBackend",
                 "Arrays",
                 "Configuration",
-                "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files",
+                "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files", "Philox",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 

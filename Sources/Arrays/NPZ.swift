@@ -27,15 +27,12 @@ public struct NPZ {
         self.path = path
     }
 
-    /// The array called `name`, of at most `elements` numbers.
+    /// The array called `name`, of at most `elements` numbers; nil where there is none.
     ///
-    /// - Throws: ``ArrayFileError`` where it is missing, larger, damaged, or of a type that is not read.
-    public func numbers(_ name: String, atMost elements: Int) throws -> NumericArray {
+    /// - Throws: ``ArrayFileError`` where it is larger, damaged, or of a type that is not read.
+    public func numbers(_ name: String, atMost elements: Int) throws -> NumericArray? {
         let most = elements * MemoryLayout<Double>.stride + NPY.maximumHeaderBytes
-        guard let bytes = try member(name, atMost: most) else {
-            throw ArrayFileError("\(path): holds no array \(name)")
-        }
-        return try NPY.numbers(bytes, name: "\(path): \(name)")
+        return try member(name, atMost: most).map { try NPY.numbers($0, name: "\(path): \(name)") }
     }
 
     /// The text called `name`; nil where there is none.

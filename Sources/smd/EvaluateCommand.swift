@@ -10,9 +10,11 @@ struct EvaluateCommand: ParsableCommand {
               smd evaluate oracle CHECKPOINT --data grid.h5
               smd evaluate points samples.h5 --against grid.h5
               smd evaluate images samples.h5 --against fashion-mnist.h5 --features pca:64
+              smd evaluate spread CHECKPOINT --data test.h5
             """,
         subcommands: [
-            EvaluateImagesCommand.self
+            EvaluateImagesCommand.self,
+            EvaluateSpreadCommand.self,
         ]
     )
 }

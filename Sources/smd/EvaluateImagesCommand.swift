@@ -175,16 +175,12 @@ struct EvaluateImagesCommand: ParsableCommand {
             "features  \(result.featuresName), \(grouped(result.dimension)) numbers an image, digest "
                 + "\(result.featuresDigest.prefix(16))", "",
         ]
-        let distances = ["frechet_distance", "kernel_distance"]
-        let names = result.figures.map { figure in
-            distances.contains(figure.key) ? "\(figure.name) (\(result.featuresName))" : figure.name
-        }
         let others = result.baseline?.figures.map { $0.estimate.text }
         lines.append(
             aligned(
                 [["", "samples"] + (others == nil ? [] : ["true images"])]
-                    + names.indices.map { row in
-                        [names[row], result.figures[row].estimate.text] + (others.map { [$0[row]] } ?? [])
+                    + result.figures.enumerated().map { row, figure in
+                        [figure.name, figure.estimate.text] + (others.map { [$0[row]] } ?? [])
                     }))
         guard let count = result.baseline?.count else { return lines.joined(separator: "\n") }
         let source = baseline.map { "of \($0)" } ?? "of the data, against the rest of it"

@@ -15,7 +15,7 @@ extension ImageMetric {
         figures: { comparison in
             let (samples, data) = (try comparison.sampleMoments(), try comparison.dataMoments())
             let distance = try comparison.work.once("Fréchet distance") { [try frechetDistance(samples, data)] }
-            return [Figure("frechet_distance", "Fréchet distance", Estimate(distance[0]))]
+            return [Figure("frechet_distance", "Fréchet distance (\(comparison.featuresName))", Estimate(distance[0]))]
         })
 }
 

@@ -84,7 +84,7 @@ public struct ImageEvaluation {
         let (data, count) = try self.data(features)
         try check(features, dataCount: count)
         let sampleFeatures = try features.features(of: samples, "features of samples", work)
-        let comparison = compare(sampleFeatures, data)
+        let comparison = compare(features, sampleFeatures, data)
         let figures = try settings.metrics.flatMap { try $0.figures(comparison) }
         let moments = try comparison.dataMoments()
         let needsNeighbours = settings.metrics.contains { $0.name == ImageMetric.memorisation.name }
@@ -95,8 +95,10 @@ public struct ImageEvaluation {
             statistics: moments.members(of: features))
     }
 
-    private func compare(_ samples: FeatureMatrix, _ data: ImageComparison.Data) -> ImageComparison {
-        ImageComparison(samples, data, seed: settings.seed, settings.subsets, work)
+    private func compare(
+        _ features: any ImageFeatures, _ samples: FeatureMatrix, _ data: ImageComparison.Data
+    ) -> ImageComparison {
+        ImageComparison(features.name, samples, data, seed: settings.seed, settings.subsets, work)
     }
 
     /// The data, and how many images there are where that is known.
@@ -130,7 +132,7 @@ public struct ImageEvaluation {
         if let baseline {
             let chosen = order(baseline.count).prefix(samples.count).sorted()
             let all = try features.features(of: baseline, "features of the baseline", work)
-            comparison = compare(all.selecting(chosen), data)
+            comparison = compare(features, all.selecting(chosen), data)
         } else {
             guard case .images(let side) = data else { return nil }
             let order = order(side.features.count)
@@ -140,7 +142,7 @@ public struct ImageEvaluation {
             guard (try? settings.metrics.forEach { try $0.check(counts, features.dimension) }) != nil else {
                 return nil
             }
-            comparison = compare(parts[0], .images(.init(parts[1])))
+            comparison = compare(features, parts[0], .images(.init(parts[1])))
         }
         return (try settings.metrics.flatMap { try $0.figures(comparison) }, comparison.samples.features.count)
     }

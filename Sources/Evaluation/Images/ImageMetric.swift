@@ -80,6 +80,7 @@ final class ImageComparison {
         case statistics(Moments)
     }
 
+    let featuresName: String
     let samples: Side
     let data: Data
     let seed: UInt64
@@ -87,7 +88,11 @@ final class ImageComparison {
     let work: EvaluationWork
     private var around: Neighbourhoods?
 
-    init(_ samples: FeatureMatrix, _ data: Data, seed: UInt64, _ subsets: KernelSubsets, _ work: EvaluationWork) {
+    init(
+        _ featuresName: String, _ samples: FeatureMatrix, _ data: Data, seed: UInt64, _ subsets: KernelSubsets,
+        _ work: EvaluationWork
+    ) {
+        self.featuresName = featuresName
         (self.samples, self.data) = (Side(samples), data)
         (self.seed, self.subsets, self.work) = (seed, subsets, work)
     }

@@ -14,7 +14,7 @@ extension ImageMetric {
             let estimate = try kernelDistance(
                 comparison.samples.features, comparison.dataSide.features, comparison.subsets, seed: comparison.seed,
                 comparison.work)
-            return [Figure("kernel_distance", "kernel distance", estimate)]
+            return [Figure("kernel_distance", "kernel distance (\(comparison.featuresName))", estimate)]
         })
 }
 

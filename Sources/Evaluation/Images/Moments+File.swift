@@ -14,9 +14,10 @@ extension Moments {
         if let label = try file.text(Self.names.features), label != own {
             throw EvaluationError("\(file.path): holds statistics of the features \(label), not of \(own)")
         }
-        let mean = try file.numbers(Self.names.mean, atMost: Self.maximumDimension)
-        let covariance = try file.numbers(
-            Self.names.covariance, atMost: mean.elements.count * mean.elements.count)
+        guard let mean = try file.numbers(Self.names.mean, atMost: Self.maximumDimension),
+            let covariance = try file.numbers(
+                Self.names.covariance, atMost: mean.elements.count * mean.elements.count)
+        else { throw EvaluationError("\(file.path): holds no statistics: mu and sigma are wanted") }
         guard mean.shape == [features.dimension], covariance.shape == [features.dimension, features.dimension] else {
             throw EvaluationError(
                 "\(file.path): mu of shape \(mean.shape) and sigma of shape \(covariance.shape) are not statistics of "

@@ -67,8 +67,14 @@ public struct PrincipalComponents: ImageFeatures {
     ///
     /// - Throws: `ArrayFileError` or ``EvaluationError`` where it holds none, or another number.
     init(_ number: Int, from file: NPZ) throws {
-        let mean = try file.numbers(Self.names.mean, atMost: Self.maximumElements)
-        let components = try file.numbers(Self.names.components, atMost: Self.maximumElements * Self.maximumElements)
+        guard let mean = try file.numbers(Self.names.mean, atMost: Self.maximumElements),
+            let components = try file.numbers(
+                Self.names.components, atMost: Self.maximumElements * Self.maximumElements)
+        else {
+            throw EvaluationError(
+                "\(file.path): holds no principal components; only statistics of pca:\(number) that smd evaluate images "
+                    + "--save-statistics wrote can be compared with")
+        }
         guard mean.shape.count == 1, components.shape == [number, mean.elements.count],
             (mean.elements + components.elements).allSatisfy(\.isFinite)
         else {
