@@ -122,7 +122,8 @@ let package = Package(
                 "Training", "Sampling", "Benchmarks", "Planning", "Evaluation", "Reports", "Conformance", "CPUBackend",
                 "Arrays",
                 "Configuration",
-                "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files", "Philox",
+                "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files",
+                "Philox",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
@@ -155,7 +156,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "EvaluationTests", dependencies: ["Arrays", "Communication", "Evaluation", "LinearAlgebra"],
+            name: "EvaluationTests", dependencies: ["Communication", "Diffusion", "Evaluation", "LinearAlgebra"],
             swiftSettings: strict),
         .testTarget(name: "ArraysTests", dependencies: ["Arrays", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra"], swiftSettings: strict),
@@ -194,7 +195,8 @@ let package = Package(
             name: "storage-program", dependencies: ["Storage", "StorageSupport", "HDF5"], path: "Tests/StorageProgram",
             swiftSettings: strict),
         .target(
-            name: "FuzzTargets", dependencies: ["Configuration", "HDF5", "DataSets", "Storage", "StorageSupport"],
+            name: "FuzzTargets",
+            dependencies: ["Arrays", "Configuration", "HDF5", "DataSets", "Storage", "StorageSupport"],
             path: "Tests/FuzzTargets", swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: strict),
         .testTarget(

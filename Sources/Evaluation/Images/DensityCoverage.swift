@@ -19,7 +19,7 @@ public struct DensityCoverage: Equatable, Sendable {
     public let density: Double
     public let coverage: Double
 
-    init(_ around: Neighbourhoods) {
+    package init(_ around: Neighbourhoods) {
         let k = Self.neighbours
         let holding = around.dataBalls(k: k)
         density = Double(holding.reduce(0, +)) / Double(k * holding.count)

@@ -81,8 +81,8 @@ public struct ImageEvaluation {
     /// - Throws: ``EvaluationError`` where there are too few images; what reading and computing throws.
     public func run() throws -> Result {
         let features = try FeatureKind.features(settings.features, for: reference, work)
-        let (data, count) = try self.data(features)
-        try check(features, dataCount: count)
+        try work.communicator.together("comparing images") { try check(features) }
+        let data = try self.data(features)
         let sampleFeatures = try features.features(of: samples, "features of samples", work)
         let comparison = compare(features, sampleFeatures, data)
         let figures = try settings.metrics.flatMap { try $0.figures(comparison) }
@@ -101,20 +101,19 @@ public struct ImageEvaluation {
         ImageComparison(features.name, samples, data, seed: settings.seed, settings.subsets, work)
     }
 
-    /// The data, and how many images there are where that is known.
-    private func data(_ features: any ImageFeatures) throws -> (ImageComparison.Data, Int?) {
+    private func data(_ features: any ImageFeatures) throws -> ImageComparison.Data {
         switch reference {
         case .images(let set):
-            return (.images(.init(try features.features(of: set, "features of the data", work))), set.count)
+            return .images(.init(try features.features(of: set, "features of the data", work)))
         case .statistics(let file):
             let moments = try work.communicator.together("reading \(file.path)") {
                 try Moments(of: features, from: file)
             }
-            return (.statistics(moments), nil)
+            return .statistics(moments)
         }
     }
 
-    private func check(_ features: any ImageFeatures, dataCount: Int?) throws {
+    private func check(_ features: any ImageFeatures) throws {
         var counts = [(what: samples.path, count: samples.count)]
         if case .images(let set) = reference { counts.append((set.path, set.count)) }
         if let baseline { counts.append((baseline.path, baseline.count)) }

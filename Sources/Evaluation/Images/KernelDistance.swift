@@ -61,7 +61,7 @@ public func kernelDistance(
 /// k(x, y) = (x·y/F + 1)³:
 ///
 ///     Σ_{i≠j} k(x_i, x_j)/(n(n−1)) + Σ_{i≠j} k(y_i, y_j)/(n(n−1)) − 2 Σ_{i,j} k(x_i, y_j)/n²
-func squaredDiscrepancy(_ x: Matrix, _ y: Matrix) -> Double {
+package func squaredDiscrepancy(_ x: Matrix, _ y: Matrix) -> Double {
     precondition(x.rows == y.rows && x.rows > 1, "\(x.rows) and \(y.rows) rows")
     let n = Double(x.rows)
     let (ofX, ofY) = (kernelSum(x, x, offDiagonal: true), kernelSum(y, y, offDiagonal: true))

@@ -21,7 +21,7 @@ public struct Memorisation: Equatable, Sendable {
     /// samples are as the data, near 1 where they are copies.
     public let nearer: Double
 
-    init(_ around: Neighbourhoods) {
+    package init(_ around: Neighbourhoods) {
         let toData = around.nearestData.map { $0.squaredDistance.squareRoot() }
         let amongData = around.squaredDataRadii(k: 1).map { $0.squareRoot() }.sorted()
         ratio = median(toData.sorted()) / median(amongData)

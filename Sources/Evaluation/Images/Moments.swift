@@ -25,7 +25,7 @@ public struct Moments: Equatable, Sendable {
     ///
     /// - Parameter rows: reads some, `[range][dimension]`.
     /// - Throws: what `rows` throws.
-    init(
+    package init(
         _ task: String, count: Int, dimension: Int, _ work: EvaluationWork, rows: (Range<Int>) throws -> [Double]
     ) throws {
         precondition(count > 1, "the covariance of \(count) rows")

@@ -46,7 +46,9 @@ public struct Neighbourhoods {
     /// Looks at all pairs. Collective.
     ///
     /// - Parameter ownOfData: neighbours of the data among themselves.
-    init(_ samples: FeatureMatrix, _ data: FeatureMatrix, ownOfData: OwnNeighbours, _ work: EvaluationWork) throws {
+    package init(_ samples: FeatureMatrix, _ data: FeatureMatrix, ownOfData: OwnNeighbours, _ work: EvaluationWork)
+        throws
+    {
         self.ownOfData = ownOfData
         let ownOfSamples = try OwnNeighbours("neighbours among samples", of: samples, work)
         let (sampleRadii, dataRadii) = (Self.squaredRadii(ownOfSamples), Self.squaredRadii(ownOfData))

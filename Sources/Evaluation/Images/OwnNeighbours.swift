@@ -9,7 +9,7 @@ public struct OwnNeighbours {
     let known: Int
 
     /// Of every image of `features`, which are at least two. Collective.
-    init(_ task: String, of features: FeatureMatrix, _ work: EvaluationWork) throws {
+    package init(_ task: String, of features: FeatureMatrix, _ work: EvaluationWork) throws {
         precondition(features.count > 1, "neighbours among \(features.count) images")
         let known = min(Self.most, features.count - 1)
         let tiles = EvaluationWork.tiles(of: features.count, length: Distances.tile)
@@ -30,7 +30,7 @@ public struct OwnNeighbours {
     }
 
     /// Squared distance of each image to the `k`-th nearest of the others.
-    func squaredRadii(k: Int) -> [Double] {
+    package func squaredRadii(k: Int) -> [Double] {
         precondition((1...known).contains(k), "neighbour \(k) of \(known)")
         return stride(from: k - 1, to: squaredDistances.count, by: known).map { squaredDistances[$0] }
     }

@@ -19,7 +19,7 @@ public struct PrecisionRecall: Equatable, Sendable {
     public let precision: Double
     public let recall: Double
 
-    init(_ around: Neighbourhoods) {
+    package init(_ around: Neighbourhoods) {
         let k = Self.neighbours
         precision = share(around.dataBalls(k: k).map { $0 > 0 })
         recall = share(around.sampleBalls(k: k).map { $0 > 0 })

@@ -8,9 +8,7 @@ extension FeatureKind {
     static let principalComponents = FeatureKind(
         name: "pca", example: "pca:64", meaning: "principal components of the data's pixels, that many of them",
         make: { argument, reference, work in
-            guard let number = Int(argument), number > 0 else {
-                throw EvaluationError("pca:\(argument): wants a number of components, as in pca:64", status: .usage)
-            }
+            let number = try work.communicator.together("features") { try componentCount(argument) }
             switch reference {
             case .images(let set): return try PrincipalComponents(number, of: set, work)
             case .statistics(let file):
@@ -21,14 +19,21 @@ extension FeatureKind {
         })
 }
 
+private func componentCount(_ argument: String) throws -> Int {
+    guard let number = Int(argument), number > 0 else {
+        throw EvaluationError("pca:\(argument): wants a number of components, as in pca:64", status: .usage)
+    }
+    return number
+}
+
 /// The coordinates of an image's pixels along the directions in which a set of images varies most: y = V (x − μ), where
 /// the rows of V are the eigenvectors of the pixels' covariance with the largest eigenvalues (Pearson 1901, Hotelling
 /// 1933). Not whitened.
 public struct PrincipalComponents: ImageFeatures {
     /// The mean image, `[D]`.
-    let mean: [Double]
+    package let mean: [Double]
     /// `[F][D]`, the largest variance first.
-    let components: Matrix
+    package let components: Matrix
 
     public var name: String { "pca:\(components.rows)" }
     public var dimension: Int { components.rows }
@@ -42,6 +47,18 @@ public struct PrincipalComponents: ImageFeatures {
     /// - Throws: ``EvaluationError`` where the set has no more independent images or pixels than that.
     init(_ number: Int, of set: DataSet, _ work: EvaluationWork) throws {
         let elements = set.elementsPerSample
+        try work.communicator.together("principal components") { try Self.check(number, of: set) }
+        let moments = try Moments("principal components", count: set.count, dimension: elements, work) {
+            try set.images($0).map(Double.init)
+        }
+        let vectors = try work.once("principal components: eigenvectors") {
+            try Self.leading(number, of: moments.covariance).elements
+        }
+        self.init(mean: moments.mean, components: Matrix(vectors, rows: number, columns: elements))
+    }
+
+    private static func check(_ number: Int, of set: DataSet) throws {
+        let elements = set.elementsPerSample
         guard elements <= Self.maximumElements else {
             throw EvaluationError(
                 "pca:\(number): images of \(grouped(elements)) numbers are too large; at most "
@@ -52,13 +69,6 @@ public struct PrincipalComponents: ImageFeatures {
                 "pca:\(number): \(grouped(set.count)) images of \(grouped(elements)) numbers have at most "
                     + "\(grouped(min(elements, set.count - 1))) components; ask for fewer")
         }
-        let moments = try Moments("principal components", count: set.count, dimension: elements, work) {
-            try set.images($0).map(Double.init)
-        }
-        let vectors = try work.once("principal components: eigenvectors") {
-            try Self.leading(number, of: moments.covariance).elements
-        }
-        self.init(mean: moments.mean, components: Matrix(vectors, rows: number, columns: elements))
     }
 
     init(mean: [Double], components: Matrix) { (self.mean, self.components) = (mean, components) }
