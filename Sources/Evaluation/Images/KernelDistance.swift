@@ -64,13 +64,15 @@ public func kernelDistance(
 package func squaredDiscrepancy(_ x: Matrix, _ y: Matrix) -> Double {
     precondition(x.rows == y.rows && x.rows > 1, "\(x.rows) and \(y.rows) rows")
     let n = Double(x.rows)
-    let (ofX, ofY) = (kernelSum(x, x, offDiagonal: true), kernelSum(y, y, offDiagonal: true))
-    return (ofX + ofY) / (n * (n - 1)) - 2 * kernelSum(x, y, offDiagonal: false) / (n * n)
+    // Kept from product to product, so that memory is asked for once.
+    var products = Matrix(rows: x.rows, columns: x.rows)
+    let ofX = kernelSum(x, x, offDiagonal: true, &products)
+    let ofY = kernelSum(y, y, offDiagonal: true, &products)
+    return (ofX + ofY) / (n * (n - 1)) - 2 * kernelSum(x, y, offDiagonal: false, &products) / (n * n)
 }
 
-private func kernelSum(_ a: Matrix, _ b: Matrix, offDiagonal: Bool) -> Double {
-    var products = Matrix(rows: a.rows, columns: b.rows)
-    products.add(a, b, transposingSecond: true)
+private func kernelSum(_ a: Matrix, _ b: Matrix, offDiagonal: Bool, _ products: inout Matrix) -> Double {
+    products.setProduct(a, b, transposingSecond: true)
     let scale = 1 / Double(a.columns)
     return products.elements.withUnsafeBufferPointer { products in
         var sum = 0.0
