@@ -31,6 +31,7 @@ let package = Package(
         .target(
             name: "CLAPACK", cSettings: strictC,
             linkerSettings: [.linkedLibrary("lapacke"), .linkedLibrary("lapack"), .linkedLibrary("blas")]),
+        .target(name: "CArchive", cSettings: strictC, linkerSettings: [.linkedLibrary("archive")]),
         // The inner loops are compiled for speed in every configuration: a debug build trains at full speed too.
         .target(
             name: "CKernels",
@@ -40,6 +41,8 @@ let package = Package(
 
         // Names, text and outputs, for all that is above.
         .target(name: "Files", swiftSettings: strict),
+
+        .target(name: "Arrays", dependencies: ["CArchive", "Files"], swiftSettings: strict),
 
         // Numbers.
         .target(name: "LinearAlgebra", dependencies: ["CLAPACK"], swiftSettings: strict),
@@ -96,7 +99,12 @@ let package = Package(
                 "Storage",
                 "Communication", "HDF5", "Files",
             ], swiftSettings: strict),
-        .target(name: "Evaluation", dependencies: ["Diffusion", "LinearAlgebra", "Philox"], swiftSettings: strict),
+        .target(
+            name: "Evaluation",
+            dependencies: [
+                "Arrays", "Communication", "DataSets", "Diffusion", "Files", "LinearAlgebra", "Philox", "Sampling",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ], swiftSettings: strict),
         .target(
             name: "Reports",
             dependencies: [
@@ -112,8 +120,10 @@ let package = Package(
             name: "smd",
             dependencies: [
                 "Training", "Sampling", "Benchmarks", "Planning", "Evaluation", "Reports", "Conformance", "CPUBackend",
+                "Arrays",
                 "Configuration",
                 "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files",
+                "Philox",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
@@ -147,7 +157,9 @@ let package = Package(
         .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EvaluationTests",
-            dependencies: ["Evaluation", "DataSets", "Diffusion", "LinearAlgebra", "Philox"], swiftSettings: strict),
+            dependencies: ["Communication", "DataSets", "Diffusion", "Evaluation", "LinearAlgebra", "Philox"],
+            swiftSettings: strict),
+        .testTarget(name: "ArraysTests", dependencies: ["Arrays", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra"], swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
         .testTarget(
@@ -184,7 +196,8 @@ let package = Package(
             name: "storage-program", dependencies: ["Storage", "StorageSupport", "HDF5"], path: "Tests/StorageProgram",
             swiftSettings: strict),
         .target(
-            name: "FuzzTargets", dependencies: ["Configuration", "HDF5", "DataSets", "Storage", "StorageSupport"],
+            name: "FuzzTargets",
+            dependencies: ["Arrays", "Configuration", "HDF5", "DataSets", "Storage", "StorageSupport"],
             path: "Tests/FuzzTargets", swiftSettings: strict),
         .testTarget(name: "FuzzTests", dependencies: ["FuzzTargets", "TestSupport"], swiftSettings: strict),
         .testTarget(

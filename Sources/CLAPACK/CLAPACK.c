@@ -27,3 +27,12 @@ int clapack_multiply(
         transpose_a ? m : k, b, transpose_b ? k : n, beta, c, n);
     return 0;
 }
+
+int clapack_add_gram(int rows, int columns, const double *a, int first, int count, double *c)
+{
+    const int width = columns - first;
+    cblas_dgemm(
+        CblasRowMajor, CblasTrans, CblasNoTrans, count, width, rows, 1, a + first, columns, a + first, columns, 1, c,
+        width);
+    return 0;
+}

@@ -31,6 +31,8 @@ public enum Watchdog {
         case preview
         /// Drawing samples.
         case sampling
+        /// Comparing samples or networks with data.
+        case evaluation
         /// Leaving the other ranks.
         case end
 

@@ -48,7 +48,7 @@ public enum SampleShape: Equatable, Sendable {
     }
 
     /// The shape in words: "32×32×1 images" or "2-dimensional points".
-    var words: String {
+    package var words: String {
         switch self {
         case .image: "\(shapeText(axes)) images"
         case .point(let dimension): "\(dimension)-dimensional points"

@@ -31,6 +31,19 @@ public struct Picture {
         }
     }
 
+    /// Images of one shape in rows of `columns`. Of 2 channels the first is shown, of 4 the first three.
+    ///
+    /// - Parameter images: whole images of height × width × channels bytes.
+    public init(images: [UInt8], of sample: SampleShape, columns: Int) {
+        guard case .image(let height, let width, let channels) = sample else {
+            preconditionFailure("\(sample.words) are not images")
+        }
+        self.channels = channels < 3 ? 1 : 3
+        let visible = RasterImage.visible(images, channels: channels)
+        (pixels, self.height, self.width) = imageGrid(
+            visible, of: (height, width, self.channels), columns: columns, scale: Self.scale(max(height, width)))
+    }
+
     /// Writes it as a PNG file.
     public func write(to path: String) throws {
         try PNG.write(pixels, height: height, width: width, channels: channels, to: path)

@@ -117,6 +117,15 @@ public struct RasterImage: Equatable, Sendable {
     }
 }
 
+extension RasterImage {
+    /// Pixels that a PNG picture can show: the first of 2 channels, the first 3 of 4.
+    package static func visible(_ pixels: [UInt8], channels: Int) -> [UInt8] {
+        if channels == 1 || channels == 3 { return pixels }
+        let kept = channels < 3 ? 1 : 3
+        return stride(from: 0, to: pixels.count, by: channels).flatMap { pixels[$0..<$0 + kept] }
+    }
+}
+
 /// The funnel of the codecs: turns a status of CCodecs into a thrown error.
 func checkCodec(_ call: (UnsafeMutablePointer<CChar>?, Int) -> Int32) throws {
     let message = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer -> String? in

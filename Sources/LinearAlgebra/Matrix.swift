@@ -57,16 +57,38 @@ public struct Matrix: Equatable, Sendable {
     public mutating func add(
         _ a: Matrix, _ b: Matrix, transposingFirst transposeA: Bool = false, transposingSecond transposeB: Bool = false
     ) {
+        multiply(a, transposeA, b, transposeB, keeping: 1)
+    }
+
+    /// Becomes `a·b`, each transposed where asked for, in the memory that it has.
+    public mutating func setProduct(
+        _ a: Matrix, _ b: Matrix, transposingFirst transposeA: Bool = false, transposingSecond transposeB: Bool = false
+    ) {
+        multiply(a, transposeA, b, transposeB, keeping: 0)
+    }
+
+    private mutating func multiply(_ a: Matrix, _ transposeA: Bool, _ b: Matrix, _ transposeB: Bool, keeping: Double) {
         let inner = transposeA ? a.rows : a.columns
         precondition(
             (transposeA ? a.columns : a.rows) == rows && (transposeB ? b.rows : b.columns) == columns
                 && (transposeB ? b.columns : b.rows) == inner,
             "\(rows)×\(columns) is not a product of \(a.rows)×\(a.columns) and \(b.rows)×\(b.columns)")
-        if elements.isEmpty || inner == 0 { return }
+        if elements.isEmpty { return }
         _ = clapack_multiply(
             Int32(rows), Int32(columns), Int32(inner), 1, a.elements, transposeA ? 1 : 0, b.elements,
-            transposeB ? 1 : 0,
-            1, &elements)
+            transposeB ? 1 : 0, keeping, &elements)
+    }
+
+    /// Adds those rows of `aᵀ·a` that belong to the columns `block` of `a`, from its first such column on:
+    /// `[block.count][a.columns − block.lowerBound]`. What stands before these is the same products again.
+    public mutating func addGram(of a: Matrix, columns block: Range<Int>) {
+        precondition(
+            block.lowerBound >= 0 && block.upperBound <= a.columns && rows == block.count
+                && columns == a.columns - block.lowerBound,
+            "\(rows)×\(columns) for the columns \(block) of \(a.rows)×\(a.columns)")
+        if elements.isEmpty || a.rows == 0 { return }
+        _ = clapack_add_gram(
+            Int32(a.rows), Int32(a.columns), a.elements, Int32(block.lowerBound), Int32(block.count), &elements)
     }
 
     /// Eigenvalues of a symmetric matrix, ascending, and the eigenvectors, one a row.

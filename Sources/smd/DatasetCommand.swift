@@ -142,7 +142,7 @@ struct DatasetPreviewCommand: ParsableCommand {
                     "\(output): a picture of \(shown) images would be too large; lower --scale, --columns or --count")
             }
             let images = try Self.spread(shown, of: set.count).flatMap { index in
-                try RasterImage.visible(set.pixels(index), height: height, width: width, channels: channels)
+                try RasterImage.visible(set.pixels(index), channels: channels)
             }
             let grid = imageGrid(
                 images, of: (height, width, visible), columns: columns, scale: scale)
@@ -167,13 +167,4 @@ struct DatasetPreviewCommand: ParsableCommand {
 
     /// `shown` numbers below `count` at equal distances, from the first on.
     private static func spread(_ shown: Int, of count: Int) -> [Int] { (0..<shown).map { $0 * count / shown } }
-}
-
-extension RasterImage {
-    /// Pixels that a PNG picture can show: the first of 2 channels, the first 3 of 4.
-    fileprivate static func visible(_ pixels: [UInt8], height: Int, width: Int, channels: Int) -> [UInt8] {
-        if channels == 1 || channels == 3 { return pixels }
-        let kept = channels < 3 ? 1 : 3
-        return (0..<height * width).flatMap { pixels[$0 * channels..<$0 * channels + kept] }
-    }
 }

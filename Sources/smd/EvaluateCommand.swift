@@ -11,7 +11,14 @@ struct EvaluateCommand: ParsableCommand {
               smd evaluate oracle CHECKPOINT --data grid.h5
               smd evaluate points samples.h5 --against grid.h5
               smd evaluate images samples.h5 --against fashion-mnist.h5 --features pca:64
+              smd evaluate spread CHECKPOINT --data test.h5
             """,
-        subcommands: [EvaluatePointsCommand.self, EvaluateOracleCommand.self, EvaluateVarianceCommand.self]
+        subcommands: [
+            EvaluatePointsCommand.self,
+            EvaluateOracleCommand.self,
+            EvaluateImagesCommand.self,
+            EvaluateSpreadCommand.self,
+            EvaluateVarianceCommand.self,
+        ]
     )
 }

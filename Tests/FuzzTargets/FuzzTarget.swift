@@ -1,3 +1,4 @@
+import Arrays
 import Configuration
 import Foundation
 import DataSets
@@ -17,6 +18,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case points
     case manifest
     case configuration
+    case arrays
 
     /// Whether bytes reach libhdf5, which itself crashes on some: such a target runs in a child process, as the
     /// commands run theirs in a helper.
@@ -57,6 +59,15 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             precondition(points.values.count == points.count * points.dimension, "\(points)")
         case .manifest:
             try withFile(bytes) { _ = try DataSet(path: $0) }
+        case .arrays:
+            try withFile(bytes) { path in
+                let file = try NPZ(path: path)
+                for name in ["mu", "sigma"] {
+                    let array = try file.numbers(name, atMost: 64)
+                    precondition(array.map { $0.elements.count <= 64 } ?? true, "more than asked for")
+                }
+                _ = try file.text("features")
+            }
         case .configuration:
             let text = String(decoding: bytes, as: UTF8.self)
             let found = try RunConfiguration.load(text: text, name: "a.yaml", overrides: overrides(in: text))

@@ -1,3 +1,4 @@
+import Arrays
 import Foundation
 import HDF5
 import DataSets
@@ -18,6 +19,13 @@ extension FuzzTarget {
         case .image: try images()
         case .points: [Array("# points\n1 2\n-3.5e-2,4\r\n\t5 , 6\n".utf8)]
         case .manifest: [Array(Self.shardList.utf8)]
+        case .arrays:
+            [
+                try NPZ.encode([
+                    ("mu", .numbers(NumericArray([1, 2], shape: [2]))),
+                    ("sigma", .numbers(NumericArray([4, 1, 1, 4], shape: [2, 2]))), ("features", .text("pca:2 ab")),
+                ])
+            ]
         case .configuration: Self.configurations.map { Array($0.utf8) }
         }
     }

@@ -14,5 +14,7 @@ int clapack_cholesky(int n, double *a);
 int clapack_multiply(
     int m, int n, int k, double alpha, const double *a, int transpose_a, const double *b, int transpose_b, double beta,
     double *c);
+// c [count][columns - first] += the rows first ..< first + count of aᵀ·a, from column first on; a is [rows][columns].
+int clapack_add_gram(int rows, int columns, const double *a, int first, int count, double *c);
 
 #endif

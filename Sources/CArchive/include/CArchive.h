@@ -1,0 +1,31 @@
+// Zip files over libarchive: one member read, a whole file made.
+//
+// Every function returns a carchive_status; on anything but CARCHIVE_OK the outputs are untouched and `message` (of
+// `message_size` bytes) holds one zero-terminated line that says what was wrong. Buffers handed out belong to the caller,
+// who returns them with carchive_free. No global state: every function may be called from any thread.
+#ifndef CARCHIVE_H
+#define CARCHIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+    CARCHIVE_OK = 0,
+    CARCHIVE_MALFORMED = 1, // not a zip file, or a damaged one
+    CARCHIVE_MISSING = 2,   // no member of that name
+    CARCHIVE_TOO_LARGE = 3, // the member has more bytes than the caller takes
+    CARCHIVE_NO_MEMORY = 4
+} carchive_status;
+
+// A member of the zip file at `path`: `name` compared by its bytes, at most `cap` bytes of content, stored or deflated.
+// Memory grows with what is really there, whatever size the file claims.
+int carchive_zip_read(
+    const char *path, const char *name, size_t cap, uint8_t **out, size_t *out_count, char *message,
+    size_t message_size);
+// A zip file of `count` members, stored and without times: the same members give the same bytes.
+int carchive_zip_write(
+    int count, const char *const *names, const uint8_t *const *contents, const size_t *sizes, uint8_t **out,
+    size_t *out_count, char *message, size_t message_size);
+void carchive_free(void *memory);
+
+#endif
