@@ -153,10 +153,14 @@ public final class CPUBackend: Backend {
         case .sliceChannels(let channels): return sliceChannels(o, channels)
         case .upsampleNearest: return upsampleNearest(o)
         case .upsampleNearestGradient: return upsampleNearestGradient(o)
+        case .meanOverPositions: return meanOverPositions(o)
+        case .meanOverPositionsGradient: return meanOverPositionsGradient(o)
         case .sinusoidalEmbedding(let dimension): return sinusoidalEmbedding(o, dimension)
         case .constant(let value): return constant(o, value)
         case .weightedSquaredError: return weightedSquaredError(o)
         case .weightedSquaredErrorGradient: return weightedSquaredErrorGradient(o)
+        case .softmaxCrossEntropy: return softmaxCrossEntropy(o)
+        case .softmaxCrossEntropyGradient: return softmaxCrossEntropyGradient(o)
         }
     }
 }

@@ -205,13 +205,20 @@ extension Operation {
                 gradient: parts.enumerated().map { GradientRule(.sliceChannels($1), [.dy], [$0]) })
         case .upsampleNearest:
             return OperationTraits(gradient: [GradientRule(.upsampleNearestGradient, [.dy], [0])])
+        case .meanOverPositions:
+            return OperationTraits(gradient: [GradientRule(.meanOverPositionsGradient, [.dy], [0])])
+        case .softmaxCrossEntropy:
+            return OperationTraits(
+                gradient: [
+                    GradientRule(.softmaxCrossEntropyGradient, [.dy, .input(0), .input(1), .input(2)], [0])
+                ])
         case .weightedSquaredError:
             return OperationTraits(
                 gradient: [
                     GradientRule(.weightedSquaredErrorGradient, [.dy, .input(0), .input(1), .input(2)], [0])
                 ])
         case .modulateGradient, .sliceChannels, .upsampleNearestGradient, .sinusoidalEmbedding, .constant,
-            .weightedSquaredErrorGradient:
+            .weightedSquaredErrorGradient, .meanOverPositionsGradient, .softmaxCrossEntropyGradient:
             return OperationTraits()
         default:
             return nil

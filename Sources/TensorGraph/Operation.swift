@@ -124,6 +124,10 @@ public enum Operation: Hashable, Sendable {
     case upsampleNearest
     /// `dy [N,2H,2W,C] → dx [N,H,W,C]`, sums of 2×2 squares.
     case upsampleNearestGradient
+    /// `x [N,H,W,C] → y [N,C]`, the mean over all positions.
+    case meanOverPositions
+    /// `dy [N,C] → dx [N,H,W,C]`: `dy / (H·W)` at each position.
+    case meanOverPositionsGradient
     /// `timestep [N] → [N,dimension]`: sines, then cosines, of `t · exp(-k ln(10000)/(dimension/2 − 1))`.
     case sinusoidalEmbedding(dimension: Int)
     /// `→ y`, each element the given number.
@@ -134,6 +138,11 @@ public enum Operation: Hashable, Sendable {
     case weightedSquaredError
     /// `dloss [N], prediction, target, weight → dprediction`.
     case weightedSquaredErrorGradient
+    /// `logits [N,K], label [N], weight [N] → loss [N]`, `weight · (ln Σ_k e^(logit_k) − logit_label)`; labels are whole
+    /// numbers in 0 ..< K.
+    case softmaxCrossEntropy
+    /// `dloss [N], logits, label, weight → dlogits`, `dloss · weight · (softmax − 1 at the label)`.
+    case softmaxCrossEntropyGradient
 }
 
 extension Operation {

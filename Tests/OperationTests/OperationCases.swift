@@ -255,7 +255,7 @@ private let movementCases: [OperationCase] = {
             .add, .concatenateChannels, .sliceChannels(0..<size.channels),
             .sliceChannels(size.channels / 2..<size.channels),
             .sliceChannels(size.channels / 4..<(size.channels + 1) / 2),
-            .upsampleNearest,
+            .upsampleNearest, .meanOverPositions,
         ]
         return operations.map {
             OperationCase(
@@ -269,12 +269,18 @@ private let movementCases: [OperationCase] = {
     let embeddings = [(1, 4), (2, 8), (3, 32), (6, 128)].map { images, dimension in
         OperationCase(operation: .sinusoidalEmbedding(dimension: dimension), images: images)
     }
-    return spatial + flat + embeddings + [OperationCase(operation: .constant(0.375))]
+    let largeMean = OperationCase(operation: .meanOverPositions, positions: [33, 31], channels: 37, values: .offset)
+    return spatial + flat + embeddings + [largeMean] + [OperationCase(operation: .constant(0.375))]
 }()
 
 private let lossCases: [OperationCase] = [(1, [1, 1], 1), (2, [2, 1], 1), (3, [5, 7], 3), (2, [32, 32], 3)].map {
     images, positions, channels in
     OperationCase(operation: .weightedSquaredError, images: images, positions: positions, channels: channels)
+} + [(1, 1), (2, 10), (5, 3), (32, 1000)].flatMap { images, classes in
+    [OperationCase.Values.ordinary, .saturated, .offset].map { values in
+        OperationCase(
+            operation: .softmaxCrossEntropy, images: images, positions: [], channels: classes, values: values)
+    }
 }
 
 // MARK: Small
@@ -347,6 +353,8 @@ private let smallOthers: [OperationCase] =
         OperationCase(operation: .upsampleNearest, positions: [3, 2], channels: 3),
         OperationCase(operation: .weightedSquaredError, images: 3, channels: 3),
         OperationCase(operation: .weightedSquaredError, positions: [], channels: 2),
+        OperationCase(operation: .meanOverPositions, positions: [3, 2], channels: 3),
+        OperationCase(operation: .softmaxCrossEntropy, images: 3, positions: [], channels: 5),
     ]
     + [(1, 8), (2, 4), (4, 3), (2, 2)].flatMap { heads, headDim in
         [[3, 3], [2, 1], [1, 5]].flatMap { positions in

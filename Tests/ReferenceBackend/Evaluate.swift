@@ -141,6 +141,10 @@ public func evaluate(
         results = [upsampleNearest(x: operand.next())]
     case .upsampleNearestGradient:
         results = [upsampleNearestGradient(dy: operand.next())]
+    case .meanOverPositions:
+        results = [meanOverPositions(x: operand.next())]
+    case .meanOverPositionsGradient:
+        results = [meanOverPositionsGradient(dy: operand.next(), outputShapes[0])]
     case .sinusoidalEmbedding(let dimension):
         results = [sinusoidalEmbedding(timestep: operand.next(), dimension: dimension)]
     case .constant(let value):
@@ -152,6 +156,13 @@ public func evaluate(
         results = [
             weightedSquaredErrorGradient(
                 dloss: operand.next(), prediction: operand.next(), target: operand.next(), weight: operand.next())
+        ]
+    case .softmaxCrossEntropy:
+        results = [softmaxCrossEntropy(logits: operand.next(), label: operand.next(), weight: operand.next())]
+    case .softmaxCrossEntropyGradient:
+        results = [
+            softmaxCrossEntropyGradient(
+                dloss: operand.next(), logits: operand.next(), label: operand.next(), weight: operand.next())
         ]
     }
     operand.finish(operation)
