@@ -26,6 +26,8 @@ public struct ModelConfiguration: Equatable, Sendable {
     public var hypernetLayers = 2
     /// Distribution of η.
     public var eta = EtaDistribution.normal
+    /// Classes that a ``Classifier`` tells apart; 0: not known yet.
+    public var classes = 0
     /// The U-Net that maps (x_t, η, t) to z.
     public var identifier = UNetSizes(dim: 32, dimMults: [1, 2], groups: 1, heads: 1, headDim: 8)
 

@@ -7,10 +7,11 @@ struct EvaluateCommand: ParsableCommand {
         abstract: "Measure samples and networks against data, or against the truth where it is known.",
         discussion: """
             EXAMPLES
+              smd evaluate classifier CHECKPOINT --data fashion-mnist-test.h5
               smd evaluate oracle CHECKPOINT --data grid.h5
               smd evaluate points samples.h5 --against grid.h5
               smd evaluate images samples.h5 --against fashion-mnist.h5 --features pca:64
             """,
-        subcommands: []
+        subcommands: [EvaluateClassifier.self]
     )
 }

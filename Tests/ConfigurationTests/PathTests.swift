@@ -53,7 +53,7 @@ import Testing
         #expect(try Preset.path("fashion").hasSuffix("launch/presets/fashion.yaml"))
         for name in ["no-such-preset", "fashion.yaml", ""] {
             let error = #expect(throws: ConfigurationError.self) { try Preset.path(name) }
-            let known = "the presets are cifar, fashion, grid, quickstart"
+            let known = "the presets are cifar, classifier-fashion, fashion, grid, quickstart"
             #expect(error?.description == "there is no configuration \(name); \(known)")
         }
     }

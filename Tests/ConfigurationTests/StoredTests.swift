@@ -31,7 +31,8 @@ import Testing
         let json = try RunConfiguration().resolvedJSON()
         #expect(
             json.hasPrefix(
-                "{\"batch_size\":128,\"check_ranks_every\":100,\"checkpoint_every\":1000,\"data\":\"\",\"diffusion\":{")
+                "{\"batch_size\":128,\"check_ranks_every\":100,\"checkpoint_every\":1000,"
+                    + "\"classifier\":{\"noised\":false},\"data\":\"\",\"diffusion\":{")
         )
         #expect(json.contains("\"learning_rate\":0.0001"))
         #expect(json.contains("\"dim_mults\":[1,2,2,2]"))
@@ -57,7 +58,7 @@ import Testing
         #expect(try other.digest() != first)
     }
 
-    @Test(arguments: ["cifar", "fashion", "grid", "quickstart"])
+    @Test(arguments: ["cifar", "classifier-fashion", "fashion", "grid", "quickstart"])
     func everyPresetIsRight(name: String) throws {
         let path = repositoryFolder + "/launch/presets/\(name).yaml"
         let preset = try RunConfiguration.load(path: path)
@@ -67,7 +68,8 @@ import Testing
 
     @Test func thePresetsAreThoseTested() throws {
         let files = try FileManager.default.contentsOfDirectory(atPath: repositoryFolder + "/launch/presets")
-        #expect(files.sorted() == ["cifar.yaml", "fashion.yaml", "grid.yaml", "quickstart.yaml"])
+        #expect(
+            files.sorted() == ["cifar.yaml", "classifier-fashion.yaml", "fashion.yaml", "grid.yaml", "quickstart.yaml"])
     }
 
     /// The names and sizes that other documents promise.

@@ -273,15 +273,17 @@ private let movementCases: [OperationCase] = {
     return spatial + flat + embeddings + [largeMean] + [OperationCase(operation: .constant(0.375))]
 }()
 
-private let lossCases: [OperationCase] = [(1, [1, 1], 1), (2, [2, 1], 1), (3, [5, 7], 3), (2, [32, 32], 3)].map {
-    images, positions, channels in
-    OperationCase(operation: .weightedSquaredError, images: images, positions: positions, channels: channels)
-} + [(1, 1), (2, 10), (5, 3), (32, 1000)].flatMap { images, classes in
-    [OperationCase.Values.ordinary, .saturated, .offset].map { values in
-        OperationCase(
-            operation: .softmaxCrossEntropy, images: images, positions: [], channels: classes, values: values)
+private let lossCases: [OperationCase] =
+    [(1, [1, 1], 1), (2, [2, 1], 1), (3, [5, 7], 3), (2, [32, 32], 3)].map {
+        images, positions, channels in
+        OperationCase(operation: .weightedSquaredError, images: images, positions: positions, channels: channels)
     }
-}
+    + [(1, 1), (2, 10), (5, 3), (32, 1000)].flatMap { images, classes in
+        [OperationCase.Values.ordinary, .saturated, .offset].map { values in
+            OperationCase(
+                operation: .softmaxCrossEntropy, images: images, positions: [], channels: classes, values: values)
+        }
+    }
 
 // MARK: Small
 

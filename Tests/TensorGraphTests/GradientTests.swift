@@ -8,8 +8,25 @@ import Testing
     /// The derivative of the whole network against central differences, one element of every parameter.
     @Test(arguments: [(true, false), (true, true), (false, false)])
     func wholeNetwork(smd: Bool, selfCondition: Bool) throws {
-        let model = smallModel(smd: smd, selfCondition: selfCondition)
-        let network = try Network(SquaredError(model).graph(batch: 2, scale: 0.5))
+        try expectSlopes(of: SquaredError(smallModel(smd: smd, selfCondition: selfCondition)))
+    }
+
+    /// The same of a classifier. Its names are those of the U-Net's way down.
+    @Test func wholeClassifier() throws {
+        var model = smallModel(smd: false)
+        model.classes = 3
+        let loss = CrossEntropy(model, DiffusionConfiguration(), noised: false)
+        try expectSlopes(of: loss)
+        let names = Set(loss.graph(batch: 1, scale: 1).parameters.map(\.name))
+        let unet = Set(SquaredError(model).graph(batch: 1, scale: 1).parameters.map(\.name))
+        let shared = names.filter { !$0.hasPrefix("classifier.head.") }
+        #expect(names.subtracting(shared) == ["classifier.head.weight", "classifier.head.bias"])
+        #expect(Set(shared.map { $0.replacing("classifier.", with: "model.") }).isSubset(of: unet))
+        #expect(shared.contains("classifier.init_conv.weight") && shared.contains { $0.contains("mid_block2") })
+    }
+
+    private func expectSlopes(of trained: any Loss) throws {
+        let network = try Network(trained.graph(batch: 2, scale: 0.5))
         _ = try network.loss()
         let gradients = network.gradients.readDouble(0..<network.plan.layout.count)
         let largest = gradients.map(abs).max() ?? 0

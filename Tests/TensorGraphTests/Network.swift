@@ -45,7 +45,13 @@ struct Network {
         for (index, name) in plan.inputs.keys.sorted().enumerated() {
             guard let range = executor.inputRange(name) else { continue }
             let values = normals(range.count, 10_000 + index)
-            inputs[name] = values.map { name == "timestep" ? Float(Int(abs($0) * 400)) : Float($0) }
+            inputs[name] = values.enumerated().map { place, value in
+                switch name {
+                case "timestep": Float(Int(abs(value) * 400))
+                case "label": Float(place % 3)
+                default: Float(value)
+                }
+            }
         }
         executor.write(inputs)
         try executor.parametersChanged()

@@ -17,7 +17,7 @@ import Training
         var points = stream.normals(count: 800, epoch: 0, position: 0)
         points[2 * Self.outlier] = value
         points[2 * Self.outlier + 1] = value
-        return try Run(points: points, in: folder)
+        return try Run(points: points, classes: 3, in: folder)
     }
 
     /// The step of the first epoch that has the outlier.
@@ -29,10 +29,12 @@ import Training
 
     /// Goes back to the checkpoint before the step and on with the samples after it: as if resumed by hand from a
     /// checkpoint that has seen them. The same bits on any number of ranks.
-    @Test(arguments: [1, 2, 4]) func aStepThatIsNotFiniteIsRolledBack(ranks: Int) throws {
+    @Test(arguments: [(1, []), (2, []), (4, []), (2, Run.classifier)])
+    func aStepThatIsNotFiniteIsRolledBack(ranks: Int, trained: [String]) throws {
         try withTemporaryDirectory { folder in
             let run = try run(outlier: 1e30, in: folder)
-            let result = try run.trainHere("rolled", ranks: ranks, settings: Self.settings)
+            let settings = Self.settings + trained
+            let result = try run.trainHere("rolled", ranks: ranks, settings: settings)
             #expect(result.status == 0, "\(result.errors)")
             let good = (badStep - 1) / 10 * 10
             let told = result.errors.split(separator: "\n").filter { $0.contains("rolled back") }
@@ -52,7 +54,7 @@ import Training
             #expect(state.header.attributes["samples_seen"] == .integer(good * 8))
             state.header.attributes["samples_seen"] = .integer(badStep * 8)
             try state.write(to: run.path("by-hand.h5"))
-            try run.trainHere("reference", resume: run.path("by-hand.h5"), settings: Self.settings)
+            try run.trainHere("reference", resume: run.path("by-hand.h5"), settings: settings)
             try expectSameState(run, "reference", "rolled", step: 50)
             #expect(try Array(run.losses("rolled").suffix(50 - good)) == run.losses("reference"))
         }
