@@ -68,7 +68,7 @@ public final class LoadBenchmark {
         seed = configuration.seed
         let labels = try configuration.labels(of: data)
         var configuration = configuration
-        configuration.model.classes = labels?.count ?? 0
+        if let labels { configuration.model.classes = labels.count }
         let plan = StepPlan(configuration, try configuration.batchPlan(ranks: 1), .fp32)
         loss = plan.loss
         source = BatchSource(data, plan, labels: labels)

@@ -67,7 +67,7 @@ struct Run {
     }
 
     private static func labels(_ classes: Int, _ count: Int) -> [Int32]? {
-        classes > 0 ? (0..<count).map { Int32($0 * 5 % classes) } : nil
+        classes > 0 ? (0..<count).map { Int32($0 * 7 % classes) } : nil
     }
 
     /// Writes images of noise, in the place of a file that is there.
