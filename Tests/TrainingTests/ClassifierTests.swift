@@ -130,7 +130,7 @@ import Training
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder, classes: 3)
             try run.trainHere("out", settings: Run.classifier + ["steps=1"])
-            try Run.writeImages(to: run.data, count: 40, labels: (0..<40).map { Int32($0 % 3) })
+            try Run.writeImages(to: run.data, count: 40, labels: (0..<40).map { Int32($0 / 2 % 3) })
             let result = try run.trainHere("out", resume: "auto", settings: Run.classifier)
             #expect(result.errors.contains("with other content"), "\(result.errors)")
         }
