@@ -41,9 +41,9 @@ public final class KernelBenchmark {
         self.probe = probe
         precision = JobPrecision(configuration.precision)
         backend = try CPUBackend(precision: precision.precision)
-        plan = ExecutionPlan(
-            configuration.diffusion.loss.of(configuration.model, configuration.diffusion)
-                .graph(batch: self.batch, scale: 1 / Float(self.batch), precision: precision.precision))
+        plan = try ExecutionPlan(
+            configuration.withClasses().trainingLoss.graph(
+                batch: self.batch, scale: 1 / Float(self.batch), precision: precision.precision))
         var order: [OperationLabel] = []
         var found: [OperationLabel: (node: Node, count: Int)] = [:]
         for node in plan.nodes {

@@ -66,9 +66,12 @@ public final class LoadBenchmark {
         (dataCount, isInMemory) = (data.count, data.isInMemory)
         microBatch = try configuration.microBatchSize(ranks: 1)
         seed = configuration.seed
+        let labels = try configuration.labels(of: data)
+        var configuration = configuration
+        if let labels { configuration.model.classes = labels.count }
         let plan = StepPlan(configuration, try configuration.batchPlan(ranks: 1), .fp32)
         loss = plan.loss
-        source = BatchSource(data, plan)
+        source = BatchSource(data, plan, labels: labels)
         step = try StepBenchmark(configuration, batch: microBatch, microBatch: microBatch, probe: probe)
     }
 

@@ -53,8 +53,11 @@ public final class SampleBenchmark {
 
     /// Builds the forward pass of `configuration`, whose sampler is used.
     ///
-    /// - Throws: when memory cannot be had or an operation cannot be prepared.
+    /// - Throws: when memory cannot be had or an operation cannot be prepared; ``RunError`` for a classifier.
     public init(_ configuration: RunConfiguration, batch: Int, threads: Int, probe: MachineProbe) throws {
+        guard configuration.method == .diffusion else {
+            throw RunError("method is classifier, which draws no samples: smd bench step measures its training")
+        }
         self.batch = batch
         self.probe = probe
         sampler = Sampler(configuration.diffusion)

@@ -33,7 +33,7 @@ public final class StepBenchmark {
     public init(
         _ configuration: RunConfiguration, batch: Int?, microBatch: Int?, threads: Int = 1, probe: MachineProbe
     ) throws {
-        var configuration = configuration
+        var configuration = try configuration.withClasses()
         if let batch { configuration.batchSize = batch }
         if let microBatch { configuration.microBatchSize = microBatch }
         self.probe = probe

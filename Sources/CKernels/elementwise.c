@@ -93,6 +93,41 @@ KERNEL void ck_repeat_samples_gradient(int64_t images, int64_t repeats, int64_t 
     }
 }
 
+KERNEL void ck_mean_over_positions(int64_t images, int64_t pixels, int64_t channels, const float *x, float *y) {
+    float scale = 1.0f / (float)pixels;
+    for (int64_t n = 0; n < images; n++) {
+        const float *from = x + n * pixels * channels;
+        int64_t c = 0;
+        // Sums of 32 positions are added up, so that float32 errors do not grow with all of them.
+#define BODY(W)                                                                                                        \
+    {                                                                                                                  \
+        f##W outer = {0};                                                                                              \
+        for (int64_t b = 0; b < pixels; b += 32) {                                                                     \
+            f##W sum = {0};                                                                                            \
+            for (int64_t p = b; p < pixels && p < b + 32; p++) sum += READ(W, from + p * channels + c);                \
+            outer += sum;                                                                                              \
+        }                                                                                                              \
+        AT(W, y + n * channels + c) = scale * outer;                                                                   \
+    }
+        FOR_LANES(c, channels, BODY)
+#undef BODY
+    }
+}
+
+KERNEL void ck_mean_over_positions_gradient(int64_t images, int64_t pixels, int64_t channels, const float *dy,
+                                            float *dx) {
+    float scale = 1.0f / (float)pixels;
+    for (int64_t n = 0; n < images; n++) {
+        for (int64_t p = 0; p < pixels; p++) {
+            float *to = dx + (n * pixels + p) * channels;
+            int64_t c = 0;
+#define BODY(W) AT(W, to + c) = scale * READ(W, dy + n * channels + c);
+            FOR_LANES(c, channels, BODY)
+#undef BODY
+        }
+    }
+}
+
 void ck_sinusoidal_embedding(int64_t images, int64_t dimension, const float *timestep, float *y) {
     int64_t half = dimension / 2;
     double step = half > 1 ? -log(10000.0) / (double)(half - 1) : 0;
@@ -134,5 +169,35 @@ KERNEL void ck_weighted_squared_error_gradient(int64_t images, int64_t elements,
 #define BODY(W) AT(W, dprediction + e) = factor * (READ(W, prediction + e) - READ(W, target + e));
         FOR_LANES(e, end, BODY)
 #undef BODY
+    }
+}
+
+/// The largest logit of a sample, which keeps the exponentials from overflowing, and the sum of those relative to it.
+static double softmaxSum(int64_t classes, const float *logits, double *largest) {
+    double most = (double)logits[0], sum = 0;
+    for (int64_t k = 1; k < classes; k++) most = fmax(most, (double)logits[k]);
+    for (int64_t k = 0; k < classes; k++) sum += exp((double)logits[k] - most);
+    *largest = most;
+    return sum;
+}
+
+void ck_softmax_cross_entropy(int64_t images, int64_t classes, const float *logits, const float *label,
+                              const float *weight, float *loss) {
+    for (int64_t n = 0; n < images; n++) {
+        const float *row = logits + n * classes;
+        double largest, sum = softmaxSum(classes, row, &largest);
+        loss[n] = (float)((double)weight[n] * (log(sum) + largest - (double)row[(int64_t)label[n]]));
+    }
+}
+
+void ck_softmax_cross_entropy_gradient(int64_t images, int64_t classes, const float *dloss, const float *logits,
+                                       const float *label, const float *weight, float *dlogits) {
+    for (int64_t n = 0; n < images; n++) {
+        const float *row = logits + n * classes;
+        double largest, sum = softmaxSum(classes, row, &largest), factor = (double)dloss[n] * (double)weight[n];
+        for (int64_t k = 0; k < classes; k++) {
+            double share = exp((double)row[k] - largest) / sum;
+            dlogits[n * classes + k] = (float)(factor * (k == (int64_t)label[n] ? share - 1 : share));
+        }
     }
 }

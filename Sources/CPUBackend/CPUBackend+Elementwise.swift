@@ -68,6 +68,24 @@ extension CPUBackend {
         (Int64(shape[0]), Int64(shape.dropFirst().reduce(1, *)))
     }
 
+    func meanOverPositions(_ o: Operands) -> PreparedOperation {
+        let axes = Axes(o.shape(input: 0))
+        let (x, y) = (o.input(0), o.output(0))
+        o.require(o.count(output: 0) == axes.images * axes.channels, "shapes do not fit")
+        return PreparedOperation(run: {
+            ck_mean_over_positions(Int64(axes.images), Int64(axes.pixels), Int64(axes.channels), x, y)
+        })
+    }
+
+    func meanOverPositionsGradient(_ o: Operands) -> PreparedOperation {
+        let axes = Axes(o.shape(output: 0))
+        let (dy, dx) = (o.input(0), o.output(0))
+        o.require(o.count(input: 0) == axes.images * axes.channels, "shapes do not fit")
+        return PreparedOperation(run: {
+            ck_mean_over_positions_gradient(Int64(axes.images), Int64(axes.pixels), Int64(axes.channels), dy, dx)
+        })
+    }
+
     func sinusoidalEmbedding(_ o: Operands, _ dimension: Int) -> PreparedOperation {
         let (t, y, images) = (o.input(0), o.output(0), o.count(input: 0))
         o.require(
@@ -95,6 +113,30 @@ extension CPUBackend {
         return PreparedOperation(run: {
             ck_weighted_squared_error_gradient(images, elements, dloss, prediction, target, weight, gradient)
         })
+    }
+
+    func softmaxCrossEntropy(_ o: Operands) -> PreparedOperation {
+        let (images, classes) = classShape(o, 0)
+        let (logits, label, weight, loss) = (o.input(0), o.input(1), o.input(2), o.output(0))
+        return PreparedOperation(run: { ck_softmax_cross_entropy(images, classes, logits, label, weight, loss) })
+    }
+
+    func softmaxCrossEntropyGradient(_ o: Operands) -> PreparedOperation {
+        let (images, classes) = classShape(o, 1)
+        let (dloss, logits, label, weight) = (o.input(0), o.input(1), o.input(2), o.input(3))
+        let gradient = o.output(0)
+        return PreparedOperation(run: {
+            ck_softmax_cross_entropy_gradient(images, classes, dloss, logits, label, weight, gradient)
+        })
+    }
+
+    /// - Parameter first: index of the logits.
+    private func classShape(_ o: Operands, _ first: Int) -> (images: Int64, classes: Int64) {
+        let (images, classes) = o.rows(input: first)
+        o.require(
+            o.count(input: first + 1) == images && o.count(input: first + 2) == images && classes > 0,
+            "shapes do not fit")
+        return (images, classes)
     }
 
     /// - Parameter first: index of the prediction.

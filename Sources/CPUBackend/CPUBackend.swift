@@ -155,6 +155,8 @@ public final class CPUBackend: Backend {
         case .upsampleNearestGradient: return upsampleNearestGradient(o)
         case .repeatSamples(let count): return repeatSamples(o, count)
         case .repeatSamplesGradient(let count): return repeatSamplesGradient(o, count)
+        case .meanOverPositions: return meanOverPositions(o)
+        case .meanOverPositionsGradient: return meanOverPositionsGradient(o)
         case .sinusoidalEmbedding(let dimension): return sinusoidalEmbedding(o, dimension)
         case .constant(let value): return constant(o, value)
         case .weightedSquaredError: return weightedSquaredError(o)
@@ -163,6 +165,8 @@ public final class CPUBackend: Backend {
         case .energyScoreGradient(let score): return energyScoreGradient(o, score)
         case .mixtureLikelihood(let components): return mixtureLikelihood(o, components)
         case .mixtureLikelihoodGradient(let components): return mixtureLikelihoodGradient(o, components)
+        case .softmaxCrossEntropy: return softmaxCrossEntropy(o)
+        case .softmaxCrossEntropyGradient: return softmaxCrossEntropyGradient(o)
         }
     }
 }

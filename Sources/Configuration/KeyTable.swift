@@ -2,7 +2,7 @@
 /// `docs/configuration.md` follow.
 extension ConfigurationKey {
     /// All keys, in the order of the page.
-    public static let all = run + model + diffusion + optimizer + ema
+    public static let all = run + model + diffusion + classifier + optimizer + ema
 
     /// What concerns only how a trained network is sampled.
     public static let sampler = diffusion.filter { $0.rule == .harmless }
@@ -11,12 +11,13 @@ extension ConfigurationKey {
     private static let everySteps = 0...1_000_000_000
 
     static let run = [
+        ConfigurationKey("method", .choice(\.method), .refused, "What is trained; see [A classifier](#a-classifier):"),
         ConfigurationKey(
             "data", .path(\.data), unit: "path", .warned,
             "The HDF5 data set. Compared by its samples, not by its path. Every rank must find it there."),
         ConfigurationKey(
             "steps", .integer(\.steps, 1...1_000_000_000), unit: "steps", .harmless,
-            "Parameter updates of the whole run, with those before a resume; fewer than a checkpoint has done are refused."
+            "Updates of the whole run, with those before a resume; not fewer than done. Warned where a decay reaches over them."
         ),
         ConfigurationKey(
             "batch_size", .integer(\.batchSize, 1...(1 << 20)), unit: "images", .warned,
@@ -34,7 +35,16 @@ extension ConfigurationKey {
             "What products over pixels read: `fp32`, `bf16` or `bf16-emulated`. See [Precision](#precision)."),
         ConfigurationKey(
             "learning_rate", .number(\.learningRate, above: 0, upTo: 10), .warned,
-            "Adam's step size, constant. Reference: 1e-4."),
+            "Adam's step size, after the warm-up and before the decay. Reference: 1e-4."),
+        ConfigurationKey(
+            "learning_rate_warmup", .integer(\.learningRateWarmup, everySteps), unit: "steps", .warned,
+            "The step size rises linearly to `learning_rate` in so many. 0: at once."),
+        ConfigurationKey(
+            "learning_rate_decay", .choice(\.learningRateDecay), .warned,
+            "How the step size falls after that, over the rest of `steps`; see [Learning rate](#learning-rate):"),
+        ConfigurationKey(
+            "learning_rate_end", .number(\.learningRateEnd, ", wanted 0 or more, at most 10") { 0...10 ~= $0 }, .warned,
+            "Where a decay leads to."),
         ConfigurationKey(
             "checkpoint_every", .integer(\.checkpointEvery, everySteps), unit: "steps", .harmless,
             "Distance of checkpoints. The last step always writes one. 0: only the last."),
@@ -129,6 +139,9 @@ extension ConfigurationKey {
             "model.components", .integer(\.model.components, 1...1024), unit: "Gaussians", .refused,
             "Gaussians of a mixture head; nothing without."),
         ConfigurationKey(
+            "model.classes", .integer(\.model.classes, 0...65_536), unit: "classes", .refused,
+            "Classes of a classifier. 0: as many as the data set's labels have. Not for a diffusion."),
+        ConfigurationKey(
             "model.identifier.dim", .integer(\.model.identifier.dim, 4...8192), unit: "channels", .refused,
             needsMixture: true, "Channels of the identifier's first stage. Even, at least 4, divisible by its groups."),
         ConfigurationKey(
@@ -207,6 +220,12 @@ extension ConfigurationKey {
             "Noise of the DDIM sampler: 0 is deterministic, 1 as much as DDPM."),
     ]
 
+    static let classifier = [
+        ConfigurationKey(
+            "classifier.noised", .boolean(\.classifier.noised), .warned,
+            "Train it on x_t with its t, noised as the diffusion's images are, instead of on clean images.")
+    ]
+
     static let optimizer = [
         ConfigurationKey(
             "optimizer.beta1", .decay(\.optimizer.beta1), .warned, "Adam's decay of the first moment."),
@@ -227,12 +246,23 @@ extension ConfigurationKey {
 
     static let ema = [
         ConfigurationKey(
-            "ema.decay", .decay(\.ema.decay), .warned, "Weight of the old average in an update, once warmed up."),
+            "ema.decay", .decay(\.ema.decay), .warned,
+            "Weight of the old average in an update, once warmed up. Without effect where `ema.half_life_images` is not 0."
+        ),
         ConfigurationKey(
             "ema.every", .integer(\.ema.every, 1...1_000_000_000), unit: "steps", .warned,
             "Distance of updates. The average looks back over about `every` / (1 − `decay`) steps."),
         ConfigurationKey(
             "ema.start", .integer(\.ema.start, everySteps), unit: "steps", .warned,
             "The average equals the parameters until here."),
+        ConfigurationKey(
+            "ema.half_life_images",
+            .number(\.ema.halfLifeImages, ", wanted 0 (off: `ema.decay`) or more") { $0 >= 0 && $0.isFinite },
+            unit: "images", .warned,
+            "Images of training after which a parameter's weight has halved. 0: by `ema.decay`. See [Average](#average)."
+        ),
+        ConfigurationKey(
+            "ema.ramp", .number(\.ema.ramp, ", wanted 0 (off) or more") { $0 >= 0 && $0.isFinite }, .warned,
+            "The half-life is at most this share of the images seen so far. 0: no such limit. Reference (EDM): 0.05."),
     ]
 }

@@ -24,8 +24,14 @@ extension RunConfiguration {
                 return nil
             }
             if key.needsMixture && !(model.smd && stored.model.smd) { return nil }
-            return ChangedKey(key: key.name, rule: key.rule, before: before, now: now)
+            return ChangedKey(key: key.name, rule: rule(of: key, since: stored), before: before, now: now)
         }
+    }
+
+    /// A learning rate that decays does so over `steps`: with more of them it is another at each step.
+    private func rule(of key: ConfigurationKey, since stored: RunConfiguration) -> ResumeRule {
+        let decays = learningRateDecay != .constant || stored.learningRateDecay != .constant
+        return key.name == "steps" && decays ? .warned : key.rule
     }
 
     /// The same run with what stands for something else written out.

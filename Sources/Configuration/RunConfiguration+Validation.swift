@@ -9,14 +9,19 @@ extension RunConfiguration {
     public func validate() throws {
         try require(!data.isEmpty, "data", "is not set, wanted the path of a data set: data: fashion-mnist.h5")
         try require(data.unicodeScalars.allSatisfy(\.isPrintable), "data", "holds a control character")
-        try requireRanges(of: ConfigurationKey.run + ConfigurationKey.optimizer + ConfigurationKey.ema)
+        try requireRanges(
+            of: ConfigurationKey.run + ConfigurationKey.classifier + ConfigurationKey.optimizer + ConfigurationKey.ema)
+        try require(
+            learningRateDecay == .constant || learningRateEnd <= learningRate, "learning_rate_end",
+            "is \(learningRateEnd), above the \(learningRate) of learning_rate that it is a decay from")
         try diffusion.validate()
         try model.validate()
         try require(
             diffusion.variance != .optimal, "diffusion.variance",
             "is optimal, which is measured of a checkpoint: train with small, then smd evaluate variance, and give "
                 + "smd sample --set diffusion.variance=optimal")
-        if let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
+        if method == .diffusion, let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
+        if method == .classifier { try requireClassifier() }
         try requireMemoryInReach()
     }
 
@@ -26,6 +31,15 @@ extension RunConfiguration {
     public func validate(ranks: Int, threads: Int = 1) throws {
         try validate()
         _ = try batchPlan(ranks: ranks, threads: threads)
+    }
+
+    /// Refuses what a classifier has not.
+    private func requireClassifier() throws {
+        try require(!model.smd, "model.smd", "is true, but a classifier has no mixture: model.smd=false")
+        try require(
+            !model.selfCondition, "model.self_condition",
+            "is true, but a classifier estimates no x0: model.self_condition=false")
+        try require(model.classes != 1, "model.classes", "is 1, wanted 2 or more, or 0: those of the data set's labels")
     }
 
     /// One feature map of the widest stage at full resolution, the micro-batch included, is under 2^36 numbers.

@@ -2,6 +2,27 @@ import Diffusion
 import NeuralNetwork
 import TensorGraph
 
+/// What a run trains.
+public enum TrainingMethod: String, Codable, CaseIterable, Sendable {
+    /// A denoising network.
+    case diffusion
+    /// A classifier of the data set's labels.
+    case classifier
+}
+
+/// How the learning rate falls once it has warmed up.
+public enum LearningRateDecay: String, Codable, CaseIterable, Sendable {
+    case constant, linear, cosine
+}
+
+/// What concerns classifiers alone.
+public struct ClassifierConfiguration: Equatable, Sendable {
+    /// Whether it is trained on x_t and t of the diffusion instead of clean images.
+    public var noised = false
+
+    public init() {}
+}
+
 /// Adam (Kingma and Ba, 2015) with a clip of the global gradient norm. The defaults are the published settings.
 public struct OptimizerConfiguration: Equatable, Sendable {
     /// Decay of the first moment, a step; in [0, 1).
@@ -27,6 +48,10 @@ public struct EMAConfiguration: Equatable, Sendable {
     public var every = 10
     /// Training steps before the average starts; until then it equals the parameters.
     public var start = 100
+    /// Images over which the weight of older parameters halves; above 0 it takes the place of ``decay``.
+    public var halfLifeImages = 0.0
+    /// The half-life is at most this share of the images seen so far; 0: no such limit.
+    public var ramp = 0.05
 
     /// The published settings.
     public init() {}
@@ -36,6 +61,8 @@ public struct EMAConfiguration: Equatable, Sendable {
 ///
 /// The defaults live here and nowhere else. The keys of files and of `--set` are the rows of `ConfigurationKey.all`.
 public struct RunConfiguration: Equatable, Sendable {
+    /// What is trained.
+    public var method = TrainingMethod.diffusion
     /// Path of the HDF5 data set, absolute or from the current directory.
     public var data = ""
     /// Training steps (parameter updates) of the whole run.
@@ -50,8 +77,14 @@ public struct RunConfiguration: Equatable, Sendable {
     public var seed: UInt64 = 0
     /// Format in which convolutions and products over pixels read their factors.
     public var precision = Precision.fp32
-    /// Adam's step size, constant over the run.
+    /// Adam's step size; after the warm-up, and before it decays.
     public var learningRate = 1e-4
+    /// Steps in which the learning rate rises from 0.
+    public var learningRateWarmup = 0
+    /// How it falls from there to the end of the run.
+    public var learningRateDecay = LearningRateDecay.constant
+    /// Where it falls to.
+    public var learningRateEnd = 0.0
     /// Steps between two checkpoints; the last step always writes one. 0: only the last.
     public var checkpointEvery = 1000
     /// Newest checkpoints that are kept.
@@ -77,6 +110,8 @@ public struct RunConfiguration: Equatable, Sendable {
     public var model = ModelConfiguration()
     /// The diffusion process, its loss and its sampler.
     public var diffusion = DiffusionConfiguration()
+    /// What concerns a classifier.
+    public var classifier = ClassifierConfiguration()
     /// The optimiser.
     public var optimizer = OptimizerConfiguration()
     /// The moving average of the parameters.

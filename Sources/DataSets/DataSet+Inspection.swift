@@ -6,12 +6,19 @@ extension DataSet {
     /// The labels, one a sample; `nil` when the set has none that can be used.
     ///
     /// - Throws: `HDF5Error` or ``DataSetError`` when a file fails.
-    public func labels() throws -> [Int]? { try source.readLabelling().labels }
+    public func labels() throws -> [Int]? { try labelling().labels }
 
     /// Names of the labels 0, 1, …; `nil` when the set has none that can be used.
     ///
     /// - Throws: `HDF5Error` or ``DataSetError`` when a file fails.
-    public func labelNames() throws -> [String]? { try source.readLabelling().names }
+    public func labelNames() throws -> [String]? { try labelling().names }
+
+    /// Files of which nothing else will be read are closed again.
+    private func labelling() throws -> Labelling {
+        let found = try source.readLabelling()
+        if isInMemory { try source.close() }
+        return found
+    }
 
     /// What there is to say about the set, as names and values, for people. What was found under a name that a data set
     /// may have, but is not used, is said too.

@@ -38,6 +38,8 @@ public struct ModelConfiguration: Equatable, Sendable {
     public var etaChannels = 0
     /// Where the latent map reaches the U-Net.
     public var latentAt = LatentPlacement.both
+    /// Classes that a ``Classifier`` tells apart; 0: not known yet.
+    public var classes = 0
     /// The U-Net that maps (x_t, η, t) to z.
     public var identifier = UNetSizes(dim: 32, dimMults: [1, 2], groups: 1, heads: 1, headDim: 8)
 

@@ -9,8 +9,8 @@ struct UNet {
     let sizes: UNetSizes
     /// Layers of each hypernetwork, where there is a latent map.
     var hypernetLayers = 0
-    /// The last layer, from `dim` to O channels.
-    let last: (Scope, Tensor) -> Tensor
+    /// The last layer, from `dim` to O channels; none by itself.
+    var last: (Scope, Tensor) -> Tensor = { _, x in x }
 
     /// - Parameters:
     ///   - x: `[N, H, W, I]`, H and W divisible by 2^(stages − 1).
@@ -20,33 +20,17 @@ struct UNet {
     func callAsFunction(_ x: Tensor, timestep: Tensor, shared: Tensor? = nil, latent: Latent? = nil) -> Tensor {
         let dims = sizes.channels
         let stages = sizes.dimMults.count
-        let fullAttention = sizes.fullAttention.isEmpty ? dims.map { _ in false } : sizes.fullAttention
         var time = timeEmbedding(timestep)
         if let shared { time = time + Linear(scope / "eta_mlp", shared.channels, time.channels)(shared) }
         time = time.silu()
 
-        var x = Convolution(scope / "init_conv", x.channels, sizes.dim, kernel: 7)(x)
+        var x = first(x)
         if let latent, latent.entersAtInput { x = x + hypernet("in_hypernet", latent.z)(x, z: latent.z) }
         let r = x
 
-        var skips: [Tensor] = []
-        for i in 0..<stages {
-            let stage = scope / "downs" / i
-            x = resnet(stage / 0, dims[i], dims[i])(x, time: time)
-            skips.append(x)
-            x = resnet(stage / 1, dims[i], dims[i])(x, time: time)
-            x = attention(stage / 2, dims[i], full: fullAttention[i])(x) + x
-            skips.append(x)
-            x =
-                i < stages - 1
-                ? Downsample(stage / 3 / 1, dims[i], dims[i + 1])(x)
-                : Convolution(stage / 3, dims[i], dims[i + 1], kernel: 3)(x)
-        }
-
-        let middle = dims[stages]
-        x = resnet(scope / "mid_block1", middle, middle)(x, time: time)
-        x = attention(scope / "mid_attn", middle, full: true)(x) + x
-        x = resnet(scope / "mid_block2", middle, middle)(x, time: time)
+        var skips: [Tensor]
+        (x, skips) = down(x, time: time)
+        x = middle(x, time: time)
 
         for (position, i) in (0..<stages).reversed().enumerated() {
             let stage = scope / "ups" / position
@@ -54,7 +38,7 @@ struct UNet {
                 x = x.concatenated(with: skips.removeLast())
                 x = resnet(stage / block, dims[i + 1] + dims[i], dims[i + 1])(x, time: time)
             }
-            x = attention(stage / 2, dims[i + 1], full: fullAttention[i])(x) + x
+            x = attention(stage / 2, dims[i + 1], full: sizes.isFull(i))(x) + x
             x =
                 i > 0
                 ? Convolution(stage / 3 / 1, dims[i + 1], dims[i], kernel: 3)(x.upsampledNearest())
@@ -69,8 +53,42 @@ struct UNet {
         return last(scope, x)
     }
 
+    /// The first convolution: `[N, H, W, I] → [N, H, W, dim]`.
+    func first(_ x: Tensor) -> Tensor { Convolution(scope / "init_conv", x.channels, sizes.dim, kernel: 7)(x) }
+
+    /// The stages on the way down, and what they hand to those on the way up: two tensors a stage.
+    ///
+    /// - Parameter time: SiLU of the time embedding, `[N, 4·dim]`.
+    func down(_ x: Tensor, time: Tensor) -> (x: Tensor, skips: [Tensor]) {
+        let dims = sizes.channels
+        let stages = sizes.dimMults.count
+        var x = x
+        var skips: [Tensor] = []
+        for i in 0..<stages {
+            let stage = scope / "downs" / i
+            x = resnet(stage / 0, dims[i], dims[i])(x, time: time)
+            skips.append(x)
+            x = resnet(stage / 1, dims[i], dims[i])(x, time: time)
+            x = attention(stage / 2, dims[i], full: sizes.isFull(i))(x) + x
+            skips.append(x)
+            x =
+                i < stages - 1
+                ? Downsample(stage / 3 / 1, dims[i], dims[i + 1])(x)
+                : Convolution(stage / 3, dims[i], dims[i + 1], kernel: 3)(x)
+        }
+        return (x, skips)
+    }
+
+    /// Two residual blocks with attention between them, at the lowest resolution.
+    func middle(_ x: Tensor, time: Tensor) -> Tensor {
+        let channels = x.channels
+        var x = resnet(scope / "mid_block1", channels, channels)(x, time: time)
+        x = attention(scope / "mid_attn", channels, full: true)(x) + x
+        return resnet(scope / "mid_block2", channels, channels)(x, time: time)
+    }
+
     /// Sinusoidal embedding (Vaswani et al. 2017) and two linear layers with a GELU: `[N] → [N, 4·dim]`.
-    private func timeEmbedding(_ timestep: Tensor) -> Tensor {
+    func timeEmbedding(_ timestep: Tensor) -> Tensor {
         let embedding = timestep.sinusoidalEmbedding(dimension: sizes.dim)
         let hidden = Linear(scope / "time_mlp.1", sizes.dim, 4 * sizes.dim)(embedding).gelu()
         return Linear(scope / "time_mlp.3", 4 * sizes.dim, 4 * sizes.dim)(hidden)

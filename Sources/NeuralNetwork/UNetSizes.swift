@@ -16,6 +16,9 @@ public struct UNetSizes: Equatable, Sendable {
     /// Channels after the first convolution and of every stage.
     public var channels: [Int] { [dim] + dimMults.map { dim * $0 } }
 
+    /// Whether the attention of stage `i` is full.
+    func isFull(_ i: Int) -> Bool { fullAttention.isEmpty ? false : fullAttention[i] }
+
     /// Why there can be no U-Net of these sizes over `size` × `size` pixels; nil where there can. `section` is the dotted
     /// prefix of the keys, "model" or "model.identifier"; numbers are expected in the ranges of their keys.
     func fault(section: String, size: Int) -> String? {

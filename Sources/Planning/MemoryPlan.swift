@@ -40,6 +40,7 @@ public struct MemoryPlan: Encodable, Sendable {
     ///
     /// - Throws: when the configuration does not fit them, or an operation cannot be prepared.
     public init(_ configuration: RunConfiguration, ranks: Int, threads: Int = 1) throws {
+        let configuration = try configuration.withClasses()
         let batch = try configuration.batchPlan(ranks: ranks, threads: threads)
         let data = try? DataSet(path: configuration.data)
         dataBytes = data.map(\.residentBytes)
@@ -64,7 +65,7 @@ public struct MemoryPlan: Encodable, Sendable {
         let sums = workers.reduce(exchanges ? 1 : 0) { $0 + 1 + $1.sums.extraArenas }
         stateBytes = (state.count + sums * state.gradients.count) * MemoryLayout<Float>.stride
         // While the average is previewed, the parameters lie elsewhere.
-        let aside = configuration.previewEvery > 0 ? plan.layout.count * MemoryLayout<Float>.stride : 0
+        let aside = configuration.previewDistance > 0 ? plan.layout.count * MemoryLayout<Float>.stride : 0
         workingBytes = bytes - activationBytes - stateBytes + aside
         messageBytes = ranks > 1 ? 7 << 20 + state.gradients.count * MemoryLayout<Float>.stride / 2 : 0
         let whole = own != nil && ranks > 1 ? plan.layout.count * MemoryLayout<Float>.stride : 0
@@ -86,7 +87,7 @@ public struct MemoryPlan: Encodable, Sendable {
 extension RunConfiguration {
     /// The forward passes that a run prepares: on each thread for self-conditioning, on the first for probes and previews.
     fileprivate func generators(of workers: [Worker]) throws -> [SampleGenerator] {
-        let draws = previewEvery > 0 || (model.drawsEta && etaVarianceEvery > 0)
+        let draws = previewDistance > 0 || (model.drawsEta && etaVarianceEvery > 0)
         return try workers.prefix(model.selfCondition ? workers.count : draws ? 1 : 0).map { try $0.makeGenerator() }
     }
 }

@@ -48,6 +48,7 @@ public struct RunPlan: Encodable, Sendable {
     /// - Throws: when the configuration does not fit them.
     public init(_ configuration: RunConfiguration, ranks: Int, threads: Int = 1) throws {
         try configuration.validate(ranks: ranks, threads: threads)
+        let configuration = try configuration.withClasses()
         self.ranks = ranks
         self.threads = threads
         let batch = try configuration.batchPlan(ranks: ranks, threads: threads)

@@ -3,6 +3,7 @@ import DataSets
 import Communication
 import Configuration
 import Diffusion
+import Files
 import Foundation
 import HDF5
 import NeuralNetwork
@@ -18,29 +19,30 @@ public enum SampleWeights: String, CaseIterable, Sendable {
 
 /// A checkpoint that samples are to be drawn from.
 public struct SamplingJob {
+    private let network: TrainedNetwork
+
     /// The run's configuration.
-    public let configuration: RunConfiguration
+    public var configuration: RunConfiguration { network.configuration }
     /// The same as stored.
-    public let json: String
+    public var json: String { network.json }
     /// Step of the checkpoint.
-    public let step: Int
+    public var step: Int { network.step }
     /// Which of its weights.
-    public let weights: SampleWeights
+    public var weights: SampleWeights { network.weights }
     /// SHA-256 of the checkpoint, as its prefix has it.
-    let digest: String
-    let path: String
-    private let tensors: [NamedTensor]
+    var digest: String { network.digest }
+    var path: String { network.path }
 
     /// Reads and verifies the checkpoint at `path`.
+    ///
+    /// - Throws: also ``RunError`` where it is that of a classifier.
     public init(_ path: String, _ weights: SampleWeights) throws {
-        let checkpoint = try CheckpointFile(path)
-        configuration = try RunConfiguration(json: checkpoint.header.config, name: path)
-        try configuration.model.validate()
-        json = checkpoint.header.config
-        step = checkpoint.header.step
-        digest = checkpoint.digest
-        (self.path, self.weights) = (path, weights)
-        tensors = try checkpoint.values((weights == .ema ? ArenaRole.ema : .parameters).rawValue)
+        network = try TrainedNetwork(path, weights)
+        guard network.configuration.method == .diffusion else {
+            throw RunError(
+                "\(path) is the checkpoint of a classifier, which draws no samples; how well it classifies says "
+                    + "smd evaluate classifier \(shellWord(path)) --data FILE")
+        }
     }
 
     /// The sampler of these settings, with what was measured of the checkpoint where they need it.
@@ -60,12 +62,7 @@ public struct SamplingJob {
     public func generator(batch: Int, precision: JobPrecision) throws -> SampleGenerator {
         let generator = try SampleGenerator(
             configuration.model, batch: batch, on: CPUBackend(precision: precision.precision))
-        try generator.load { layout, weights in
-            let values = Dictionary(tensors.map { ($0.name, $0.values) }, uniquingKeysWith: { first, _ in first })
-            try load(tensors.map { ($0.name, $0.shape) }, layout, into: weights, of: path) { name, place in
-                _ = place.update(fromContentsOf: values[name] ?? [])
-            }
-        }
+        try generator.load { try network.load($0, into: $1) }
         return generator
     }
 }

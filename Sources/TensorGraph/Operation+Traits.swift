@@ -205,6 +205,13 @@ extension Operation {
                 gradient: parts.enumerated().map { GradientRule(.sliceChannels($1), [.dy], [$0]) })
         case .upsampleNearest:
             return OperationTraits(gradient: [GradientRule(.upsampleNearestGradient, [.dy], [0])])
+        case .meanOverPositions:
+            return OperationTraits(gradient: [GradientRule(.meanOverPositionsGradient, [.dy], [0])])
+        case .softmaxCrossEntropy:
+            return OperationTraits(
+                gradient: [
+                    GradientRule(.softmaxCrossEntropyGradient, [.dy, .input(0), .input(1), .input(2)], [0])
+                ])
         case .weightedSquaredError:
             return OperationTraits(
                 gradient: [
@@ -222,7 +229,8 @@ extension Operation {
                         .mixtureLikelihoodGradient(components: components), [.dy, .input(0), .input(1), .input(2)], [0])
                 ])
         case .modulateGradient, .sliceChannels, .upsampleNearestGradient, .repeatSamplesGradient, .sinusoidalEmbedding,
-            .constant, .weightedSquaredErrorGradient, .energyScoreGradient, .mixtureLikelihoodGradient:
+            .constant, .weightedSquaredErrorGradient, .energyScoreGradient, .mixtureLikelihoodGradient,
+            .meanOverPositionsGradient, .softmaxCrossEntropyGradient:
             return OperationTraits()
         default:
             return nil

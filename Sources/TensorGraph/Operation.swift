@@ -128,6 +128,10 @@ public enum Operation: Hashable, Sendable {
     case repeatSamples(Int)
     /// `dy [N·m,...] → dx [N,...]`, sums over the m rows of each sample.
     case repeatSamplesGradient(Int)
+    /// `x [N,H,W,C] → y [N,C]`, the mean over all positions.
+    case meanOverPositions
+    /// `dy [N,C] → dx [N,H,W,C]`: `dy / (H·W)` at each position.
+    case meanOverPositionsGradient
     /// `timestep [N] → [N,dimension]`: sines, then cosines, of `t · exp(-k ln(10000)/(dimension/2 − 1))`.
     case sinusoidalEmbedding(dimension: Int)
     /// `→ y`, each element the given number.
@@ -149,6 +153,11 @@ public enum Operation: Hashable, Sendable {
     case mixtureLikelihood(components: Int)
     /// `dloss [N], prediction, target, weight → dprediction`.
     case mixtureLikelihoodGradient(components: Int)
+    /// `logits [N,K], label [N], weight [N] → loss [N]`, `weight · (ln Σ_k e^(logit_k) − logit_label)`; labels are whole
+    /// numbers in 0 ..< K.
+    case softmaxCrossEntropy
+    /// `dloss [N], logits, label, weight → dlogits`, `dloss · weight · (softmax − 1 at the label)`.
+    case softmaxCrossEntropyGradient
 }
 
 /// The energy score of m draws x_j against y (Gneiting and Raftery 2007, section 4.3; De Bortoli et al. 2025), with

@@ -112,6 +112,12 @@ public struct Tensor {
         return count == 1 ? self : one(.repeatSamples(count), [self], [shape[0] * count] + shape.dropFirst())
     }
 
+    /// The mean over all positions of each image: `[N, C]`.
+    public func meanOverPositions() -> Tensor {
+        precondition(shape.count == 4, "a mean over positions needs [N, H, W, C], not \(shape)")
+        return one(.meanOverPositions, [self], [shape[0], channels])
+    }
+
     /// Sines and cosines of a timestep `[N]`, as `[N, dimension]`.
     public func sinusoidalEmbedding(dimension: Int) -> Tensor {
         precondition(
@@ -142,6 +148,15 @@ public struct Tensor {
             shape == target.shape.dropLast() + [components * (target.channels + 1) + 1] && weight.shape == [shape[0]],
             "\(components) components of \(shape), \(target.shape), \(weight.shape)")
         return one(.mixtureLikelihood(components: components), [self, target, weight], [shape[0]])
+    }
+
+    /// Per sample, `weight · (ln Σ_k e^(logit_k) − logit_label)`: `[N]`. Self is logits `[N, K]`; `label` and `weight` are
+    /// `[N]`, labels whole numbers in 0 ..< K.
+    public func softmaxCrossEntropy(label: Tensor, weight: Tensor) -> Tensor {
+        precondition(
+            shape.count == 2 && label.shape == [shape[0]] && weight.shape == [shape[0]],
+            "\(shape), \(label.shape), \(weight.shape)")
+        return one(.softmaxCrossEntropy, [self, label, weight], [shape[0]])
     }
 
     /// Element-wise sum.

@@ -33,7 +33,7 @@ public struct MetricsColumn: Sendable {
     /// All columns, in the order of the file.
     public static let all =
         [
-            MetricsColumn("loss", \.report.loss, "weighted squared error, mean over the global batch", .vital),
+            MetricsColumn("loss", \.report.loss, "what is trained by, mean over the global batch", .vital),
             MetricsColumn(
                 "gradient_norm", \.report.gradientNorm, "L2 norm over all parameters, before clipping", .vital),
             MetricsColumn("learning_rate", \.learningRate, "1"),

@@ -20,9 +20,16 @@ package struct MicroBatch {
     package var xt: [Float] { inputs[NetworkInput.xt.rawValue] ?? [] }
 
     /// The micro-batch of clean samples `x0`, `[N, H, W, C]`.
-    package init(_ x0: [Float], _ loss: any Loss, seed: UInt64, places: [(epoch: Int, position: Int)], indices: [Int]) {
+    ///
+    /// - Parameter labels: the class of each sample; for a loss that reads them.
+    package init(
+        _ x0: [Float], labels: [Float]? = nil, _ loss: any Loss, seed: UInt64,
+        places: [(epoch: Int, position: Int)], indices: [Int]
+    ) {
+        precondition(loss.readsLabels == (labels != nil), "labels are missing, or given to a loss that reads none")
         let drawn = Drawn(loss.draws, seed: seed, at: places)
         inputs = loss.inputs(x0: x0, drawn)
+        inputs[labelInput] = labels
         timesteps = drawn.timesteps
         self.places = places
         self.indices = indices
@@ -35,7 +42,9 @@ extension MicroBatch {
         let count = step.batch.microBatchSize
         let x0 = RandomStream(seed: 0, purpose: .data)
             .normals(count: count * step.configuration.model.sampleElements, epoch: 0, position: 0)
-        self.init(x0, step.loss, seed: 0, places: (0..<count).map { (0, $0) }, indices: Array(0..<count))
+        let labels = step.loss.readsLabels ? (0..<count).map { Float($0 % step.loss.model.classes) } : nil
+        self.init(
+            x0, labels: labels, step.loss, seed: 0, places: (0..<count).map { (0, $0) }, indices: Array(0..<count))
     }
 }
 
@@ -48,6 +57,7 @@ package typealias MicroBatches = (Range<Int>) throws -> MicroBatch
 /// when. Copies may be used by several threads.
 package struct BatchSource {
     private let data: DataSet
+    private let labels: ClassLabels?
     private let loss: any Loss
     private let seed: UInt64
     /// Mirrors samples; nil where none are.
@@ -56,8 +66,10 @@ package struct BatchSource {
     /// Shared by copies: HDF5 is not to be called by two threads at a time.
     private let file = NSLock()
 
-    package init(_ data: DataSet, _ step: StepPlan) {
+    /// - Parameter labels: those of `data`, for a loss that reads them.
+    package init(_ data: DataSet, _ step: StepPlan, labels: ClassLabels? = nil) {
         self.data = data
+        self.labels = labels
         loss = step.loss
         seed = step.configuration.seed
         flip = step.configuration.diffusion.flip ? RandomStream(seed: seed, purpose: .flip) : nil
@@ -69,7 +81,9 @@ package struct BatchSource {
     /// - Throws: when the data set cannot be read.
     package mutating func microBatch(_ positions: Range<Int>) throws -> MicroBatch {
         let samples = try read(positions)
-        return MicroBatch(samples.x0, loss, seed: seed, places: samples.places, indices: samples.indices)
+        return MicroBatch(
+            samples.x0, labels: labels.map { labels in samples.indices.map { Float(labels.values[$0]) } }, loss,
+            seed: seed, places: samples.places, indices: samples.indices)
     }
 
     /// Clean samples in the order of the stream, mirrored by chance.

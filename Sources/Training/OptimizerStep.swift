@@ -7,6 +7,8 @@ package struct UpdateSettings {
     var learningRate: Double
     var optimizer: OptimizerConfiguration
     var average: EMAConfiguration
+    /// Images of an update.
+    var batch: Int
 }
 
 extension ModelState {
@@ -31,7 +33,7 @@ extension ModelState {
     ) throws {
         let optimizer = settings.optimizer
         let clip = optimizer.clipNorm > 0 ? min(1, optimizer.clipNorm / (norm + 1e-6)) : 1
-        let decay = averageDecay(step: step, settings.average)
+        let decay = averageDecay(step: step, settings.average, batch: settings.batch)
         try forEachPiece(of: own, over: team) { [self] _, piece in
             backend.adamStep(
                 parameters: parameters, gradients: gradients, firstMoment: self[.firstMoment],
@@ -85,9 +87,16 @@ private let pieceSize = 1 << 16
 ///
 /// Every `every` steps; a copy of the parameters up to `start`; from there a warm-up `1 − (1 + n)^(−2/3)`, n updates
 /// past the start, up to `decay`.
-public func averageDecay(step: Int, _ average: EMAConfiguration) -> Double? {
+///
+/// With a half-life of `halfLifeImages`, `2^(−every·batch / half-life)`, the half-life being at most `ramp` of the images
+/// seen before this update (Karras et al. 2022, the published training loop).
+public func averageDecay(step: Int, _ average: EMAConfiguration, batch: Int) -> Double? {
     let calls = step - 1
     guard calls % average.every == 0 else { return nil }
     guard calls > average.start else { return 0 }
+    if average.halfLifeImages > 0 {
+        let limit = average.ramp > 0 ? average.ramp * Double(calls) * Double(batch) : .infinity
+        return exp2(-Double(average.every) * Double(batch) / min(average.halfLifeImages, limit))
+    }
     return min(average.decay, 1 - pow(1 + Double(calls - average.start), -2.0 / 3.0))
 }

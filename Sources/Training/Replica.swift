@@ -78,8 +78,8 @@ package final class Replica {
         try state.update(
             step: number, gradientNorm: gradientNorm,
             UpdateSettings(
-                learningRate: configuration.learningRate, optimizer: configuration.optimizer,
-                average: configuration.ema), on: workers[0].backend, over: team)
+                learningRate: learningRate(step: number, configuration), optimizer: configuration.optimizer,
+                average: configuration.ema, batch: configuration.batchSize), on: workers[0].backend, over: team)
     }
 
     /// Rebuilds on every thread what is derived from the parameters.

@@ -17,7 +17,7 @@ package struct StepPlan {
         self.configuration = configuration
         self.batch = batch
         self.precision = precision
-        loss = configuration.diffusion.loss.of(configuration.model, configuration.diffusion)
+        loss = configuration.trainingLoss
         plan = ExecutionPlan(
             loss.graph(batch: batch.microBatchSize, scale: 1 / Float(configuration.batchSize), precision: precision))
     }

@@ -146,12 +146,13 @@ extension Trainer {
     private func tenths(_ value: Double) -> String { String(format: "%.1f", value) }
 
     private func emptyImage() throws -> CheckpointImage {
-        let header = CheckpointHeader(
+        var header = CheckpointHeader(
             step: step, seed: configuration.seed, config: try configuration.stored.resolvedJSON(),
             dataFingerprint: data.fingerprint, version: Release.version,
             attributes: [
                 "samples_seen": .integer(samplesSeen), "precision": .string(precision.precision.rawValue),
             ])
+        if let labels { header.attributes[Self.labelsAttribute] = .string(labels.fingerprint) }
         return try networks.emptyImage(header)
     }
 }

@@ -3,6 +3,9 @@ import Storage
 import TensorGraph
 
 extension Trainer {
+    /// The attribute of a classifier's checkpoint that holds the SHA-256 of the labels it was trained by.
+    static let labelsAttribute = "labels_sha256"
+
     /// Holds the configuration against that of a checkpoint which is to be resumed: refuses a change that would give its
     /// numbers another meaning, and warns of one that makes it another run (`ConfigurationKey.rule`). On rank 0.
     ///
@@ -16,7 +19,9 @@ extension Trainer {
         if case .string(let name)? = header.attributes["precision"], let precision = Precision(rawValue: name) {
             before.precision = precision
         }
-        let changes = now.changes(since: before, sameData: header.dataFingerprint == data.fingerprint)
+        let sameLabels = labels.map { header.attributes[Self.labelsAttribute] == .string($0.fingerprint) } ?? true
+        let changes = now.changes(
+            since: before, sameData: header.dataFingerprint == data.fingerprint && sameLabels)
         let refused = changes.filter { $0.rule == .refused }
         guard refused.isEmpty else {
             throw ConfigurationError(

@@ -61,6 +61,8 @@ public final class Trainer {
     let communicator: any Communicator
     let folder: RunFolder
     let data: DataSet
+    /// The classes of the samples, where a classifier is trained.
+    let labels: ClassLabels?
     let observer: any TrainingObserver
     let replica: Replica
     /// What the run computes in.
@@ -94,30 +96,32 @@ public final class Trainer {
         _ configuration: RunConfiguration, folder: RunFolder, resume: Resume, threads: Int = 1,
         communicator: any Communicator, observer: any TrainingObserver
     ) throws {
-        self.configuration = configuration
         self.folder = folder
         self.communicator = communicator
         self.observer = observer
         try communicator.together("checking the configuration") {
             try configuration.validate(ranks: communicator.size, threads: threads)
         }
-        let data = try communicator.together("opening the data set") {
+        let (data, labels) = try communicator.together("opening the data set") {
             try configuration.requireData()
             let data = try DataSet(path: configuration.data)
             try configuration.model.check(data)
-            return data
+            return (data, try configuration.labels(of: data))
         }
+        var configuration = configuration
+        if let labels { configuration.model.classes = labels.count }
+        self.configuration = configuration
         try communicator.requireEqual([
             ("version", Release.version), ("configuration", try configuration.digest()), ("data set", data.fingerprint),
-            ("number of threads", "\(threads)"),
+            ("labels", labels?.fingerprint ?? "none"), ("number of threads", "\(threads)"),
         ])
-        self.data = data
+        (self.data, self.labels) = (data, labels)
         let precision = try JobPrecision.agree(configuration.precision, communicator)
         self.precision = precision
         history = StepHistory(spikeFactor: configuration.spikeFactor)
         let batch = try configuration.batchPlan(ranks: communicator.size, threads: threads)
         let step = StepPlan(configuration, batch, precision.precision)
-        let source = BatchSource(data, step)
+        let source = BatchSource(data, step, labels: labels)
         replica = try communicator.together("building the network") {
             try Replica(step, threads: threads, communicator: communicator) {
                 var source = source
@@ -129,6 +133,9 @@ public final class Trainer {
         metrics = try openMetrics(continued: self.step)
         if self.step > 0 { try restoreHistory() }
         try replica.parametersChanged()
+        if configuration.method == .classifier, configuration.previewEvery > 0, communicator.rank == 0 {
+            observer.say("a classifier draws no samples: preview_every does nothing")
+        }
         if let why = batch.whyNotExact, communicator.rank == 0 {
             observer.warn("results depend on the number of ranks and threads in their last bits: \(why)")
         }
@@ -150,7 +157,7 @@ public final class Trainer {
             stop = asked
             let last = step == configuration.steps
             endSave(waiting: false)
-            if (isDue(configuration.previewEvery) && !stop) || (last && configuration.previewEvery > 0) {
+            if (isDue(configuration.previewDistance) && !stop) || (last && configuration.previewDistance > 0) {
                 stop = try !drawPreviews(signals) || stop
             }
             if isDue(configuration.checkpointEvery) || last || stop { try saveCheckpoint(required: last || stop) }
@@ -216,7 +223,7 @@ public final class Trainer {
             metrics?.append(
                 StepRecord(
                     report: report, ranks: RankSeconds(reports.dropFirst()), etaVariance: probes ? sums[0] : .nan,
-                    learningRate: configuration.learningRate, skipped: verdict == .good ? 0 : 1))
+                    learningRate: learningRate(step: step, configuration), skipped: verdict == .good ? 0 : 1))
             observer.stepped(report)
         }
         return reports[0] > 0

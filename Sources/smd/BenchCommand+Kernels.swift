@@ -69,7 +69,8 @@ extension BenchCommand {
             for index in rows.indices { rows[index].share = rows[index].seconds * Double(rows[index].count) / all }
             rows.sort { $0.share > $1.share }
             let report = KernelsBenchReport(
-                preset: network.preset, smd: configuration.model.smd, batch: benchmark.batch,
+                preset: network.preset, smd: configuration.model.smd, network: configuration.networkName,
+                batch: benchmark.batch,
                 precision: benchmark.precision.precision, operations: rows)
             let machine = MachineRates.median(rows.map(\.machine))
             if json { try printJSON(report, machine) } else { try printOut(report.text(machine)) }
@@ -81,13 +82,14 @@ extension BenchCommand {
 struct KernelsBenchReport: Encodable {
     var preset: String
     var smd: Bool
+    var network: String
     var batch: Int
     var precision: Precision
     var operations: [OperationRow]
 
     func text(_ machine: MachineRates) -> String {
         """
-        \(preset), \(smd ? "SMD" : "vanilla"), micro-batch \(batch), \(precision.rawValue): each operation alone, ms of one run, \
+        \(preset), \(network), micro-batch \(batch), \(precision.rawValue): each operation alone, ms of one run, \
         share of all runs
         \(machine.text)
 

@@ -93,7 +93,8 @@ extension BenchCommand {
             }
             let seconds = median(measurements.map(\.seconds))
             let report = StepBenchReport(
-                preset: network.preset, smd: configuration.model.smd, ranks: 1, threads: ranks.threads,
+                preset: network.preset, smd: configuration.model.smd, network: configuration.networkName, ranks: 1,
+                threads: ranks.threads,
                 batch: benchmark.batch, microBatch: benchmark.microBatch, precision: benchmark.precision.precision,
                 repetitions: measurements,
                 secondsPerStep: seconds,
@@ -112,6 +113,7 @@ extension BenchCommand {
 struct StepBenchReport: Encodable {
     var preset: String
     var smd: Bool
+    var network: String
     var ranks: Int
     var threads: Int
     var batch: Int
@@ -129,7 +131,7 @@ struct StepBenchReport: Encodable {
 
     func text(_ machine: MachineRates) -> String {
         var lines = [
-            "\(preset), \(smd ? "SMD" : "vanilla"), batch \(batch) in micro-batches of \(microBatch), "
+            "\(preset), \(network), batch \(batch) in micro-batches of \(microBatch), "
                 + "\(placesText(ranks: ranks, threads: threads)), \(precision.rawValue), medians of \(repetitions.count)",
             "step             \(fourDigits(secondsPerStep * 1e3)) ms",
             "speed            \(fourDigits(imagesPerSecond)) images/s, all ranks",

@@ -37,6 +37,11 @@ struct BenchNetwork: ParsableArguments {
     func load() throws -> RunConfiguration {
         let configuration = try RunConfiguration.load(fileOrPreset: preset, overrides)
         try configuration.validate()
+        // The labels are read where they alone say how large the network is.
+        if configuration.method == .classifier, configuration.model.classes == 0 {
+            try configuration.requireData()
+            try FileTrial.run(.dataset, configuration.data)
+        }
         return configuration
     }
 }

@@ -8,6 +8,7 @@ struct EvaluateCommand: ParsableCommand {
         discussion: """
             EXAMPLES
               smd evaluate variance CHECKPOINT --data fashion-mnist.h5
+              smd evaluate classifier CHECKPOINT --data fashion-mnist-test.h5
               smd evaluate oracle CHECKPOINT --data grid.h5
               smd evaluate points samples.h5 --against grid.h5
               smd evaluate images samples.h5 --against fashion-mnist.h5 --features pca:64
@@ -18,6 +19,7 @@ struct EvaluateCommand: ParsableCommand {
             EvaluateOracleCommand.self,
             EvaluateImagesCommand.self,
             EvaluateSpreadCommand.self,
+            EvaluateClassifierCommand.self,
             EvaluateVarianceCommand.self,
         ]
     )

@@ -16,10 +16,15 @@ struct PlanCommand: ParsableCommand {
             Prepares what a run prepares, in memory that is not used; reads the data set if it is there. The step time is a prediction for hosts like this one, joined by a \
             network (docs/scaling.md): give the options below what is measured on yours.
 
+            With --match it shows instead how wide a plain network is (model.smd=false, trained by the squared error) that \
+            has as many parameters, or takes as many operations an image: a fair one to compare with.
+
             EXAMPLES
               smd plan launch/presets/fashion.yaml --ranks 4
               smd plan cifar --ranks 64 --set batch_size=512 --json
               smd plan cifar --ranks 8 --threads 4
+              smd plan fashion --match flops
+              smd plan cifar --match parameters --json
               smd plan cifar --ranks 256 --set batch_size=2048 --bandwidth 100 --latency 5 --ranks-per-host 32
             """)
 
@@ -49,6 +54,12 @@ struct PlanCommand: ParsableCommand {
     @Flag(help: "The network cards move messages without the cores (InfiniBand, Omni-Path, RoCE).")
     var rdma = false
 
+    @Option(
+        help: ArgumentHelp(
+            "Show the width (model.dim) at which a plain network has as many parameters, or takes as many FLOP an image.",
+            valueName: "parameters|flops"))
+    var match: WidthMatch.Quantity?
+
     @Flag(help: "Write JSON.")
     var json = false
 
@@ -70,6 +81,7 @@ struct PlanCommand: ParsableCommand {
 
     func run() throws {
         let configuration = try RunConfiguration.load(fileOrPreset: config, overrides)
+        if let match { return try show(WidthMatch(configuration, by: match)) }
         // Without the data set a plan leaves its memory out.
         if FileManager.default.fileExists(atPath: configuration.data) {
             try FileTrial.run(.dataset, configuration.data)
@@ -126,6 +138,20 @@ struct PlanCommand: ParsableCommand {
             """)
     }
 
+    private func show(_ match: WidthMatch) throws {
+        if json { return try printJSON(match) }
+        func row(_ cost: WidthMatch.Cost) -> String {
+            "\(grouped(cost.parameters)) parameters, \(fourDigits(cost.gflopPerImage)) GFLOP an image in training"
+        }
+        try printOut(
+            """
+            as configured           \(row(match.configured))
+            plain, model.dim=\("\(match.width)".padding(toLength: 7, withPad: " ", startingAt: 0))\(row(match.plain))
+            ratio                   \(fourDigits(match.ratio)) of the \(match.quantity == .flops ? "FLOP" : "parameters")
+            settings                \(match.settings.map { "--set \($0)" }.joined(separator: " "))
+            """)
+    }
+
     private func sums(_ plan: RunPlan) -> String {
         if plan.exact { return "exact: the same bits on 1 to \(plan.leaves) ranks × threads, powers of two" }
         return "fast: bits depend on ranks and threads" + (plan.whyNotExact.map { ", for \($0)" } ?? "")
@@ -138,6 +164,8 @@ struct PlanCommand: ParsableCommand {
             : "; optimizer.sharded=true would save \(mebibytes(plan.shardingSavesBytes))"
     }
 }
+
+extension WidthMatch.Quantity: ExpressibleByArgument {}
 
 /// What the JSON has beside the plan.
 private struct PlanPrediction: Encodable {

@@ -134,7 +134,7 @@ struct TrainCommand: ParsableCommand {
     ) {
         let batch = trainer.batchPlan
         observer.say(
-            "training \(configuration.model.name), \(grouped(trainer.parameterCount)) parameters, "
+            "training \(configuration.networkName), \(grouped(trainer.parameterCount)) parameters, "
                 + "on \(grouped(trainer.dataCount)) samples of \(configuration.data)")
         observer.say(binding.summary)
         let ranks = binding.ranks.count

@@ -50,6 +50,15 @@ import Testing
         }
     }
 
+    /// More steps are harmless, unless they are what the learning rate decays over.
+    @Test func moreStepsOfADecay() throws {
+        var (before, now) = (try Self.base, try Self.base)
+        now.steps = 200_000
+        #expect(now.changes(since: before, sameData: true).map(\.rule) == [.harmless])
+        (before.learningRateDecay, now.learningRateDecay) = (.cosine, .cosine)
+        #expect(now.changes(since: before, sameData: true).map(\.rule) == [.warned])
+    }
+
     /// Two ways to write the same are no change.
     @Test func theSameInOtherWords() throws {
         let here = try Self.base

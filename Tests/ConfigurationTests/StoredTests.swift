@@ -31,7 +31,8 @@ import Testing
         let json = try RunConfiguration().resolvedJSON()
         #expect(
             json.hasPrefix(
-                "{\"batch_size\":128,\"check_ranks_every\":100,\"checkpoint_every\":1000,\"data\":\"\",\"diffusion\":{")
+                "{\"batch_size\":128,\"check_ranks_every\":100,\"checkpoint_every\":1000,"
+                    + "\"classifier\":{\"noised\":false},\"data\":\"\",\"diffusion\":{")
         )
         #expect(json.contains("\"learning_rate\":0.0001"))
         #expect(json.contains("\"dim_mults\":[1,2,2,2]"))
@@ -58,7 +59,7 @@ import Testing
     }
 
     /// All presets, sorted.
-    static let presets = ["cifar", "fashion", "grid", "grid-few", "quickstart"]
+    static let presets = ["cifar", "classifier-fashion", "fashion", "grid", "grid-few", "quickstart"]
 
     @Test(arguments: presets)
     func everyPresetIsRight(name: String) throws {

@@ -9,11 +9,41 @@ import Testing
         #expect(complaint { $0.data = "" } == "data is not set, wanted the path of a data set: data: fashion-mnist.h5")
     }
 
+    /// What a classifier has not is refused, not passed over.
+    @Test func classifiers() {
+        func complaint(_ settings: String...) -> String {
+            do {
+                let all = ["data=a.h5", "method=classifier"] + settings
+                try RunConfiguration.load(text: "{}", name: "test", overrides: all).validate()
+                return "(accepted)"
+            } catch { return "\(error)" }
+        }
+        #expect(complaint() == "model.smd is true, but a classifier has no mixture: model.smd=false")
+        #expect(complaint("model.smd=false") == "(accepted)")
+        #expect(
+            complaint("model.smd=false", "model.self_condition=true")
+                == "model.self_condition is true, but a classifier estimates no x0: model.self_condition=false")
+        #expect(
+            complaint("model.smd=false", "model.classes=1")
+                == "model.classes is 1, wanted 2 or more, or 0: those of the data set's labels")
+    }
+
+    @Test func aDecayLeadsDown() {
+        let wanted = "learning_rate_end is 0.01, above the 0.0001 of learning_rate that it is a decay from"
+        #expect(complaint { ($0.learningRateEnd, $0.learningRateDecay) = (0.01, .linear) } == wanted)
+        #expect(complaint { $0.learningRateEnd = 0.01 } == "(accepted)")
+    }
+
     @Test(arguments: [
         ("steps=0", "steps is 0, wanted an integer from 1 to 1000000000"),
         ("batch_size=-1", "batch_size is -1, wanted an integer from 1 to 1048576"),
         ("micro_batch_size=-1", "micro_batch_size is -1, wanted an integer from 0 to 1048576"),
         ("learning_rate=0", "learning_rate is 0.0, wanted a number above 0.0, at most 10.0"),
+        ("learning_rate_warmup=-1", "learning_rate_warmup is -1, wanted an integer from 0 to 1000000000"),
+        ("learning_rate_end=11", "learning_rate_end is 11.0, wanted 0 or more, at most 10"),
+        ("ema.half_life_images=-1", "ema.half_life_images is -1.0, wanted 0 (off: `ema.decay`) or more"),
+        ("ema.ramp=-0.5", "ema.ramp is -0.5, wanted 0 (off) or more"),
+        ("model.classes=70000", "model.classes is 70000, wanted an integer from 0 to 65536"),
         ("checkpoint_every=-5", "checkpoint_every is -5, wanted an integer from 0 to 1000000000"),
         ("keep_checkpoints=0", "keep_checkpoints is 0, wanted an integer from 1 to 1000000"),
         ("preview_every=-1", "preview_every is -1, wanted an integer from 0 to 1000000000"),

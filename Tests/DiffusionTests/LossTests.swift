@@ -121,4 +121,29 @@ import Testing
         #expect(inputs["eta"].map { $0.contains { $0 != 0 } } == (network.smd ? network.eta == .normal : nil))
         #expect(loss.draws.contains { $0.name == "offset" } == (offsetNoise > 0))
     }
+
+    /// A classifier sees clean images at t = 0, or x_t with its t; its labels come from elsewhere.
+    @Test(arguments: [false, true]) func crossEntropySeesWhatItIsToClassify(noised: Bool) {
+        var model = Self.model(smd: false)
+        model.classes = 3
+        let loss = CrossEntropy(model, DiffusionConfiguration(), noised: noised)
+        let drawn = Drawn(loss.draws, seed: 1, at: [(0, 0), (0, 1), (0, 2)])
+        let x0 = (0..<24).map { Float($0) / 24 }
+        let inputs = loss.inputs(x0: x0, drawn)
+        var wanted: [String: Int] = [:]
+        for value in loss.graph(batch: 3, scale: 1).values {
+            if case .input(let name) = value.role { wanted[name] = value.count }
+        }
+        #expect(inputs.mapValues(\.count).merging([labelInput: 3]) { $1 } == wanted && loss.readsLabels)
+        #expect(inputs["weight"] == [1, 1, 1])
+        if noised {
+            let t = RandomStream(seed: 1, purpose: .timestep).integer(below: 1000, epoch: 0, position: 2)
+            let noise = RandomStream(seed: 1, purpose: .noise).normals(count: 8, epoch: 0, position: 2)
+            let alphaBar = NoiseSchedule(kind: .sigmoid, timesteps: 1000).alphaBars[t]
+            let x = Float(alphaBar.squareRoot()) * x0[16] + Float((1 - alphaBar).squareRoot()) * noise[0]
+            #expect(inputs["timestep"]?[2] == Float(t) && abs((inputs["x"]?[16] ?? 0) - x) < 1e-6)
+        } else {
+            #expect(inputs["timestep"] == [0, 0, 0] && inputs["x"] == x0)
+        }
+    }
 }

@@ -154,6 +154,17 @@ extension OperationCase {
                     random.normals(prediction, deviation: values == .saturated ? 20 : 1), random.normals(x),
                     random.normals([images], mean: 2, deviation: 0.5),
                 ], [Output(shape: [images])])
+        case .meanOverPositions:
+            return CaseOperands(1e-6, gradient: 3e-7, [fill(x, &random)], [Output(shape: [images, channels])])
+        case .softmaxCrossEntropy:
+            let labels = (0..<images).map { Double((3 * $0 + 1) % channels) }
+            return CaseOperands(
+                5e-7,
+                [
+                    fill(x, &random), ReferenceTensor([images], labels),
+                    random.normals([images], mean: 2, deviation: 0.5),
+                ],
+                [Output(shape: [images])])
         case .constant:
             return CaseOperands(0, [], [Output(shape: x)])
         default:

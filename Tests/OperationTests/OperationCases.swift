@@ -259,7 +259,7 @@ private let movementCases: [OperationCase] = {
             .add, .concatenateChannels, .sliceChannels(0..<size.channels),
             .sliceChannels(size.channels / 2..<size.channels),
             .sliceChannels(size.channels / 4..<(size.channels + 1) / 2),
-            .upsampleNearest,
+            .upsampleNearest, .meanOverPositions,
         ]
         return operations.map {
             OperationCase(
@@ -273,13 +273,21 @@ private let movementCases: [OperationCase] = {
     let embeddings = [(1, 4), (2, 8), (3, 32), (6, 128)].map { images, dimension in
         OperationCase(operation: .sinusoidalEmbedding(dimension: dimension), images: images)
     }
-    return spatial + flat + embeddings + [OperationCase(operation: .constant(0.375))]
+    let largeMean = OperationCase(operation: .meanOverPositions, positions: [33, 31], channels: 37, values: .offset)
+    return spatial + flat + embeddings + [largeMean] + [OperationCase(operation: .constant(0.375))]
 }()
 
-private let lossCases: [OperationCase] = [(1, [1, 1], 1), (2, [2, 1], 1), (3, [5, 7], 3), (2, [32, 32], 3)].map {
-    images, positions, channels in
-    OperationCase(operation: .weightedSquaredError, images: images, positions: positions, channels: channels)
-}
+private let lossCases: [OperationCase] =
+    [(1, [1, 1], 1), (2, [2, 1], 1), (3, [5, 7], 3), (2, [32, 32], 3)].map {
+        images, positions, channels in
+        OperationCase(operation: .weightedSquaredError, images: images, positions: positions, channels: channels)
+    }
+    + [(1, 1), (2, 10), (5, 3), (32, 1000)].flatMap { images, classes in
+        [OperationCase.Values.ordinary, .saturated, .offset].map { values in
+            OperationCase(
+                operation: .softmaxCrossEntropy, images: images, positions: [], channels: classes, values: values)
+        }
+    }
 
 private let distributionCases: [OperationCase] =
     [
@@ -380,6 +388,8 @@ private let smallOthers: [OperationCase] =
             operation: .energyScore(EnergyScore(draws: 3, exponent: 1.5, repulsion: 0.8, softening: 0.3)), images: 1),
         OperationCase(operation: .mixtureLikelihood(components: 5), positions: [2, 3], channels: 3),
         OperationCase(operation: .mixtureLikelihood(components: 1), positions: [1, 1], channels: 2),
+        OperationCase(operation: .meanOverPositions, positions: [3, 2], channels: 3),
+        OperationCase(operation: .softmaxCrossEntropy, images: 3, positions: [], channels: 5),
     ]
     + [(1, 8), (2, 4), (4, 3), (2, 2)].flatMap { heads, headDim in
         [[3, 3], [2, 1], [1, 5]].flatMap { positions in

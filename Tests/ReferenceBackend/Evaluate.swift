@@ -145,6 +145,10 @@ public func evaluate(
         results = [repeatSamples(x: operand.next(), count)]
     case .repeatSamplesGradient(let count):
         results = [repeatSamplesGradient(dy: operand.next(), count)]
+    case .meanOverPositions:
+        results = [meanOverPositions(x: operand.next())]
+    case .meanOverPositionsGradient:
+        results = [meanOverPositionsGradient(dy: operand.next(), outputShapes[0])]
     case .sinusoidalEmbedding(let dimension):
         results = [sinusoidalEmbedding(timestep: operand.next(), dimension: dimension)]
     case .constant(let value):
@@ -178,6 +182,13 @@ public func evaluate(
             mixtureLikelihoodGradient(
                 dloss: operand.next(), prediction: operand.next(), target: operand.next(), weight: operand.next(),
                 components: components)
+        ]
+    case .softmaxCrossEntropy:
+        results = [softmaxCrossEntropy(logits: operand.next(), label: operand.next(), weight: operand.next())]
+    case .softmaxCrossEntropyGradient:
+        results = [
+            softmaxCrossEntropyGradient(
+                dloss: operand.next(), logits: operand.next(), label: operand.next(), weight: operand.next())
         ]
     }
     operand.finish(operation)

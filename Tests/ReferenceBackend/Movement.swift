@@ -62,6 +62,32 @@ func repeatSamplesGradient(dy: ReferenceTensor, _ m: Int) -> ReferenceTensor {
     return dx
 }
 
+/// `y[n,c] = Σ_{h,w} x[n,h,w,c] / (H·W)`.
+func meanOverPositions(x: ReferenceTensor) -> ReferenceTensor {
+    var y = ReferenceTensor([x.shape[0], x.shape[3]])
+    for n in 0..<x.shape[0] {
+        for h in 0..<x.shape[1] {
+            for w in 0..<x.shape[2] {
+                for c in 0..<x.shape[3] { y[n, c] += x[n, h, w, c] / Double(x.shape[1] * x.shape[2]) }
+            }
+        }
+    }
+    return y
+}
+
+/// `dx[n,h,w,c] = dy[n,c] / (H·W)`, of the given shape.
+func meanOverPositionsGradient(dy: ReferenceTensor, _ shape: [Int]) -> ReferenceTensor {
+    var dx = ReferenceTensor(shape)
+    for n in 0..<shape[0] {
+        for h in 0..<shape[1] {
+            for w in 0..<shape[2] {
+                for c in 0..<shape[3] { dx[n, h, w, c] = dy[n, c] / Double(shape[1] * shape[2]) }
+            }
+        }
+    }
+    return dx
+}
+
 /// With `half = dimension/2` and `f_k = e^(−k·ln(10000)/(half − 1))`: `y[n,k] = sin(t_n·f_k)`,
 /// `y[n, half + k] = cos(t_n·f_k)`.
 func sinusoidalEmbedding(timestep: ReferenceTensor, dimension: Int) -> ReferenceTensor {

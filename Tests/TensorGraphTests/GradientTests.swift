@@ -6,9 +6,26 @@ import Testing
 
 @Suite struct GraphGradientTests {
     /// The derivative of the whole network against central differences, one element of every parameter.
-    @Test(arguments: TrainedNetwork.all)
-    func wholeNetwork(_ trained: TrainedNetwork) throws {
-        let network = try Network(trained.loss.graph(batch: 2, scale: 0.5))
+    @Test(arguments: TrainedCase.all) func wholeNetwork(_ trained: TrainedCase) throws {
+        try expectSlopes(of: trained.loss)
+    }
+
+    /// The same of a classifier. Its names are those of the U-Net's way down.
+    @Test func wholeClassifier() throws {
+        var model = smallModel(smd: false)
+        model.classes = 3
+        let loss = CrossEntropy(model, DiffusionConfiguration(), noised: false)
+        try expectSlopes(of: loss)
+        let names = Set(loss.graph(batch: 1, scale: 1).parameters.map(\.name))
+        let unet = Set(SquaredError(model).graph(batch: 1, scale: 1).parameters.map(\.name))
+        let shared = names.filter { !$0.hasPrefix("classifier.head.") }
+        #expect(names.subtracting(shared) == ["classifier.head.weight", "classifier.head.bias"])
+        #expect(Set(shared.map { $0.replacing("classifier.", with: "model.") }).isSubset(of: unet))
+        #expect(shared.contains("classifier.init_conv.weight") && shared.contains { $0.contains("mid_block2") })
+    }
+
+    private func expectSlopes(of trained: any Loss) throws {
+        let network = try Network(trained.graph(batch: 2, scale: 0.5))
         _ = try network.loss()
         let gradients = network.gradients.readDouble(0..<network.plan.layout.count)
         let largest = gradients.map(abs).max() ?? 0
@@ -31,8 +48,8 @@ import Testing
     }
 
     /// A fused graph computes what the plain one computes.
-    @Test(arguments: TrainedNetwork.all)
-    func fusionChangesNothing(_ trained: TrainedNetwork) throws {
+    @Test(arguments: TrainedCase.all)
+    func fusionChangesNothing(_ trained: TrainedCase) throws {
         let smd = trained.loss.model.smd
         let plainGraph = trained.loss.graph(batch: 2, scale: 1, fused: false)
         let fusedGraph = trained.loss.graph(batch: 2, scale: 1)

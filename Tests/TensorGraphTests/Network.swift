@@ -26,7 +26,7 @@ func smallModel(smd: Bool = true, selfCondition: Bool = false) -> ModelConfigura
 }
 
 /// A small network with a loss that trains it.
-struct TrainedNetwork: CustomTestStringConvertible {
+struct TrainedCase: CustomTestStringConvertible {
     let testDescription: String
     let loss: any Loss
 
@@ -43,17 +43,17 @@ struct TrainedNetwork: CustomTestStringConvertible {
 
     /// Every loss with every way in which a network differs for it.
     static let all = [
-        TrainedNetwork("squared error", .squaredError),
-        TrainedNetwork("squared error, self-conditioned", .squaredError, selfCondition: true),
-        TrainedNetwork("squared error, vanilla", .squaredError, smd: false),
-        TrainedNetwork("squared error, η channels", .squaredError) { model, _ in model.etaChannels = 3 },
-        TrainedNetwork("energy score", .energyScore) { $1.draws = 2 },
-        TrainedNetwork("energy score, self-conditioned", .energyScore, selfCondition: true) { $1.draws = 2 },
-        TrainedNetwork("energy score, latent at the output", .energyScore) { model, diffusion in
+        TrainedCase("squared error", .squaredError),
+        TrainedCase("squared error, self-conditioned", .squaredError, selfCondition: true),
+        TrainedCase("squared error, vanilla", .squaredError, smd: false),
+        TrainedCase("squared error, η channels", .squaredError) { model, _ in model.etaChannels = 3 },
+        TrainedCase("energy score", .energyScore) { $1.draws = 2 },
+        TrainedCase("energy score, self-conditioned", .energyScore, selfCondition: true) { $1.draws = 2 },
+        TrainedCase("energy score, latent at the output", .energyScore) { model, diffusion in
             (model.latentAt, model.etaChannels, diffusion.draws, diffusion.energyWindows) = (.output, 2, 3, [0, 2])
         },
-        TrainedNetwork("likelihood", .likelihood) { model, _ in (model.head, model.components) = (.mixture, 3) },
-        TrainedNetwork("likelihood, vanilla", .likelihood, smd: false) { model, _ in
+        TrainedCase("likelihood", .likelihood) { model, _ in (model.head, model.components) = (.mixture, 3) },
+        TrainedCase("likelihood, vanilla", .likelihood, smd: false) { model, _ in
             (model.head, model.components) = (.mixture, 3)
         },
     ]
@@ -81,7 +81,13 @@ struct Network {
         for (index, name) in plan.inputs.keys.sorted().enumerated() {
             guard let range = executor.inputRange(name) else { continue }
             let values = normals(range.count, 10_000 + index)
-            inputs[name] = values.map { name == "timestep" ? Float(Int(abs($0) * 400)) : Float($0) }
+            inputs[name] = values.enumerated().map { place, value in
+                switch name {
+                case "timestep": Float(Int(abs(value) * 400))
+                case "label": Float(place % 3)
+                default: Float(value)
+                }
+            }
         }
         executor.write(inputs)
         try executor.parametersChanged()

@@ -88,6 +88,22 @@ import Training
         }
     }
 
+    /// A classifier, of clean images and of noised ones.
+    @Test(arguments: [false, true]) func sameBitsOfAClassifier(noised: Bool) throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder, classes: 3)
+            let settings = Run.classifier + ["classifier.noised=\(noised)", "learning_rate_decay=cosine"]
+            let launches = [
+                Launch(ranks: 1), Launch(ranks: 4), Launch(ranks: 1, threads: 2),
+                Launch(ranks: 2, threads: 2, sharded: true),
+            ]
+            for launch in launches {
+                try trainHere(run, "\(launch)", launch, steps: 4, settings)
+                try expectSameRun(run, "1x1", "\(launch)", step: 4)
+            }
+        }
+    }
+
     /// Leaves of several micro-batches, chosen by the program.
     @Test func sameBitsWithAutomaticMicroBatches() throws {
         try withTemporaryDirectory { folder in

@@ -9,6 +9,13 @@ import Testing
 struct KillTests {
     private static let steps = 100
     private static let settings = ["steps=\(steps)", "reduction=exact"]
+
+    /// What is trained, and how often it is killed at least.
+    enum Trained: String, CaseIterable {
+        case diffusion, classifier
+        var settings: [String] { KillTests.settings + (self == .classifier ? Run.classifier : []) }
+        var kills: Int { self == .classifier ? 2 : 4 }
+    }
     /// Numbers of ranks that a restart chooses from; their results are the same.
     private static let rankCounts = [1, 2, 4]
 
@@ -24,19 +31,20 @@ struct KillTests {
         case end
     }
 
-    @Test func killedRunIsBitwiseTheSame() throws {
+    @Test(arguments: Trained.allCases) func killedRunIsBitwiseTheSame(trained: Trained) throws {
         try withTemporaryDirectory { folder in
-            let run = try Run(in: folder)
-            try run.train(2, run.command("whole", settings: Self.settings))
+            let run = try Run(in: folder, classes: 3)
+            let settings = trained.settings
+            try run.train(2, run.command("whole", settings: settings))
             var random = SplitMix64(seed: Torture.seed)
-            let wanted = Torture.amount("kills", short: 4)
+            let wanted = Torture.amount("kills", short: trained.kills)
             var (kills, number) = (0, 0)
             while kills < wanted {
                 let atMost = min(Int.random(in: 1...6, using: &random), wanted - kills)
                 if number.isMultiple(of: 2) {
-                    kills += try restartedByHand(run, "killed-\(number)", kills: atMost, &random)
+                    kills += try restartedByHand(run, "killed-\(number)", settings, kills: atMost, &random)
                 } else {
-                    kills += try restartedByLauncher(run, "killed-\(number)", kills: atMost, &random)
+                    kills += try restartedByLauncher(run, "killed-\(number)", settings, kills: atMost, &random)
                 }
                 try expectWhole(run, "killed-\(number)", "seed \(Torture.seed), run \(number), after \(kills) kills")
                 number += 1
@@ -50,12 +58,12 @@ struct KillTests {
     ///
     /// - Returns: how often something was killed before the run was done.
     private func restartedByHand(
-        _ run: Run, _ output: String, kills: Int, _ random: inout SplitMix64
+        _ run: Run, _ output: String, _ settings: [String], kills: Int, _ random: inout SplitMix64
     ) throws -> Int {
         var done = 0
         func command() -> [String] {
             let sharded = "optimizer.sharded=\(Bool.random(using: &random))"
-            return run.command(output, resume: "auto", settings: Self.settings + [sharded])
+            return run.command(output, resume: "auto", settings: settings + [sharded])
         }
         func ranks() -> Int { Self.rankCounts.randomElement(using: &random) ?? 2 }
         for _ in 0..<kills {
@@ -71,13 +79,13 @@ struct KillTests {
     ///
     /// - Returns: how often something was killed before the run was done.
     private func restartedByLauncher(
-        _ run: Run, _ output: String, kills: Int, _ random: inout SplitMix64
+        _ run: Run, _ output: String, _ settings: [String], kills: Int, _ random: inout SplitMix64
     ) throws -> Int {
         var done = 0
         let ranks = Self.rankCounts.randomElement(using: &random) ?? 2
         let job = try Job(
             [repositoryFolder + "/launch/run", "-n", "\(ranks)", "--pause", "0", "--restarts", "1000"]
-                + run.command(output, settings: Self.settings).dropFirst(2),
+                + run.command(output, settings: settings).dropFirst(2),
             log: run.path("log-\(output)"), environment: ["SMD": product("smd")])
         while done < kills, job.isRunning {
             done += try killSomething(of: job, run, output, &random) ? 1 : 0

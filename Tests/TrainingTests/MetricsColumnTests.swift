@@ -6,7 +6,7 @@ import Training
 @Suite struct MetricsColumnTests {
     @Test func asBefore() {
         var wanted = [
-            ("loss", "weighted squared error, mean over the global batch"),
+            ("loss", "what is trained by, mean over the global batch"),
             ("gradient_norm", "L2 norm over all parameters, before clipping"),
             ("learning_rate", "1"),
             ("epoch", "passes over the data set"),

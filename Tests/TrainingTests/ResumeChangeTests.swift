@@ -42,7 +42,7 @@ private final class Lines: TrainingObserver {
             let checkpoint = run.checkpoint("out", step: 1)
             let own = ["data=\(run.data)", "steps=1"]
             let base = try RunConfiguration.load(path: run.config, overrides: own)
-            for (key, value) in base.settings() where key != "data" {
+            for (key, value) in base.settings() where key != "data" && key != "method" {
                 let other = Self.other(key, than: value)
                 if other == value { continue }  // a choice of one word
                 let now = try RunConfiguration.load(path: run.config, overrides: own + ["\(key)=\(other)"])

@@ -7,12 +7,14 @@ import Testing
 
 @Suite struct ResumeTests {
     /// A run in two parts ends with the bits of the run in one part, metrics included.
-    @Test(arguments: [1, 2]) func resumedRunIsBitwiseTheSame(ranks: Int) throws {
+    @Test(arguments: [1, 2], [[], Run.classifier]) func resumedRunIsBitwiseTheSame(
+        ranks: Int, settings: [String]
+    ) throws {
         try withTemporaryDirectory { folder in
-            let run = try Run(in: folder)
-            try run.trainHere("whole", ranks: ranks)
-            try run.trainHere("parts", ranks: ranks, settings: ["steps=4"])
-            let resumed = try run.trainHere("parts", ranks: ranks, resume: "auto")
+            let run = try Run(in: folder, classes: 3)
+            try run.trainHere("whole", ranks: ranks, settings: settings)
+            try run.trainHere("parts", ranks: ranks, settings: settings + ["steps=4"])
+            let resumed = try run.trainHere("parts", ranks: ranks, resume: "auto", settings: settings)
             #expect(resumed.status == 0, "\(resumed.errors)")
             #expect(resumed.output.contains("restored step 4"))
             try expectSameState(run, "whole", "parts", step: 6)

@@ -17,7 +17,7 @@ import Training
         var points = stream.normals(count: 800, epoch: 0, position: 0)
         points[2 * Self.outlier] = value
         points[2 * Self.outlier + 1] = value
-        return try Run(points: points, in: folder)
+        return try Run(points: points, classes: 3, in: folder)
     }
 
     /// The step of the first epoch that has the outlier.
@@ -59,10 +59,11 @@ import Training
     }
 
     /// A spike is one wherever the run was stopped before: what is normal is taken from the metrics again.
-    @Test(arguments: [1, 2]) func aSpikeIsRolledBackAlsoAfterResumes(ranks: Int) throws {
+    @Test(arguments: [(1, []), (2, []), (2, Run.classifier)])
+    func aSpikeIsRolledBackAlsoAfterResumes(ranks: Int, trained: [String]) throws {
         try withTemporaryDirectory { folder in
             let run = try run(outlier: 1000, in: folder)
-            let settings = Self.settings + ["spike_factor=8"]
+            let settings = Self.settings + trained + ["spike_factor=8"]
             let whole = try run.trainHere("whole", ranks: ranks, settings: settings)
             #expect(whole.status == 0, "\(whole.errors)")
             let told = whole.errors.split(separator: "\n").filter { $0.contains("rolled back from step \(badStep)") }

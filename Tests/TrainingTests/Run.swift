@@ -38,32 +38,45 @@ struct Run {
         ema: {every: 1, start: 2}
         """
 
-    init(in folder: String) throws {
+    /// Settings with which it trains a classifier; its data need labels.
+    static let classifier = ["method=classifier", "model.smd=false", "model.self_condition=false"]
+
+    /// - Parameter classes: of labels; 0: the images have none.
+    init(in folder: String, classes: Int = 0) throws {
         self.folder = folder
         config = folder + "/run.yaml"
         data = folder + "/images.h5"
-        try Self.writeImages(to: data, count: 40)
+        try Self.writeImages(to: data, count: 40, labels: Self.labels(classes, 40))
         try Self.text.write(toFile: config, atomically: true, encoding: .utf8)
     }
 
     /// The same for points of the plane, one pixel of two channels each.
-    init(points: [Float], in folder: String) throws {
+    init(points: [Float], classes: Int = 0, in folder: String) throws {
         self.folder = folder
         config = folder + "/run.yaml"
         data = folder + "/points.h5"
         let file = try HDF5File.create(data)
         try file.root.write(points, shape: [points.count / 2, 2], to: "points")
+        if let labels = Self.labels(classes, points.count / 2) {
+            try file.root.write(labels, shape: [labels.count], to: "labels")
+        }
         try file.close()
         let text = Self.text.replacing("  size: 8\n", with: "  size: 1\n").replacing("channels: 1", with: "channels: 2")
             .replacing("dim_mults: [1, 2]", with: "dim_mults: [1]")
         try text.write(toFile: config, atomically: true, encoding: .utf8)
     }
 
-    static func writeImages(to path: String, count: Int) throws {
+    private static func labels(_ classes: Int, _ count: Int) -> [Int32]? {
+        classes > 0 ? (0..<count).map { Int32($0 * 7 % classes) } : nil
+    }
+
+    /// Writes images of noise, in the place of a file that is there.
+    static func writeImages(to path: String, count: Int, labels: [Int32]? = nil) throws {
         let stream = RandomStream(seed: 3, purpose: .data)
         let pixels = (0..<count * 64).map { UInt8(stream.integer(below: 256, epoch: 0, position: $0)) }
-        let file = try HDF5File.create(path)
+        let file = try HDF5File.create(path, overwrite: true)
         try file.root.write(pixels, shape: [count, 8, 8, 1], to: "images")
+        if let labels { try file.root.write(labels, shape: [count], to: "labels") }
         try file.close()
     }
 

@@ -69,6 +69,10 @@ void ck_upsample_nearest(int64_t images, int64_t height, int64_t width, int64_t 
 /// dx [N,H,W,C] = sums of the 2×2 squares of dy [N,2H,2W,C].
 void ck_upsample_nearest_gradient(int64_t images, int64_t height, int64_t width, int64_t channels, const float *dy,
                                   float *dx);
+/// y [N,C] = the mean over P of x [N,P,C].
+void ck_mean_over_positions(int64_t images, int64_t pixels, int64_t channels, const float *x, float *y);
+/// dx [N,P,C] = dy [N,C] / P.
+void ck_mean_over_positions_gradient(int64_t images, int64_t pixels, int64_t channels, const float *dy, float *dx);
 /// y [N,D]: sines, then cosines, of t_n · exp(−k ln(10000) / (D/2 − 1)), k < D/2; float64 inside. D even.
 void ck_sinusoidal_embedding(int64_t images, int64_t dimension, const float *timestep, float *y);
 /// loss_n = weight_n · mean of (prediction − target)² over E elements. prediction, target [N,E]; weight, loss [N].
@@ -109,6 +113,13 @@ void ck_mixture_likelihood(int64_t images, int64_t pixels, int64_t channels, int
 void ck_mixture_likelihood_gradient(int64_t images, int64_t pixels, int64_t channels, int64_t components,
                                     const float *dloss, const float *prediction, const float *target,
                                     const float *weight, float *dprediction);
+/// loss_n = weight_n · (ln Σ_k exp(logits_nk) − logits at label_n); float64 inside. logits [N,K]; label, a whole number
+/// in 0 ..< K, weight, loss [N].
+void ck_softmax_cross_entropy(int64_t images, int64_t classes, const float *logits, const float *label,
+                              const float *weight, float *loss);
+/// dlogits_nk = dloss_n · weight_n · (softmax_k(logits_n) − [k is label_n]); float64 inside.
+void ck_softmax_cross_entropy_gradient(int64_t images, int64_t classes, const float *dloss, const float *logits,
+                                       const float *label, const float *weight, float *dlogits);
 
 // MARK: Small products of matrices (product.c)
 

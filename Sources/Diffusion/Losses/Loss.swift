@@ -40,7 +40,9 @@ public protocol Loss: Sendable {
     var process: ForwardProcess { get }
     /// What has to be drawn for each sample.
     var draws: [Draw] { get }
-    /// Values of the inputs that ``callAsFunction(_:batch:)`` declares, but for self-conditioning: from clean samples
+    /// Whether the graph has an input ``labelInput``.
+    var readsLabels: Bool { get }
+    /// Values of the inputs that ``callAsFunction(_:batch:)`` declares, but for self-conditioning and labels: from clean samples
     /// `x0 [N, H, W, C]` and what was drawn for them.
     func inputs(x0: [Float], _ drawn: Drawn) -> [String: [Float]]
     /// Adds network and loss for `batch` samples to a graph, and keeps the network's output as `output`.
@@ -49,7 +51,12 @@ public protocol Loss: Sendable {
     func callAsFunction(_ graph: Graph, batch: Int) -> Tensor
 }
 
+/// The input of a loss's graph that is the class of each sample, `[N]`.
+public let labelInput = "label"
+
 extension Loss {
+    public var readsLabels: Bool { false }
+
     /// A forward and backward pass over `batch` samples, to be run in `precision`; `loss [batch]` and `output` are kept.
     ///
     /// - Parameter scale: the loss that is differentiated is `scale · Σ_n loss[n]`; 1 / (global batch) makes the gradients

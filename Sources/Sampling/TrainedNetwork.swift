@@ -1,0 +1,42 @@
+import CPUBackend
+import Configuration
+import Storage
+import TensorGraph
+
+/// The weights of a checkpoint, with the configuration that they were trained with.
+struct TrainedNetwork {
+    /// The run's configuration.
+    let configuration: RunConfiguration
+    /// The same as stored.
+    let json: String
+    /// Step of the checkpoint.
+    let step: Int
+    /// Which of the weights.
+    let weights: SampleWeights
+    /// SHA-256 of the checkpoint, as its prefix has it.
+    let digest: String
+    let path: String
+    private let tensors: [NamedTensor]
+
+    /// Reads and verifies the checkpoint at `path`.
+    init(_ path: String, _ weights: SampleWeights) throws {
+        let checkpoint = try CheckpointFile(path)
+        configuration = try RunConfiguration(json: checkpoint.header.config, name: path)
+        try configuration.model.validate()
+        json = checkpoint.header.config
+        step = checkpoint.header.step
+        digest = checkpoint.digest
+        (self.path, self.weights) = (path, weights)
+        tensors = try checkpoint.values((weights == .ema ? ArenaRole.ema : .parameters).rawValue)
+    }
+
+    /// Fills an arena of `layout` with the weights.
+    ///
+    /// - Throws: ``RunError`` when a tensor is missing, unknown, or of another shape.
+    func load(_ layout: ParameterLayout, into memory: CPUMemory) throws {
+        let values = Dictionary(tensors.map { ($0.name, $0.values) }, uniquingKeysWith: { first, _ in first })
+        try Sampling.load(tensors.map { ($0.name, $0.shape) }, layout, into: memory, of: path) { name, place in
+            _ = place.update(fromContentsOf: values[name] ?? [])
+        }
+    }
+}
