@@ -1,5 +1,7 @@
 import Foundation
 import HDF5
+import Storage
+import StorageSupport
 import TestSupport
 import Testing
 
@@ -126,6 +128,20 @@ import Testing
             let offset = try trained(folder, grid, name: "offset", ["--set", "diffusion.offset_noise=0.1"])
             try expectRefusal(
                 ["evaluate", "oracle", offset, "--data", grid], 65, "trained with diffusion.offset_noise 0.1")
+        }
+    }
+
+    @Test func aNetworkThatIsNotFinite() throws {
+        try withGrid { folder, grid in
+            let checkpoint = try trained(folder, grid)
+            var state = try Checkpoint.read(checkpoint)
+            state["ema"] = state["ema"].map {
+                NamedTensor(name: $0.name, shape: $0.shape, values: $0.values.map { _ in Float.nan })
+            }
+            try state.write(to: checkpoint)
+            let evaluate = ["evaluate", "oracle", checkpoint, "--data", grid, "--count", "4", "--draws", "2"]
+            try expectRefusal(evaluate, 65, "the network's output at timestep 0 is not finite")
+            try succeed(evaluate + ["--weights", "raw"])
         }
     }
 

@@ -30,6 +30,22 @@ import Testing
         }
     }
 
+    @Test func evaluation() throws {
+        try withTemporaryDirectory { folder in
+            let data = folder + "/a.h5"
+            #expect(try smd(["dataset", "prepare", "gaussian-grid", "--count", "200", "--output", data]).status == 0)
+            for (words, what) in [
+                (["evaluate", "points", data, "--against", data], "comparing"),
+                (["sample", "--oracle", data, "--output", folder + "/b.h5"], "sampling"),
+            ] {
+                let result = try stopped(words)
+                #expect(result.status == 75 && result.output.isEmpty, "\(result.errors)")
+                #expect(result.errors.contains("smd: error: SIGTERM: stopped \(what) at "), "\(result.errors)")
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["a.h5"])
+        }
+    }
+
     @Test func verification() throws {
         try withTemporaryDirectory { folder in
             let data = folder + "/a.h5"
