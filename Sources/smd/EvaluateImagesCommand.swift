@@ -98,6 +98,7 @@ struct EvaluateImagesCommand: ParsableCommand {
         var settings = ImageEvaluation.Settings(
             features: features, metrics: try ImageMetric.named(only.map(columnNames) ?? []),
             subsets: KernelSubsets(count: kernelSubsets, size: kernelSubsetSize), seed: seed)
+        settings.wantsStatistics = saveStatistics != nil
         // No picture of neighbours without looking for them.
         if neighbours != nil, !settings.metrics.contains(where: { $0.name == ImageMetric.memorisation.name }) {
             settings.metrics.append(.memorisation)
@@ -160,8 +161,8 @@ struct EvaluateImagesCommand: ParsableCommand {
             if let neighbours, let data = inputs.data, let nearest = result.nearestData {
                 try closestPairs(inputs.samples, data, nearest).write(to: neighbours)
             }
-            if let saveStatistics {
-                try NPZ.encode(result.statistics).withUnsafeBytes {
+            if let saveStatistics, let statistics = result.statistics {
+                try NPZ.encode(statistics).withUnsafeBytes {
                     try DurableFile.write($0, to: saveStatistics, replacing: overwrite)
                 }
             }
@@ -182,7 +183,10 @@ struct EvaluateImagesCommand: ParsableCommand {
                     + result.figures.enumerated().map { row, figure in
                         [figure.name, figure.estimate.text] + (others.map { [$0[row]] } ?? [])
                     }))
-        guard let count = result.baseline?.count else { return lines.joined(separator: "\n") }
+        guard let count = result.baseline?.count else {
+            let reason = inputs.data == nil ? "statistics hold no images" : "the data are too few to hold some out"
+            return (lines + ["", "true images: none; \(reason), give a --baseline"]).joined(separator: "\n")
+        }
         let source = baseline.map { "of \($0)" } ?? "of the data, against the rest of it"
         return (lines + ["", "true images: \(grouped(count)) \(source)"]).joined(separator: "\n")
     }

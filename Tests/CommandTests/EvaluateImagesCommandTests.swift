@@ -100,6 +100,7 @@ import Testing
             #expect(short["true_figures"] == nil)
             let text = try smd(evaluate(samples, statistics, "--only", "frechet")).output
             #expect(text.contains("Fréchet distance (pca:6)") && text.contains("data.npz: statistics"))
+            #expect(text.hasSuffix("true images: none; statistics hold no images, give a --baseline\n"))
 
             func refusal(_ command: [String], _ status: Int32, _ words: String) throws {
                 let result = try smd(command)

@@ -1,4 +1,5 @@
 import Foundation
+import HDF5
 import TestSupport
 import Testing
 
@@ -43,6 +44,24 @@ import Testing
                 #expect(result.errors.contains("smd: error: SIGTERM: stopped \(what) at "), "\(result.errors)")
             }
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["a.h5"])
+        }
+    }
+
+    @Test func evaluationOfImages() throws {
+        try withTemporaryDirectory { folder in
+            let file = try HDF5File.create(folder + "/a.h5")
+            try file.root.write((0..<160).map { UInt8($0) }, shape: [40, 2, 2, 1], to: "images")
+            try file.close()
+            let before = try FileManager.default.contentsOfDirectory(atPath: folder)
+            let data = folder + "/a.h5"
+            let result = try stopped(
+                [
+                    "evaluate", "images", data, "--against", data, "--features", "pca:2", "--save-statistics",
+                    folder + "/a.npz",
+                ])
+            #expect(result.status == 75 && result.output.isEmpty, "\(result.output)")
+            #expect(result.errors.hasPrefix("smd: error: SIGTERM: stopped principal components"), "\(result.errors)")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == before)
         }
     }
 

@@ -13,11 +13,10 @@ public struct ImageEvaluation {
         public var metrics: [ImageMetric]
         public var subsets: KernelSubsets
         public var seed: UInt64
+        /// Whether ``Result/statistics`` are wanted.
+        public var wantsStatistics = false
 
-        public init(
-            features: String, metrics: [ImageMetric] = ImageMetric.all, subsets: KernelSubsets = KernelSubsets(),
-            seed: UInt64 = 0
-        ) {
+        public init(features: String, metrics: [ImageMetric], subsets: KernelSubsets, seed: UInt64) {
             (self.features, self.metrics, self.subsets, self.seed) = (features, metrics, subsets, seed)
         }
     }
@@ -32,8 +31,8 @@ public struct ImageEvaluation {
         public let baseline: (figures: [Figure], count: Int)?
         /// Of each sample, its nearest image of the data, where that was looked for.
         public let nearestData: [Neighbour]?
-        /// What a file of statistics of the data holds.
-        public let statistics: [(name: String, content: NPZ.Content)]
+        /// What a file of statistics of the data holds, where that is wanted.
+        public let statistics: [(name: String, content: NPZ.Content)]?
     }
 
     private let samples: DataSet
@@ -86,13 +85,12 @@ public struct ImageEvaluation {
         let sampleFeatures = try features.features(of: samples, "features of samples", work)
         let comparison = compare(features, sampleFeatures, data)
         let figures = try settings.metrics.flatMap { try $0.figures(comparison) }
-        let moments = try comparison.dataMoments()
         let needsNeighbours = settings.metrics.contains { $0.name == ImageMetric.memorisation.name }
         return Result(
             featuresName: features.name, featuresDigest: features.digest, dimension: features.dimension,
             figures: figures, baseline: try baselineFigures(features, data),
             nearestData: needsNeighbours ? try comparison.neighbourhoods().nearestData : nil,
-            statistics: moments.members(of: features))
+            statistics: settings.wantsStatistics ? try comparison.dataMoments().members(of: features) : nil)
     }
 
     private func compare(
@@ -121,7 +119,7 @@ public struct ImageEvaluation {
     }
 
     /// True images in the place of samples, as many as these where there are so many: of the baseline, or else of the
-    /// data, which then are compared with the rest of the data. Nil where these are too few for a figure.
+    /// data, which then are compared with the rest of the data. Nil where there are too few of these for a figure.
     private func baselineFigures(
         _ features: any ImageFeatures, _ data: ImageComparison.Data
     ) throws -> (figures: [Figure], count: Int)? {
