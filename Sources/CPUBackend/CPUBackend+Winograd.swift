@@ -79,8 +79,11 @@ final class WinogradWeights {
     }
 
     /// m_k `[rows, O]` = v_k `[rows, C]` · weights_k, for all k; `before` is called before each.
+    ///
+    /// - Parameter sizes: of the convolution that asks: those that share weights may have other numbers of images, which
+    ///   decide where v_k and m_k lie.
     func forward(
-        rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>, before: (_ k: Int64) -> Void
+        _ sizes: WinogradSizes, rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>, before: (_ k: Int64) -> Void
     ) throws {
         precondition(!rotated, "rotated weights are those of the input gradient")
         for k in 0..<16 {
@@ -93,10 +96,12 @@ final class WinogradWeights {
 
     /// m_k `[rows, C]` = v_k `[rows, O]` · rotated weights_k, for all k; `before` is called before each.
     ///
-    /// - Parameter transposed: what ``transpose(to:)`` wrote, unless the weights are rotated already; without it each
-    ///   product transposes them.
+    /// - Parameters:
+    ///   - sizes: as of ``forward(_:rows:_:_:before:)``.
+    ///   - transposed: what ``transpose(to:)`` wrote, unless the weights are rotated already; without it each product
+    ///     transposes them.
     func backward(
-        rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>, transposed: UnsafePointer<Float>?,
+        _ sizes: WinogradSizes, rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>, transposed: UnsafePointer<Float>?,
         before: (_ k: Int64) -> Void
     ) throws {
         for k in 0..<16 {
@@ -162,7 +167,7 @@ extension CPUBackend {
                         ck_winograd_input(
                             $0, Int64(first), Int64(count), x, v, Int64(sizes.inputStride), border)
                     }
-                    try weights.forward(rows: count, v, m) { k in
+                    try weights.forward(sizes, rows: count, v, m) { k in
                         withUnsafePointer(to: sizes.outputShape) {
                             ck_winograd_prefetch($0, Int64(first), Int64(count), k, y)
                         }
@@ -193,7 +198,7 @@ extension CPUBackend {
                         ck_winograd_input(
                             $0, Int64(first), Int64(count), dy, v, Int64(sizes.outputStride), border)
                     }
-                    try weights.backward(rows: count, v, m, transposed: transposed) { k in
+                    try weights.backward(sizes, rows: count, v, m, transposed: transposed) { k in
                         withUnsafePointer(to: sizes.inputShape) {
                             ck_winograd_prefetch($0, Int64(first), Int64(count), k, dx)
                         }

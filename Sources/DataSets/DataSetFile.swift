@@ -42,7 +42,7 @@ struct DataSetFile {
             elements = product
         }
         // A header can claim anything; deflate shrinks at most 1032 to 1. The product is below 2³¹·2²⁸·2².
-        let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
+        let size = try FileFacts(BytePath(path)).bytes
         guard count * elements * sample.elementBytes / 1100 <= size else {
             throw DataSetError(
                 "\(path): /\(kind) claims to be \(shapeText(shape)), which a file of \(size) bytes cannot hold")

@@ -12,6 +12,19 @@ public struct ForwardProcess: Sendable {
     /// Standard deviation of the noise that a channel's pixels share.
     public let offsetNoise: Double
 
+    /// The same without offset noise: what a sampler runs backwards, and networks are measured on.
+    public var withoutOffsetNoise: ForwardProcess {
+        ForwardProcess(
+            schedule: schedule, objective: objective, signalToNoiseLimit: signalToNoiseLimit, offsetNoise: 0)
+    }
+
+    private init(schedule: NoiseSchedule, objective: Objective, signalToNoiseLimit: Double?, offsetNoise: Double) {
+        self.schedule = schedule
+        self.objective = objective
+        self.signalToNoiseLimit = signalToNoiseLimit
+        self.offsetNoise = offsetNoise
+    }
+
     /// The process that `configuration` describes.
     public init(_ configuration: DiffusionConfiguration) {
         schedule = NoiseSchedule(kind: configuration.schedule, timesteps: configuration.timesteps)

@@ -88,6 +88,7 @@ public struct VarianceMeasurement {
     /// `[places, timesteps]`. Numbers belong to a sample's place, not to a batch.
     ///
     /// - Parameter progress: called after each evaluation of the network with how many there were.
+    /// - Throws: ``RunError`` where an estimate is not finite.
     public func errors(
         x0: [Float], places: [Int], progress: (Int) throws -> Void
     ) throws -> [Float] {
@@ -109,6 +110,10 @@ public struct VarianceMeasurement {
                     for i in slot * size..<(slot + 1) * size {
                         let estimate = clips ? min(1, max(-1, estimates[i])) : estimates[i]
                         sum += Double((clean[i] - estimate) * (clean[i] - estimate))
+                    }
+                    guard sum.isFinite else {
+                        throw RunError(
+                            "the network's estimate of x0 at t = \(t) is not finite: the checkpoint is of no use")
                     }
                     errors[sample * timesteps.count + number] = Float(sum / Double(size))
                 }

@@ -74,7 +74,8 @@ struct EvaluateVarianceCommand: ParsableCommand {
                 let measurement = VarianceMeasurement(
                     try job.generator(
                         batch: SampleGenerator.batch(for: mine.count, atMost: batch), precision: runs),
-                    ForwardProcess(configuration.diffusion), clips: configuration.diffusion.clipDenoised, seed: seed)
+                    ForwardProcess(configuration.diffusion).withoutOffsetNoise,
+                    clips: configuration.diffusion.clipDenoised, seed: seed)
                 let all = (mine.count + batch - 1) / batch * measurement.timesteps.count
                 let errors = try measurement.errors(x0: try clean(samples, mine), places: Array(mine)) { done in
                     Watchdog.beat()

@@ -27,6 +27,38 @@ import Testing
         #expect(here.contains { $0 != 0 })
     }
 
+    /// Two graphs on one backend share weights in another layout though their batches differ: an image's results do not.
+    @Test(arguments: [
+        Operation.convolution(
+            ConvolutionGeometry(kernel: 3, padding: 1), weightChannels: 0..<12, bias: false, addend: false),
+        .convolutionInputGradient(ConvolutionGeometry(kernel: 3, padding: 1), weightChannels: 0..<12, addend: false),
+    ])
+    func batchesShareWeights(operation: Operation) throws {
+        let backend = try CPUBackend()
+        let isForward = operation.name == "convolution"
+        let (inputs, outputs) = isForward ? (12, 16) : (16, 12)
+        let memory = try backend.allocate(count: 1 << 14)
+        memory.write((0..<16 * 12 * 9).map { Float($0 * 7919 % 101) / 300 - 0.15 }, at: 0)
+        memory.write((0..<5 * 16 * 16).map { Float($0 * 104_729 % 103) / 100 - 0.5 }, at: 2048)
+        let weights = Operand(memory: memory, offset: 0, shape: [16, 12, 3, 3])
+        func prepared(_ images: Int) throws -> () throws -> [Float] {
+            let operation = try backend.prepare(
+                operation,
+                inputs: [Operand(memory: memory, offset: 2048, shape: [images, 4, 4, inputs]), weights],
+                outputs: [Operand(memory: memory, offset: 8192, shape: [images, 4, 4, outputs])])
+            return {
+                for derived in operation.derived { try derived.rebuild() }
+                try operation.run()
+                return memory.read(8192..<8192 + 16 * outputs)
+            }
+        }
+        let (five, one, two) = try (prepared(5), prepared(1), prepared(2))
+        let image = try five()
+        #expect(try one() == image)
+        #expect(try two() == image)
+        #expect(image.contains { $0 != 0 })
+    }
+
     /// A pixel of a hypernetwork has the same bits however many others are computed with it: what a batch holds besides
     /// a sample does not matter.
     @Test(arguments: [(5, 7), (32, 32), (20, 100)])

@@ -50,6 +50,16 @@ import Testing
         }
     }
 
+    /// A link's own size says nothing of the file that it leads to.
+    @Test func linksAreFollowed() throws {
+        try withTemporaryDirectory { folder in
+            try Self.plain([Float](repeating: 0.5, count: 200_000), [100_000, 2], "points", to: folder + "/a.h5")
+            try FileManager.default.createSymbolicLink(
+                atPath: folder + "/link.h5", withDestinationPath: folder + "/a.h5")
+            #expect(try DataSet(path: folder + "/link.h5").count == 100_000)
+        }
+    }
+
     @Test func threeAxesAreOneChannel() throws {
         try withTemporaryDirectory { folder in
             try Self.plain([UInt8](0..<24), [2, 3, 4], "images", to: folder + "/a.h5")

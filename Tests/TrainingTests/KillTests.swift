@@ -12,9 +12,18 @@ struct KillTests {
 
     /// What is trained, and how often it is killed at least.
     enum Trained: String, CaseIterable {
-        case diffusion, classifier
-        var settings: [String] { KillTests.settings + (self == .classifier ? Run.classifier : []) }
-        var kills: Int { self == .classifier ? 2 : 4 }
+        case diffusion, classifier, energy, mixture
+        var settings: [String] {
+            let own: [String] =
+                switch self {
+                case .diffusion: []
+                case .classifier: Run.classifier
+                case .energy: Run.energyAtOutput
+                case .mixture: Run.mixture
+                }
+            return KillTests.settings + own
+        }
+        var kills: Int { self == .diffusion ? 4 : 1 }
     }
     /// Numbers of ranks that a restart chooses from; their results are the same.
     private static let rankCounts = [1, 2, 4]

@@ -59,7 +59,7 @@ import Training
     }
 
     /// A spike is one wherever the run was stopped before: what is normal is taken from the metrics again.
-    @Test(arguments: [(1, []), (2, []), (2, Run.classifier)])
+    @Test(arguments: [(1, []), (2, []), (2, Run.classifier), (2, Run.energy.filter { !$0.contains("windows") })])
     func aSpikeIsRolledBackAlsoAfterResumes(ranks: Int, trained: [String]) throws {
         try withTemporaryDirectory { folder in
             let run = try run(outlier: 1000, in: folder)

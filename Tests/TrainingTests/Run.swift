@@ -41,6 +41,15 @@ struct Run {
     /// Settings with which it trains a classifier; its data need labels.
     static let classifier = ["method=classifier", "model.smd=false", "model.self_condition=false"]
 
+    /// Settings with which it is trained by the energy score, the latent at both ends or at the output.
+    static let energy = [
+        "diffusion.loss=energy_score", "diffusion.draws=3", "diffusion.energy_windows=0,4",
+        "diffusion.energy_handover=1",
+    ]
+    static let energyAtOutput = energy + ["model.latent_at=output", "model.eta_channels=5"]
+    /// Settings of a mixture head.
+    static let mixture = ["model.head=mixture", "model.components=5", "model.self_condition=false"]
+
     /// - Parameter classes: of labels; 0: the images have none.
     init(in folder: String, classes: Int = 0) throws {
         self.folder = folder
