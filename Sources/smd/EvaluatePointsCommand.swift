@@ -20,6 +20,7 @@ struct EvaluatePointsCommand: ParsableCommand {
               smd evaluate points samples.h5 --against grid.h5
               smd evaluate points samples.h5 --against swiss-roll.h5 --json
               smd evaluate points samples.h5 --against grid.h5 --plot beside.png
+              smd evaluate points ours.h5 --against grid.h5 --plot three.png --plot-also theirs.h5
             """)
 
     @Argument(
@@ -45,6 +46,13 @@ struct EvaluatePointsCommand: ParsableCommand {
         completion: .file(extensions: ["png"]))
     var plot: String?
 
+    @Option(
+        name: .customLong("plot-also"), parsing: .singleValue,
+        help: ArgumentHelp(
+            "With --plot: further points, drawn between reference and samples; repeatable.", valueName: "samples"),
+        completion: .file(extensions: ["h5"]))
+    var plotAlso: [String] = []
+
     @Flag(help: "Replace the picture if it exists.")
     var overwrite = false
 
@@ -58,10 +66,18 @@ struct EvaluatePointsCommand: ParsableCommand {
         guard (1...1000).contains(repetitions) else {
             throw ValidationError("--repetitions must be 1 to 1000, not \(repetitions)")
         }
+        if plot == nil && !plotAlso.isEmpty { throw ValidationError("--plot-also needs --plot") }
     }
 
     func run() throws {
-        if let plot { try requirePicture(plot, overwrite: overwrite, inputs: [samples, against]) }
+        if let plot { try requirePicture(plot, overwrite: overwrite, inputs: [samples, against] + plotAlso) }
+        let others = try plotAlso.map { path in
+            let other = try PointSet(triedPoints(path).data)
+            guard other.dimension == 2 else {
+                throw CommandFailure(.badInput, "\(path) holds points of \(other.dimension) coordinates, a plot shows 2")
+            }
+            return other
+        }
         let points = try PointSet(triedPoints(samples).data)
         let (data, truth) = try triedPoints(against)
         try check(points, data, isKnown: truth != nil)
@@ -72,7 +88,7 @@ struct EvaluatePointsCommand: ParsableCommand {
         let comparison = try PointComparison(points, with: reference, settings, progress: progress.update)
         progress.finish()
         if let plot {
-            let shown = [reference.points(points.count, seed: seed), points].map(\.plane)
+            let shown = ([reference.points(points.count, seed: seed)] + others + [points]).map(\.plane)
             let picture = pointPlots([shown], size: 512)
             try creatingOutput {
                 try PNG.write(
