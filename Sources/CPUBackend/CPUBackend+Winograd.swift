@@ -83,7 +83,8 @@ final class WinogradWeights {
     /// - Parameter sizes: of the convolution that asks: those that share weights may have other numbers of images, which
     ///   decide where v_k and m_k lie.
     func forward(
-        _ sizes: WinogradSizes, rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>, before: (_ k: Int64) -> Void
+        _ sizes: WinogradSizes, rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>,
+        before: (_ k: Int64) -> Void
     ) throws {
         precondition(!rotated, "rotated weights are those of the input gradient")
         for k in 0..<16 {
@@ -101,7 +102,8 @@ final class WinogradWeights {
     ///   - transposed: what ``transpose(to:)`` wrote, unless the weights are rotated already; without it each product
     ///     transposes them.
     func backward(
-        _ sizes: WinogradSizes, rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>, transposed: UnsafePointer<Float>?,
+        _ sizes: WinogradSizes, rows: Int, _ v: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>,
+        transposed: UnsafePointer<Float>?,
         before: (_ k: Int64) -> Void
     ) throws {
         for k in 0..<16 {

@@ -74,7 +74,8 @@ struct EvaluatePointsCommand: ParsableCommand {
         let others = try plotAlso.map { path in
             let other = try PointSet(triedPoints(path).data)
             guard other.dimension == 2 else {
-                throw CommandFailure(.badInput, "\(path) holds points of \(other.dimension) coordinates, a plot shows 2")
+                throw CommandFailure(
+                    .badInput, "\(path) holds points of \(other.dimension) coordinates, a plot shows 2")
             }
             return other
         }
