@@ -102,7 +102,8 @@ let package = Package(
         .target(
             name: "Evaluation",
             dependencies: [
-                "Arrays", "Communication", "DataSets", "Diffusion", "Files", "LinearAlgebra", "Philox", "Sampling",
+                "Arrays", "Communication", "CPUBackend", "DataSets", "Diffusion", "Files", "LinearAlgebra",
+                "NeuralNetwork", "Philox", "Sampling", "TensorGraph",
                 .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
         .target(
@@ -157,7 +158,10 @@ let package = Package(
         .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EvaluationTests",
-            dependencies: ["Communication", "DataSets", "Diffusion", "Evaluation", "LinearAlgebra", "Philox"],
+            dependencies: [
+                "Arrays", "Communication", "DataSets", "Diffusion", "Evaluation", "LinearAlgebra", "NeuralNetwork",
+                "Philox", "TestSupport",
+            ],
             swiftSettings: strict),
         .testTarget(name: "ArraysTests", dependencies: ["Arrays", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra"], swiftSettings: strict),

@@ -29,10 +29,11 @@ static int describe(const odnn_convolution_shape *s, odnn_format format, layouts
     ODNN_TRY(dnnl_memory_desc_init_by_tag(&out->weightGradient, 4, w, f32, dnnl_format_tag_any), done);
     ODNN_TRY(dnnl_memory_desc_init_by_strides(&out->slice, 4, w, f32, strides), done);
     out->strides[0] = out->strides[1] = s->stride;
-    out->before[0] = out->before[1] = s->padding;
+    out->before[0] = s->paddingHeight;
+    out->before[1] = s->paddingWidth;
     // What is missing at the end so that the last window fits; negative where the last rows are not used.
-    out->after[0] = (s->outputHeight - 1) * s->stride + s->kernelHeight - s->height - s->padding;
-    out->after[1] = (s->outputWidth - 1) * s->stride + s->kernelWidth - s->width - s->padding;
+    out->after[0] = (s->outputHeight - 1) * s->stride + s->kernelHeight - s->height - s->paddingHeight;
+    out->after[1] = (s->outputWidth - 1) * s->stride + s->kernelWidth - s->width - s->paddingWidth;
 done:
     return status;
 }
@@ -138,7 +139,8 @@ static int addInputGradient(odnn_engine *engine, const odnn_convolution_shape *s
         .kernelHeight = shape->kernelHeight,
         .kernelWidth = shape->kernelWidth,
         .stride = 1,
-        .padding = shape->kernelHeight - 1 - shape->padding,
+        .paddingHeight = shape->kernelHeight - 1 - shape->paddingHeight,
+        .paddingWidth = shape->kernelWidth - 1 - shape->paddingWidth,
         .weightInputChannels = shape->outputChannels,
         .firstWeightChannel = 0,
     };
@@ -149,7 +151,7 @@ int odnn_convolution_input_gradient(odnn_engine *engine, const odnn_convolution_
                                     const float *dy, const float *w, const float *addend, float *dx,
                                     odnn_operation **out) {
     if (addend == dx && shape->stride == 1 && shape->kernelHeight == shape->kernelWidth
-        && shape->padding < shape->kernelHeight) {
+        && shape->paddingHeight < shape->kernelHeight && shape->paddingWidth < shape->kernelWidth) {
         return addInputGradient(engine, shape, format, dy, w, dx, out);
     }
     odnn_operation *operation = NULL;

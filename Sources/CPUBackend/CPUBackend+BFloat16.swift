@@ -46,9 +46,7 @@ extension CPUBackend {
     func tiledParameterGradient(
         _ o: Operands, _ geometry: ConvolutionGeometry, _ s: odnn_convolution_shape, bias: Bool
     ) throws -> PreparedOperation? {
-        guard geometry.kernelHeight == geometry.kernelWidth, geometry.stride == 1,
-            geometry.kernelWidth == 2 * geometry.padding + 1
-        else { return nil }
+        guard geometry.isCentredSquare else { return nil }
         let window = Int64(geometry.kernelWidth)
         let shape = ck_window_shape(
             images: s.images, height: s.height, width: s.width, channels: s.inputChannels, outputs: s.outputChannels,

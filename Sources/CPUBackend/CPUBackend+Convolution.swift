@@ -76,8 +76,8 @@ extension CPUBackend {
     ) throws -> PreparedOperation? {
         let taps = geometry.taps
         guard
-            shape.height == 1, shape.width == 1, shape.outputHeight == 1, shape.outputWidth == 1, taps % 2 == 1,
-            2 * geometry.padding + 1 == geometry.kernelHeight, geometry.kernelHeight == geometry.kernelWidth
+            shape.height == 1, shape.width == 1, shape.outputHeight == 1, shape.outputWidth == 1,
+            geometry.isCentredSquare
         else { return nil }
         let (inputs, outputs) = (Int(shape.inputChannels), Int(shape.outputChannels))
         let (x, dy, dw) = (o.input(0), o.input(1), o.output(0))
@@ -123,23 +123,25 @@ extension CPUBackend {
         let kernel = geometry.kernelHeight * geometry.kernelWidth
         // A space-to-depth weight [O, C·kh·kw, 1, 1] is the same memory as [O, C, kh, kw].
         let weightInputs = w.dropFirst().reduce(1, *) / kernel
+        let size = geometry.outputSize(input.height, input.width)
         o.require(
             input.channels == channels.count && output.channels == w.first && channels.upperBound <= weightInputs
                 && weightInputs * kernel == w.dropFirst().reduce(1, *) && input.images == output.images
-                && output.height == geometry.outputSize(input.height)
-                && output.width == (input.width + 2 * geometry.padding - geometry.kernelWidth) / geometry.stride + 1,
+                && output.height == size.height && output.width == size.width,
             "shapes do not fit")
         return odnn_convolution_shape(
             images: Int64(input.images), height: Int64(input.height), width: Int64(input.width),
             inputChannels: Int64(input.channels), outputHeight: Int64(output.height),
             outputWidth: Int64(output.width), outputChannels: Int64(output.channels),
             kernelHeight: Int64(geometry.kernelHeight), kernelWidth: Int64(geometry.kernelWidth),
-            stride: Int64(geometry.stride), padding: Int64(geometry.padding),
+            stride: Int64(geometry.stride), paddingHeight: Int64(geometry.paddingHeight),
+            paddingWidth: Int64(geometry.paddingWidth),
             weightInputChannels: Int64(weightInputs), firstWeightChannel: Int64(channels.lowerBound))
     }
 
     private func describe(_ s: odnn_convolution_shape) -> String {
         "[\(s.images), \(s.height), \(s.width), \(s.inputChannels)] to [\(s.outputHeight), \(s.outputWidth), "
-            + "\(s.outputChannels)], kernel \(s.kernelHeight)x\(s.kernelWidth), stride \(s.stride), padding \(s.padding)"
+            + "\(s.outputChannels)], kernel \(s.kernelHeight)x\(s.kernelWidth), stride \(s.stride), padding "
+            + "\(s.paddingHeight)x\(s.paddingWidth)"
     }
 }

@@ -8,6 +8,12 @@ extension CPUBackend {
         return PreparedOperation(run: { ck_add(count, a, b, y) })
     }
 
+    func relu(_ o: Operands) -> PreparedOperation {
+        let (x, y, count) = (o.input(0), o.output(0), o.count(input: 0))
+        o.require(o.count(output: 0) == count, "counts differ")
+        return PreparedOperation(run: { ck_relu(count, x, y) })
+    }
+
     func concatenateChannels(_ o: Operands) -> PreparedOperation {
         let (rows, first) = o.rows(input: 0)
         let (rowsB, second) = o.rows(input: 1)
@@ -84,6 +90,26 @@ extension CPUBackend {
         return PreparedOperation(run: {
             ck_mean_over_positions_gradient(Int64(axes.images), Int64(axes.pixels), Int64(axes.channels), dy, dx)
         })
+    }
+
+    func pool(
+        _ o: Operands, _ window: ConvolutionGeometry,
+        _ run: @escaping (UnsafePointer<ck_pool_shape>, UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
+    ) -> PreparedOperation {
+        let (input, output) = (Axes(o.shape(input: 0)), Axes(o.shape(output: 0)))
+        let size = window.outputSize(input.height, input.width)
+        o.require(
+            output.images == input.images && output.height == size.height && output.width == size.width
+                && output.channels == input.channels,
+            "shapes do not fit")
+        let shape = ck_pool_shape(
+            images: Int64(input.images), height: Int64(input.height), width: Int64(input.width),
+            channels: Int64(input.channels), outputHeight: Int64(size.height), outputWidth: Int64(size.width),
+            kernelHeight: Int64(window.kernelHeight), kernelWidth: Int64(window.kernelWidth),
+            stride: Int64(window.stride), paddingHeight: Int64(window.paddingHeight),
+            paddingWidth: Int64(window.paddingWidth))
+        let (x, y) = (o.input(0), o.output(0))
+        return PreparedOperation(run: { withUnsafePointer(to: shape) { run($0, x, y) } })
     }
 
     func sinusoidalEmbedding(_ o: Operands, _ dimension: Int) -> PreparedOperation {

@@ -1,3 +1,4 @@
+import CKernels
 import COneDNN
 import TensorGraph
 
@@ -132,6 +133,7 @@ public final class CPUBackend: Backend {
         case .modulate: return modulate(o)
         case .modulateGradient: return try modulateGradient(o)
         case .silu, .gelu: return activation(operation, o)
+        case .relu: return relu(o)
         case .siluGradient, .geluGradient: return activationGradient(operation, o)
 
         case .linearAttention(let heads, let headDim): return try linearAttention(o, heads, headDim)
@@ -157,6 +159,8 @@ public final class CPUBackend: Backend {
         case .repeatSamplesGradient(let count): return repeatSamplesGradient(o, count)
         case .meanOverPositions: return meanOverPositions(o)
         case .meanOverPositionsGradient: return meanOverPositionsGradient(o)
+        case .maxPool(let window): return pool(o, window, ck_max_pool)
+        case .averagePool(let window): return pool(o, window, ck_average_pool)
         case .sinusoidalEmbedding(let dimension): return sinusoidalEmbedding(o, dimension)
         case .constant(let value): return constant(o, value)
         case .weightedSquaredError: return weightedSquaredError(o)

@@ -9,6 +9,8 @@ public struct ClassifierCheckpoint {
     public var configuration: RunConfiguration { network.configuration }
     /// Step of the checkpoint.
     public var step: Int { network.step }
+    /// SHA-256 of the checkpoint, as its prefix has it.
+    public var digest: String { network.digest }
     fileprivate let network: TrainedNetwork
 
     /// Reads and verifies the checkpoint at `path`.
@@ -47,6 +49,17 @@ public final class ImageClassifier {
         executor = try Executor(plan, on: backend, parameters: weights)
         try checkpoint.network.load(plan.layout, into: weights)
         try executor.parametersChanged()
+    }
+
+    /// The last layer, logits = weight · features + bias: `weight [K, F]`, `bias [K]`.
+    public var head: (weight: [Float], bias: [Float]) {
+        func values(_ name: String) -> [Float] {
+            guard let range = executor.plan.layout.range("classifier.head.\(name)") else {
+                preconditionFailure("a classifier without classifier.head.\(name)")
+            }
+            return weights.read(range)
+        }
+        return (values("weight"), values("bias"))
     }
 
     /// The classifier of the checkpoint at `path`, in the precision it was trained in as far as this process can.

@@ -191,7 +191,7 @@ extension Operation {
             return OperationTraits(sharing: [(0, 0)], gradient: [GradientRule(.siluGradient, [.dy, .input(0)], [0])])
         case .gelu:
             return OperationTraits(sharing: [(0, 0)], gradient: [GradientRule(.geluGradient, [.dy, .input(0)], [0])])
-        case .siluGradient, .geluGradient:
+        case .siluGradient, .geluGradient, .relu:
             return OperationTraits(sharing: [(0, 0)])
         case .modulate:
             return OperationTraits(
@@ -230,7 +230,7 @@ extension Operation {
                 ])
         case .modulateGradient, .sliceChannels, .upsampleNearestGradient, .repeatSamplesGradient, .sinusoidalEmbedding,
             .constant, .weightedSquaredErrorGradient, .energyScoreGradient, .mixtureLikelihoodGradient,
-            .meanOverPositionsGradient, .softmaxCrossEntropyGradient:
+            .meanOverPositionsGradient, .softmaxCrossEntropyGradient, .maxPool, .averagePool:
             return OperationTraits()
         default:
             return nil

@@ -3,23 +3,42 @@ public struct ConvolutionGeometry: Hashable, Sendable {
     public var kernelHeight: Int
     public var kernelWidth: Int
     public var stride: Int
-    public var padding: Int
+    /// Rows of zeros above and below.
+    public var paddingHeight: Int
+    /// Columns of zeros at the left and the right.
+    public var paddingWidth: Int
 
     public init(kernel: Int, stride: Int = 1, padding: Int = 0) {
-        self.kernelHeight = kernel
-        self.kernelWidth = kernel
-        self.stride = stride
-        self.padding = padding
+        (kernelHeight, kernelWidth, self.stride) = (kernel, kernel, stride)
+        (paddingHeight, paddingWidth) = (padding, padding)
     }
 
-    /// Rows or columns of the output for `size` rows or columns of the input.
-    public func outputSize(_ size: Int) -> Int { (size + 2 * padding - kernelHeight) / stride + 1 }
+    /// A kernel of odd sides at every pixel, padded so that as many pixels come out as go in.
+    public init(oddKernel height: Int, _ width: Int) {
+        precondition(height % 2 == 1 && width % 2 == 1, "a kernel of \(height)×\(width) has no middle")
+        (kernelHeight, kernelWidth, stride) = (height, width, 1)
+        (paddingHeight, paddingWidth) = (height / 2, width / 2)
+    }
+
+    /// Rows and columns of the output for those of the input.
+    public func outputSize(_ height: Int, _ width: Int) -> (height: Int, width: Int) {
+        (
+            (height + 2 * paddingHeight - kernelHeight) / stride + 1,
+            (width + 2 * paddingWidth - kernelWidth) / stride + 1
+        )
+    }
 
     /// Pixels of the input that go into one of the output.
     public var taps: Int { kernelHeight * kernelWidth }
 
     /// Each pixel for itself: a matrix product.
-    public var isPointwise: Bool { kernelHeight == 1 && kernelWidth == 1 && stride == 1 && padding == 0 }
+    public var isPointwise: Bool { self == ConvolutionGeometry(kernel: 1) }
+
+    /// A square kernel of odd sides at every pixel, with as many pixels out as in.
+    public var isCentredSquare: Bool {
+        kernelHeight == kernelWidth && kernelHeight % 2 == 1
+            && self == ConvolutionGeometry(kernel: kernelHeight, padding: kernelHeight / 2)
+    }
 }
 
 /// One operation of a graph: the unit that a backend implements.
@@ -65,6 +84,8 @@ public enum Operation: Hashable, Sendable {
     case gelu
     /// `dy, x → dx`.
     case geluGradient
+    /// `x → y = max(x, 0)`. `y` may share memory with `x`. Without a derivative.
+    case relu
     /// GroupNorm, modulation, SiLU and a residual in one:
     /// `x, gamma, beta, scaleShift?, residual? → y, statistics [N,G,2]`.
     /// `y = silu(modulate(groupNorm(x))) (+ residual)`. `y` may share memory with `x` or with `residual`.
@@ -132,6 +153,10 @@ public enum Operation: Hashable, Sendable {
     case meanOverPositions
     /// `dy [N,C] → dx [N,H,W,C]`: `dy / (H·W)` at each position.
     case meanOverPositionsGradient
+    /// `x [N,H,W,C] → y [N,H',W',C]`, the largest of each window, of what lies inside the image. Without a derivative.
+    case maxPool(ConvolutionGeometry)
+    /// `x [N,H,W,C] → y [N,H',W',C]`, the mean of each window over what lies inside the image. Without a derivative.
+    case averagePool(ConvolutionGeometry)
     /// `timestep [N] → [N,dimension]`: sines, then cosines, of `t · exp(-k ln(10000)/(dimension/2 − 1))`.
     case sinusoidalEmbedding(dimension: Int)
     /// `→ y`, each element the given number.

@@ -26,16 +26,16 @@ public struct Tensor {
     public func convolution(_ weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry) -> Tensor {
         precondition(shape.count == 4, "a convolution needs [N, H, W, C], not \(shape)")
         let output = weight.shape[0]
-        let taps = geometry.kernelHeight * geometry.kernelWidth
         precondition(
             weight.shape == [output, channels, geometry.kernelHeight, geometry.kernelWidth],
             "weight \(weight.shape) does not fit \(shape) with a \(geometry.kernelHeight)×\(geometry.kernelWidth) kernel"
         )
-        if taps == 1, geometry.stride == 1, geometry.padding == 0 { return linear(weight, bias: bias) }
+        if geometry.isPointwise { return linear(weight, bias: bias) }
+        let size = geometry.outputSize(shape[1], shape[2])
         return one(
             .convolution(geometry, weightChannels: 0..<channels, bias: bias != nil, addend: false),
             [self, weight] + (bias.map { [$0] } ?? []),
-            [shape[0], geometry.outputSize(shape[1]), geometry.outputSize(shape[2]), output])
+            [shape[0], size.height, size.width, output])
     }
 
     /// `x · weightᵀ + bias` over the last axis; `weight` is `[O, I]` or `[O, I, 1, 1]`.
@@ -66,6 +66,9 @@ public struct Tensor {
 
     /// `x/2 · (1 + erf(x/√2))`.
     public func gelu() -> Tensor { one(.gelu, [self], shape) }
+
+    /// `max(x, 0)`.
+    public func relu() -> Tensor { one(.relu, [self], shape) }
 
     /// `x / max(‖x‖₂ over C, 1e-12) · g · √C`.
     public func rmsNorm(scale g: Tensor) -> Tensor { one(.rmsNorm(residual: false), [self, g], shape) }
@@ -110,6 +113,20 @@ public struct Tensor {
     public func repeatedSamples(_ count: Int) -> Tensor {
         precondition(count > 0, "\(count) times a sample")
         return count == 1 ? self : one(.repeatSamples(count), [self], [shape[0] * count] + shape.dropFirst())
+    }
+
+    /// The largest of each window, of what lies inside the image.
+    public func maxPool(_ window: ConvolutionGeometry) -> Tensor { pooled(.maxPool(window), window) }
+
+    /// The mean of each window over what lies inside the image: padding does not count.
+    public func averagePool(_ window: ConvolutionGeometry) -> Tensor { pooled(.averagePool(window), window) }
+
+    private func pooled(_ operation: Operation, _ window: ConvolutionGeometry) -> Tensor {
+        precondition(
+            shape.count == 4 && window.paddingHeight < window.kernelHeight && window.paddingWidth < window.kernelWidth,
+            "\(window) over \(shape)")
+        let size = window.outputSize(shape[1], shape[2])
+        return one(operation, [self], [shape[0], size.height, size.width, channels])
     }
 
     /// The mean over all positions of each image: `[N, C]`.

@@ -28,7 +28,8 @@ struct EvaluateImagesCommand: ParsableCommand {
               smd evaluate images samples.h5 --against data.h5 --features pca:64 --only memorisation --neighbours near.png
               smd evaluate images samples.h5 --against data.h5 --features pca:64 --save-statistics data.npz
               smd evaluate images samples.h5 --against data.npz --features pca:64 --only frechet
-              mpirun -n 8 smd evaluate images samples.h5 --against data.h5 --features pca:64
+              smd evaluate images samples.h5 --against data.h5 --features classifier:runs/classifier
+              mpirun -n 8 smd evaluate images samples.h5 --against data.h5 --features inception:inception.safetensors
             """)
 
     @Argument(
@@ -42,7 +43,7 @@ struct EvaluateImagesCommand: ParsableCommand {
             valueName: "data"), completion: .file(extensions: ["h5", "json", "npz"]))
     var against: String
 
-    @Option(help: ArgumentHelp("What images are compared by.", valueName: "name:argument"))
+    @Option(help: ArgumentHelp("What images are compared by; see above.", valueName: "name:argument"))
     var features: String
 
     @Option(
@@ -103,11 +104,14 @@ struct EvaluateImagesCommand: ParsableCommand {
         if neighbours != nil, !settings.metrics.contains(where: { $0.name == ImageMetric.memorisation.name }) {
             settings.metrics.append(.memorisation)
         }
-        try FeatureKind.parse(features)
+        let (kind, argument) = try FeatureKind.parse(features)
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let inputs = try communicator.together("opening the images") {
                 if communicator.rank == 0 { try tryFiles() }
                 return try Inputs(self)
+            }
+            if kind.argument == .checkpoint {
+                settings.features = "\(kind.name):\(try triedCheckpoint(argument, communicator))"
             }
             let work = evaluationWork(communicator)
             let evaluation = try communicator.together("comparing images") {
@@ -118,7 +122,11 @@ struct EvaluateImagesCommand: ParsableCommand {
             try communicator.together("writing the figures") {
                 guard communicator.rank == 0 else { return }
                 try write(result, inputs)
-                if json { try printJSON(ImagesJSON(result, inputs, self)) } else { try printOut(text(result, inputs)) }
+                if json {
+                    try printJSON(try ImagesJSON(result, inputs, self))
+                } else {
+                    try printOut(try text(result, inputs))
+                }
             }
         }
     }
@@ -140,6 +148,11 @@ struct EvaluateImagesCommand: ParsableCommand {
         var data: DataSet? {
             if case .images(let set) = reference { set } else { nil }
         }
+
+        /// What the data or the baseline call their classes; nil where neither has names of as many.
+        func classNames(_ count: Int) throws -> [String]? {
+            try [data, baseline].compactMap { try $0?.labelNames() }.first { $0.count == count }
+        }
     }
 
     private var isStatistics: Bool { against.lowercased().hasBytes(suffix: ".npz") }
@@ -148,7 +161,8 @@ struct EvaluateImagesCommand: ParsableCommand {
     private func tryFiles() throws {
         let sets = [samples] + (isStatistics ? [] : [against]) + (baseline.map { [$0] } ?? [])
         for set in sets { try FileTrial.run(.dataset, set) }
-        let inputs = [samples, against] + (baseline.map { [$0] } ?? [])
+        let (kind, argument) = try FeatureKind.parse(features)
+        let inputs = [samples, against] + (baseline.map { [$0] } ?? []) + (kind.argument == .number ? [] : [argument])
         if let neighbours { try requirePicture(neighbours, overwrite: overwrite, inputs: inputs) }
         if let saveStatistics {
             try requireWritable(
@@ -169,7 +183,23 @@ struct EvaluateImagesCommand: ParsableCommand {
         }
     }
 
-    private func text(_ result: ImageEvaluation.Result, _ inputs: Inputs) -> String {
+    /// Images by class; nil where the features tell none apart.
+    private func classTable(_ result: ImageEvaluation.Result, _ inputs: Inputs) throws -> String? {
+        guard let counts = result.classCounts else { return nil }
+        let names = try inputs.classNames(counts.samples.count)
+        func cells(_ counts: [Int], _ k: Int) -> [String] {
+            let share = 100 * Double(counts[k]) / Double(max(1, counts.reduce(0, +)))
+            return [grouped(counts[k]), String(format: "%.1f %%", share)]
+        }
+        return aligned(
+            [["class", "samples", ""] + (counts.data == nil ? [] : ["data", ""])]
+                + counts.samples.indices.map { k in
+                    ["\(k)" + (names.map { " \($0[k])" } ?? "")] + cells(counts.samples, k)
+                        + (counts.data.map { cells($0, k) } ?? [])
+                })
+    }
+
+    private func text(_ result: ImageEvaluation.Result, _ inputs: Inputs) throws -> String {
         var lines = [
             "samples   \(samples): \(grouped(inputs.samples.count)) images",
             "against   \(against)" + (inputs.data.map { ": \(grouped($0.count)) images" } ?? ": statistics"),
@@ -183,6 +213,7 @@ struct EvaluateImagesCommand: ParsableCommand {
                     + result.figures.enumerated().map { row, figure in
                         [figure.name, figure.estimate.text] + (others.map { [$0[row]] } ?? [])
                     }))
+        lines += try classTable(result, inputs).map { ["", $0] } ?? []
         guard let count = result.baseline?.count else {
             let reason = inputs.data == nil ? "statistics hold no images" : "the data are too few to hold some out"
             return (lines + ["", "true images: none; \(reason), give a --baseline"]).joined(separator: "\n")
@@ -216,8 +247,14 @@ private struct ImagesJSON: Encodable {
     let kernelSubsets: Subsets
     let figures: [String: FigureJSON]
     let trueFigures: [String: FigureJSON]?
+    /// Images by class, where the features tell classes apart.
+    let classes: [Class]?
 
-    init(_ result: ImageEvaluation.Result, _ inputs: EvaluateImagesCommand.Inputs, _ command: EvaluateImagesCommand) {
+    struct Class: Encodable { let name: String, samples: Int, data: Int? }
+
+    init(
+        _ result: ImageEvaluation.Result, _ inputs: EvaluateImagesCommand.Inputs, _ command: EvaluateImagesCommand
+    ) throws {
         seed = command.seed
         features = Features(name: result.featuresName, digest: result.featuresDigest, dimension: result.dimension)
         samples = Images(command.samples, inputs.samples)
@@ -233,5 +270,11 @@ private struct ImagesJSON: Encodable {
         }
         figures = byKey(result.figures)
         trueFigures = result.baseline.map { byKey($0.figures) }
+        classes = try result.classCounts.map { counts in
+            let names = try inputs.classNames(counts.samples.count)
+            return counts.samples.enumerated().map { k, count in
+                Class(name: names?[k] ?? "\(k)", samples: count, data: counts.data?[k])
+            }
+        }
     }
 }

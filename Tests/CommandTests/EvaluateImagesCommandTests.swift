@@ -135,6 +135,8 @@ import Testing
             let file = try HDF5File.create(points)
             try file.root.write([Float](repeating: 1, count: 20), shape: [10, 2], to: "points")
             try file.close()
+            let others = folder + "/others.safetensors"
+            try Data([2, 0, 0, 0, 0, 0, 0, 0] + Array("{}".utf8)).write(to: URL(fileURLWithPath: others))
             let cases: [(arguments: [String], status: Int32, words: String)] = [
                 (evaluate(points, data), 65, "holds 2-dimensional points; smd evaluate points compares points"),
                 (evaluate(samples, points), 65, "points.h5 holds 2-dimensional points; smd evaluate points"),
@@ -159,6 +161,22 @@ import Testing
                     "no features vgg; there are"
                 ),
                 (["evaluate", "images", samples, "--against", data, "--features", "pca:x"], 64, "wants a number"),
+                (
+                    ["evaluate", "images", samples, "--against", data, "--features", "inception:" + data], 65,
+                    "data.h5: is not a file of arrays (.safetensors)"
+                ),
+                (
+                    ["evaluate", "images", samples, "--against", data, "--features", "inception:" + others], 65,
+                    "is no Inception-v3 in the names of pytorch-fid: there is no Conv2d_1a_3x3.conv.weight; docs"
+                ),
+                (
+                    ["evaluate", "images", samples, "--against", data, "--features", "inception-torch:/absent"], 65,
+                    "/absent: cannot be read: No such file"
+                ),
+                (
+                    ["evaluate", "images", samples, "--against", data, "--features", "inception:" + others]
+                        + ["--save-statistics", others, "--overwrite"], 73, "which this command needs itself"
+                ),
             ]
             for (arguments, status, words) in cases {
                 let result = try smd(arguments)

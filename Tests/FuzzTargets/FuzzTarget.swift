@@ -19,6 +19,7 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
     case manifest
     case configuration
     case arrays
+    case safetensors
 
     /// Whether bytes reach libhdf5, which itself crashes on some: such a target runs in a child process, as the
     /// commands run theirs in a helper.
@@ -67,6 +68,14 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
                     precondition(array.map { $0.elements.count <= 64 } ?? true, "more than asked for")
                 }
                 _ = try file.text("features")
+            }
+        case .safetensors:
+            try withFile(bytes) { path in
+                let file = try SafeTensors(path: path)
+                for (name, entry) in file.entries where ["F32", "F16", "BF16"].contains(entry.type) {
+                    let values = try file.floats(name, shape: entry.shape)
+                    precondition(values.count == entry.shape.reduce(1, *), "\(entry)")
+                }
             }
         case .configuration:
             let text = String(decoding: bytes, as: UTF8.self)

@@ -26,11 +26,21 @@ extension FuzzTarget {
                     ("sigma", .numbers(NumericArray([4, 1, 1, 4], shape: [2, 2]))), ("features", .text("pca:2 ab")),
                 ])
             ]
+        case .safetensors: [Self.safeTensors]
         case .configuration: Self.configurations.map { Array($0.utf8) }
         }
     }
 
     private static let plainIDX: [UInt8] = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 2] + (1...12)
+
+    /// A file of three arrays: 2 numbers of 4 bytes, none, and 2 of 2 bytes.
+    private static let safeTensors: [UInt8] = {
+        let header = """
+            {"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},
+            "b":{"dtype":"F16","shape":[0,3],"data_offsets":[8,8]},"c":{"dtype":"BF16","shape":[2,1],"data_offsets":[8,12]}}
+            """
+        return withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Array($0) } + Array(header.utf8) + (1...12)
+    }()
 
     private static let shardList = """
         {"command": "c", "count": 3, "format": "smd manifest", "format_version": 1, "kind": "images",

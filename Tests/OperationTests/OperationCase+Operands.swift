@@ -50,7 +50,8 @@ extension OperationCase {
         let x = activation(channels)
         switch operation {
         case .convolution(let geometry, _, let bias, let addend):
-            let y = activation(outputChannels, positions: positions.map(geometry.outputSize))
+            let size = geometry.outputSize(positions[0], positions[1])
+            let y = activation(outputChannels, positions: [size.height, size.width])
             let optional = (bias ? [vector(outputChannels, &random)] : []) + (addend ? [random.normals(y)] : [])
             return CaseOperands(2e-6, [fill(x, &random), kernel(geometry, &random)] + optional, [Output(shape: y)])
         case .linear(_, let bias, let addend):
@@ -67,6 +68,8 @@ extension OperationCase {
         case .modulate:
             return CaseOperands(
                 5e-7, [fill(x, &random), scaleShift(&random)], [Output(shape: x)], inputParts: [1: 2])
+        case .relu:
+            return CaseOperands(0, [fill(x, &random)], [Output(shape: x)])
         case .silu, .gelu:
             return CaseOperands(1e-6, [fill(x, &random)], [Output(shape: x)])
         case .groupNormSiLU(let groups, _, let modulated, let residual):
@@ -128,6 +131,11 @@ extension OperationCase {
             return CaseOperands(
                 0, gradient: 3e-7, [random.normals(x)],
                 [Output(shape: activation(channels, positions: positions.map { 2 * $0 }))])
+        case .maxPool(let window), .averagePool(let window):
+            let size = window.outputSize(positions[0], positions[1])
+            return CaseOperands(
+                operation.name == "maxPool" ? 0 : 3e-7, [random.normals(x)],
+                [Output(shape: activation(channels, positions: [size.height, size.width]))])
         case .repeatSamples(let count):
             return CaseOperands(
                 0, gradient: 3e-7, [random.normals(x)], [Output(shape: [images * count] + x.dropFirst())])

@@ -68,6 +68,11 @@ private let convolutionCases: [OperationCase] = {
         ConvolutionSizes(three, 1, [8, 8], 4..<12, of: 20, to: 4),
         ConvolutionSizes(ConvolutionGeometry(kernel: 3, stride: 2, padding: 1), 2, [7, 8], 0..<8, of: 8, to: 4),
         ConvolutionSizes(ConvolutionGeometry(kernel: 3), 1, [5, 6], 1..<5, of: 8, to: 8),
+        ConvolutionSizes(ConvolutionGeometry(oddKernel: 1, 7), 2, [7, 9], 0..<16, of: 16, to: 24),
+        ConvolutionSizes(ConvolutionGeometry(oddKernel: 7, 1), 1, [17, 5], 0..<32, of: 32, to: 16),
+        ConvolutionSizes(ConvolutionGeometry(oddKernel: 1, 3), 2, [8, 8], 8..<16, of: 24, to: 8),
+        ConvolutionSizes(ConvolutionGeometry(oddKernel: 3, 1), 1, [4, 6], 0..<12, of: 12, to: 20),
+        ConvolutionSizes(ConvolutionGeometry(oddKernel: 3, 5), 1, [5, 6], 0..<8, of: 8, to: 8),
         ConvolutionSizes(one, 2, [8, 8], 0..<32, of: 32, to: 96),
         ConvolutionSizes(one, 3, [1, 1], 0..<12, of: 12, to: 100),
         ConvolutionSizes(one, 1, [4, 4], 8..<16, of: 24, to: 8),
@@ -195,7 +200,7 @@ private let activationCases: [OperationCase] = {
         (1, [1, 1], 1), (1, [], 128), (3, [], 100), (2, [16, 16], 4), (3, [5, 7], 12), (2, [8, 8], 32),
         (2, [32, 32], 32),
     ]
-    let operations: [Operation] = [.silu, .gelu]
+    let operations: [Operation] = [.silu, .gelu, .relu]
     let ordinary = sizes.flatMap { size in
         (operations + [.modulate]).map {
             OperationCase(operation: $0, images: size.images, positions: size.positions, channels: size.channels)
@@ -273,8 +278,19 @@ private let movementCases: [OperationCase] = {
     let embeddings = [(1, 4), (2, 8), (3, 32), (6, 128)].map { images, dimension in
         OperationCase(operation: .sinusoidalEmbedding(dimension: dimension), images: images)
     }
+    let windows = [
+        ConvolutionGeometry(kernel: 3, stride: 2), ConvolutionGeometry(kernel: 3, padding: 1),
+        ConvolutionGeometry(oddKernel: 5, 3), ConvolutionGeometry(kernel: 2, stride: 2),
+    ]
+    let pools = windows.flatMap { window -> [OperationCase] in
+        [([9, 7], 37), ([4, 6], 64), ([5, 3], 1)].flatMap { positions, channels in
+            [.maxPool(window), .averagePool(window)].map {
+                OperationCase(operation: $0, positions: positions, channels: channels)
+            }
+        }
+    }
     let largeMean = OperationCase(operation: .meanOverPositions, positions: [33, 31], channels: 37, values: .offset)
-    return spatial + flat + embeddings + [largeMean] + [OperationCase(operation: .constant(0.375))]
+    return spatial + flat + embeddings + pools + [largeMean] + [OperationCase(operation: .constant(0.375))]
 }()
 
 private let lossCases: [OperationCase] =
@@ -327,6 +343,8 @@ private let smallConvolutions: [OperationCase] = {
         (ConvolutionGeometry(kernel: 2, stride: 2), [5, 3], 2..<4, 4, 2),
         (ConvolutionGeometry(kernel: 7, padding: 3), [3, 5], 1..<3, 3, 2),
         (ConvolutionGeometry(kernel: 7, padding: 3), [2, 1], 0..<1, 1, 3),
+        (ConvolutionGeometry(oddKernel: 1, 7), [3, 4], 1..<3, 3, 2),
+        (ConvolutionGeometry(oddKernel: 3, 1), [4, 2], 0..<2, 2, 3),
     ]
     return shapes.enumerated().flatMap { index, shape in
         [index, 3 - index % 4].map { number in

@@ -33,6 +33,18 @@ import Testing
         #expect(y == [[126]])
     }
 
+    @Test func paddingCountsInNoWindow() {
+        // Rows −1 −2 / −3 −4 with windows of 3×3 around each pixel: all four of them, every time.
+        let x = ([1, 2, 2, 1], [-1, -2, -3, -4.0])
+        let window = ConvolutionGeometry(kernel: 3, padding: 1)
+        #expect(results(.maxPool(window), [x], shapes: [[1, 2, 2, 1]]) == [[-1, -1, -1, -1]])
+        #expect(results(.averagePool(window), [x], shapes: [[1, 2, 2, 1]]) == [[-2.5, -2.5, -2.5, -2.5]])
+        // One column to either side of each pixel, of its own row.
+        let row = ConvolutionGeometry(oddKernel: 1, 3)
+        #expect(results(.averagePool(row), [x], shapes: [[1, 2, 2, 1]]) == [[-1.5, -1.5, -3.5, -3.5]])
+        #expect(results(.relu, [([1, 3], [-2, 0, 3])], shapes: [[1, 3]]) == [[0, 0, 3]])
+    }
+
     @Test func groupsAreNeighbouringChannels() {
         // Groups (1, 3) and (10, 30): means 2 and 20, deviations 1 and 10.
         let y = results(

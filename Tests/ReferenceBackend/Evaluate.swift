@@ -79,6 +79,8 @@ public func evaluate(
         results = [gelu(x: operand.next())]
     case .geluGradient:
         results = [geluGradient(dy: operand.next(), x: operand.next())]
+    case .relu:
+        results = [operand.next().map { max($0, 0) }]
     case .groupNormSiLU(let groups, let epsilon, let modulated, let residual):
         results = groupNormSiLU(
             x: operand.next(), gamma: operand.next(), beta: operand.next(), scaleShift: operand.next(if: modulated),
@@ -149,6 +151,10 @@ public func evaluate(
         results = [meanOverPositions(x: operand.next())]
     case .meanOverPositionsGradient:
         results = [meanOverPositionsGradient(dy: operand.next(), outputShapes[0])]
+    case .maxPool(let window):
+        results = [maxPool(x: operand.next(), window)]
+    case .averagePool(let window):
+        results = [averagePool(x: operand.next(), window)]
     case .sinusoidalEmbedding(let dimension):
         results = [sinusoidalEmbedding(timestep: operand.next(), dimension: dimension)]
     case .constant(let value):

@@ -5,7 +5,7 @@ import TensorGraph
 
 /// Calls `body` for each product of a convolution, with the places of its factors: output row v and column u, input row
 /// h and column w, kernel row i and column j, where h = v·stride + i − padding lies inside the input, and w alike.
-private func forEachTap(
+func forEachTap(
     _ geometry: ConvolutionGeometry, input: (height: Int, width: Int), output: (height: Int, width: Int),
     _ body: (_ v: Int, _ u: Int, _ h: Int, _ w: Int, _ i: Int, _ j: Int) -> Void
 ) {
@@ -13,8 +13,8 @@ private func forEachTap(
         for u in 0..<output.width {
             for i in 0..<geometry.kernelHeight {
                 for j in 0..<geometry.kernelWidth {
-                    let h = v * geometry.stride + i - geometry.padding
-                    let w = u * geometry.stride + j - geometry.padding
+                    let h = v * geometry.stride + i - geometry.paddingHeight
+                    let w = u * geometry.stride + j - geometry.paddingWidth
                     if (0..<input.height).contains(h) && (0..<input.width).contains(w) { body(v, u, h, w, i, j) }
                 }
             }
@@ -28,7 +28,7 @@ func convolution(
     _ geometry: ConvolutionGeometry, weightChannels: Range<Int>
 ) -> ReferenceTensor {
     let (images, height, width) = (x.shape[0], x.shape[1], x.shape[2])
-    let (outputHeight, outputWidth) = (geometry.outputSize(height), geometry.outputSize(width))
+    let (outputHeight, outputWidth) = geometry.outputSize(height, width)
     let outputChannels = weight.shape[0]
     precondition(weightChannels.count == x.shape[3], "weight channels \(weightChannels) for x \(x.shape)")
     precondition(

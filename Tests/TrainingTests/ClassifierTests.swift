@@ -11,11 +11,14 @@ import Training
 /// What is particular to `method: classifier`; what holds for any run is tested beside that of the others.
 @Suite struct ClassifierTests {
     /// Images that are darker, or lighter, on the left, the top, or nowhere: to be told apart by their look.
-    private func writeKinds(to path: String, count: Int, labels: Bool = true) throws {
+    ///
+    /// - Parameter kinds: how many of them there are.
+    private func writeKinds(to path: String, count: Int, labels: Bool = true, kinds: Int = 3) throws {
         var pixels: [UInt8] = []
         for image in 0..<count {
             for place in 0..<64 {
-                let bright = image % 3 == 0 ? place % 8 < 4 : image % 3 == 1 ? place < 32 : true
+                let kind = image % kinds
+                let bright = kind == 0 ? place % 8 < 4 : kind == 1 ? place < 32 : true
                 pixels.append(UInt8((bright ? 200 : 40) + (image * 7 + place * 3) % 30))
             }
         }
@@ -74,6 +77,65 @@ import Training
             case images, accuracy, confusion
             case crossEntropy = "cross_entropy"
         }
+    }
+
+    /// `smd evaluate images` by the features of a classifier, with the images of each class: the same on any number of ranks,
+    /// and from statistics.
+    @Test func imagesAreComparedByClasses() throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder, classes: 3)
+            try writeKinds(to: run.data, count: 96)
+            try run.trainHere("out", settings: Self.settings)
+            // Two of the three kinds.
+            let (samples, statistics) = (run.path("samples.h5"), run.path("data.npz"))
+            try writeKinds(to: samples, count: 60, labels: false, kinds: 2)
+            func compare(_ ranks: Int, _ data: String, _ more: String...) throws -> String {
+                let command =
+                    [product("smd"), "evaluate", "images", samples, "--against", data, "--features"]
+                    + ["classifier:" + run.path("out"), "--only", "frechet"] + more
+                let result = try ranks == 1 ? TestSupport.run(command, timeout: 60) : mpirun(ranks, command)
+                #expect(result.status == 0, "\(result.errors)")
+                return result.output
+            }
+            let whole = try compare(1, run.data, "--json", "--save-statistics", statistics)
+            #expect(try compare(2, run.data, "--json") == whole)
+            let found = try JSONDecoder().decode(ImagesReport.self, from: Data(whole.utf8))
+            #expect(found.features.name == "classifier:60" && found.features.dimension == 16)
+            #expect(found.features.digest == (try CheckpointFile(run.checkpoint("out", step: 60)).digest))
+            #expect(found.classes.map(\.samples) == [30, 30, 0] && found.classes.map(\.data) == [32, 32, 32])
+            let distance = try #require(found.figures["class_total_variation"]?.value)
+            #expect(abs(distance - 1.0 / 3) < 1e-12)
+            let short = try JSONDecoder().decode(
+                ImagesReport.self, from: Data(try compare(1, statistics, "--json").utf8))
+            #expect(short.classes.map(\.data) == [32, 32, 32] && short.figures == found.figures)
+            let text = try compare(1, run.data)
+            #expect(text.contains("Fréchet distance (classifier:60)") && text.contains("total variation of classes"))
+            #expect(text.contains(/\n  2 +0 +0\.0 % +32 +33\.3 %\n/), "\(text)")
+
+            let wide = run.path("wide.h5")
+            let file = try HDF5File.create(wide)
+            try file.root.write([UInt8](repeating: 9, count: 40 * 32), shape: [40, 4, 8, 1], to: "images")
+            try file.close()
+            for (set, against, argument, words) in [
+                (wide, wide, run.path("out"), "holds 4×8×1 images, the classifier"),
+                (samples, run.data, run.path("absent"), "there is no checkpoint, nor the folder of a run"),
+                (samples, run.data, run.data, "images.h5"),
+            ] {
+                let command = ["evaluate", "images", set, "--against", against, "--features", "classifier:" + argument]
+                let result = try TestSupport.run([product("smd")] + command, timeout: 60)
+                #expect(result.status == 65 && result.output.isEmpty && result.errors.contains(words), "\(result)")
+                #expect(result.errors.split(separator: "\n").filter { $0.hasPrefix("smd: error:") }.count == 1)
+            }
+        }
+    }
+
+    private struct ImagesReport: Decodable {
+        struct Features: Decodable { let name, digest: String, dimension: Int }
+        struct Figure: Decodable, Equatable { let value: Double? }
+        struct Class: Decodable { let samples, data: Int }
+        let features: Features
+        let figures: [String: Figure]
+        let classes: [Class]
     }
 
     /// Logits are the linear function of the features that the checkpoint holds, and belong to the image alone.

@@ -73,6 +73,17 @@ void ck_upsample_nearest_gradient(int64_t images, int64_t height, int64_t width,
 void ck_mean_over_positions(int64_t images, int64_t pixels, int64_t channels, const float *x, float *y);
 /// dx [N,P,C] = dy [N,C] / P.
 void ck_mean_over_positions_gradient(int64_t images, int64_t pixels, int64_t channels, const float *dy, float *dx);
+/// y = max(x, 0); y may be x. NaN stays NaN.
+void ck_relu(size_t count, const float *x, float *y);
+/// Windows of an image [N,H,W,C], with the results [N,H',W',C]; padding is less than the window.
+typedef struct {
+    int64_t images, height, width, channels, outputHeight, outputWidth;
+    int64_t kernelHeight, kernelWidth, stride, paddingHeight, paddingWidth;
+} ck_pool_shape;
+/// y = the largest of each window of x, of what lies inside the image.
+void ck_max_pool(const ck_pool_shape *shape, const float *x, float *y);
+/// y = the mean of each window of x over what lies inside the image.
+void ck_average_pool(const ck_pool_shape *shape, const float *x, float *y);
 /// y [N,D]: sines, then cosines, of t_n · exp(−k ln(10000) / (D/2 − 1)), k < D/2; float64 inside. D even.
 void ck_sinusoidal_embedding(int64_t images, int64_t dimension, const float *timestep, float *y);
 /// loss_n = weight_n · mean of (prediction − target)² over E elements. prediction, target [N,E]; weight, loss [N].

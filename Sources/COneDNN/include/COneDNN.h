@@ -25,7 +25,8 @@ typedef struct odnn_operation odnn_operation;
 typedef struct {
     int64_t images, height, width, inputChannels;              // x  [N, H, W, C]
     int64_t outputHeight, outputWidth, outputChannels;         // y  [N, H', W', O]
-    int64_t kernelHeight, kernelWidth, stride, padding;        // w  [O, I, kh, kw]
+    int64_t kernelHeight, kernelWidth, stride;                 // w  [O, I, kh, kw]
+    int64_t paddingHeight, paddingWidth;
     int64_t weightInputChannels, firstWeightChannel;           // I, first of C
 } odnn_convolution_shape;
 

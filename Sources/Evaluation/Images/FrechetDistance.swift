@@ -15,7 +15,8 @@ extension ImageMetric {
         figures: { comparison in
             let (samples, data) = (try comparison.sampleMoments(), try comparison.dataMoments())
             let distance = try comparison.work.once("Fréchet distance") { [try frechetDistance(samples, data)] }
-            return [Figure("frechet_distance", "Fréchet distance (\(comparison.featuresName))", Estimate(distance[0]))]
+            let name = comparison.features.distanceName("Fréchet distance", common: "FID")
+            return [Figure("frechet_distance", name, Estimate(distance[0]))]
         })
 }
 

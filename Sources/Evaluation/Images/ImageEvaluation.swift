@@ -29,6 +29,8 @@ public struct ImageEvaluation {
         public let figures: [Figure]
         /// The same figures of true images in the place of the samples, and how many these are; nil where there are none.
         public let baseline: (figures: [Figure], count: Int)?
+        /// Samples and images of the data by class, where the features tell classes apart.
+        public let classCounts: (samples: [Int], data: [Int]?)?
         /// Of each sample, its nearest image of the data, where that was looked for.
         public let nearestData: [Neighbour]?
         /// What a file of statistics of the data holds, where that is wanted.
@@ -84,19 +86,25 @@ public struct ImageEvaluation {
         let data = try self.data(features)
         let sampleFeatures = try features.features(of: samples, "features of samples", work)
         let comparison = compare(features, sampleFeatures, data)
-        let figures = try settings.metrics.flatMap { try $0.figures(comparison) }
         let needsNeighbours = settings.metrics.contains { $0.name == ImageMetric.memorisation.name }
         return Result(
             featuresName: features.name, featuresDigest: features.digest, dimension: features.dimension,
-            figures: figures, baseline: try baselineFigures(features, data),
+            figures: try figures(comparison), baseline: try baselineFigures(features, data),
+            classCounts: comparison.classCounts(),
             nearestData: needsNeighbours ? try comparison.neighbourhoods().nearestData : nil,
-            statistics: settings.wantsStatistics ? try comparison.dataMoments().members(of: features) : nil)
+            statistics: settings.wantsStatistics
+                ? try comparison.dataMoments().members(of: features, classCounts: comparison.classCounts()?.data) : nil)
+    }
+
+    /// Those that are asked for, and that of classes where there are any.
+    private func figures(_ comparison: ImageComparison) throws -> [Figure] {
+        try (settings.metrics + [.classes]).flatMap { try $0.figures(comparison) }
     }
 
     private func compare(
         _ features: any ImageFeatures, _ samples: FeatureMatrix, _ data: ImageComparison.Data
     ) -> ImageComparison {
-        ImageComparison(features.name, samples, data, seed: settings.seed, settings.subsets, work)
+        ImageComparison(features, samples, data, seed: settings.seed, settings.subsets, work)
     }
 
     private func data(_ features: any ImageFeatures) throws -> ImageComparison.Data {
@@ -104,10 +112,10 @@ public struct ImageEvaluation {
         case .images(let set):
             return .images(.init(try features.features(of: set, "features of the data", work)))
         case .statistics(let file):
-            let moments = try work.communicator.together("reading \(file.path)") {
-                try Moments(of: features, from: file)
+            return try work.communicator.together("reading \(file.path)") {
+                .statistics(
+                    try Moments(of: features, from: file), classCounts: try features.classes?.counts(from: file))
             }
-            return .statistics(moments)
         }
     }
 
@@ -116,6 +124,7 @@ public struct ImageEvaluation {
         if case .images(let set) = reference { counts.append((set.path, set.count)) }
         if let baseline { counts.append((baseline.path, baseline.count)) }
         for metric in settings.metrics { try metric.check(counts, features.dimension) }
+        for set in [samples, baseline].compactMap({ $0 }) { try features.check(set) }
     }
 
     /// True images in the place of samples, as many as these where there are so many: of the baseline, or else of the
@@ -141,6 +150,6 @@ public struct ImageEvaluation {
             }
             comparison = compare(features, parts[0], .images(.init(parts[1])))
         }
-        return (try settings.metrics.flatMap { try $0.figures(comparison) }, comparison.samples.features.count)
+        return (try figures(comparison), comparison.samples.features.count)
     }
 }

@@ -11,16 +11,36 @@ public protocol ImageFeatures {
     var dimension: Int { get }
     /// What a file of statistics must hold beside them for other images to have the same features.
     var arrays: [(name: String, array: NumericArray)] { get }
+    /// Whether their distances are what is called FID and KID.
+    var areInception: Bool { get }
+    /// Images of a piece of the work; progress shows, and a signal is heard, between two.
+    var imagesAtATime: Int { get }
+    /// Classes that the numbers tell apart; nil where there are none.
+    var classes: FeatureClasses? { get }
+
+    /// Refuses images that have no such features.
+    ///
+    /// - Throws: ``EvaluationError``.
+    func check(_ set: DataSet) throws
 
     /// The numbers of each of `count` images.
     ///
-    /// - Parameter images: `[count, H, W, C]` in [−1, 1].
+    /// - Parameters:
+    ///   - images: `[count, H, W, C]` in [−1, 1].
+    ///   - shape: H, W and C.
     /// - Returns: `[count, F]`.
-    func features(of images: [Float], count: Int) throws -> [Float]
+    func features(of images: [Float], count: Int, _ shape: SampleShape) throws -> [Float]
 }
 
 extension ImageFeatures {
     public var arrays: [(name: String, array: NumericArray)] { [] }
+    public var areInception: Bool { false }
+    public var imagesAtATime: Int { 256 }
+    public var classes: FeatureClasses? { nil }
+    public func check(_ set: DataSet) throws {}
+
+    /// What a distance of these features is called: `common` of Inception features, which alone may be called so.
+    func distanceName(_ plain: String, common: String) -> String { "\(areInception ? common : plain) (\(name))" }
 }
 
 /// What images are compared with, which features may be fitted to.
@@ -32,17 +52,22 @@ public enum ImageReference {
 
 /// A kind of features, as `--features NAME:ARGUMENT` asks for it.
 public struct FeatureKind: Sendable {
+    /// What the argument is.
+    public enum Argument: Sendable { case number, file, checkpoint }
+
     /// What stands before the colon.
-    let name: String
+    public let name: String
     /// What follows it, for messages and help: "pca:64".
     let example: String
     /// What it is, for help.
     let meaning: String
+    /// What follows the colon.
+    public var argument = Argument.number
     /// Makes the features from the argument. Collective.
     let make: @Sendable (String, ImageReference, EvaluationWork) throws -> any ImageFeatures
 
     /// All kinds there are.
-    public static let all: [FeatureKind] = [.principalComponents]
+    public static let all: [FeatureKind] = [.principalComponents, .classifier, .inception, .inceptionTorch]
 
     /// What `--features` takes, for help.
     public static var help: String { all.map { "\($0.example) (\($0.meaning))" }.joined(separator: ", ") }
@@ -76,9 +101,9 @@ extension ImageFeatures {
     ///
     /// - Throws: what reading or computing throws.
     public func features(of set: DataSet, _ task: String, _ work: EvaluationWork) throws -> FeatureMatrix {
-        let tiles = EvaluationWork.tiles(of: set.count, length: 256)
+        let tiles = EvaluationWork.tiles(of: set.count, length: imagesAtATime)
         let values = try work.pieces(task, tiles.count) { tile in
-            try features(of: set.images(tiles[tile]), count: tiles[tile].count)
+            try features(of: set.images(tiles[tile]), count: tiles[tile].count, set.sample)
         }
         return FeatureMatrix(Array(values.joined()), count: set.count, dimension: dimension)
     }

@@ -77,10 +77,11 @@ final class ImageComparison {
     /// What the samples are compared with.
     enum Data {
         case images(Side)
-        case statistics(Moments)
+        /// Mean and covariance of features, and how many images there are of each class, where that is known.
+        case statistics(Moments, classCounts: [Int]?)
     }
 
-    let featuresName: String
+    let features: any ImageFeatures
     let samples: Side
     let data: Data
     let seed: UInt64
@@ -89,10 +90,10 @@ final class ImageComparison {
     private var around: Neighbourhoods?
 
     init(
-        _ featuresName: String, _ samples: FeatureMatrix, _ data: Data, seed: UInt64, _ subsets: KernelSubsets,
+        _ features: any ImageFeatures, _ samples: FeatureMatrix, _ data: Data, seed: UInt64, _ subsets: KernelSubsets,
         _ work: EvaluationWork
     ) {
-        self.featuresName = featuresName
+        self.features = features
         (self.samples, self.data) = (Side(samples), data)
         (self.seed, self.subsets, self.work) = (seed, subsets, work)
     }
@@ -102,8 +103,19 @@ final class ImageComparison {
     func dataMoments() throws -> Moments {
         switch data {
         case .images(let side): try side.moments(work)
-        case .statistics(let moments): moments
+        case .statistics(let moments, _): moments
         }
+    }
+
+    /// Samples of each class, and images of the data; nil where there are no classes, or these are not known of the data.
+    func classCounts() -> (samples: [Int], data: [Int]?)? {
+        guard let classes = features.classes else { return nil }
+        let ofData =
+            switch data {
+            case .images(let side): classes.counts(of: side.features)
+            case .statistics(_, let counts): counts
+            }
+        return (classes.counts(of: samples.features), ofData)
     }
 
     /// Of data whose images are there.

@@ -14,7 +14,8 @@ extension ImageMetric {
             let estimate = try kernelDistance(
                 comparison.samples.features, comparison.dataSide.features, comparison.subsets, seed: comparison.seed,
                 comparison.work)
-            return [Figure("kernel_distance", "kernel distance (\(comparison.featuresName))", estimate)]
+            let name = comparison.features.distanceName("kernel distance", common: "KID")
+            return [Figure("kernel_distance", name, estimate)]
         })
 }
 

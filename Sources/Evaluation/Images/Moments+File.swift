@@ -31,13 +31,16 @@ extension Moments {
     }
 
     /// What a file of them holds.
-    func members(of features: any ImageFeatures) -> [(name: String, content: NPZ.Content)] {
+    ///
+    /// - Parameter classCounts: images of each class, where the features tell classes apart.
+    func members(of features: any ImageFeatures, classCounts: [Int]?) -> [(name: String, content: NPZ.Content)] {
         let size = mean.count
         return [
             (Self.names.mean, .numbers(NumericArray(mean, shape: [size]))),
             (Self.names.covariance, .numbers(NumericArray(covariance.elements, shape: [size, size]))),
             (Self.names.features, .text(Self.label(features))),
         ] + features.arrays.map { ($0.name, .numbers($0.array)) }
+            + (classCounts.map { [(FeatureClasses.member, FeatureClasses.content($0))] } ?? [])
     }
 
     private static func label(_ features: any ImageFeatures) -> String { "\(features.name) \(features.digest)" }

@@ -110,7 +110,7 @@ public struct PrincipalComponents: ImageFeatures {
         return result
     }
 
-    public func features(of images: [Float], count: Int) throws -> [Float] {
+    public func features(of images: [Float], count: Int, _ shape: SampleShape) throws -> [Float] {
         guard images.count == count * mean.count else {
             throw EvaluationError(
                 "\(name): images of \(images.count / max(count, 1)) numbers cannot be compared by components of "
