@@ -105,22 +105,11 @@ public final class CPUBackend: Backend {
         return try roundedParameterGradient(o, geometry, channels, bias: bias)
     }
 
-    /// - Parameter format: that of the factors of convolutions.
     private func dispatch(
         _ operation: Operation, _ o: Operands, _ format: odnn_format
     ) throws -> PreparedOperation {
+        if let prepared = try product(operation, o, format) ?? loss(operation, o) { return prepared }
         switch operation {
-        case .convolution(let geometry, let channels, let bias, let addend):
-            return try convolution(o, geometry, channels, format, bias: bias, addend: addend)
-        case .convolutionInputGradient(let geometry, let channels, let addend):
-            return try convolutionInputGradient(o, geometry, channels, format, addend: addend)
-        case .convolutionParameterGradient(let geometry, let channels, let bias):
-            return try convolutionParameterGradient(o, geometry, channels, format, bias: bias)
-        case .linear(let channels, let bias, let addend): return try linear(o, channels, bias: bias, addend: addend)
-        case .linearInputGradient(let channels, let addend): return try linearInputGradient(o, channels, addend: addend)
-        case .linearParameterGradient(let channels, let bias):
-            return try linearParameterGradient(o, channels, bias: bias)
-
         case .groupNorm(let groups, let epsilon):
             return try groupNorm(o, groups, epsilon, silu: false, modulated: false, residual: false)
         case .groupNormSiLU(let groups, let epsilon, let modulated, let residual):
@@ -163,6 +152,29 @@ public final class CPUBackend: Backend {
         case .averagePool(let window): return pool(o, window, ck_average_pool)
         case .sinusoidalEmbedding(let dimension): return sinusoidalEmbedding(o, dimension)
         case .constant(let value): return constant(o, value)
+        default: preconditionFailure("\(operation) cannot be computed here")
+        }
+    }
+
+    /// - Parameter format: that of the factors of convolutions.
+    private func product(_ operation: Operation, _ o: Operands, _ format: odnn_format) throws -> PreparedOperation? {
+        switch operation {
+        case .convolution(let geometry, let channels, let bias, let addend):
+            return try convolution(o, geometry, channels, format, bias: bias, addend: addend)
+        case .convolutionInputGradient(let geometry, let channels, let addend):
+            return try convolutionInputGradient(o, geometry, channels, format, addend: addend)
+        case .convolutionParameterGradient(let geometry, let channels, let bias):
+            return try convolutionParameterGradient(o, geometry, channels, format, bias: bias)
+        case .linear(let channels, let bias, let addend): return try linear(o, channels, bias: bias, addend: addend)
+        case .linearInputGradient(let channels, let addend): return try linearInputGradient(o, channels, addend: addend)
+        case .linearParameterGradient(let channels, let bias):
+            return try linearParameterGradient(o, channels, bias: bias)
+        default: return nil
+        }
+    }
+
+    private func loss(_ operation: Operation, _ o: Operands) -> PreparedOperation? {
+        switch operation {
         case .weightedSquaredError: return weightedSquaredError(o)
         case .weightedSquaredErrorGradient: return weightedSquaredErrorGradient(o)
         case .energyScore(let score): return energyScore(o, score)
@@ -171,6 +183,7 @@ public final class CPUBackend: Backend {
         case .mixtureLikelihoodGradient(let components): return mixtureLikelihoodGradient(o, components)
         case .softmaxCrossEntropy: return softmaxCrossEntropy(o)
         case .softmaxCrossEntropyGradient: return softmaxCrossEntropyGradient(o)
+        default: return nil
         }
     }
 }

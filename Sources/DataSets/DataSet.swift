@@ -90,6 +90,20 @@ public final class DataSet {
         }
     }
 
+    /// Some samples, as ``read(_:flip:into:)`` gives them, not mirrored: `[indices, elementsPerSample]`.
+    ///
+    /// - Throws: as ``read(_:flip:into:)``.
+    public func samples(_ indices: some Collection<Int>) throws -> [Float] {
+        let size = elementsPerSample
+        return try [Float](unsafeUninitializedCapacity: indices.count * size) { buffer, filled in
+            for (slot, index) in indices.enumerated() {
+                let sample = UnsafeMutableBufferPointer(rebasing: buffer[slot * size..<(slot + 1) * size])
+                try read(index, flip: false, into: sample)
+            }
+            filled = indices.count * size
+        }
+    }
+
     /// The stored bytes of image `index`: height × width × channels, 0…255.
     ///
     /// - Throws: `HDF5Error` when the set is read on demand and the file fails.

@@ -124,15 +124,8 @@ struct EvaluateSpreadCommand: ParsableCommand {
         guard set.count > 1 else { throw CommandFailure(.badInput, "\(data) has one sample; two or more are wanted") }
         let order = RandomStream(seed: seed, purpose: .evaluation).permutation(count: set.count, epoch: 0)
         let places = order.prefix(count).map(Int.init).sorted()
-        let size = set.elementsPerSample
-        var values = [Float](repeating: 0, count: places.count * size)
-        try values.withUnsafeMutableBufferPointer { values in
-            for (slot, place) in places.enumerated() {
-                let sample = UnsafeMutableBufferPointer(rebasing: values[slot * size..<(slot + 1) * size])
-                try set.read(place, flip: false, into: sample)
-            }
-        }
-        return SpreadSkill.Samples(values, places: places, elements: size, channels: model.channels)
+        return SpreadSkill.Samples(
+            try set.samples(places), places: places, elements: set.elementsPerSample, channels: model.channels)
     }
 
     private func chosenTimesteps(_ count: Int) throws -> [Int] {

@@ -77,7 +77,7 @@ struct EvaluateVarianceCommand: ParsableCommand {
                     ForwardProcess(configuration.diffusion).withoutOffsetNoise,
                     clips: configuration.diffusion.clipDenoised, seed: seed)
                 let all = (mine.count + batch - 1) / batch * measurement.timesteps.count
-                let errors = try measurement.errors(x0: try clean(samples, mine), places: Array(mine)) { done in
+                let errors = try measurement.errors(x0: try samples.samples(mine), places: Array(mine)) { done in
                     Watchdog.beat()
                     try endingAllRanks(communicator) {
                         try communicator.rank == 0 ? progress.update(done, all) : progress.stopIfAsked(done, all)
@@ -95,19 +95,6 @@ struct EvaluateVarianceCommand: ParsableCommand {
                 try json ? printJSON(file) : printOut(text(file, path))
             }
         }
-    }
-
-    private func clean(_ samples: DataSet, _ range: Range<Int>) throws -> [Float] {
-        let size = samples.elementsPerSample
-        var x0 = [Float](repeating: 0, count: range.count * size)
-        try x0.withUnsafeMutableBufferPointer { buffer in
-            for (slot, index) in range.enumerated() {
-                try samples.read(
-                    index, flip: false,
-                    into: UnsafeMutableBufferPointer(rebasing: buffer[slot * size..<(slot + 1) * size]))
-            }
-        }
-        return x0
     }
 
     private func text(_ file: VarianceFile, _ path: String) -> String {
