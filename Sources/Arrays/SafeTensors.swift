@@ -155,7 +155,12 @@ private struct Header: Decodable {
     private struct Stated: Decodable {
         let dtype: String
         let shape: [Int]
-        let data_offsets: [Int]
+        let offsets: [Int]
+
+        enum CodingKeys: String, CodingKey {
+            case dtype, shape
+            case offsets = "data_offsets"
+        }
     }
 
     /// Bytes of an element of the types that the format has.
@@ -183,7 +188,7 @@ private struct Header: Decodable {
             let (product, overflow) = bytes.multipliedReportingOverflow(by: length)
             return overflow ? nil : product
         }
-        let offsets = stated.data_offsets
+        let offsets = stated.offsets
         guard let bytes, offsets.count == 2, offsets[0] >= 0, offsets[1] >= offsets[0],
             offsets[1] - offsets[0] == bytes
         else {

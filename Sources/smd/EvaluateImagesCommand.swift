@@ -149,9 +149,9 @@ struct EvaluateImagesCommand: ParsableCommand {
             if case .images(let set) = reference { set } else { nil }
         }
 
-        /// What the data or the baseline call their classes; nil where neither has names of as many.
+        /// What the data, the baseline or the samples call their classes; nil where none has names of as many.
         func classNames(_ count: Int) throws -> [String]? {
-            try [data, baseline].compactMap { try $0?.labelNames() }.first { $0.count == count }
+            try [data, baseline, samples].compactMap { try $0?.labelNames() }.first { $0.count == count }
         }
     }
 

@@ -32,7 +32,8 @@ final class WorkProgress {
         let rate = Double(done) / max(seconds, 1e-3)
         let left = duration(seconds: Double(total - done) / rate)
         let percent = total > 0 ? 100 * done / total : 0
-        write("\(what) \(done)/\(total) \(unit) (\(percent) %), \(Int(rate.rounded())) \(unit)/s, \(left) left")
+        let speed = String(format: rate < 10 ? "%.2g" : "%.0f", rate)
+        write("\(what) \(done)/\(total) \(unit) (\(percent) %), \(speed) \(unit)/s, \(left) left")
     }
 
     /// Throws a `CommandFailure` when a signal has come.
