@@ -3,6 +3,7 @@
 # a folder of its own, and what is done is not done again. Measurements end up as lines of launch/experiments/results/NAME.csv,
 # from which the table is made.
 set -euo pipefail
+shopt -s inherit_errexit
 export LC_ALL=C OMP_NUM_THREADS=1
 
 # usage_of NAME TEXT: what --help says.
@@ -87,13 +88,15 @@ number() {
         index($0, "\"" key[at] "\"") { if (at == count) { sub(/.*: /, ""); sub(/,$/, ""); print; exit } else at++ }' "$file"
 }
 
-# in_parallel FUNCTION: calls the function with each line of standard input, several at a time; ends when all have.
+# in_parallel FUNCTION: calls the function with each line of standard input, several at a time; ends when all have. Not to be
+# called where bash ignores failures (behind if, before ||): set +e around it.
 in_parallel() {
     local line failures=0
     while IFS= read -r line; do
         while (($(jobs -rp | wc -l) >= jobs)); do wait -n || failures=1; done
+        # What fails ends its part, so that nothing half-measured counts as done.
         # shellcheck disable=SC2086  # a line is words
-        "$1" $line &
+        (set -e; "$1" $line) &
     done
     while (($(jobs -p | wc -l))); do wait -n || { (($? == 127)) && break; failures=1; }; done
     ((failures == 0)) || { echo "$experiment: a part failed; see the logs in $work/$experiment" >&2; return 1; }
