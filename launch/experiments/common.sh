@@ -9,11 +9,12 @@ export LC_ALL=C OMP_NUM_THREADS=1
 # usage_of NAME TEXT: what --help says.
 usage_of() {
     cat <<HELP
-Usage: launch/experiments/$1 [--work FOLDER] [--seeds "0 1 2"] [--jobs N] [--table]
+Usage: launch/experiments/$1 [--work FOLDER] [--arms "NAME NAME"] [--seeds "0 1 2"] [--jobs N] [--table]
 
 $2
 
   --work FOLDER   where data, runs and samples lie (default: runs/experiments)
+  --arms LIST     which arms to train: names of the table's rows (default: all)
   --seeds LIST    seeds of the training (default: 0 1 2)
   --jobs N        runs at a time, of one thread each (default: the number of cores)
   --table         only make the table, of what is measured so far
@@ -22,18 +23,18 @@ The program is built first, unless the environment names one: SMD=PATH. Stop it 
 HELP
 }
 
-# options NAME TEXT ARGUMENTS...: sets work, seeds, jobs and only_table, and goes to the root of the repository.
+# options NAME TEXT ARGUMENTS...: sets work, chosen, seeds, jobs and only_table, and goes to the root of the repository.
 options() {
     experiment=$1
     local text=$2
     shift 2
-    work=runs/experiments seeds="0 1 2" jobs=$(nproc) only_table=no
+    work=runs/experiments chosen="" seeds="0 1 2" jobs=$(nproc) only_table=no
     while (($#)); do
         case $1 in
         -h | --help) usage_of "$experiment" "$text"; exit 0 ;;
-        --work | --seeds | --jobs)
+        --work | --arms | --seeds | --jobs)
             (($# > 1)) || { echo "$experiment: $1 needs a value (see --help)" >&2; exit 64; }
-            case $1 in --work) work=$2 ;; --seeds) seeds=$2 ;; --jobs) jobs=$2 ;; esac
+            case $1 in --work) work=$2 ;; --arms) chosen=$2 ;; --seeds) seeds=$2 ;; --jobs) jobs=$2 ;; esac
             shift
             ;;
         --table) only_table=yes ;;
@@ -86,6 +87,19 @@ number() {
     awk -v keys="$*" '
         BEGIN { count = split(keys, key, " "); at = 1 }
         index($0, "\"" key[at] "\"") { if (at == count) { sub(/.*: /, ""); sub(/,$/, ""); print; exit } else at++ }' "$file"
+}
+
+# Of the lines "name settings…" on standard input those of the arms that were asked for; an unknown name is refused.
+chosen_arms() {
+    local lines name settings
+    lines=$(grep -v '^$')
+    for name in $chosen; do
+        grep -q "^$name " <<<"$lines" ||
+            { echo "$experiment: no arm ${name@Q}; there are: $(cut -d ' ' -f 1 <<<"$lines" | paste -sd ' ')" >&2; return 64; }
+    done
+    while read -r name settings; do
+        [[ -n $chosen && " $chosen " != *" $name "* ]] || echo "$name $settings"
+    done <<<"$lines"
 }
 
 # in_parallel FUNCTION: calls the function with each line of standard input, several at a time; ends when all have. Not to be
