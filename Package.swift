@@ -26,11 +26,15 @@ let package = Package(
             name: "CHDF5", dependencies: ["SystemHDF5"], cSettings: strictC, linkerSettings: [.linkedLibrary("z")]),
         .target(name: "COneDNN", cSettings: strictC, linkerSettings: [.linkedLibrary("dnnl")]),
         .target(
-            name: "CCodecs", dependencies: ["SystemPNG", "SystemJPEG"], cSettings: strictC,
-            linkerSettings: [.linkedLibrary("z")]),
+            name: "CCodecs", dependencies: ["SystemPNG", "SystemJPEG"],
+            cSettings: strictC + [.unsafeFlags(["-O3"])],
+            linkerSettings: [
+                .linkedLibrary("z"), .linkedLibrary("webp"), .linkedLibrary("webpdemux"), .linkedLibrary("tiff"),
+            ]),
         .target(
             name: "CLAPACK", cSettings: strictC,
             linkerSettings: [.linkedLibrary("lapacke"), .linkedLibrary("lapack"), .linkedLibrary("blas")]),
+        .target(name: "CLMDB", cSettings: strictC, linkerSettings: [.linkedLibrary("lmdb")]),
         .target(name: "CArchive", cSettings: strictC, linkerSettings: [.linkedLibrary("archive")]),
         // The inner loops are compiled for speed in every configuration: a debug build trains at full speed too.
         .target(
@@ -61,7 +65,8 @@ let package = Package(
         .target(
             name: "DataSets",
             dependencies: [
-                "HDF5", "CCodecs", "Files", "Philox", .product(name: "Crypto", package: "swift-crypto"),
+                "Arrays", "HDF5", "CCodecs", "CLMDB", "Files", "Philox",
+                .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
         .target(
             name: "Storage", dependencies: ["HDF5", "Files", .product(name: "Crypto", package: "swift-crypto")],
@@ -177,7 +182,10 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "DataSetsTests", dependencies: ["DataSets", "HDF5", "Files", "TestSupport"], swiftSettings: strict),
+            name: "DataSetsTests",
+            dependencies: [
+                "Arrays", "DataSets", "HDF5", "Files", "TestSupport", .product(name: "Crypto", package: "swift-crypto"),
+            ], swiftSettings: strict),
         .testTarget(
             name: "HDF5Tests", dependencies: ["HDF5", "TestSupport", "storage-program"], swiftSettings: strict),
         .testTarget(

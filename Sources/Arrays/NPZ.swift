@@ -66,6 +66,17 @@ public struct NPZ {
             case .text(let text): NPY.encode(text)
             }
         }
+        return try ZipFile.encode(zip(members, files).map { ($0.name + ".npy", $1) })
+    }
+}
+
+/// Whole zip files, of members that are stored as they are.
+public enum ZipFile {
+    /// The bytes of a file of `members`, without times: the same members give the same bytes.
+    ///
+    /// - Throws: ``ArrayFileError`` where there is no memory for it.
+    public static func encode(_ members: [(name: String, content: [UInt8])]) throws -> [UInt8] {
+        let files = members.map(\.content)
         let contents = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: files.reduce(0) { $0 + $1.count })
         defer { contents.deallocate() }
         _ = contents.initialize(from: files.joined())
@@ -74,7 +85,7 @@ public struct NPZ {
             defer { begin += file.count }
             return contents.baseAddress.map { UnsafePointer($0 + begin) }
         }
-        let names = members.map { strdup($0.name + ".npy") }
+        let names = members.map { strdup($0.name) }
         defer { for name in names { free(name) } }
         var zip: UnsafeMutablePointer<UInt8>?
         var count = 0
@@ -84,7 +95,7 @@ public struct NPZ {
                 Int32(files.count), names.map { UnsafePointer($0) }, places, files.map(\.count), &zip, &count, $0, $1)
         }
         defer { carchive_free(zip) }
-        guard status == 0 else { throw ArrayFileError("cannot make a file of \(files.count) arrays: \(message)") }
+        guard status == 0 else { throw ArrayFileError("cannot make a zip file of \(files.count) members: \(message)") }
         return Array(UnsafeBufferPointer(start: zip, count: count))
     }
 }

@@ -124,3 +124,89 @@ int carchive_zip_write(
 }
 
 void carchive_free(void *memory) { free(memory); }
+
+struct carchive_reader {
+    struct archive *archive;
+};
+
+int carchive_open(const char *path, carchive_reader **out, char *message, size_t message_size)
+{
+    carchive_reader *reader = calloc(1, sizeof *reader);
+    struct archive *archive = archive_read_new();
+    if (reader == NULL || archive == NULL) {
+        free(reader);
+        archive_read_free(archive);
+        return fail(CARCHIVE_NO_MEMORY, message, message_size, NULL);
+    }
+    reader->archive = archive;
+    archive_read_support_filter_gzip(archive);
+    archive_read_support_filter_bzip2(archive);
+    archive_read_support_filter_xz(archive);
+    archive_read_support_filter_zstd(archive);
+    archive_read_support_format_tar(archive);
+    archive_read_support_format_zip_seekable(archive);
+    if (archive_read_open_filename(archive, path, 1 << 18) != ARCHIVE_OK) {
+        const int status = fail(CARCHIVE_MALFORMED, message, message_size, archive);
+        carchive_close(reader);
+        return status;
+    }
+    *out = reader;
+    return CARCHIVE_OK;
+}
+
+static carchive_kind kind_of(struct archive_entry *entry)
+{
+    if (archive_entry_is_data_encrypted(entry) || archive_entry_is_metadata_encrypted(entry)) return CARCHIVE_ENCRYPTED;
+    if (archive_entry_hardlink(entry) != NULL || archive_entry_symlink(entry) != NULL) return CARCHIVE_LINK;
+    switch (archive_entry_filetype(entry)) {
+    case AE_IFREG: return CARCHIVE_FILE;
+    case AE_IFDIR: return CARCHIVE_FOLDER;
+    case AE_IFLNK: return CARCHIVE_LINK;
+    default: return CARCHIVE_DEVICE;
+    }
+}
+
+int carchive_next(carchive_reader *reader, carchive_member *out, char *message, size_t message_size)
+{
+    struct archive_entry *entry;
+    const int result = archive_read_next_header(reader->archive, &entry);
+    if (result == ARCHIVE_EOF) return CARCHIVE_MISSING;
+    if (result < ARCHIVE_WARN) return fail(CARCHIVE_MALFORMED, message, message_size, reader->archive);
+    // Names that are marked as UTF-8 are not to be had otherwise in a locale without it; others are bytes.
+    const char *name = archive_entry_pathname_utf8(entry);
+    if (name == NULL) name = archive_entry_pathname(entry);
+    if (name == NULL) {
+        if (message_size > 0) snprintf(message, message_size, "a member without a name that can be read");
+        return CARCHIVE_MALFORMED;
+    }
+    *out = (carchive_member){name, kind_of(entry), archive_entry_size_is_set(entry) ? archive_entry_size(entry) : -1};
+    return CARCHIVE_OK;
+}
+
+int carchive_content(
+    carchive_reader *reader, size_t cap, uint8_t **out, size_t *out_count, char *message, size_t message_size)
+{
+    return read_content(reader->archive, cap, out, out_count, message, message_size);
+}
+
+int carchive_read(carchive_reader *reader, uint8_t *out, size_t count, char *message, size_t message_size)
+{
+    while (count > 0) {
+        const la_ssize_t got = archive_read_data(reader->archive, out, count);
+        if (got < 0) return fail(CARCHIVE_MALFORMED, message, message_size, reader->archive);
+        if (got == 0) {
+            if (message_size > 0) snprintf(message, message_size, "ends %zu bytes too early", count);
+            return CARCHIVE_MALFORMED;
+        }
+        out += got;
+        count -= (size_t)got;
+    }
+    return CARCHIVE_OK;
+}
+
+void carchive_close(carchive_reader *reader)
+{
+    if (reader == NULL) return;
+    archive_read_free(reader->archive);
+    free(reader);
+}

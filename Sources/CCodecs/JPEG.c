@@ -60,14 +60,14 @@ static void cmyk_to_rgb(const uint8_t *in, uint8_t *out, int width, int inverted
     }
 }
 
-static int decode(jpeg_work *work, const uint8_t *bytes, size_t count, codecs_limits limits, codecs_image *out) {
+static int decode(jpeg_work *work, const uint8_t *bytes, size_t count, codecs_request request, codecs_image *out) {
     struct jpeg_decompress_struct *jpeg = &work->jpeg;
     if (setjmp(work->escape)) return work->status;
     jpeg_create_decompress(jpeg);
     jpeg->progress = &work->progress;
     jpeg_mem_src(jpeg, bytes, (unsigned long)count);
     jpeg_read_header(jpeg, TRUE);
-    int status = codecs_check_size(jpeg->image_width, jpeg->image_height, limits, work->message, work->message_size);
+    int status = codecs_check_size(jpeg->image_width, jpeg->image_height, request, work->message, work->message_size);
     if (status != CODECS_OK) return status;
     if (jpeg->arith_code)
         return codecs_fail(CODECS_UNSUPPORTED, work->message, work->message_size,
@@ -114,7 +114,7 @@ static int decode(jpeg_work *work, const uint8_t *bytes, size_t count, codecs_li
     return CODECS_OK;
 }
 
-int codecs_jpeg_decode(const uint8_t *bytes, size_t count, codecs_limits limits, codecs_image *out,
+int codecs_jpeg_decode(const uint8_t *bytes, size_t count, codecs_request request, codecs_image *out,
                        char *message, size_t message_size) {
     jpeg_work work;
     memset(&work, 0, sizeof work);
@@ -124,7 +124,7 @@ int codecs_jpeg_decode(const uint8_t *bytes, size_t count, codecs_limits limits,
     work.errors.error_exit = on_error;
     work.errors.emit_message = on_message;
     work.progress.progress_monitor = on_progress;
-    int status = decode(&work, bytes, count, limits, out);
+    int status = decode(&work, bytes, count, request, out);
     jpeg_destroy_decompress(&work.jpeg);
     free(work.row);
     free(work.pixels);

@@ -39,23 +39,12 @@ static void read_bytes(png_structp png, png_bytep out, size_t length) {
     work->position += length;
 }
 
-/* Blends [count][channels + alpha] on white and packs it to [count][channels], in place: the writer never overtakes
-   the reader. */
-static void composite_on_white(uint8_t *pixels, size_t count, int channels) {
-    uint8_t *out = pixels;
-    for (size_t i = 0; i < count; i++) {
-        const uint8_t *in = pixels + i * (size_t)(channels + 1);
-        unsigned alpha = in[channels];
-        for (int c = 0; c < channels; c++) *out++ = (uint8_t)((in[c] * alpha + 255u * (255u - alpha) + 127u) / 255u);
-    }
-}
-
-static int decode(png_work *work, codecs_limits limits, codecs_image *out) {
+static int decode(png_work *work, codecs_request request, codecs_image *out) {
     if (setjmp(png_jmpbuf(work->png))) return work->status;
     png_structp png = work->png;
     png_infop info = work->info;
     png_set_read_fn(png, work, read_bytes);
-    /* Our own limits follow below; libpng's default of a million a side must not speak first. Text and profiles are
+    /* Our own request follow below; libpng's default of a million a side must not speak first. Text and profiles are
        of no interest: refuse to let them grow. */
     png_set_user_limits(png, 0x7fffffff, 0x7fffffff);
     png_set_chunk_cache_max(png, 64);
@@ -63,7 +52,7 @@ static int decode(png_work *work, codecs_limits limits, codecs_image *out) {
     png_read_info(png, info);
 
     png_uint_32 width = png_get_image_width(png, info), height = png_get_image_height(png, info);
-    int status = codecs_check_size(width, height, limits, work->message, work->message_size);
+    int status = codecs_check_size(width, height, request, work->message, work->message_size);
     if (status != CODECS_OK) return status;
     /* Deflate never shrinks by more than 1032: a header that promises more than the file can hold is a lie. */
     if (png_get_rowbytes(png, info) * (size_t)height / 1032 > work->count) {
@@ -75,6 +64,8 @@ static int decode(png_work *work, codecs_limits limits, codecs_image *out) {
     if (type == PNG_COLOR_TYPE_GRAY && png_get_bit_depth(png, info) < 8) png_set_expand_gray_1_2_4_to_8(png);
     if (png_get_valid(png, info, PNG_INFO_tRNS)) png_set_tRNS_to_alpha(png);
     if (png_get_bit_depth(png, info) == 16) png_set_scale_16(png);
+    if (!codecs_is_grey(request.background) && (type & PNG_COLOR_MASK_ALPHA || png_get_valid(png, info, PNG_INFO_tRNS)))
+        png_set_gray_to_rgb(png);
     png_set_interlace_handling(png);
     png_read_update_info(png, info);
 
@@ -94,14 +85,14 @@ static int decode(png_work *work, codecs_limits limits, codecs_image *out) {
 
     if (channels == 2 || channels == 4) {
         channels -= 1;
-        composite_on_white(work->pixels, (size_t)width * height, channels);
+        codecs_composite(work->pixels, (size_t)width * height, channels, request.background);
     }
     *out = (codecs_image){work->pixels, (int)height, (int)width, channels};
     work->pixels = NULL;
     return CODECS_OK;
 }
 
-int codecs_png_decode(const uint8_t *bytes, size_t count, codecs_limits limits, codecs_image *out,
+int codecs_png_decode(const uint8_t *bytes, size_t count, codecs_request request, codecs_image *out,
                       char *message, size_t message_size) {
     png_work work = {.bytes = bytes, .count = count, .message = message, .message_size = message_size};
     if (count < 8 || png_sig_cmp(bytes, 0, 8) != 0)
@@ -109,7 +100,7 @@ int codecs_png_decode(const uint8_t *bytes, size_t count, codecs_limits limits, 
     work.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &work, on_error, on_warning);
     if (work.png != NULL) work.info = png_create_info_struct(work.png);
     int status = work.info != NULL
-                     ? decode(&work, limits, out)
+                     ? decode(&work, request, out)
                      : codecs_fail(CODECS_NO_MEMORY, message, message_size, "PNG: no memory for the decoder");
     png_destroy_read_struct(&work.png, &work.info, NULL);
     free(work.rows);

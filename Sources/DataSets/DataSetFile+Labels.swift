@@ -85,7 +85,17 @@ extension DataSetFile {
         return labels.map(Int.init)
     }
 
-    private func readNames(of labels: [Int]?) throws -> [String]? {
+    /// The attribute that this product writes, or the data set of before and of files with many names.
+    private func storedNames() throws -> [String]? {
+        if isOurs, file.root.isDataset("labels"),
+            let found = try file.root.dataset("labels").attribute(DataSetFormat.labelNamesAttribute)
+        {
+            switch found {
+            case .strings(let names): return names
+            case .string(let name): return [name]
+            default: throw Unusable(reason: "the attribute names of /labels is no text")
+            }
+        }
         guard file.root.isPresent("label_names") else { return nil }
         let set = try file.root.dataset("label_names")
         guard set.elementType == .string else {
@@ -95,10 +105,14 @@ extension DataSetFile {
             let shape = set.shape.isEmpty ? "is a single text" : "has the shape \(shapeText(set.shape))"
             throw Unusable(reason: "/label_names \(shape), a list of names is wanted")
         }
+        return try set.readStrings()
+    }
+
+    private func readNames(of labels: [Int]?) throws -> [String]? {
+        guard let names = try storedNames() else { return nil }
         guard let labels else {
             throw Unusable(reason: "/label_names names labels, of which there are none that can be used")
         }
-        let names = try set.readStrings()
         // Labels that begin at 1, say, would each get the name of the next one.
         if let bad = labels.first(where: { !names.indices.contains($0) }) {
             throw Unusable(reason: "/label_names names the labels below \(names.count), but /labels holds \(bad)")

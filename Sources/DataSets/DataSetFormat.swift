@@ -57,7 +57,7 @@ public enum SampleShape: Equatable, Sendable {
 }
 
 /// Where a data set came from; stored as attributes of its file, or in the manifest of a sharded one.
-public struct Provenance: Equatable, Sendable {
+public struct Provenance: Sendable {
     /// What the samples were made from: a path as the caller gave it, or a sentence.
     public var source: String
     /// SHA-256 of what the samples were made from, where it is known before the samples are written.
@@ -66,8 +66,12 @@ public struct Provenance: Equatable, Sendable {
     public var command: String
     /// The program and its version.
     public var tool: String
+    /// What was done to the samples, as further attributes.
+    var attributes: [(name: String, value: AttributeValue)] = []
+    /// What of the source is not in the data set.
+    var skipped: [SkippedEntry] = []
 
-    /// All of it; see the properties.
+    /// All that a caller knows; see the properties.
     public init(source: String, sourceDigest: String? = nil, command: String, tool: String) {
         self.source = source
         self.sourceDigest = sourceDigest
@@ -76,12 +80,25 @@ public struct Provenance: Equatable, Sendable {
     }
 }
 
+/// What a sample was made of.
+public struct SampleOrigin: Equatable, Sendable {
+    /// Its name in the source.
+    public let name: String
+    /// SHA-256 of the file, or of the pixels as they lie in the source.
+    public let digest: String
+}
+
 /// Names in a data file. The layout is described in docs/data-sets.md.
 enum DataSetFormat {
     static let name = "smd data set"
     static let manifestName = "smd manifest"
     static let version = 1
     static let digestAttribute = "sha256"
+    /// Of `/labels`: names of the labels 0, 1, …
+    static let labelNamesAttribute = "names"
+    /// An attribute holds at most 64 KiB: numbers of 8 bytes, and 16 for a text, wherever its characters lie.
+    static let attributeTexts = 4000
+    static let attributeNumbers = 8000
     /// Up to this many bytes of samples every one of them goes into the fingerprint.
     static let fullFingerprintBytes = 2 << 30
     /// Samples per chunk: about 128 KB, at least one. Training reads single samples in random order, and a chunk is

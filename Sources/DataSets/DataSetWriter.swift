@@ -51,12 +51,16 @@ public final class DataSetWriter {
     }
 
     /// Appends images: whole samples of height × width × channels bytes, with a label each in a labelled set.
-    public func append(images: [UInt8], labels: [Int32]? = nil) throws { try append(images, labels: labels) }
+    ///
+    /// - Parameter sources: what each was made of; for all samples of a set, or for none.
+    public func append(images: [UInt8], labels: [Int32]? = nil, sources: [SampleOrigin]? = nil) throws {
+        try append(images, labels: labels, sources: sources)
+    }
 
     /// Appends points: whole samples of `dimension` numbers, with a label each in a labelled set.
     public func append(points: [Float], labels: [Int32]? = nil) throws { try append(points, labels: labels) }
 
-    private func append<T: HDF5Scalar>(_ values: [T], labels: [Int32]?) throws {
+    private func append<T: HDF5Scalar>(_ values: [T], labels: [Int32]?, sources: [SampleOrigin]? = nil) throws {
         let elements = sample.elements
         let added = values.count / elements
         guard count + added <= Int(Int32.max) else {
@@ -71,7 +75,8 @@ public final class DataSetWriter {
             let whole = done == 0 && end == added
             try writer.append(
                 whole ? values : Array(values[done * elements..<end * elements]),
-                labels: labels.map { whole ? $0 : Array($0[done..<end]) })
+                labels: labels.map { whole ? $0 : Array($0[done..<end]) },
+                sources: sources.map { Array($0[done..<end]) })
             count += end - done
             done = end
             if writer.count == shardSize { try closeShard(sourceDigest: provenance.sourceDigest) }
@@ -134,6 +139,8 @@ public final class DataSetWriter {
         shard = nil
         var provenance = provenance
         provenance.sourceDigest = sourceDigest
+        // The first shard alone tells what is not in any.
+        if !shards.isEmpty { provenance.skipped = [] }
         try writer.finish(provenance, labelNames: labelNames) { root in
             try distribution?.write(to: root)
         }

@@ -29,3 +29,9 @@ extension SHA256 {
         values.withUnsafeBytes { update(bufferPointer: $0) }
     }
 }
+
+/// The bytes that pairs of hexadecimal digits spell.
+func bytes(hexadecimal text: String) -> [UInt8] {
+    let digits = text.utf8.compactMap { UInt8(String(UnicodeScalar($0)), radix: 16) }
+    return stride(from: 0, to: digits.count - 1, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+}

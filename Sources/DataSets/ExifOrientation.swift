@@ -6,10 +6,9 @@ struct ExifOrientation: Equatable {
     /// What is asked for but not understood: the image is then taken as stored.
     var remark: String?
 
-    /// That of a whole JPEG or PNG file.
+    /// That of a whole image file; one of TIFF is all such data.
     init(of file: [UInt8]) {
-        let tiff = file.starts(with: RasterImage.pngSignature) ? Self.chunk(ofPNG: file) : Self.segment(ofJPEG: file)
-        guard let tiff else { return }
+        guard let tiff = Self.data(in: file) else { return }
         do {
             number = try Self.orientation(tiff) ?? 1
         } catch {
@@ -19,6 +18,16 @@ struct ExifOrientation: Equatable {
 
     private struct Problem: Error {
         let what: String
+    }
+
+    private static func data(in file: [UInt8]) -> [UInt8]? {
+        switch try? ImageFormat(of: file).name {
+        case "PNG": chunk(ofPNG: file)
+        case "JPEG": segment(ofJPEG: file)
+        case "WebP": chunk(ofWebP: file)
+        case "TIFF": file
+        default: nil
+        }
     }
 
     /// Segments: FF, marker, big-endian length that counts itself. Exif stands before the first scan.
@@ -50,6 +59,23 @@ struct ExifOrientation: Equatable {
             guard end + 4 <= bytes.count else { break }
             if bytes[position + 4..<position + 8].elementsEqual("eXIf".utf8) { return Array(bytes[position + 8..<end]) }
             position = end + 4
+        }
+        return nil
+    }
+
+    /// Chunks after the 12 bytes of the beginning: type, little-endian length of the data, data to an even length.
+    private static func chunk(ofWebP bytes: [UInt8]) -> [UInt8]? {
+        var position = 12
+        while position + 8 <= bytes.count {
+            let length = bytes[position + 4..<position + 8].reversed().reduce(0) { $0 << 8 | Int($1) }
+            let end = position + 8 + length
+            guard end <= bytes.count else { break }
+            if bytes[position..<position + 4].elementsEqual("EXIF".utf8) {
+                // Some programs write it as in JPEG.
+                let data = Array(bytes[position + 8..<end])
+                return data.starts(with: [0x45, 0x78, 0x69, 0x66, 0, 0]) ? Array(data.dropFirst(6)) : data
+            }
+            position = end + length % 2
         }
         return nil
     }

@@ -1,15 +1,17 @@
 import Crypto
 import Files
+import Foundation
+import Synchronization
 
 /// What a person should know about images that become a data set, a line each.
 public enum PreparationNote: Equatable, Sendable {
-    /// Something in the folder that is not part of the data set, and why.
+    /// Something in the source that is not part of the data set, and why.
     case skipped(String)
     /// Something that is not as it may have been meant.
     case warning(String)
 }
 
-/// What became of a folder of images.
+/// What became of the images of a source.
 public struct PreparedImages: Equatable, Sendable {
     /// Images in the data set.
     public var written = 0
@@ -19,102 +21,231 @@ public struct PreparedImages: Equatable, Sendable {
     public var hidden = 0
     /// Classes, where the images are labelled.
     public var classes: Int?
+    /// Images that are exact copies of others before them.
+    public var duplicates = 0
 
     /// All of it; see the properties.
-    public init(written: Int = 0, skipped: Int = 0, hidden: Int = 0, classes: Int? = nil) {
+    public init(written: Int = 0, skipped: Int = 0, hidden: Int = 0, classes: Int? = nil, duplicates: Int = 0) {
         self.written = written
         self.skipped = skipped
         self.hidden = hidden
         self.classes = classes
+        self.duplicates = duplicates
     }
 }
 
+/// How a source of images is taken.
+public struct ImageRules: Equatable, Sendable {
+    /// What becomes of an image that is a copy of one before it.
+    public enum Duplicates: String, CaseIterable, Sendable { case keep, drop }
+
+    /// What is done to each.
+    public var treatment: ImageTreatment
+    public var labels = LabelRule.automatic
+    /// Whether something that cannot be read, or images of which only some have a class, end the work; otherwise the former
+    /// is skipped, and the latter get no labels.
+    public var strict = false
+    public var duplicates = Duplicates.keep
+    /// Whether every sample keeps the name and digest of what it was made of.
+    public var keepsSources = true
+    /// Bytes that the work may take, about.
+    public var memory = 1 << 30
+
+    /// With the other rules as most want them.
+    public init(_ treatment: ImageTreatment) { self.treatment = treatment }
+}
+
+/// The processes that prepare a data set together.
+public struct PreparationTeam {
+    /// This one, of ``size``.
+    public var rank = 0
+    public var size = 1
+    /// Runs its argument on every rank and ends on all when it fails on one.
+    public var together: (() throws -> Void) throws -> Void = { try $0() }
+
+    /// One process alone.
+    public init() {}
+}
+
 extension Preparation {
-    /// Images of which a remark is printed one by one; of more, how many there are.
-    private static let namedRemarks = 20
-
-    /// The PNG and JPEG images of a folder, each scaled so that its short side is `size`, cropped to the centre, with
-    /// `channels` 1 or 3; labelled by sub-folder when every image lies in one.
-    ///
-    /// - Parameters:
-    ///   - strict: whether something that cannot be read, or images of which only some have a class, end the work;
-    ///     otherwise the former is skipped, and the latter get no labels.
-    ///   - report: gets a note for everything that was skipped, and for what may not be as it was meant.
-    /// - Throws: ``DataSetError`` when there is not one image, or where `strict` says so.
+    /// The images of a folder and its sub-folders; see ``images(from:_:report:)``.
     public func images(
-        folder path: String, size: Int, channels: Int, strict: Bool, report: (PreparationNote) -> Void
+        folder path: String, _ rules: ImageRules, report: (PreparationNote) -> Void = { _ in }
     ) throws -> PreparedImages {
-        try checkOutput()
-        let folder = try ImageFolder(path: path, leavingOut: DataSetWriter.files(of: output))
-        var result = PreparedImages(hidden: folder.hidden)
-        func skip(_ file: BytePath, _ reason: String) throws {
-            let line = "\(folder.path.appending(file)): \(reason)"
-            if strict { throw DataSetError(line) }
-            result.skipped += 1
-            report(.skipped(line))
-        }
-        for entry in folder.skipped { try skip(entry.path, entry.reason) }
-
-        let classes = try labelled(folder, strict: strict, report: report)
-        let total = folder.files.count
-        let labels = Dictionary(uniqueKeysWithValues: (classes ?? []).enumerated().map { ($1, Int32($0)) })
-        var sources = SHA256()
-        var remarks = 0
-        let shape = SampleShape.image(height: size, width: size, channels: channels)
-        try write(shape, labelled: classes != nil, count: total) { writer in
-            writer.labelNames = classes?.map(\.nameText)
-            for start in stride(from: 0, to: total, by: 64) {
-                let range = start..<min(total, start + 64)
-                var batch: [UInt8] = []
-                var batchLabels: [Int32] = []
-                for (file, item) in zip(folder.files[range], folder.load(range, size: size, channels: channels)) {
-                    switch item.pixels {
-                    case .success(let pixels):
-                        if classes != nil {
-                            guard let label = file.firstFolder.flatMap({ labels[$0] }) else {
-                                throw DataSetError("\(folder.path.appending(file)): was changed while being read")
-                            }
-                            batchLabels.append(label)
-                        }
-                        batch += pixels
-                        sources.update(values: Array("\(item.digest) ".utf8) + file.bytes + [UInt8(ascii: "\n")])
-                        guard let remark = item.remark else { continue }
-                        remarks += 1
-                        // Some cameras write such a thing into every image.
-                        guard remarks <= Self.namedRemarks else { continue }
-                        report(.warning("\(folder.path.appending(file)): \(remark)"))
-                    case .failure(let error): try skip(file, "\(error)")
-                    }
-                }
-                try writer.append(images: batch, labels: classes == nil ? nil : batchLabels)
-                try progress(range.upperBound, total)
-            }
-            guard writer.count > 0 else { throw DataSetError("\(path): holds no PNG or JPEG image that can be read") }
-            try writer.finish(sourceDigest: sources.finalize().hexadecimal)
-            result.written = writer.count
-        }
-        let further = remarks - Self.namedRemarks
-        let line = "\(path): \(further) further images have Exif data that are not understood, and are taken as stored"
-        if further > 0 { report(.warning(line)) }
-        result.classes = classes?.count
-        return result
+        if !resume { try checkOutput() }
+        let outputs = DataSetWriter.files(of: output) + [PreparationWork.folder(of: output)]
+        return try images(from: ImageFolder(path: path, leavingOut: outputs), rules, report: report)
     }
 
-    /// The folders that are classes; `nil` where the images get no labels.
-    private func labelled(
-        _ folder: ImageFolder, strict: Bool, report: (PreparationNote) -> Void
-    ) throws -> [BytePath]? {
-        switch folder.classes() {
-        case .none: return nil
-        case .all(let classes): return classes
-        case .some(let classes, let loose):
-            let names = classes.prefix(3).map(\.description).joined(separator: ", ") + (classes.count > 3 ? ", …" : "")
-            let line =
-                "\(folder.path): only some images lie in sub-folders (\(names)), others beside them (\(loose)): which "
-                + "class the latter have is not known, so no labels are written; for labels, move them into sub-folders"
-            if strict { throw DataSetError(line) }
-            report(.warning(line))
-            return nil
+    /// The images of a zip or tar archive; see ``images(from:_:report:)``.
+    public func images(
+        archive path: String, _ rules: ImageRules, report: (PreparationNote) -> Void = { _ in }
+    ) throws -> PreparedImages {
+        if !resume { try checkOutput() }
+        return try images(from: ImageArchive(path: path), rules, report: report)
+    }
+
+    /// The images of CIFAR; see ``images(from:_:report:)``.
+    public func images(
+        cifar source: CIFARImages, _ rules: ImageRules, report: (PreparationNote) -> Void = { _ in }
+    ) throws -> PreparedImages {
+        var named = self
+        (named.provenance.source, named.provenance.sourceDigest) = (source.name, source.digest)
+        return try named.images(from: source, rules, report: report)
+    }
+
+    /// The images of a source, each treated by the rules.
+    ///
+    /// Blocks of images are shared by the ranks of the team; what is done of them lies beside the output
+    /// (``PreparationWork``) until the data set is written, by rank 0.
+    ///
+    /// - Parameter report: gets a note for everything that was skipped, and for what may not be as it was meant.
+    /// - Throws: ``DataSetError`` when there is not one image, or where the rules say so.
+    /// - Returns: On rank 0 what became of them; on others only zeros.
+    public func images(
+        from source: some ImageSource, _ rules: ImageRules, report: (PreparationNote) -> Void = { _ in }
+    ) throws -> PreparedImages {
+        if rules.strict, let entry = source.skipped.first {
+            throw DataSetError("\(BytePath(source.path).appending(entry.path)): \(entry.reason)")
+        }
+        let size = rules.treatment.size
+        let shape = SampleShape.image(height: size, width: size, channels: rules.treatment.channels)
+        let work = PreparationWork(output: output, count: source.count, sampleBytes: shape.elements)
+        try team.together {
+            guard team.rank == 0 else { return }
+            if !resume { try checkOutput() }
+            try work.open(plan(source, shape), resume: resume, restart: overwrite)
+        }
+        do {
+            try team.together { try fillBlocks(of: work, from: source, rules) }
+            var result = PreparedImages()
+            try team.together {
+                guard team.rank == 0 else { return }
+                result = try SampleAssembly(self, work, source, rules).write(shape, report: report)
+                try work.remove()
+            }
+            return result
+        } catch {
+            // What was stopped can be gone on with; what failed has to be done differently.
+            let stopped = (error as? any HasExitStatus)?.exitStatus == .tryAgain
+            if team.rank == 0, !stopped { try? work.remove() }
+            throw error
+        }
+    }
+
+    private func plan(_ source: some ImageSource, _ shape: SampleShape) -> PreparationWork.Plan {
+        var names = SHA256()
+        for place in 0..<source.count {
+            names.update(values: source.name(place).bytes + Array("\n\(source.bytes(place))\n".utf8))
+        }
+        return PreparationWork.Plan(
+            command: provenance.command, tool: provenance.tool, images: source.count,
+            source: names.finalize().hexadecimal, sampleBytes: shape.elements)
+    }
+
+    /// Tries the images of every block of this rank that is not done yet.
+    private func fillBlocks(of work: PreparationWork, from source: some ImageSource, _ rules: ImageRules) throws {
+        let mine = (0..<work.blocks).filter { $0 % team.size == team.rank }
+        var done = mine.reduce(0) { $0 + (work.isDone($1) ? work.range($1).count : 0) }
+        let total = mine.reduce(0) { $0 + work.range($1).count }
+        let reader = try source.reader()
+        let decoder = ImageDecoder(rules)
+        for block in mine where !work.isDone(block) {
+            var items: [PreparationWork.Item] = []
+            var pixels: [UInt8] = []
+            for range in batches(work.range(block), source, rules.memory / 8) {
+                let results = decoder.decode(try reader.read(range))
+                for (place, result) in zip(range, results) {
+                    items.append(result.item)
+                    pixels += result.pixels
+                    if rules.strict, let reason = result.item.reason {
+                        throw DataSetError("\(source.place(place)): \(reason)")
+                    }
+                }
+                done += range.count
+                // Of the whole, as far as the others are as fast.
+                try progress(done * source.count / max(1, total), source.count)
+            }
+            try work.write(block, items, pixels: pixels)
+        }
+    }
+
+    /// Ranges of at most 64 images and `bytes` of them, or of one.
+    private func batches(_ range: Range<Int>, _ source: some ImageSource, _ bytes: Int) -> [Range<Int>] {
+        var batches: [Range<Int>] = []
+        var (start, sum) = (range.lowerBound, 0)
+        for place in range {
+            let size = source.bytes(place)
+            if place > start, place - start == 64 || sum + size > bytes {
+                batches.append(start..<place)
+                (start, sum) = (place, 0)
+            }
+            sum += size
+        }
+        return batches + [start..<range.upperBound]
+    }
+}
+
+extension ImageSource {
+    /// An image for people.
+    func place(_ place: Int) -> String { "\(BytePath(path).appending(name(place)))" }
+}
+
+/// Makes samples of images on all cores.
+private struct ImageDecoder {
+    private let treatment: ImageTreatment
+    private let ordinaryPixels: Int
+    private let maximumPixels: Int
+
+    init(_ rules: ImageRules) {
+        treatment = rules.treatment
+        // 3 bytes a pixel, as much again while it is turned, and what a decoder keeps beside: 12 bytes.
+        let cores = ProcessInfo.processInfo.activeProcessorCount
+        ordinaryPixels = min(1 << 24, rules.memory / 12 / cores)
+        maximumPixels = min(RasterImage.maximumPixels, rules.memory / 4)
+    }
+
+    typealias Result = (item: PreparationWork.Item, pixels: [UInt8])
+
+    func decode(_ images: [@Sendable () throws -> ImageContent]) -> [Result] {
+        let results = Mutex<[Result?]>(Array(repeating: nil, count: images.count))
+        DispatchQueue.concurrentPerform(iterations: images.count) { place in
+            let result = decode(images[place])
+            results.withLock { $0[place] = result }
+        }
+        return results.withLock { $0.compactMap { $0 } }
+    }
+
+    private func decode(_ image: () throws -> ImageContent) -> Result {
+        var digest = ""
+        do {
+            switch try image() {
+            case .pixels(let image):
+                digest = sha256(image.pixels)
+                return (.init(digest: digest), treatment.applied(to: image, digest: digest).pixels)
+            case .file(let bytes):
+                digest = sha256(bytes)
+                let sample = try decode(bytes) { treatment.applied(to: $0, digest: digest).pixels }
+                return (.init(digest: digest, remark: ExifOrientation(of: bytes).remark), sample)
+            }
+        } catch {
+            return (.init(digest: digest, reason: "\(error)"), [])
+        }
+    }
+
+    private static let hugeImage = Mutex<Void>(())
+
+    /// Ordinary images are decoded on all cores at the same time; of huge ones, which a few KiB can be, one.
+    private func decode<T: Sendable>(_ bytes: [UInt8], _ finish: (RasterImage) -> T) throws -> T {
+        func image(_ pixels: Int) throws -> RasterImage? {
+            try RasterImage.decode(bytes, within: pixels, background: treatment.background)
+        }
+        if let image = try image(ordinaryPixels) { return finish(image) }
+        return try Self.hugeImage.withLock { _ in
+            guard let image = try image(maximumPixels) else {
+                throw DataSetError("has more than \(maximumPixels) pixels, for which --memory is too little")
+            }
+            return finish(image)
         }
     }
 }

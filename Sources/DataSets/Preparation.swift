@@ -1,3 +1,6 @@
+import Arrays
+import Files
+
 /// Makes data sets from what people have: the work behind `smd dataset prepare`.
 public struct Preparation {
     /// Where the data set goes.
@@ -8,6 +11,10 @@ public struct Preparation {
     public var shardSize: Int?
     /// Whether files that exist may be replaced.
     public var overwrite: Bool
+    /// Whether to go on with what a preparation of the same images has left.
+    public var resume = false
+    /// The processes that prepare the data set together.
+    public var team = PreparationTeam()
     /// Gets the samples done and all samples, from time to time; what it throws ends the work and leaves no file.
     public var progress: (Int, Int) throws -> Void
 
@@ -42,65 +49,58 @@ public struct Preparation {
     /// Says now, before the work, that the output cannot be written.
     func checkOutput() throws { try FileReplacement(path: output).check(overwrite: overwrite) }
 
-    /// Grey images and labels from two files of the IDX format, every image centred on a black square of `size`.
+    /// Grey images from a file of the IDX format, with or without labels from another, every image centred on a black square
+    /// of `size`.
     ///
     /// - Parameter known: sets that are known by their digests; where the files are one of them, the data set gets its
     ///   name and the names of its labels. Those of others stay numbers.
     /// - Returns: The numbers of images and of classes written, and the set that the files are known as.
     /// - Throws: ``DataSetError`` when a file is missing, damaged, or the two do not belong together.
     public func idx(
-        images imagePath: String, labels labelPath: String, size: Int, known: [KnownIDXSet]
-    ) throws -> (count: Int, classes: Int, known: KnownIDXSet?) {
-        try checkOutput()
-        let images = try IDXArray(path: imagePath)
-        let labels = try IDXArray(path: labelPath)
-        guard images.dimensions.count == 3 else {
-            throw DataSetError("\(imagePath): \(shapeText(images.dimensions)) are not images; N×H×W is wanted")
-        }
-        let (count, height, width) = (images.dimensions[0], images.dimensions[1], images.dimensions[2])
-        guard labels.dimensions == [count] else {
-            throw DataSetError("\(labelPath): \(shapeText(labels.dimensions)) labels for \(count) images")
-        }
-        guard height <= size && width <= size else {
-            throw DataSetError("\(imagePath): images of \(height)×\(width) do not fit into \(size)×\(size)")
-        }
-        let found = known.first { $0.images == images.digest && $0.labels == labels.digest }
-        let digest = sha256(Array((try sha256(file: imagePath) + sha256(file: labelPath)).utf8))
+        images imagePath: String, labels labelPath: String?, size: Int?, known: [KnownIDXSet],
+        duplicates: ImageRules.Duplicates = .keep
+    ) throws -> (images: PreparedImages, size: Int, known: KnownIDXSet?) {
+        if !resume { try checkOutput() }
+        let source = try IDXImages(images: imagePath, labels: labelPath, size: size, known: known)
         var named = self
-        if let found { named.provenance.source = found.name }
-        let shape = SampleShape.image(height: size, width: size, channels: 1)
-        try named.write(shape, labelled: true, count: count, digest: digest) { writer in
-            writer.labelNames = found?.labelNames
-            for start in stride(from: 0, to: count, by: 1000) {
-                let end = min(count, start + 1000)
-                let padded = (start..<end).flatMap { i in
-                    let pixels = Array(images.values[i * height * width..<(i + 1) * height * width])
-                    return RasterImage(height: height, width: width, channels: 1, pixels: pixels)
-                        .padded(to: size).pixels
-                }
-                try writer.append(images: padded, labels: labels.values[start..<end].map(Int32.init))
-                try progress(end, count)
-            }
-            try writer.finish()
-        }
-        return (count, Set(labels.values).count, found)
+        named.provenance.sourceDigest = source.digest
+        if let found = source.known { named.provenance.source = found.name }
+        var rules = ImageRules(ImageTreatment(size: source.size, channels: 1))
+        rules.duplicates = duplicates
+        rules.keepsSources = duplicates == .drop
+        return (try named.images(from: source, rules), source.size, source.known)
     }
 
-    /// Points from a text file; see ``PointText``.
+    /// Points from a text file (``PointText``), or from an array of NumPy, N×D.
     ///
     /// - Returns: The number of points written, and their dimension.
     /// - Throws: ``DataSetError`` with the number of the first bad line.
     public func points(file path: String) throws -> (count: Int, dimension: Int) {
         try checkOutput()
-        let bytes = try readFile(path, atMost: PointText.maximumBytes)
-        let text = try PointText(bytes: bytes, name: path)
-        let shape = SampleShape.point(dimension: text.dimension)
-        try write(shape, labelled: false, count: text.count, digest: sha256(bytes)) { writer in
-            try writer.append(points: text.values)
-            try progress(text.count, text.count)
+        let found = try path.lowercased().hasBytes(suffix: ".npy") ? pointArray(path) : PointText(path: path)
+        let shape = SampleShape.point(dimension: found.dimension)
+        try write(shape, labelled: false, count: found.count, digest: sha256(file: path)) { writer in
+            try writer.append(points: found.values)
+            try progress(found.count, found.count)
             try writer.finish()
         }
-        return (text.count, text.dimension)
+        return (found.count, found.dimension)
+    }
+
+    private func pointArray(_ path: String) throws -> PointText {
+        do {
+            let reader = try NPYReader(path: path, member: nil)
+            guard reader.shape.count == 2, reader.shape[0] > 0, 1...PointText.maximumDimension ~= reader.shape[1] else {
+                throw DataSetError("\(path): an array of \(shapeText(reader.shape)); points are N×D")
+            }
+            let values = try reader.numbers(reader.bytes(reader.shape[0] * reader.shape[1])).map { Float($0) }
+            if let bad = values.firstIndex(where: { !$0.isFinite }) {
+                throw DataSetError("\(path): point \(bad / reader.shape[1]) holds \(values[bad]), not a finite number")
+            }
+            return PointText(count: reader.shape[0], dimension: reader.shape[1], values: values)
+        } catch let error as ArrayFileError {
+            throw DataSetError("\(error)")
+        }
     }
 
     /// `count` points drawn from a known distribution, labelled with the component they came from; it is stored too.

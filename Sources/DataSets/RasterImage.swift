@@ -29,48 +29,44 @@ public struct RasterImage: Equatable, Sendable {
     /// The largest image file that is read, in bytes.
     static let maximumFileBytes = 1 << 30
 
-    /// Decodes a PNG or JPEG file, told apart by its first bytes, in the orientation that its Exif data ask for.
+    /// Decodes an image file of any of ``ImageFormat/all``, told apart by its first bytes, in the orientation that its Exif
+    /// data ask for.
     ///
-    /// PNG: any colour type and depth; 16-bit channels are rounded to 8, transparent pixels composited on white.
-    /// JPEG: grey, YCbCr, RGB, and CMYK turned to RGB. Stored values are kept: no gamma, no colour profile.
+    /// 16-bit channels are rounded to 8, transparent pixels composited on `background` (RGB), CMYK becomes RGB, of several
+    /// frames or pages the first is taken. Stored values are kept: no gamma, no colour profile.
     /// Throws ``DataSetError`` for other formats, for damaged files, and beyond ``maximumSide`` or
     /// ``maximumPixels``.
-    public static func decode(_ bytes: [UInt8]) throws -> RasterImage {
-        guard let image = try decode(bytes, within: maximumPixels) else { throw DataSetError("an image too large") }
+    public static func decode(_ bytes: [UInt8], background: [UInt8] = [255, 255, 255]) throws -> RasterImage {
+        guard let image = try decode(bytes, within: maximumPixels, background: background) else {
+            throw DataSetError("an image too large")
+        }
         return image
     }
 
     /// The same; `nil`, with no memory taken for the pixels, where they are more than `pixels`.
-    package static func decode(_ bytes: [UInt8], within pixels: Int) throws -> RasterImage? {
-        try checkSignature(bytes)
-        let isPNG = bytes.starts(with: pngSignature)
-        let image = try decode(bytes, within: pixels, with: isPNG ? codecs_png_decode : codecs_jpeg_decode)
-        return image?.oriented(ExifOrientation(of: bytes).number)
+    package static func decode(
+        _ bytes: [UInt8], within pixels: Int, background: [UInt8] = [255, 255, 255]
+    ) throws -> RasterImage? {
+        let format = try ImageFormat(of: bytes)
+        let image = try decode(bytes, within: pixels, background, with: format.decode)
+        let orientation = ExifOrientation(of: bytes).number
+        guard format.mirrors else { return image?.oriented(orientation) }
+        return orientation < 5 ? image : image?.oriented(orientation - 4).oriented(orientation)
     }
 
-    static let pngSignature: [UInt8] = [0x89, 0x50, 0x4E, 0x47]
-    private static let jpegSignature: [UInt8] = [0xFF, 0xD8, 0xFF]
-
-    /// Throws unless a file that begins with `bytes` says it is PNG or JPEG.
-    static func checkSignature(_ bytes: [UInt8]) throws {
-        guard bytes.starts(with: pngSignature) || bytes.starts(with: jpegSignature) else {
-            throw DataSetError(bytes.isEmpty ? "an empty file" : "neither a PNG nor a JPEG file")
-        }
-    }
-
-    private typealias Decoder = (
-        UnsafePointer<UInt8>?, Int, codecs_limits, UnsafeMutablePointer<codecs_image>?, UnsafeMutablePointer<CChar>?,
-        Int
-    ) -> Int32
-
-    private static func decode(_ bytes: [UInt8], within pixels: Int, with decoder: Decoder) throws -> RasterImage? {
+    private static func decode(
+        _ bytes: [UInt8], within pixels: Int, _ background: [UInt8], with decoder: ImageFormat.Decoder
+    ) throws -> RasterImage? {
+        precondition(background.count == 3, "a background of \(background)")
         var image = codecs_image()
-        let limits = codecs_limits(max_side: Int64(maximumSide), max_pixels: Int64(pixels))
+        let request = codecs_request(
+            max_side: Int64(maximumSide), max_pixels: Int64(pixels),
+            background: (background[0], background[1], background[2]))
         var status = Int32(CODECS_OK.rawValue)
         do {
             try checkCodec { message, size in
                 status = bytes.withUnsafeBufferPointer {
-                    decoder($0.baseAddress, $0.count, limits, &image, message, size)
+                    decoder($0.baseAddress, $0.count, request, &image, message, size)
                 }
                 return status
             }
@@ -103,17 +99,26 @@ public struct RasterImage: Equatable, Sendable {
         return RasterImage(height: height, width: width, channels: wanted, pixels: converted)
     }
 
-    /// The image on a canvas of `size`×`size`, centred, surrounded by `value`.
-    public func padded(to size: Int, value: UInt8 = 0) -> RasterImage {
+    /// The image on a canvas of `size`×`size`, centred, surrounded by pixels of `value`, one number a channel.
+    public func padded(to size: Int, value: [UInt8]) -> RasterImage {
         precondition(size >= height && size >= width, "\(height)×\(width) pixels do not fit into \(size)×\(size)")
+        precondition(value.count == channels, "\(value) around \(channels) channels")
         let (top, left) = ((size - height) / 2, (size - width) / 2)
-        var canvas = [UInt8](repeating: value, count: size * size * channels)
+        var canvas = [UInt8](repeating: value[0], count: size * size * channels)
+        for c in 0..<channels where value[c] != value[0] {
+            for i in stride(from: c, to: canvas.count, by: channels) { canvas[i] = value[c] }
+        }
         for y in 0..<height {
             let row = ((top + y) * size + left) * channels
             let source = y * width * channels
             canvas.replaceSubrange(row..<row + width * channels, with: pixels[source..<source + width * channels])
         }
         return RasterImage(height: size, width: size, channels: channels, pixels: canvas)
+    }
+
+    /// An RGB colour as ``converted(toChannels:)`` has it.
+    static func converted(_ colour: [UInt8], toChannels channels: Int) -> [UInt8] {
+        RasterImage(height: 1, width: 1, channels: 3, pixels: colour).converted(toChannels: channels).pixels
     }
 }
 

@@ -16,6 +16,7 @@ final class ShardWriter {
     private let labels: HDF5Dataset?
     private var samplesHash = SHA256()
     private var labelsHash = SHA256()
+    private var origins: [SampleOrigin] = []
 
     /// Files up to this size are made in memory and then written in one go: libhdf5 can crash when the disk fills up
     /// under it, a plain write cannot.
@@ -46,13 +47,16 @@ final class ShardWriter {
     }
 
     /// Appends whole samples, and one label a sample in a labelled set.
-    func append<T: HDF5Scalar>(_ values: [T], labels newLabels: [Int32]?) throws {
+    func append<T: HDF5Scalar>(_ values: [T], labels newLabels: [Int32]?, sources: [SampleOrigin]? = nil) throws {
         precondition(T.elementType == sample.elementType, "\(T.self) are not \(sample.words)")
         precondition(values.count % sample.elements == 0, "\(values.count) values are no whole \(sample.words)")
         let added = values.count / sample.elements
         let fits = newLabels.map { $0.count == added && labels != nil } ?? (labels == nil)
         precondition(fits, "\(newLabels?.count ?? 0) labels for \(added) samples")
+        precondition((sources ?? []).count == (sources == nil ? 0 : added), "\(sources?.count ?? 0) sources")
+        precondition(origins.count == (sources == nil ? 0 : count), "\(origins.count) sources for \(count) samples")
         guard added > 0 else { return }
+        origins += sources ?? []
         if !inMemory { try checkSpace(values.count * sample.elementBytes) }
         let zeros = sample.axes.map { _ in 0 }
         try samples.extend(to: [count + added] + sample.axes)
@@ -72,8 +76,9 @@ final class ShardWriter {
             try describe(provenance)
             if let labels {
                 try labels.setAttribute(DataSetFormat.digestAttribute, .string(labelsHash.finalize().hexadecimal))
-                if let labelNames { try hdf5.root.writeStrings(labelNames, to: "label_names") }
+                if let labelNames { try write(labelNames, of: labels) }
             }
+            try writeSources(provenance.skipped)
             try extra(hdf5.root)
             if inMemory {
                 let image = try hdf5.image()
@@ -87,6 +92,32 @@ final class ShardWriter {
             abandon()
             throw error
         }
+    }
+
+    /// An attribute, because viewers and loaders take a data set of another length for samples; many names do not fit into
+    /// one.
+    private func write(_ labelNames: [String], of labels: HDF5Dataset) throws {
+        if labelNames.count <= DataSetFormat.attributeTexts {
+            try labels.setAttribute(DataSetFormat.labelNamesAttribute, .strings(labelNames))
+        } else {
+            try hdf5.root.writeStrings(labelNames, to: "label_names")
+        }
+    }
+
+    /// What the samples were made of, and what of the source they are not made of.
+    private func writeSources(_ skipped: [SkippedEntry]) throws {
+        if !origins.isEmpty {
+            let group = try hdf5.root.createGroup("sources")
+            try group.writeStrings(origins.map(\.name), to: "path")
+            let digests = origins.flatMap { bytes(hexadecimal: $0.digest) }
+            try group.write(digests, shape: [origins.count, digests.count / origins.count], to: "sha256")
+        }
+        guard !skipped.isEmpty else { return }
+        let group = try hdf5.root.createGroup("skipped")
+        let listed = skipped.prefix(DataSetFormat.attributeTexts)
+        try group.setAttribute("count", .integer(skipped.count))
+        try group.setAttribute("path", .strings(listed.map(\.path.nameText)))
+        try group.setAttribute("reason", .strings(listed.map(\.reason)))
     }
 
     /// Drops what was written.
@@ -105,6 +136,7 @@ final class ShardWriter {
         if let digest = provenance.sourceDigest { try root.setAttribute("source_sha256", .string(digest)) }
         try root.setAttribute("command", .string(provenance.command))
         try root.setAttribute("tool", .string(provenance.tool))
+        for (name, value) in provenance.attributes { try root.setAttribute(name, value) }
         try samples.setAttribute(DataSetFormat.digestAttribute, .string(samplesHash.finalize().hexadecimal))
         guard case .image(_, _, let channels) = sample else { return }
         // The HDF5 Image Specification 1.2 knows single images; viewers take a stack of them with these as well.

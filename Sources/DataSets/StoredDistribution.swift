@@ -12,15 +12,29 @@ public enum StoredDistribution: Equatable, Sendable {
         switch self {
         case .mixture(let mixture):
             let (count, size) = (mixture.weights.count, mixture.dimension)
-            let group = try root.createGroup("mixture")
-            try group.write(mixture.weights, shape: [count], to: "weights")
-            try group.write(mixture.means, shape: [count, size], to: "means")
-            try group.write(mixture.covariances, shape: [count, size, size], to: "covariances")
+            try Self.write(
+                [
+                    ("weights", mixture.weights, [count]), ("means", mixture.means, [count, size]),
+                    ("covariances", mixture.covariances, [count, size, size]),
+                ], to: root.createGroup("mixture"))
         case .rectangles(let rectangles):
             let size = rectangles.sides.count
-            let group = try root.createGroup("rectangles")
-            try group.write(rectangles.corners, shape: [rectangles.corners.count / size, size], to: "corners")
-            try group.write(rectangles.sides, shape: [size], to: "sides")
+            try Self.write(
+                [("corners", rectangles.corners, [rectangles.corners.count / size, size]), ("sides", rectangles.sides, [size])],
+                to: root.createGroup("rectangles"))
+        }
+    }
+
+    /// As attributes, row by row, because loaders take data sets of another length for samples; many numbers do not fit into
+    /// one.
+    private static func write(_ arrays: [(name: String, values: [Double], shape: [Int])], to group: HDF5Group) throws {
+        let areSmall = arrays.allSatisfy { $0.values.count <= DataSetFormat.attributeNumbers }
+        for (name, values, shape) in arrays {
+            if areSmall {
+                try group.setAttribute(name, .doubles(values))
+            } else {
+                try group.write(values, shape: shape, to: name)
+            }
         }
     }
 }
@@ -115,38 +129,54 @@ extension DataSetFile {
     private static let maximumDistribution = 1 << 24
 
     func readDistribution(_ dimension: Int) throws -> StoredDistribution? {
-        func numbers(_ name: String, _ shape: [Int]) throws -> [Double] {
-            let set = try file.root.dataset(name)
-            guard set.shape == shape, shape.reduce(1, { $0 &* $1 }) <= Self.maximumDistribution else {
-                throw DataSetError(
-                    "\(path): /\(name) is \(shapeText(set.shape)), not \(shapeText(shape)); prepare it again")
+        func numbers(_ group: String, _ name: String, _ shape: [Int]) throws -> [Double] {
+            let place = "\(group)/\(name)"
+            let values: [Double]
+            if case .doubles(let stated)? = try file.root.group(group).attribute(name) {
+                guard stated.count == shape.reduce(1, *) else {
+                    throw DataSetError(
+                        "\(path): the attribute \(name) of /\(group) has \(stated.count) numbers, not "
+                            + "\(shapeText(shape)); prepare it again")
+                }
+                values = stated
+            } else {
+                let set = try file.root.dataset(place)
+                guard set.shape == shape, shape.reduce(1, { $0 &* $1 }) <= Self.maximumDistribution else {
+                    throw DataSetError(
+                        "\(path): /\(place) is \(shapeText(set.shape)), not \(shapeText(shape)); prepare it again")
+                }
+                values = try set.read(as: Double.self)
             }
-            let values = try set.read(as: Double.self)
             guard values.allSatisfy(\.isFinite) else {
-                throw DataSetError("\(path): /\(name) holds a number that is not finite; prepare it again")
+                throw DataSetError("\(path): /\(place) holds a number that is not finite; prepare it again")
             }
             return values
         }
-        func count(_ name: String) throws -> Int {
-            let found = try file.root.dataset(name).shape.first ?? 0
+        func count(_ group: String, _ name: String, of size: Int) throws -> Int {
+            var found = 0
+            if case .doubles(let stated)? = try file.root.group(group).attribute(name) {
+                found = stated.count / size
+            } else {
+                found = try file.root.dataset("\(group)/\(name)").shape.first ?? 0
+            }
             guard 1...Self.maximumDistribution ~= found else {
-                throw DataSetError("\(path): /\(name) states \(found) components; prepare it again")
+                throw DataSetError("\(path): /\(group)/\(name) states \(found) components; prepare it again")
             }
             return found
         }
         if file.root.isGroup("mixture") {
-            let count = try count("mixture/weights")
+            let count = try count("mixture", "weights", of: 1)
             return .mixture(
                 StoredMixture(
-                    weights: try numbers("mixture/weights", [count]),
-                    means: try numbers("mixture/means", [count, dimension]),
-                    covariances: try numbers("mixture/covariances", [count, dimension, dimension])))
+                    weights: try numbers("mixture", "weights", [count]),
+                    means: try numbers("mixture", "means", [count, dimension]),
+                    covariances: try numbers("mixture", "covariances", [count, dimension, dimension])))
         }
         guard file.root.isGroup("rectangles") else { return nil }
-        let count = try count("rectangles/corners")
+        let count = try count("rectangles", "corners", of: dimension)
         return .rectangles(
             StoredRectangles(
-                corners: try numbers("rectangles/corners", [count, dimension]),
-                sides: try numbers("rectangles/sides", [dimension])))
+                corners: try numbers("rectangles", "corners", [count, dimension]),
+                sides: try numbers("rectangles", "sides", [dimension])))
     }
 }

@@ -22,7 +22,7 @@ struct DrawnPointOptions: ParsableArguments {
     func prepare(_ name: String, _ arguments: [String], _ source: some DrawnPoints, _ words: String) throws {
         let progress = WorkProgress("drawing", unit: "points")
         let whole = [name, "--count", "\(count)"] + arguments + ["--seed", "\(seed)"]
-        try output.preparation(whole, source: words, progress: progress).points(drawnFrom: source, count: count)
+        try output.preparation(whole, source: words, progress: progress.update).points(drawnFrom: source, count: count)
         progress.finish()
         try printOut(printable("\(output.output): \(count) points from a \(words)"))
     }

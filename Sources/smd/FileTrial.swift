@@ -11,10 +11,10 @@ enum FileTrial {
     /// Tries the file at `path`.
     ///
     /// - Throws: `HDF5Error` with the helper's own line where it found the file unusable, or with what became of it.
-    static func run(_ kind: TriedFile, _ path: String) throws {
+    static func run(_ kind: TriedFile, _ path: String, _ members: [String] = []) throws {
         // Well within the watchdog's deadline: the line is then about the file, not about a rank.
         let patience = min(300, (Watchdog.deadline ?? .infinity) / 2)
-        let (end, lines) = try Helper.run(["try-file", "--", kind.rawValue, path], patience: patience)
+        let (end, lines) = try Helper.run(["try-file", "--", kind.rawValue, path] + members, patience: patience)
         switch end {
         case .exited(0): return
         case .exited(let status):

@@ -9,6 +9,9 @@ import Storage
 /// Kinds of files that are tried in a helper process before they are used.
 enum TriedFile: String, ExpressibleByArgument {
     case dataset, checkpoint, metrics, conformance
+    /// Arrays of any HDF5 file, named as members.
+    case arrays
+    case lmdb
 }
 
 /// `smd try-file`: the helper process of `FileTrial`. Not for people.
@@ -17,11 +20,14 @@ struct TryFileCommand: ParsableCommand {
         commandName: "try-file", abstract: "Read a file under limits, to see whether that is safe.",
         shouldDisplay: false)
 
-    @Argument(help: "dataset, checkpoint, metrics or conformance.")
+    @Argument(help: "dataset, checkpoint, metrics, conformance, arrays or lmdb.")
     var kind: TriedFile
 
     @Argument(help: "The file.")
     var path: String
+
+    @Argument(help: "What in the file is to be read, where that is not all.")
+    var members: [String] = []
 
     func run() throws {
         endWithParent()
@@ -33,6 +39,8 @@ struct TryFileCommand: ParsableCommand {
             for group in file.groups { _ = try file.values(group) }
         case .metrics: _ = try MetricsTable.read(path)
         case .conformance: try Conformance.tryReading(path)
+        case .arrays: try HDF5Images.tryReading(path: path, members)
+        case .lmdb: try LMDBImages.tryReading(path: path)
         }
     }
 
@@ -55,7 +63,13 @@ struct TrialLimits {
 
     /// Limits that no honest file comes near: they grow with its size.
     init(_ kind: TriedFile, path: String) {
-        let size = (kind == .metrics ? MetricsTable.files(of: path) : [path]).reduce(0) { sum, file in
+        let files =
+            switch kind {
+            case .metrics: MetricsTable.files(of: path)
+            case .lmdb: [path, Path.join(path, "data.mdb")]
+            default: [path]
+            }
+        let size = files.reduce(0) { sum, file in
             sum + max(0, (try? FileFacts(BytePath(file)))?.bytes ?? 0)
         }
         // A checkpoint is in memory twice: its bytes and the tensors.

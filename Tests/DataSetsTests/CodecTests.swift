@@ -92,7 +92,7 @@ import Testing
 
     @Test func otherFormatsAreNamed() {
         #expect { try RasterImage.decode([]) } throws: { "\($0)" == "an empty file" }
-        #expect { try RasterImage.decode(Array("GIF89a".utf8)) } throws: { "\($0)".contains("neither a PNG nor") }
+        #expect { try RasterImage.decode(Array("GIF89a".utf8)) } throws: { "\($0)".contains("neither a PNG, JPEG") }
     }
 
     @Test func everyTruncationIsAnError() throws {

@@ -40,7 +40,7 @@ import Testing
                 provenance: Provenance(source: "a test", command: "smd dataset prepare …", tool: "smd test"),
                 shardSize: shardSize, overwrite: overwrite)
             var notes: [PreparationNote] = []
-            let result = try preparation.images(folder: folder + "/in", size: 1, channels: 1, strict: strict) {
+            let result = try preparation.images(folder: folder + "/in", .test(size: 1, channels: 1, strict: strict)) {
                 notes.append($0)
             }
             return (result, notes)
@@ -82,7 +82,7 @@ import Testing
             try test.write("notes/readme.txt", Array("text".utf8))
             try test.write("truncated/1.png", broken)
             let (result, notes) = try test.prepare()
-            #expect(result == PreparedImages(written: 3, skipped: 5, hidden: 0, classes: 2))
+            #expect(result == PreparedImages(written: 3, skipped: 5, hidden: 0, classes: 2, duplicates: 2))
             #expect(notes.contains(test.skipped("README", "an empty file")) && notes.count == 5)
             #expect(try test.set().labels() == [0, 0, 1])
             #expect(try test.set().labelNames() == ["cats", "dogs"])
@@ -94,7 +94,7 @@ import Testing
         try withCase { test in
             for name in ["cats/1.png", "dogs/1.png", "loose.png"] { try test.image(name) }
             let (result, notes) = try test.prepare()
-            #expect(result == PreparedImages(written: 3))
+            #expect(result == PreparedImages(written: 3, duplicates: 2))
             guard case .warning(let line) = notes.first else { Issue.record("\(notes)"); return }
             let words = "only some images lie in sub-folders (cats, dogs), others beside them (loose.png)"
             #expect(notes.count == 1 && line.contains(words) && line.contains("no labels are written"))
@@ -108,7 +108,7 @@ import Testing
             try test.image("1.png")
             try test.image("2.png")
             let (result, notes) = try test.prepare(strict: true)
-            #expect(result == PreparedImages(written: 2) && notes.isEmpty)
+            #expect(result == PreparedImages(written: 2, duplicates: 1) && notes.isEmpty)
             #expect(try test.set().labels() == nil)
         }
     }
@@ -144,7 +144,7 @@ import Testing
             #expect(try (0..<3).map { try test.set().pixels($0) } == [[20], [10], [30]])
             // A file that is none is named.
             try test.write([0xFF, 0x1B], Array("x".utf8))
-            #expect(try test.prepare("b.h5").notes == [test.skipped("\\xFF ", "neither a PNG nor a JPEG file")])
+            #expect(try test.prepare("b.h5").notes == [test.skipped("\\xFF ", "neither a PNG, JPEG, WebP nor a TIFF file")])
         }
     }
 
@@ -173,7 +173,7 @@ import Testing
             try test.image(".hidden.png")
             try test.image(".folder/a.png")
             let (result, notes) = try test.prepare()
-            #expect(result == PreparedImages(written: 2, skipped: 4, hidden: 2))
+            #expect(result == PreparedImages(written: 2, skipped: 4, hidden: 2, duplicates: 1))
             #expect(
                 notes == [
                     test.skipped("dangling.png", "a link to nothing"),
@@ -185,7 +185,7 @@ import Testing
                 #expect(test.refusal().contains("/in/\(name): "))
                 unlink(inside + name)
             }
-            #expect(test.refusal() == "prepared \(PreparedImages(written: 2, hidden: 2))")
+            #expect(test.refusal() == "prepared \(PreparedImages(written: 2, hidden: 2, duplicates: 1))")
         }
     }
 
@@ -225,7 +225,7 @@ import Testing
             for name in ["cats/1.png", "dogs/1.png", "dogs/2.png"] { try test.image(name) }
             for overwrite in [false, true] {
                 let (result, notes) = try test.prepare("in/out.h5", strict: true, overwrite: overwrite)
-                #expect(result == PreparedImages(written: 3, skipped: 0, hidden: 0, classes: 2) && notes.isEmpty)
+                #expect(result == PreparedImages(written: 3, skipped: 0, hidden: 0, classes: 2, duplicates: 2) && notes.isEmpty)
             }
             let whole = try test.set("in/out.h5").fingerprint
             unlink(test.folder + "/in/out.h5")

@@ -50,7 +50,7 @@ import Testing
             let provenance = Provenance(source: "a", command: "b", tool: "c")
             var notes: [PreparationNote] = []
             _ = try Preparation(output: folder + "/a.h5", provenance: provenance)
-                .images(folder: folder + "/in", size: 4, channels: 1, strict: true) { notes.append($0) }
+                .images(folder: folder + "/in", .test(size: 4, channels: 1, strict: true)) { notes.append($0) }
             return notes
         }
     }

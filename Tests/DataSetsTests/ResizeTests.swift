@@ -1,3 +1,4 @@
+import Crypto
 import DataSets
 import Testing
 
@@ -39,6 +40,27 @@ import Testing
         #expect(image.resized(height: 4, width: 2).pixels == [0, 100, 50, 85, 150, 55, 200, 40])
     }
 
+    /// SHA-256 of what Pillow 13.0.0 makes of the picture (7y + 13x + 31c + 5·(xy mod 29)) mod 256 by `Image.resize`, the
+    /// first 16 digits: [BOX, BILINEAR, BICUBIC, LANCZOS].
+    @Test(arguments: [
+        ([61, 83, 3, 16, 16], ["ff3cffb109cbed81", "14b63b3aecb49da7", "871b1151ba91e996", "8a67ee630251b8d6"]),
+        ([61, 83, 1, 200, 100], ["54b142ebaac2d366", "f7147a35c502e298", "26e3f0e9e0834110", "531a68673f0743f8"]),
+        ([37, 20, 3, 37, 50], ["35a5121709c91aa6", "93095882a281da63", "a8fe2fa9c7d5276e", "eacd70127147b10c"]),
+        ([500, 333, 3, 64, 64], ["0284eaa5ed1cf30f", "31943a63c885c109", "c99b24c96dc48b93", "b353a9150dff7791"]),
+    ])
+    func filtersAreThoseOfPillow(shape: [Int], expected: [String]) {
+        let (height, width, channels) = (shape[0], shape[1], shape[2])
+        let pixels = (0..<height * width * channels).map { i in
+            let (y, x, c) = (i / (width * channels), i / channels % width, i % channels)
+            return UInt8((7 * y + 13 * x + 31 * c + x * y % 29 * 5) % 256)
+        }
+        let image = RasterImage(height: height, width: width, channels: channels, pixels: pixels)
+        for (filter, digest) in zip(ResizeFilter.allCases, expected) {
+            let found = image.resized(height: shape[3], width: shape[4], filter: filter)
+            #expect(SHA256.hash(data: found.pixels).description.contains(digest), "\(filter)")
+        }
+    }
+
     @Test func theCentreIsKept() {
         // Four times as wide as high: pixels 12…19 of 32 columns remain, where the column is the value.
         let wide = grey((0..<8).map { _ in (0..<32).map { UInt8($0) } })
@@ -67,6 +89,6 @@ import Testing
     }
 
     @Test func paddingCentres() {
-        #expect(grey([[1, 2], [3, 4]]).padded(to: 4).pixels == [0, 0, 0, 0, 0, 1, 2, 0, 0, 3, 4, 0, 0, 0, 0, 0])
+        #expect(grey([[1, 2], [3, 4]]).padded(to: 4, value: [0]).pixels == [0, 0, 0, 0, 0, 1, 2, 0, 0, 3, 4, 0, 0, 0, 0, 0])
     }
 }

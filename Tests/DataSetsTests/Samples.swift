@@ -1,3 +1,4 @@
+import DataSets
 import Foundation
 
 /// Small files written by other programs (Pillow, and zlib by hand), because this product only writes plain PNG.
@@ -88,4 +89,17 @@ enum Samples {
         }
         return [UInt8](data)
     }
+}
+
+extension ImageRules {
+    static func test(size: Int, channels: Int, strict: Bool = false) -> ImageRules {
+        var rules = ImageRules(ImageTreatment(size: size, channels: channels))
+        rules.strict = strict
+        return rules
+    }
+}
+
+extension RasterImage {
+    /// The sample of `size`×`size` that `smd dataset prepare images` makes of it.
+    func fitted(to size: Int) -> RasterImage { ImageTreatment(size: size, channels: channels).applied(to: self) }
 }

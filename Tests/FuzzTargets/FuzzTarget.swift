@@ -54,7 +54,9 @@ public enum FuzzTarget: String, CaseIterable, Sendable {
             precondition(array.values.count == array.dimensions.reduce(1, *), "\(array.dimensions)")
         case .image:
             let image = try RasterImage.decode(bytes, within: 1 << 22)
-            if let image { precondition(image.converted(toChannels: 3).fitted(to: 8).pixels.count == 192, "\(image)") }
+            if let image {
+                precondition(ImageTreatment(size: 8, channels: 3).applied(to: image).pixels.count == 192, "\(image)")
+            }
         case .points:
             let points = try PointText(bytes: bytes, name: "a.txt")
             precondition(points.values.count == points.count * points.dimension, "\(points)")

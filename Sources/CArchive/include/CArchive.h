@@ -1,4 +1,4 @@
-// Zip files over libarchive: one member read, a whole file made.
+// Archives over libarchive: zip and tar read from beginning to end, one member of a zip file read, a whole zip file made.
 //
 // Every function returns a carchive_status; on anything but CARCHIVE_OK the outputs are untouched and `message` (of
 // `message_size` bytes) holds one zero-terminated line that says what was wrong. Buffers handed out belong to the caller,
@@ -12,7 +12,7 @@
 typedef enum {
     CARCHIVE_OK = 0,
     CARCHIVE_MALFORMED = 1, // not a zip file, or a damaged one
-    CARCHIVE_MISSING = 2,   // no member of that name
+    CARCHIVE_MISSING = 2,   // no member of that name, or none is left
     CARCHIVE_TOO_LARGE = 3, // the member has more bytes than the caller takes
     CARCHIVE_NO_MEMORY = 4
 } carchive_status;
@@ -27,5 +27,27 @@ int carchive_zip_write(
     int count, const char *const *names, const uint8_t *const *contents, const size_t *sizes, uint8_t **out,
     size_t *out_count, char *message, size_t message_size);
 void carchive_free(void *memory);
+
+// An archive that is being read: zip, or tar as it is or packed with gzip, bzip2, xz or zstd.
+typedef struct carchive_reader carchive_reader;
+
+typedef enum { CARCHIVE_FILE, CARCHIVE_FOLDER, CARCHIVE_LINK, CARCHIVE_DEVICE, CARCHIVE_ENCRYPTED } carchive_kind;
+
+// A member. Nothing is known of its size where it is negative; the name is valid until the next call.
+typedef struct {
+    const char *name;
+    carchive_kind kind;
+    int64_t size;
+} carchive_member;
+
+int carchive_open(const char *path, carchive_reader **out, char *message, size_t message_size);
+// The next member; CARCHIVE_MISSING at the end.
+int carchive_next(carchive_reader *reader, carchive_member *out, char *message, size_t message_size);
+// What is left of the content of the current member, at most `cap` bytes.
+int carchive_content(
+    carchive_reader *reader, size_t cap, uint8_t **out, size_t *out_count, char *message, size_t message_size);
+// The next bytes of the content of the current member, as many as asked for; CARCHIVE_MALFORMED where it ends before.
+int carchive_read(carchive_reader *reader, uint8_t *out, size_t count, char *message, size_t message_size);
+void carchive_close(carchive_reader *reader);
 
 #endif

@@ -15,6 +15,10 @@ public struct PointText: Equatable, Sendable {
     /// The largest text that is read, in bytes.
     static let maximumBytes = 4 << 30
 
+    init(count: Int, dimension: Int, values: [Float]) {
+        (self.count, self.dimension, self.values) = (count, dimension, values)
+    }
+
     /// Reads the file at `path`. Throws ``DataSetError`` with the number of the first bad line.
     public init(path: String) throws { try self.init(bytes: readFile(path, atMost: Self.maximumBytes), name: path) }
 
@@ -25,6 +29,7 @@ public struct PointText: Equatable, Sendable {
         for text in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
             line += 1
             let content = text.prefix { $0 != UInt8(ascii: "#") }
+            if count == 0, line == 1, Self.isTitle(content) { continue }
             let fields = try Self.fields(of: content, at: "\(name):\(line)")
             if fields.isEmpty { continue }
             if dimension == 0 { dimension = fields.count }
@@ -42,6 +47,17 @@ public struct PointText: Equatable, Sendable {
         self.count = count
         self.dimension = dimension
         self.values = values
+    }
+
+    /// Whether no field of a line is a number, but all begin with a letter or a quote: names of columns.
+    private static func isTitle(_ line: ArraySlice<UInt8>) -> Bool {
+        let fields = line.split { $0 == UInt8(ascii: ",") || $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }
+        return !fields.isEmpty
+            && fields.allSatisfy { field in
+                let first = UnicodeScalar(field[field.startIndex])
+                return (first.properties.isAlphabetic || first == "\"")
+                    && !["nan", "inf", "infinity"].contains(String(decoding: field, as: UTF8.self).lowercased())
+            }
     }
 
     /// Decimal numbers only; `Float` itself would also take hexadecimal, and stop at a zero byte.
