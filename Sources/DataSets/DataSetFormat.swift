@@ -84,8 +84,8 @@ public struct Provenance: Sendable {
 public struct SampleOrigin: Equatable, Sendable {
     /// Its name in the source.
     public let name: String
-    /// SHA-256 of the file, or of the pixels as they lie in the source.
-    public let digest: String
+    /// Of the file, or of the pixels as they lie in the source.
+    public let digest: ContentDigest
 }
 
 /// Names in a data file. The layout is described in docs/data-sets.md.

@@ -30,8 +30,28 @@ extension SHA256 {
     }
 }
 
-/// The bytes that pairs of hexadecimal digits spell.
-func bytes(hexadecimal text: String) -> [UInt8] {
-    let digits = text.utf8.compactMap { UInt8(String(UnicodeScalar($0)), radix: 16) }
-    return stride(from: 0, to: digits.count - 1, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
+/// A SHA-256.
+public struct ContentDigest: Hashable, Sendable {
+    private let words: SIMD4<UInt64>
+
+    /// Of the bytes themselves.
+    init(of bytes: [UInt8]) { self.init(bytes: SHA256.hash(data: bytes)) }
+
+    /// That consists of these 32 bytes.
+    init(bytes: some Sequence<UInt8>) {
+        var words = SIMD4<UInt64>()
+        withUnsafeMutableBytes(of: &words) { target in
+            for (place, byte) in bytes.prefix(32).enumerated() { target[place] = byte }
+        }
+        self.words = words
+    }
+
+    /// All 32.
+    public var bytes: [UInt8] { withUnsafeBytes(of: words) { Array($0) } }
+
+    /// As text of 64 digits.
+    public var hexadecimal: String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
 }

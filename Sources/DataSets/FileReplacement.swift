@@ -42,6 +42,11 @@ struct FileReplacement {
 
     /// Writes the whole content and publishes it.
     func write(_ bytes: [UInt8], replacing: Bool) throws {
+        try bytes.withUnsafeBytes { try write($0, replacing: replacing) }
+    }
+
+    /// The same of memory.
+    func write(_ bytes: UnsafeRawBufferPointer, replacing: Bool) throws {
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { throw failure("create") }
         var problem = StandardStreams.write(bytes, to: descriptor).map { _ in failure("write") }

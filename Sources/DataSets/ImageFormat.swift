@@ -1,8 +1,8 @@
 import CCodecs
 
 /// A format of image files: what its files begin with, and what decodes them.
-struct ImageFormat {
-    typealias Decoder = (
+struct ImageFormat: Sendable {
+    typealias Decoder = @convention(c) (
         UnsafePointer<UInt8>?, Int, codecs_request, UnsafeMutablePointer<codecs_image>?, UnsafeMutablePointer<CChar>?,
         Int
     ) -> Int32
@@ -15,7 +15,7 @@ struct ImageFormat {
     let mirrors: Bool
 
     /// All that are read.
-    static var all: [ImageFormat] {
+    static let all: [ImageFormat] = {
         let any = [UInt8?](repeating: nil, count: 4)
         return [
             ImageFormat(name: "PNG", signature: [0x89, 0x50, 0x4E, 0x47], decode: codecs_png_decode),
@@ -25,7 +25,7 @@ struct ImageFormat {
             ImageFormat(name: "TIFF", signature: Array("II*\0".utf8), decode: codecs_tiff_decode, mirrors: true),
             ImageFormat(name: "TIFF", signature: Array("MM\0*".utf8), decode: codecs_tiff_decode, mirrors: true),
         ]
-    }
+    }()
 
     /// Bytes at the beginning of a file that tell its format.
     static let signatureBytes = 12
@@ -33,7 +33,7 @@ struct ImageFormat {
     /// What ends the names of files that are images, whatever is in them.
     static let endings = ["png", "jpg", "jpeg", "webp", "tif", "tiff"]
 
-    private init(name: String, signature: [UInt8?], decode: @escaping Decoder, mirrors: Bool = false) {
+    private init(name: String, signature: [UInt8?], decode: Decoder, mirrors: Bool = false) {
         (self.name, self.signature, self.decode, self.mirrors) = (name, signature, decode, mirrors)
     }
 

@@ -35,8 +35,8 @@ public struct ImageTreatment: Equatable, Sendable {
     /// With the other settings as most want them.
     public init(size: Int, channels: Int) { (self.size, self.channels) = (size, channels) }
 
-    /// The sample that becomes of `image`, whose SHA-256 is `digest`.
-    public func applied(to image: RasterImage, digest: String = "") -> RasterImage {
+    /// The sample that becomes of `image`, whose digest decides where it is cropped at random.
+    public func applied(to image: RasterImage, digest: ContentDigest? = nil) -> RasterImage {
         let image = image.converted(toChannels: channels)
         if image.height == size && image.width == size { return image }
         let (height, width) = (image.height, image.width)
@@ -59,13 +59,13 @@ public struct ImageTreatment: Equatable, Sendable {
     }
 
     /// The upper left corner of what is kept, of `rows` and `columns` too many.
-    private func place(in rows: Int, _ columns: Int, _ digest: String) -> (top: Int, left: Int) {
+    private func place(in rows: Int, _ columns: Int, _ digest: ContentDigest?) -> (top: Int, left: Int) {
         guard crop == .random else { return (rows / 2, columns / 2) }
         // The same image is cropped alike, wherever it stands.
-        let key = UInt64(digest.prefix(12), radix: 16) ?? 0
+        let key = (digest?.bytes ?? []).prefix(6).reduce(0) { $0 << 8 | Int($1) }
         let stream = RandomStream(seed: seed, purpose: .data)
         func draw(_ count: Int, _ epoch: Int) -> Int {
-            stream.integer(below: count + 1, epoch: epoch, position: Int(key))
+            stream.integer(below: count + 1, epoch: epoch, position: key)
         }
         return (draw(rows, 0), draw(columns, 1))
     }

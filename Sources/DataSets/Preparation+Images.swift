@@ -117,18 +117,19 @@ extension Preparation {
             try work.open(plan(source, shape), resume: resume, restart: overwrite)
         }
         do {
-            try team.together { try fillBlocks(of: work, from: source, rules) }
+            var kept: [Int: PreparationWork.Block] = [:]
+            try team.together { kept = try fillBlocks(of: work, from: source, rules) }
             var result = PreparedImages()
             try team.together {
                 guard team.rank == 0 else { return }
-                result = try SampleAssembly(self, work, source, rules).write(shape, report: report)
+                var assembly = SampleAssembly(self, work, kept, source, rules)
+                result = try assembly.write(shape, report: report)
                 try work.remove()
             }
             return result
         } catch {
             // What was stopped can be gone on with; what failed has to be done differently.
-            let stopped = (error as? any HasExitStatus)?.exitStatus == .tryAgain
-            if team.rank == 0, !stopped { try? work.remove() }
+            if team.rank == 0, !isStop(error) { try? work.remove() }
             throw error
         }
     }
@@ -143,40 +144,64 @@ extension Preparation {
             source: names.finalize().hexadecimal, sampleBytes: shape.elements)
     }
 
-    /// Tries the images of every block of this rank that is not done yet.
-    private func fillBlocks(of work: PreparationWork, from source: some ImageSource, _ rules: ImageRules) throws {
+    /// Seconds of work that may be lost.
+    private static let unsavedSeconds = 5.0
+
+    /// Tries the images of every block of this rank that is not done yet. They are written to the disk every few seconds, and
+    /// where they take too much memory; with several ranks all are.
+    ///
+    /// - Returns: What is only in memory.
+    private func fillBlocks(
+        of work: PreparationWork, from source: some ImageSource, _ rules: ImageRules
+    ) throws -> [Int: PreparationWork.Block] {
         let mine = (0..<work.blocks).filter { $0 % team.size == team.rank }
         var done = mine.reduce(0) { $0 + (work.isDone($1) ? work.range($1).count : 0) }
         let total = mine.reduce(0) { $0 + work.range($1).count }
+        var kept: [Int: PreparationWork.Block] = [:]
+        var saved = ContinuousClock.now
+        func save() throws {
+            for (number, block) in kept.sorted(by: { $0.key < $1.key }) { try work.write(number, block) }
+            (kept, saved) = ([:], .now)
+        }
         let reader = try source.reader()
         let decoder = ImageDecoder(rules)
-        for block in mine where !work.isDone(block) {
-            var items: [PreparationWork.Item] = []
-            var pixels: [UInt8] = []
-            for range in batches(work.range(block), source, rules.memory / 8) {
-                let results = decoder.decode(try reader.read(range))
-                for (place, result) in zip(range, results) {
-                    items.append(result.item)
-                    pixels += result.pixels
-                    if rules.strict, let reason = result.item.reason {
+        do {
+            for number in mine where !work.isDone(number) {
+                var block = PreparationWork.Block()
+                block.pixels.reserveCapacity(work.range(number).count * work.sampleBytes)
+                for range in batches(work.range(number), source, rules.memory / 8) {
+                    for (place, result) in zip(range, decoder.decode(try reader.read(range))) {
+                        block.items.append(result.item)
+                        block.pixels += result.pixels
+                        guard rules.strict, let reason = result.item.reason else { continue }
                         throw DataSetError("\(source.place(place)): \(reason)")
                     }
+                    done += range.count
+                    // Of the whole, as far as the others are as fast.
+                    try progress(done * source.count / max(1, total), source.count)
                 }
-                done += range.count
-                // Of the whole, as far as the others are as fast.
-                try progress(done * source.count / max(1, total), source.count)
+                kept[number] = block
+                let bytes = kept.values.reduce(0) { $0 + $1.pixels.count }
+                if ContinuousClock.now - saved > .seconds(Self.unsavedSeconds) || bytes > rules.memory / 4 { try save() }
             }
-            try work.write(block, items, pixels: pixels)
+        } catch {
+            // A signal: what is done shall not have to be done again.
+            if isStop(error) { try? save() }
+            throw error
         }
+        if team.size > 1 { try save() }
+        return kept
     }
 
-    /// Ranges of at most 64 images and `bytes` of them, or of one.
+    private func isStop(_ error: any Error) -> Bool { (error as? any HasExitStatus)?.exitStatus == .tryAgain }
+
+    /// Ranges of at most 512 images and `bytes` of them, or of one.
     private func batches(_ range: Range<Int>, _ source: some ImageSource, _ bytes: Int) -> [Range<Int>] {
         var batches: [Range<Int>] = []
         var (start, sum) = (range.lowerBound, 0)
         for place in range {
             let size = source.bytes(place)
-            if place > start, place - start == 64 || sum + size > bytes {
+            if place > start, place - start == 512 || sum + size > bytes {
                 batches.append(start..<place)
                 (start, sum) = (place, 0)
             }
@@ -217,15 +242,15 @@ private struct ImageDecoder {
     }
 
     private func decode(_ image: () throws -> ImageContent) -> Result {
-        var digest = ""
+        var digest = ContentDigest(bytes: [])
         do {
             switch try image() {
             case .pixels(let image):
-                digest = sha256(image.pixels)
+                digest = ContentDigest(of: image.pixels)
                 return (.init(digest: digest), treatment.applied(to: image, digest: digest).pixels)
             case .file(let bytes):
-                digest = sha256(bytes)
-                let sample = try decode(bytes) { treatment.applied(to: $0, digest: digest).pixels }
+                digest = ContentDigest(of: bytes)
+                let sample = try decode(bytes) { [digest] in treatment.applied(to: $0, digest: digest).pixels }
                 return (.init(digest: digest, remark: ExifOrientation(of: bytes).remark), sample)
             }
         } catch {

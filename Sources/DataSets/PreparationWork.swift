@@ -10,20 +10,27 @@ struct PreparationWork {
     let blockSize: Int
     /// Images of all blocks.
     let count: Int
-    private let sampleBytes: Int
+    let sampleBytes: Int
 
     var blocks: Int { (count + blockSize - 1) / blockSize }
 
     func range(_ block: Int) -> Range<Int> { block * blockSize..<min(count, (block + 1) * blockSize) }
 
     /// An image that has been tried.
-    struct Item: Codable, Equatable {
-        /// SHA-256 of the file, or of the pixels as they lie in the source.
-        var digest: String
+    struct Item: Equatable {
+        /// Of the file, or of the pixels as they lie in the source.
+        var digest: ContentDigest
         /// Why there is no sample of it; nil where there is one.
         var reason: String?
         /// What was not understood in an image that is used all the same.
         var remark: String?
+    }
+
+    /// A block of images that have been tried.
+    struct Block {
+        var items: [Item] = []
+        /// Those of the images without a reason, one after the other.
+        var pixels: [UInt8] = []
     }
 
     /// What makes two preparations the same.
@@ -89,57 +96,63 @@ struct PreparationWork {
 
     func isDone(_ block: Int) -> Bool { access(path(block), F_OK) == 0 }
 
-    /// Keeps what became of a block; `pixels` are those of the images without a reason, one after the other.
-    func write(_ block: Int, _ items: [Item], pixels: [UInt8]) throws {
-        precondition(items.count == range(block).count, "\(items.count) images of block \(block)")
-        let header = [UInt8](try JSONEncoder().encode(items))
-        let length = withUnsafeBytes(of: UInt64(header.count).littleEndian) { Array($0) }
-        try FileReplacement(path: path(block)).write(length + header + pixels, replacing: true)
+    /// Keeps what became of a block.
+    func write(_ number: Int, _ block: Block) throws {
+        precondition(block.items.count == range(number).count, "\(block.items.count) images of block \(number)")
+        var bytes: [UInt8] = []
+        for item in block.items {
+            bytes += item.digest.bytes
+            for text in [item.reason, item.remark] {
+                let text = text.map { Array($0.utf8.prefix(Int(UInt16.max) - 1)) }
+                // One more than its length; 0: none.
+                let length = UInt16(text.map { $0.count + 1 } ?? 0)
+                bytes += [UInt8(length & 255), UInt8(length >> 8)] + (text ?? [])
+            }
+        }
+        try FileReplacement(path: path(number)).write(bytes + block.pixels, replacing: true)
     }
 
-    /// A block that is done.
-    struct Block {
-        let items: [Item]
-        fileprivate let descriptor: Descriptor
-        fileprivate let begin: Int
-        fileprivate let path: String
-    }
-
-    fileprivate final class Descriptor {
-        let number: Int32
-        init(_ number: Int32) { self.number = number }
-        deinit { close(number) }
-    }
-
-    func open(_ block: Int) throws -> Block {
-        let path = path(block)
-        let descriptor = Descriptor(Glibc.open(path, O_RDONLY | O_CLOEXEC))
+    func read(_ number: Int) throws -> Block {
+        let path = path(number)
         let damage = DataSetError("\(path): is damaged; begin anew with --overwrite")
-        let head = try read(descriptor, at: 0, count: 8, damage)
-        let length = head.reversed().reduce(0) { $0 << 8 | Int($1) }
-        guard length < 1 << 30, case let header = try read(descriptor, at: 8, count: length, damage),
-            let items = try? JSONDecoder().decode([Item].self, from: Data(header)), items.count == range(block).count
-        else { throw damage }
-        return Block(items: items, descriptor: descriptor, begin: 8 + length, path: path)
+        let bytes = try readFile(path, atMost: 1 << 31)
+        var position = 0
+        func take(_ count: Int) throws -> ArraySlice<UInt8> {
+            guard count <= bytes.count - position else { throw damage }
+            defer { position += count }
+            return bytes[position..<position + count]
+        }
+        func text() throws -> String? {
+            let length = try take(2).reversed().reduce(0) { $0 << 8 | Int($1) }
+            return length == 0 ? nil : String(decoding: try take(length - 1), as: UTF8.self)
+        }
+        let items = try range(number).map { _ in
+            Item(digest: ContentDigest(bytes: try take(32)), reason: try text(), remark: try text())
+        }
+        let samples = items.count { $0.reason == nil }
+        guard bytes.count - position == samples * sampleBytes else { throw damage }
+        return Block(items: items, pixels: Array(bytes[position...]))
     }
 
-    /// The pixels of the sample at `place` among those of a block.
-    func pixels(_ place: Int, of block: Block) throws -> [UInt8] {
-        try read(
-            block.descriptor, at: block.begin + place * sampleBytes, count: sampleBytes,
-            DataSetError("\(block.path): is damaged; begin anew with --overwrite"))
-    }
-
-    private func read(_ file: Descriptor, at offset: Int, count: Int, _ damage: DataSetError) throws -> [UInt8] {
-        guard file.number >= 0 else { throw damage }
-        return try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            while filled < count {
-                let got = pread(file.number, buffer.baseAddress.map { $0 + filled }, count - filled, off_t(offset + filled))
+    /// Pixels of the samples `slots` of a block that has `count` of them.
+    func pixels(_ slots: Range<Int>, of number: Int, _ count: Int) throws -> ArraySlice<UInt8> {
+        let path = path(number)
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        defer { close(descriptor) }
+        // They stand at the end.
+        let begin = lseek(descriptor, 0, SEEK_END) - off_t((count - slots.lowerBound) * sampleBytes)
+        let wanted = slots.count * sampleBytes
+        let bytes = [UInt8](unsafeUninitializedCapacity: wanted) { buffer, filled in
+            while filled < wanted {
+                let got = pread(
+                    descriptor, buffer.baseAddress.map { $0 + filled }, wanted - filled, begin + off_t(filled))
                 if got < 0 && errno == EINTR { continue }
-                guard got > 0 else { throw damage }
+                guard got > 0 else { return }
                 filled += got
             }
         }
+        guard bytes.count == wanted else { throw DataSetError("\(path): is damaged; begin anew with --overwrite") }
+        return bytes[...]
     }
 
     func remove() throws {

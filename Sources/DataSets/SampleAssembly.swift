@@ -6,14 +6,21 @@ import Foundation
 struct SampleAssembly {
     private let job: Preparation
     private let work: PreparationWork
+    /// Those that this process still has in memory.
+    private let kept: [Int: PreparationWork.Block]
     private let source: any ImageSource
     private let rules: ImageRules
+    /// Samples of every block.
+    private var counts: [Int] = []
 
     /// Images of which a remark is printed one by one; of more, how many there are.
     private static let namedRemarks = 20
 
-    init(_ job: Preparation, _ work: PreparationWork, _ source: any ImageSource, _ rules: ImageRules) {
-        (self.job, self.work, self.source, self.rules) = (job, work, source, rules)
+    init(
+        _ job: Preparation, _ work: PreparationWork, _ kept: [Int: PreparationWork.Block], _ source: any ImageSource,
+        _ rules: ImageRules
+    ) {
+        (self.job, self.work, self.kept, self.source, self.rules) = (job, work, kept, source, rules)
     }
 
     /// An image that becomes a sample.
@@ -23,14 +30,13 @@ struct SampleAssembly {
         let block: Int
         /// Among the samples of its block.
         let slot: Int
-        let digest: String
+        let digest: ContentDigest
     }
 
     /// Writes the data set.
-    func write(_ shape: SampleShape, report: (PreparationNote) -> Void) throws -> PreparedImages {
+    mutating func write(_ shape: SampleShape, report: (PreparationNote) -> Void) throws -> PreparedImages {
         var result = PreparedImages(hidden: source.hidden)
-        let blocks = try (0..<work.blocks).map { try work.open($0) }
-        var (samples, skipped) = sorted(blocks, report)
+        var (samples, skipped) = try sorted(report)
         result.duplicates = removeDuplicates(&samples, &skipped)
         for entry in skipped { report(.skipped("\(BytePath(source.path).appending(entry.path)): \(entry.reason)")) }
         result.skipped = skipped.count
@@ -43,7 +49,7 @@ struct SampleAssembly {
 
         var digests = SHA256()
         for sample in samples {
-            digests.update(values: Array("\(sample.digest) ".utf8) + source.name(sample.place).bytes + [0x0A])
+            digests.update(values: Array("\(sample.digest.hexadecimal) ".utf8) + source.name(sample.place).bytes + [0x0A])
         }
         var described = job
         described.provenance.attributes += rules.treatment.attributes
@@ -53,7 +59,7 @@ struct SampleAssembly {
             writer.labelNames = labels?.names
             for start in stride(from: 0, to: samples.count, by: work.blockSize) {
                 let some = samples[start..<min(samples.count, start + work.blockSize)]
-                let pixels = try some.flatMap { try work.pixels($0.slot, of: blocks[$0.block]) }
+                let pixels = try pixels(of: some, shape.elements)
                 let sources = some.map { SampleOrigin(name: source.name($0.place).nameText, digest: $0.digest) }
                 try writer.append(
                     images: pixels, labels: labels.map { Array($0.numbers[some.indices]) },
@@ -67,13 +73,16 @@ struct SampleAssembly {
     }
 
     /// What became of all images, in the order that the data set has them.
-    private func sorted(
-        _ blocks: [PreparationWork.Block], _ report: (PreparationNote) -> Void
-    ) -> (samples: [Sample], skipped: [SkippedEntry]) {
+    private mutating func sorted(
+        _ report: (PreparationNote) -> Void
+    ) throws -> (samples: [Sample], skipped: [SkippedEntry]) {
         var samples: [Sample] = []
         var skipped: [SkippedEntry] = []
         var remarks = 0
-        for (number, block) in blocks.enumerated() {
+        counts = []
+        for number in 0..<work.blocks {
+            let block = try kept[number] ?? work.read(number)
+            counts.append(block.items.count { $0.reason == nil })
             var slot = 0
             for (place, item) in zip(work.range(number), block.items) {
                 if let reason = item.reason {
@@ -91,15 +100,35 @@ struct SampleAssembly {
         let further = remarks - Self.namedRemarks
         let line = "\(source.path): \(further) further images have Exif data that are not understood, and are taken as stored"
         if further > 0 { report(.warning(line)) }
-        if !source.isOrdered { samples.sort { source.name($0.place) < source.name($1.place) } }
+        if !source.isOrdered {
+            // An archive may hold a name twice.
+            samples.sort { (source.name($0.place), $0.place) < (source.name($1.place), $1.place) }
+        }
         return (samples, (source.skipped + skipped).sorted { $0.path < $1.path })
+    }
+
+    /// Pixels of samples, in their order: what lies together in a block is read together.
+    private func pixels(of samples: ArraySlice<Sample>, _ size: Int) throws -> [UInt8] {
+        var pixels: [UInt8] = []
+        pixels.reserveCapacity(samples.count * size)
+        var rest = samples
+        while let first = rest.first {
+            let run = zip(rest, first.slot...).prefix { $0.block == first.block && $0.slot == $1 }.count
+            rest = rest.dropFirst(run)
+            if let block = kept[first.block] {
+                pixels += block.pixels[first.slot * size..<(first.slot + run) * size]
+            } else {
+                pixels += try work.pixels(first.slot..<first.slot + run, of: first.block, counts[first.block])
+            }
+        }
+        return pixels
     }
 
     /// Exact copies of an image before them, by digest.
     ///
     /// - Returns: How many there are.
     private func removeDuplicates(_ samples: inout [Sample], _ skipped: inout [SkippedEntry]) -> Int {
-        var first: [String: Int] = [:]
+        var first: [ContentDigest: Int] = [:]
         var copies: [(copy: Sample, of: Int)] = []
         for sample in samples {
             if let other = first[sample.digest] {

@@ -30,7 +30,10 @@ final class ShardWriter {
         file.removeStaleTemporaries()
         inMemory = expectedBytes <= Self.memoryBytes
         let chunk = DataSetFormat.chunkSamples(sample)
-        hdf5 = try inMemory ? HDF5File.createInMemory() : HDF5File.create(file.temporary, overwrite: true)
+        hdf5 =
+            try inMemory
+            ? HDF5File.createInMemory(expectedBytes: max(1 << 20, expectedBytes + expectedBytes / 16))
+            : HDF5File.create(file.temporary, overwrite: true)
         do {
             samples = try hdf5.root.createDataset(
                 sample.kind, type: sample.elementType, shape: [0] + sample.axes,
@@ -81,9 +84,9 @@ final class ShardWriter {
             try writeSources(provenance.skipped)
             try extra(hdf5.root)
             if inMemory {
-                let image = try hdf5.image()
-                try hdf5.close()
-                try file.write(image, replacing: replacing)
+                let image = try hdf5.finishedImage()
+                try image.withUnsafeMutableBytes { try file.write(UnsafeRawBufferPointer($0), replacing: replacing) }
+                try image.close()
             } else {
                 try hdf5.close()
                 try file.publish(replacing: replacing)
@@ -109,8 +112,7 @@ final class ShardWriter {
         if !origins.isEmpty {
             let group = try hdf5.root.createGroup("sources")
             try group.writeStrings(origins.map(\.name), to: "path")
-            let digests = origins.flatMap { bytes(hexadecimal: $0.digest) }
-            try group.write(digests, shape: [origins.count, digests.count / origins.count], to: "sha256")
+            try group.write(origins.flatMap(\.digest.bytes), shape: [origins.count, 32], to: "sha256")
         }
         guard !skipped.isEmpty else { return }
         let group = try hdf5.root.createGroup("skipped")

@@ -14,19 +14,30 @@ func readBeginning(_ path: String, count: Int) throws -> [UInt8] {
 }
 
 /// The same as for text; errors do not name the file.
-func readFile(_ path: BytePath, atMost limit: Int) throws -> [UInt8] {
-    let descriptor = try openRegularFile(path)
+///
+/// - Parameter beginning: gets the first bytes before the rest is read; what it throws ends the reading.
+func readFile(
+    _ path: BytePath, atMost limit: Int, beginning: ([UInt8]) throws -> Void = { _ in }
+) throws -> [UInt8] {
+    let (descriptor, status) = try openRegularFile(path)
     defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw unreadable() }
-    guard status.st_size <= limit else {
-        throw DataSetError("\(sizeText(Int(status.st_size))) is too large; at most \(sizeText(limit)) are read")
-    }
     let size = Int(status.st_size)
-    return try [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
-        // A file that shrinks meanwhile ends early, and one that grows is cut: its parser finds either.
+    let first = min(size, 64 << 10)
+    // A file that shrinks meanwhile ends early, and one that grows is cut: its parser finds either.
+    var bytes = try read(descriptor, first)
+    try beginning(bytes)
+    guard size <= limit else {
+        throw DataSetError("\(sizeText(size)) is too large; at most \(sizeText(limit)) are read")
+    }
+    if size > first { bytes += try read(descriptor, size - first) }
+    return bytes
+}
+
+/// The next `size` bytes of a file, or what there is of them.
+private func read(_ descriptor: Int32, _ size: Int) throws -> [UInt8] {
+    try [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
         while filled < size {
-            let count = read(descriptor, buffer.baseAddress.map { $0 + filled }, min(size - filled, 1 << 30))
+            let count = Glibc.read(descriptor, buffer.baseAddress.map { $0 + filled }, min(size - filled, 1 << 30))
             if count < 0 && errno == EINTR { continue }
             guard count >= 0 else { throw unreadable() }
             if count == 0 { break }
@@ -37,16 +48,13 @@ func readFile(_ path: BytePath, atMost limit: Int) throws -> [UInt8] {
 
 /// The same as for text; errors do not name the file.
 func readBeginning(_ path: BytePath, count: Int) throws -> [UInt8] {
-    let descriptor = try openRegularFile(path)
+    let (descriptor, _) = try openRegularFile(path)
     defer { close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: count)
-    let found = read(descriptor, &bytes, count)
-    guard found >= 0 else { throw unreadable() }
-    return Array(bytes[..<found])
+    return try read(descriptor, count)
 }
 
 /// A descriptor of a regular file, to be closed by the caller.
-private func openRegularFile(_ path: BytePath) throws -> Int32 {
+private func openRegularFile(_ path: BytePath) throws -> (descriptor: Int32, status: stat) {
     let descriptor = path.withCString { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
     guard descriptor >= 0 else {
         throw errno == ENOENT || errno == ENOTDIR ? DataSetError("no such file") : unreadable()
@@ -57,7 +65,7 @@ private func openRegularFile(_ path: BytePath) throws -> Int32 {
         let isFolder = status.st_mode & S_IFMT == S_IFDIR
         throw DataSetError("is a \(isFolder ? "folder" : "pipe or device"), not a file")
     }
-    return descriptor
+    return (descriptor, status)
 }
 
 private func unreadable() -> DataSetError { DataSetError("cannot be read: \(SystemError.last)") }

@@ -17,9 +17,14 @@ public enum StandardStreams {
 
     /// The same of bytes.
     public static func write(_ bytes: [UInt8], to descriptor: Int32) -> String? {
+        bytes.withUnsafeBytes { write($0, to: descriptor) }
+    }
+
+    /// The same of memory.
+    public static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> String? {
         var rest = bytes[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
             if count < 0 && errno == EINTR { continue }
             guard count > 0 else { return String(cString: strerror(errno)) }
             rest = rest.dropFirst(count)

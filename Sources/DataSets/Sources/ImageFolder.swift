@@ -6,8 +6,8 @@ public struct ImageFolder: ImageSource {
     public let path: String
     private let root: BytePath
     /// Paths of all files below it, from the folder, hidden ones left out.
-    public private(set) var files: [BytePath] = []
-    private var sizes: [BytePath: Int] = [:]
+    public var files: [BytePath] { entries.map(\.path) }
+    private var entries: [(path: BytePath, bytes: Int)] = []
     /// What else is there, but for hidden files and folders: links to nowhere, folders that cannot be read, devices.
     public private(set) var skipped: [SkippedEntry] = []
     public private(set) var hidden = 0
@@ -43,7 +43,7 @@ public struct ImageFolder: ImageSource {
             // Backwards, because the last one is taken next: of two links to a folder the first in order counts.
             for name in names.reversed() { add(folder.appending(name), named: name, &pending, outputs) }
         }
-        files.sort()
+        entries.sort { $0.path < $1.path }
         skipped.sort { $0.path < $1.path }
     }
 
@@ -61,8 +61,7 @@ public struct ImageFolder: ImageSource {
             case .folder: pending.append(entry)
             case .file:
                 if name == Self.labelList { return }
-                files.append(entry)
-                sizes[entry] = facts.bytes
+                entries.append((entry, facts.bytes))
             case .other: skipped.append(SkippedEntry(path: entry, reason: "is a pipe or device, not a file"))
             }
         } catch let error as SystemError where error.number == ENOENT {
@@ -77,9 +76,9 @@ public struct ImageFolder: ImageSource {
     /// Labels of StyleGAN and EDM; read as such, never as an image.
     static let labelList = BytePath("dataset.json")
 
-    public var count: Int { files.count }
-    public func name(_ place: Int) -> BytePath { files[place] }
-    public func bytes(_ place: Int) -> Int { sizes[files[place]] ?? 0 }
+    public var count: Int { entries.count }
+    public func name(_ place: Int) -> BytePath { entries[place].path }
+    public func bytes(_ place: Int) -> Int { entries[place].bytes }
     public var isOrdered: Bool { true }
 
     public func companion(_ name: String) throws -> [UInt8]? {
@@ -97,11 +96,13 @@ public struct ImageFolder: ImageSource {
 
         func read(_ range: Range<Int>) -> [@Sendable () throws -> ImageContent] {
             range.map { place in
-                let file = folder.root.appending(folder.files[place])
+                let file = folder.root.appending(folder.entries[place].path)
+                // A file that does not begin like an image is not read, whatever its size.
                 return {
-                    // A file that does not begin like an image is not read, whatever its size.
-                    _ = try ImageFormat(of: readBeginning(file, count: ImageFormat.signatureBytes))
-                    return .file(try readFile(file, atMost: RasterImage.maximumFileBytes))
+                    .file(
+                        try readFile(file, atMost: RasterImage.maximumFileBytes) { beginning in
+                            _ = try ImageFormat(of: beginning)
+                        })
                 }
             }
         }
