@@ -30,7 +30,7 @@ public final class ArchiveReader {
             throw ArrayFileError("\(path): \(error)")
         }
         var reader: OpaquePointer?
-        let (status, message) = call { carchive_open(path, &reader, $0, $1) }
+        let (status, message) = archiveCall { carchive_open(path, &reader, $0, $1) }
         guard status == CARCHIVE_OK, let reader else {
             throw ArrayFileError("\(path): cannot be read as an archive: \(message)")
         }
@@ -44,7 +44,7 @@ public final class ArchiveReader {
     /// - Throws: ``ArrayFileError`` where the archive is damaged.
     public func next() throws -> Member? {
         var member = carchive_member()
-        let (status, message) = call { carchive_next(reader, &member, $0, $1) }
+        let (status, message) = archiveCall { carchive_next(reader, &member, $0, $1) }
         if status == CARCHIVE_MISSING { return nil }
         guard status == CARCHIVE_OK, let name = member.name else {
             throw ArrayFileError("\(path): the archive is damaged: \(message)")
@@ -68,7 +68,7 @@ public final class ArchiveReader {
     public func content(atMost cap: Int) throws -> [UInt8] {
         var memory: UnsafeMutablePointer<UInt8>?
         var count = 0
-        let (status, message) = call { carchive_content(reader, cap, &memory, &count, $0, $1) }
+        let (status, message) = archiveCall { carchive_content(reader, cap, &memory, &count, $0, $1) }
         defer { carchive_free(memory) }
         guard status == CARCHIVE_OK else { throw ArrayFileError("cannot be unpacked: \(message)") }
         return Array(UnsafeBufferPointer(start: memory, count: count))
@@ -79,7 +79,7 @@ public final class ArchiveReader {
     /// - Throws: ``ArrayFileError`` where it ends before, or is damaged.
     public func read(_ count: Int) throws -> [UInt8] {
         try [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            let (status, message) = call { carchive_read(reader, buffer.baseAddress, count, $0, $1) }
+            let (status, message) = archiveCall { carchive_read(reader, buffer.baseAddress, count, $0, $1) }
             guard status == CARCHIVE_OK else { throw ArrayFileError("\(path): \(message)") }
             filled = count
         }
@@ -87,7 +87,7 @@ public final class ArchiveReader {
 }
 
 /// A status, and the line that came with it.
-private func call(_ body: (UnsafeMutablePointer<CChar>, Int) -> Int32) -> (status: carchive_status, message: String) {
+func archiveCall(_ body: (UnsafeMutablePointer<CChar>, Int) -> Int32) -> (status: carchive_status, message: String) {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
         buffer.initialize(repeating: 0)
         guard let start = buffer.baseAddress else { return (CARCHIVE_NO_MEMORY, "") }

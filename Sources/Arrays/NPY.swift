@@ -58,22 +58,23 @@ public enum NPY {
 
     /// A file of `<f8`.
     public static func encode(_ array: NumericArray) -> [UInt8] {
-        encode(type: "<f8", shape: array.shape, elements: array.elements.withUnsafeBytes { Array($0) })
+        head(type: "<f8", shape: array.shape) + array.elements.withUnsafeBytes { Array($0) }
     }
 
     /// A file of one `|S…`.
     public static func encode(_ text: String) -> [UInt8] {
-        encode(type: "|S\(max(1, text.utf8.count))", shape: [], elements: text.isEmpty ? [0] : Array(text.utf8))
+        head(type: "|S\(max(1, text.utf8.count))", shape: []) + (text.isEmpty ? [0] : Array(text.utf8))
     }
 
-    private static func encode(type: String, shape: [Int], elements: [UInt8]) -> [UInt8] {
+    /// What stands before the elements of an array of a type as NumPy spells it: "|u1", "<f4", "<i8".
+    public static func head(type: String, shape: [Int]) -> [UInt8] {
         let lengths = shape.map { "\($0)," }.joined(separator: " ")
         let tuple = shape.count == 1 ? "(\(lengths))" : "(\(lengths.dropLast()))"
         var header = "{'descr': '\(type)', 'fortran_order': False, 'shape': \(tuple), }"
         // Elements begin at a multiple of 64.
         header += String(repeating: " ", count: 63 - (10 + header.utf8.count) % 64) + "\n"
         let length = header.utf8.count
-        return magic + [1, 0, UInt8(length & 255), UInt8(length >> 8)] + Array(header.utf8) + elements
+        return magic + [1, 0, UInt8(length & 255), UInt8(length >> 8)] + Array(header.utf8)
     }
 
     /// Reads and checks the header.

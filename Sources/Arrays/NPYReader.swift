@@ -45,7 +45,8 @@ public final class NPYReader {
             let header = try Self.header(source, name)
             (shape, type) = (header.shape, header.type)
             guard let bytes = Self.widths[String(header.type.dropFirst())] else {
-                let what = header.type.contains("O") ? "Python objects, which are never loaded" : "of type \(header.type)"
+                let what =
+                    header.type.contains("O") ? "Python objects, which are never loaded" : "of type \(header.type)"
                 throw ArrayFileError("\(name): its elements are \(what)")
             }
             guard !header.isFortranOrder || header.shape.count < 2 else {
@@ -104,7 +105,9 @@ public final class NPYReader {
     public func skip(_ count: Int) throws {
         var left = count * elementBytes
         if case .file(let descriptor) = source {
-            guard lseek(descriptor, off_t(left), SEEK_CUR) >= 0 else { throw ArrayFileError("\(name): \(SystemError.last)") }
+            guard lseek(descriptor, off_t(left), SEEK_CUR) >= 0 else {
+                throw ArrayFileError("\(name): \(SystemError.last)")
+            }
             return
         }
         while left > 0 {

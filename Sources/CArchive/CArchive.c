@@ -210,3 +210,60 @@ void carchive_close(carchive_reader *reader)
     archive_read_free(reader->archive);
     free(reader);
 }
+
+struct carchive_writer {
+    struct archive *archive;
+};
+
+int carchive_zip_begin(int descriptor, carchive_writer **out, char *message, size_t message_size)
+{
+    carchive_writer *writer = calloc(1, sizeof *writer);
+    struct archive *archive = archive_write_new();
+    if (writer == NULL || archive == NULL) {
+        free(writer);
+        archive_write_free(archive);
+        return fail(CARCHIVE_NO_MEMORY, message, message_size, NULL);
+    }
+    if (archive_write_set_format_zip(archive) != ARCHIVE_OK
+        || archive_write_zip_set_compression_store(archive) != ARCHIVE_OK
+        || archive_write_set_bytes_in_last_block(archive, 1) != ARCHIVE_OK
+        || archive_write_open_fd(archive, descriptor) != ARCHIVE_OK) {
+        const int status = fail(CARCHIVE_NOT_WRITTEN, message, message_size, archive);
+        archive_write_free(archive);
+        free(writer);
+        return status;
+    }
+    writer->archive = archive;
+    *out = writer;
+    return CARCHIVE_OK;
+}
+
+int carchive_zip_member(carchive_writer *writer, const char *name, uint64_t size, char *message, size_t message_size)
+{
+    struct archive_entry *entry = archive_entry_new();
+    if (entry == NULL) return fail(CARCHIVE_NO_MEMORY, message, message_size, NULL);
+    archive_entry_set_pathname(entry, name);
+    archive_entry_set_size(entry, (la_int64_t)size);
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, 0644);
+    const int written = archive_write_header(writer->archive, entry) == ARCHIVE_OK;
+    archive_entry_free(entry);
+    return written ? CARCHIVE_OK : fail(CARCHIVE_NOT_WRITTEN, message, message_size, writer->archive);
+}
+
+int carchive_zip_append(carchive_writer *writer, const uint8_t *bytes, size_t count, char *message, size_t message_size)
+{
+    if (archive_write_data(writer->archive, bytes, count) == (la_ssize_t)count) return CARCHIVE_OK;
+    return fail(CARCHIVE_NOT_WRITTEN, message, message_size, writer->archive);
+}
+
+int carchive_zip_end(carchive_writer *writer, int whole, char *message, size_t message_size)
+{
+    int status = CARCHIVE_OK;
+    if (whole && archive_write_close(writer->archive) != ARCHIVE_OK)
+        status = fail(CARCHIVE_NOT_WRITTEN, message, message_size, writer->archive);
+    if (!whole) archive_write_fail(writer->archive);
+    archive_write_free(writer->archive);
+    free(writer);
+    return status;
+}

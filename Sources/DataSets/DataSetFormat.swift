@@ -16,7 +16,7 @@ public enum SampleShape: Equatable, Sendable {
     }
 
     /// Lengths of the axes that follow the samples' own: [height, width, channels] or [dimension].
-    var axes: [Int] {
+    package var axes: [Int] {
         switch self {
         case .image(let height, let width, let channels): [height, width, channels]
         case .point(let dimension): [dimension]
@@ -24,7 +24,7 @@ public enum SampleShape: Equatable, Sendable {
     }
 
     /// "images" or "points": the value of the attribute `kind`, and the name of the HDF5 data set.
-    var kind: String {
+    package var kind: String {
         switch self {
         case .image: "images"
         case .point: "points"

@@ -25,6 +25,8 @@ struct DataSetManifest: Codable, Equatable {
     var sourceSHA256: String?
     var command: String?
     var tool: String?
+    /// SHA-256 of all samples, one after the other.
+    var samplesSHA256: String?
     var shards: [Shard]
 
     enum CodingKeys: String, CodingKey {
@@ -34,7 +36,9 @@ struct DataSetManifest: Codable, Equatable {
         case sampleShape = "sample_shape"
         case count, source
         case sourceSHA256 = "source_sha256"
-        case command, tool, shards
+        case command, tool
+        case samplesSHA256 = "samples_sha256"
+        case shards
     }
 
     /// Manifests are small; a JSON file beyond this is something else.

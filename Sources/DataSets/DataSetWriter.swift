@@ -1,3 +1,4 @@
+import Crypto
 import Files
 import Foundation
 import HDF5
@@ -16,6 +17,7 @@ public final class DataSetWriter {
     private let overwrite: Bool
     private var shard: ShardWriter?
     private var shards: [DataSetManifest.Shard] = []
+    private var samplesHash = SHA256()
 
     /// Names of the labels 0, 1, …; written beside the labels.
     public var labelNames: [String]?
@@ -66,6 +68,7 @@ public final class DataSetWriter {
         guard count + added <= Int(Int32.max) else {
             throw DataSetError("\(path): a data set holds at most \(Int32.max) samples")
         }
+        if shardSize != nil { samplesHash.update(values: values) }
         var done = 0
         while done < added {
             let writer = try shard ?? openShard()
@@ -95,7 +98,8 @@ public final class DataSetWriter {
         guard shardSize != nil else { return }
         let manifest = DataSetManifest(
             kind: sample.kind, sampleShape: sample.axes, count: count, source: provenance.source,
-            sourceSHA256: digest, command: provenance.command, tool: provenance.tool, shards: shards)
+            sourceSHA256: digest, command: provenance.command, tool: provenance.tool,
+            samplesSHA256: samplesHash.finalize().hexadecimal, shards: shards)
         try FileReplacement(path: path).write(manifest.encoded(), replacing: overwrite)
     }
 

@@ -2,10 +2,12 @@ import CCodecs
 
 /// A format of image files: what its files begin with, and what decodes them.
 struct ImageFormat: Sendable {
-    typealias Decoder = @convention(c) (
-        UnsafePointer<UInt8>?, Int, codecs_request, UnsafeMutablePointer<codecs_image>?, UnsafeMutablePointer<CChar>?,
-        Int
-    ) -> Int32
+    typealias Decoder =
+        @convention(c) (
+            UnsafePointer<UInt8>?, Int, codecs_request, UnsafeMutablePointer<codecs_image>?,
+            UnsafeMutablePointer<CChar>?,
+            Int
+        ) -> Int32
 
     let name: String
     /// Bytes at the beginning of a file; nil: any.

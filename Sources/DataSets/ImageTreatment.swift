@@ -70,6 +70,9 @@ public struct ImageTreatment: Equatable, Sendable {
         return (draw(rows, 0), draw(columns, 1))
     }
 
+    /// Names of ``attributes``.
+    static let attributeNames = ["filter", "fit", "crop", "background", "crop_seed"]
+
     /// What a data set says of it.
     var attributes: [(name: String, value: AttributeValue)] {
         var facts: [(String, AttributeValue)] = [

@@ -68,21 +68,30 @@ public struct PreparationTeam {
 }
 
 extension Preparation {
+    /// What `open` returns on this rank, where it can be had on all; before that, that the output can be written.
+    public func opened<T>(_ open: () throws -> T) throws -> T {
+        var result: T?
+        try team.together {
+            if !resume && team.rank == 0 { try checkOutput() }
+            result = try open()
+        }
+        guard let result else { preconditionFailure("the ranks agreed on nothing") }
+        return result
+    }
+
     /// The images of a folder and its sub-folders; see ``images(from:_:report:)``.
     public func images(
         folder path: String, _ rules: ImageRules, report: (PreparationNote) -> Void = { _ in }
     ) throws -> PreparedImages {
-        if !resume { try checkOutput() }
         let outputs = DataSetWriter.files(of: output) + [PreparationWork.folder(of: output)]
-        return try images(from: ImageFolder(path: path, leavingOut: outputs), rules, report: report)
+        return try images(from: opened { try ImageFolder(path: path, leavingOut: outputs) }, rules, report: report)
     }
 
     /// The images of a zip or tar archive; see ``images(from:_:report:)``.
     public func images(
         archive path: String, _ rules: ImageRules, report: (PreparationNote) -> Void = { _ in }
     ) throws -> PreparedImages {
-        if !resume { try checkOutput() }
-        return try images(from: ImageArchive(path: path), rules, report: report)
+        try images(from: opened { try ImageArchive(path: path) }, rules, report: report)
     }
 
     /// The images of CIFAR; see ``images(from:_:report:)``.
@@ -113,7 +122,6 @@ extension Preparation {
         let work = PreparationWork(output: output, count: source.count, sampleBytes: shape.elements)
         try team.together {
             guard team.rank == 0 else { return }
-            if !resume { try checkOutput() }
             try work.open(plan(source, shape), resume: resume, restart: overwrite)
         }
         do {
@@ -182,7 +190,9 @@ extension Preparation {
                 }
                 kept[number] = block
                 let bytes = kept.values.reduce(0) { $0 + $1.pixels.count }
-                if ContinuousClock.now - saved > .seconds(Self.unsavedSeconds) || bytes > rules.memory / 4 { try save() }
+                if ContinuousClock.now - saved > .seconds(Self.unsavedSeconds) || bytes > rules.memory / 4 {
+                    try save()
+                }
             }
         } catch {
             // A signal: what is done shall not have to be done again.

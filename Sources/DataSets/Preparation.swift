@@ -60,8 +60,9 @@ public struct Preparation {
         images imagePath: String, labels labelPath: String?, size: Int?, known: [KnownIDXSet],
         duplicates: ImageRules.Duplicates = .keep
     ) throws -> (images: PreparedImages, size: Int, known: KnownIDXSet?) {
-        if !resume { try checkOutput() }
-        let source = try IDXImages(images: imagePath, labels: labelPath, size: size, known: known)
+        let source = try opened {
+            try IDXImages(images: imagePath, labels: labelPath, size: size, known: known)
+        }
         var named = self
         named.provenance.sourceDigest = source.digest
         if let found = source.known { named.provenance.source = found.name }

@@ -160,7 +160,8 @@ struct PreparationWork {
             unlink(Path.join(folder, String(decoding: name.bytes, as: UTF8.self)))
         }
         guard rmdir(folder) == 0 else {
-            throw DataSetError("\(folder): cannot be removed: \(String(cString: strerror(errno)))", status: .cannotCreateOutput)
+            throw DataSetError(
+                "\(folder): cannot be removed: \(String(cString: strerror(errno)))", status: .cannotCreateOutput)
         }
     }
 }

@@ -49,7 +49,8 @@ struct SampleAssembly {
 
         var digests = SHA256()
         for sample in samples {
-            digests.update(values: Array("\(sample.digest.hexadecimal) ".utf8) + source.name(sample.place).bytes + [0x0A])
+            digests.update(
+                values: Array("\(sample.digest.hexadecimal) ".utf8) + source.name(sample.place).bytes + [0x0A])
         }
         var described = job
         described.provenance.attributes += rules.treatment.attributes
@@ -98,7 +99,8 @@ struct SampleAssembly {
             }
         }
         let further = remarks - Self.namedRemarks
-        let line = "\(source.path): \(further) further images have Exif data that are not understood, and are taken as stored"
+        let line =
+            "\(source.path): \(further) further images have Exif data that are not understood, and are taken as stored"
         if further > 0 { report(.warning(line)) }
         if !source.isOrdered {
             // An archive may hold a name twice.

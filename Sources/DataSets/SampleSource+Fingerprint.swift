@@ -10,6 +10,13 @@ extension SampleSource {
 
     private var isSmall: Bool { totalBytes <= DataSetFormat.fullFingerprintBytes }
 
+    /// The fingerprint by the SHA-256 that the file or the manifest states; nil where none is, or it takes more.
+    func statedFingerprint() -> String? {
+        guard isSmall else { return nil }
+        let stated = manifest == nil ? parts[0].storedDigest : manifest?.samplesSHA256
+        return stated.map { combined($0.lowercased()) }
+    }
+
     /// The fingerprint of a set whose samples are all in memory.
     func fingerprint<T: HDF5Scalar>(ofAll values: [T]) throws -> String {
         guard isSmall else { return try spreadFingerprint(reading: T.self) }

@@ -20,7 +20,10 @@ public enum StoredDistribution: Equatable, Sendable {
         case .rectangles(let rectangles):
             let size = rectangles.sides.count
             try Self.write(
-                [("corners", rectangles.corners, [rectangles.corners.count / size, size]), ("sides", rectangles.sides, [size])],
+                [
+                    ("corners", rectangles.corners, [rectangles.corners.count / size, size]),
+                    ("sides", rectangles.sides, [size]),
+                ],
                 to: root.createGroup("rectangles"))
         }
     }

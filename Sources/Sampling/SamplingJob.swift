@@ -96,6 +96,22 @@ public enum SampleFile {
         count * model.sampleElements * (model.isPoints ? 4 : 1) + 1 << 16
     }
 
+    /// Samples `[count, H, W, C]` as other programs take them: see `SampleExport`.
+    ///
+    /// - Throws: `DataSetError` where they cannot have the form that the name of the output asks for.
+    public static func export(
+        to output: String, _ samples: [Float], count: Int, model: ModelConfiguration
+    ) throws -> SampleExport {
+        let shape =
+            model.isPoints
+            ? SampleShape.point(dimension: model.channels)
+            : SampleShape.image(height: model.size, width: model.size, channels: model.channels)
+        return try SampleExport(to: output, sample: shape, count: count, labels: nil) { index in
+            let sample = samples[index * shape.elements..<(index + 1) * shape.elements]
+            return model.isPoints ? sample.withUnsafeBytes { Array($0) } : pixels(Array(sample))
+        }
+    }
+
     /// Writes samples `[count, H, W, C]` to `path`: `/images` (uint8, from [−1, 1]) or `/points` (float32), and
     /// `attributes` at the root. The file appears under its name only when it is whole and on disk.
     public static func write(

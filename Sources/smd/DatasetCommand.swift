@@ -20,39 +20,10 @@ struct DatasetCommand: ParsableCommand {
             """,
         subcommands: [
             DatasetPrepareCommand.self, DatasetInfoCommand.self, DatasetVerifyCommand.self, DatasetPreviewCommand.self,
+            DatasetStatsCommand.self, DatasetDiffCommand.self, DatasetMergeCommand.self, DatasetSplitCommand.self,
+            DatasetSubsetCommand.self, DatasetShuffleCommand.self, DatasetConvertCommand.self,
+            DatasetExportCommand.self,
         ])
-}
-
-/// `smd dataset info`
-struct DatasetInfoCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "info",
-        abstract: "Say what a data set holds and where it came from.",
-        discussion: """
-            EXAMPLES
-              smd dataset info fashion-mnist.h5
-            """)
-
-    @Argument(help: "A data set: an HDF5 file or a manifest.", completion: .file())
-    var file: String
-
-    @Flag(help: "Write a JSON list of {name, value}.")
-    var json = false
-
-    func run() throws {
-        try FileTrial.run(.dataset, file)
-        let summary = try DataSet(path: file).summary().map { (name: printable($0.name), value: printable($0.value)) }
-        if json { return try printJSON(summary.map { Fact(name: $0.name, value: $0.value) }) }
-        let width = summary.map(\.name.count).max() ?? 0
-        let lines = summary.map { $0.name + String(repeating: " ", count: width - $0.name.count) + " " + $0.value }
-        try printOut(lines.joined(separator: "\n"))
-    }
-
-    /// A line of the table; names may come twice.
-    private struct Fact: Encodable {
-        let name: String
-        let value: String
-    }
 }
 
 /// `smd dataset verify`

@@ -7,7 +7,8 @@ struct ImagePreparationOptions: ParsableArguments {
     @Option(help: "How sizes are changed: \(ResizeFilter.allNames), as in Pillow; when shrinking they widen.")
     var filter = ResizeFilter.triangle
 
-    @Option(help: "cover: the short side becomes --size, the rest is cropped; contain: the long side, the rest is filled.")
+    @Option(
+        help: "cover: the short side becomes --size, the rest is cropped; contain: the long side, the rest is filled.")
     var fit = ImageTreatment.Fit.cover
 
     @Option(help: "What is kept of an image that covers: centre, a random place, or none: all of it, distorted.")
@@ -47,7 +48,9 @@ struct ImagePreparationOptions: ParsableArguments {
         (treatment.filter, treatment.fit, treatment.crop) = (filter, fit, crop)
         (treatment.background, treatment.seed) = (background.rgb, cropSeed)
         var rules = ImageRules(treatment)
-        (rules.strict, rules.duplicates, rules.keepsSources, rules.memory) = (strict, duplicates, !noSources, memory.bytes)
+        (rules.strict, rules.duplicates, rules.keepsSources, rules.memory) = (
+            strict, duplicates, !noSources, memory.bytes
+        )
         return rules
     }
 

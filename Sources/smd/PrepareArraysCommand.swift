@@ -45,12 +45,15 @@ struct PixelArrayOptions: ParsableArguments {
         _ open: () throws -> (source: any ImageSource, array: PixelArray)
     ) throws {
         try output.prepare(arguments + self.arguments, source: path) { preparation, report in
-            let (source, array) = try open()
-            let (side, channels) = try array.sample(size: size, channels: channels, path)
-            var rules = images.rules(size: side, channels: channels)
+            let (source, sample) = try preparation.opened {
+                let (source, array) = try open()
+                return (source, try array.sample(size: size, channels: channels, path))
+            }
+            var rules = images.rules(size: sample.size, channels: sample.channels)
             // Sample i is image i of the array, unless some are left out.
             rules.keepsSources = rules.keepsSources && rules.duplicates == .drop
-            return try preparation.images(from: source, rules, report: report).words(size: side, channels: channels)
+            return try preparation.images(from: source, rules, report: report)
+                .words(size: sample.size, channels: sample.channels)
         }
     }
 }

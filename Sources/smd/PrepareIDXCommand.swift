@@ -90,7 +90,8 @@ struct PrepareFashionMNIST: ParsableCommand {
             if preparation.team.rank == 0, result.known == nil {
                 report(
                     .warning(
-                        "\(images): not Fashion-MNIST (by its SHA-256): the labels stay numbers, without names of garments"))
+                        "\(images): not Fashion-MNIST (by its SHA-256): the labels stay numbers, without names of garments"
+                    ))
             }
             return result.images.words(size: 32, channels: 1)
         }
@@ -136,7 +137,7 @@ struct PrepareCIFAR: ParsableCommand {
 
     func run() throws {
         try output.prepare(["cifar", folder, "--split", split.rawValue], source: folder) { preparation, report in
-            let source = try CIFARImages(folder: folder, split: split)
+            let source = try preparation.opened { try CIFARImages(folder: folder, split: split) }
             var rules = ImageRules(ImageTreatment(size: 32, channels: 3))
             rules.keepsSources = false
             return try preparation.images(cifar: source, rules, report: report)

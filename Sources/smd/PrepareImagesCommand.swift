@@ -24,7 +24,8 @@ struct PrepareImages: ParsableCommand {
               mpirun -n 8 smd dataset prepare images huge/ --size 256 --shard-size 20000 --output huge.json --resume
             """)
 
-    @Argument(help: ArgumentHelp("Folder, .zip, or .tar as it is or packed by gzip, bzip2, xz or zstd.", valueName: "source"))
+    @Argument(
+        help: ArgumentHelp("Folder, .zip, or .tar as it is or packed by gzip, bzip2, xz or zstd.", valueName: "source"))
     var folder: String
 
     @Option(help: "Height and width of the images in the data set, in pixels.")
@@ -35,7 +36,8 @@ struct PrepareImages: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Labels: CSV of name,label, or JSON as StyleGAN has it; names are paths from the source.", valueName: "file"),
+            "Labels: CSV of name,label, or JSON as StyleGAN has it; names are paths from the source.", valueName: "file"
+        ),
         completion: .file())
     var labels: String?
 
@@ -111,10 +113,12 @@ struct PrepareLMDB: ParsableCommand {
     func run() throws {
         let arguments = ["lmdb", folder, "--size", "\(size)", "--channels", "\(channels)"] + images.arguments
         try output.prepare(arguments, source: folder) { preparation, report in
-            try FileTrial.run(.lmdb, folder)
-            return try preparation.images(
-                from: LMDBImages(path: folder), images.rules(size: size, channels: channels), report: report
-            ).words(size: size, channels: channels)
+            let source = try preparation.opened {
+                try FileTrial.run(.lmdb, folder)
+                return try LMDBImages(path: folder)
+            }
+            return try preparation.images(from: source, images.rules(size: size, channels: channels), report: report)
+                .words(size: size, channels: channels)
         }
     }
 }

@@ -18,8 +18,8 @@ struct SampleCommand: ParsableCommand {
         commandName: "sample",
         abstract: "Draw samples from a checkpoint, or from the oracle of a known mixture.",
         discussion: """
-            Writes /images (uint8, N×H×W×C) or /points (float32, N×D) with the settings as attributes. Sample k of a \
-            seed is the same whatever the number of samples and ranks. Needs nothing but the checkpoint. SIGINT, SIGTERM \
+            Writes /images (uint8, N×H×W×C) or /points (float32, N×D) with the settings as attributes; to a name that ends in \
+            .npz an array of NumPy (arr_0), in .zip or a slash PNG files, which have no attributes. Sample k of a seed is the same whatever the number of samples and ranks. Needs nothing but the checkpoint. SIGINT, SIGTERM \
             and SIGUSR1 end it with status 75; no file is left then.
 
             With --oracle the mixture stored in a data set takes the place of a network: what the best one could do with \
@@ -29,6 +29,8 @@ struct SampleCommand: ParsableCommand {
               smd sample runs/fashion/checkpoints/step-00030000.h5 --count 64 --output samples.h5 --grid samples.png
               smd sample CHECKPOINT --count 16 --output few.h5 --sampler ddim --steps 10
               mpirun -n 8 smd sample CHECKPOINT --count 50000 --output many.h5 --sampler ancestral
+              smd sample CHECKPOINT --count 10000 --output images/
+              smd sample CHECKPOINT --count 10000 --output samples.npz
               smd sample --oracle grid.h5 --set diffusion.timesteps=5 --count 10000 --output exact.h5
               smd sample --oracle grid.h5 --config grid --oracle-estimate mean --count 10000 --output blurred.h5
             """)
@@ -40,10 +42,12 @@ struct SampleCommand: ParsableCommand {
 
     @OptionGroup var oracle: OracleOptions
 
-    @Option(help: "Number of samples.")
+    @Option(name: [.customShort("n"), .long], help: "Number of samples.")
     var count = 64
 
-    @Option(help: ArgumentHelp("File to write.", valueName: "samples.h5"), completion: .file(extensions: ["h5"]))
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("FILE.h5, FILE.npz, FILE.zip, or FOLDER/.", valueName: "samples.h5"),
+        completion: .file(extensions: ["h5", "npz", "zip"]))
     var output: String
 
     @Option(help: ArgumentHelp("Also draw the samples as a picture.", valueName: "grid.png"), completion: .file())
@@ -78,7 +82,7 @@ struct SampleCommand: ParsableCommand {
 
     @OptionGroup var watchdog: DeadlineOption
 
-    @Flag(help: "Write over existing files.")
+    @Flag(name: [.customShort("f"), .long], help: "Write over existing files.")
     var overwrite = false
 
     func validate() throws {
@@ -150,8 +154,12 @@ struct SampleCommand: ParsableCommand {
 
     /// Says now, before all sampling, that a file cannot be written.
     func tryOutputs(_ model: ModelConfiguration, _ input: String) throws {
-        try requireWritable(
-            output, overwrite: overwrite, bytes: SampleFile.bytes(count: count, model: model), inputs: [input])
+        if isExported {
+            try SampleFile.export(to: output, [], count: count, model: model).check(overwrite: overwrite)
+        } else {
+            try requireWritable(
+                output, overwrite: overwrite, bytes: SampleFile.bytes(count: count, model: model), inputs: [input])
+        }
         guard let grid else { return }
         try requirePicture(grid, overwrite: overwrite, inputs: [input, output])
         guard Picture.fits(count: count, size: model.size) else {
@@ -159,6 +167,9 @@ struct SampleCommand: ParsableCommand {
                 .cannotCreateOutput, "\(grid): a picture of \(grouped(count)) samples is too large; leave out --grid")
         }
     }
+
+    /// Whether samples are written as other programs take them.
+    private var isExported: Bool { [".npz", ".zip", "/"].contains { output.lowercased().hasBytes(suffix: $0) } }
 
     private func write(
         _ values: [Float], _ job: SamplingJob, _ checkpoint: String, _ settings: RunConfiguration,
@@ -191,8 +202,13 @@ struct SampleCommand: ParsableCommand {
             }
         }
         try creatingOutput {
-            try SampleFile.write(
-                values, count: count, model: model, to: output, replacing: overwrite, attributes: attributes)
+            if isExported {
+                try SampleFile.export(to: output, values, count: count, model: model)
+                    .write(overwrite: overwrite) { _, _ in Watchdog.beat() }
+            } else {
+                try SampleFile.write(
+                    values, count: count, model: model, to: output, replacing: overwrite, attributes: attributes)
+            }
             if let grid { try Picture(samples: values, model.size, model.channels, count: count).write(to: grid) }
         }
     }

@@ -87,7 +87,10 @@ import Testing
             let prepare = ["dataset", "prepare", "images", folder + "/in", "--size", "1", "--output", folder + "/a.h5"]
             let result = try smd(prepare)
             #expect(result.status == 0)
-            #expect(result.output == "\(folder)/a.h5: 2 images of 1×1×3; 2 classes; 1 skipped; 1 hidden left out; 1 exact copies of others\n")
+            #expect(
+                result.output
+                    == "\(folder)/a.h5: 2 images of 1×1×3; 2 classes; 1 skipped; 1 hidden left out; 1 exact copies of others\n"
+            )
             #expect(result.errors == "skipped \(folder)/in/Thumbs .db: neither a PNG, JPEG, WebP nor a TIFF file\n")
             let info = try smd(["dataset", "info", folder + "/a.h5"])
             #expect(info.output.contains("2 classes (a [31m: 1, b: 1)") && !hasControlCharacters(info.output))
@@ -99,7 +102,10 @@ import Testing
     @Test func infoIsJSONToo() throws {
         #expect(try smd(["dataset", "info", "--json", others + "absent.h5"]).status == 65)
         let info = try smd(["dataset", "info", "--json", others + "text.h5"]).output
-        let list = try JSONSerialization.jsonObject(with: Data(info.utf8)) as? [[String: String]] ?? []
+        let facts = try object(info)
+        #expect(facts["count"] as? Int == 4 && facts["kind"] as? String == "images" && facts["filter"] == nil)
+        #expect((facts["fingerprint"] as? String)?.count == 64 && (facts["sample_shape"] as? [Int])?.count == 3)
+        let list = facts["facts"] as? [[String: String]] ?? []
         #expect(list.contains(["name": "samples", "value": "4"]))
         #expect(list.contains(["name": "not used", "value": "/labels is string, not integers"]))
         let found = try object(smd(["dataset", "verify", "--json", others + "text.h5"]).output)

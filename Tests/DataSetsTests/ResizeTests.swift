@@ -89,6 +89,7 @@ import Testing
     }
 
     @Test func paddingCentres() {
-        #expect(grey([[1, 2], [3, 4]]).padded(to: 4, value: [0]).pixels == [0, 0, 0, 0, 0, 1, 2, 0, 0, 3, 4, 0, 0, 0, 0, 0])
+        let padded = grey([[1, 2], [3, 4]]).padded(to: 4, value: [9])
+        #expect(padded.pixels == [9, 9, 9, 9, 9, 1, 2, 9, 9, 3, 4, 9, 9, 9, 9, 9])
     }
 }

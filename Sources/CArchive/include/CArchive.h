@@ -14,7 +14,8 @@ typedef enum {
     CARCHIVE_MALFORMED = 1, // not a zip file, or a damaged one
     CARCHIVE_MISSING = 2,   // no member of that name, or none is left
     CARCHIVE_TOO_LARGE = 3, // the member has more bytes than the caller takes
-    CARCHIVE_NO_MEMORY = 4
+    CARCHIVE_NO_MEMORY = 4,
+    CARCHIVE_NOT_WRITTEN = 5 // the disk is full, say
 } carchive_status;
 
 // A member of the zip file at `path`: `name` compared by its bytes, at most `cap` bytes of content, stored or deflated.
@@ -49,5 +50,16 @@ int carchive_content(
 // The next bytes of the content of the current member, as many as asked for; CARCHIVE_MALFORMED where it ends before.
 int carchive_read(carchive_reader *reader, uint8_t *out, size_t count, char *message, size_t message_size);
 void carchive_close(carchive_reader *reader);
+
+// A zip file that is being written to a descriptor, which stays the caller's; members are stored, without times.
+typedef struct carchive_writer carchive_writer;
+
+int carchive_zip_begin(int descriptor, carchive_writer **out, char *message, size_t message_size);
+// Begins a member of `size` bytes, which carchive_zip_append then gets.
+int carchive_zip_member(carchive_writer *writer, const char *name, uint64_t size, char *message, size_t message_size);
+int carchive_zip_append(
+    carchive_writer *writer, const uint8_t *bytes, size_t count, char *message, size_t message_size);
+// Ends the file where `whole` is set, and frees the writer in any case.
+int carchive_zip_end(carchive_writer *writer, int whole, char *message, size_t message_size);
 
 #endif

@@ -35,7 +35,7 @@ public struct ImageArchive: ImageSource {
         } catch let error as ArrayFileError {
             throw DataSetError("\(error)")
         }
-        let root = commonFolder()
+        let root = Self.commonFolder(of: files.map(\.name) + lists.keys)
         files = files.map { (Self.dropping(root, from: $0.name), $0.bytes) }
         skipped = skipped.map { SkippedEntry(path: Self.dropping(root, from: $0.path), reason: $0.reason) }
         labelList = lists[root.appending(ImageFolder.labelList)]
@@ -66,12 +66,12 @@ public struct ImageArchive: ImageSource {
     }
 
     /// The folder that all files lie in, however deep.
-    private func commonFolder() -> BytePath {
-        guard var common = files.first?.name.bytes.split(separator: UInt8(ascii: "/")).dropLast() else {
+    private static func commonFolder(of files: [BytePath]) -> BytePath {
+        guard var common = files.first?.bytes.split(separator: UInt8(ascii: "/")).dropLast() else {
             return BytePath("")
         }
         for file in files {
-            let parts = file.name.bytes.split(separator: UInt8(ascii: "/")).dropLast()
+            let parts = file.bytes.split(separator: UInt8(ascii: "/")).dropLast()
             let shared = zip(common, parts).prefix { $0.elementsEqual($1) }.count
             common = common.prefix(shared)
         }

@@ -53,7 +53,9 @@ public struct LMDBImages: ImageSource {
                 let bytes = Array(value)
                 contents.append { .file(bytes) }
             }
-            guard contents.count == range.count else { throw DataSetError("\(database.path): was changed while it was read") }
+            guard contents.count == range.count else {
+                throw DataSetError("\(database.path): was changed while it was read")
+            }
             return contents
         }
     }
@@ -86,7 +88,9 @@ public struct LMDBImages: ImageSource {
             let (status, message) = Self.call { clmdb_next(handle, &key, &keySize, &value, &valueSize, $0, $1) }
             if status == CLMDB_END { return nil }
             guard status == CLMDB_OK else { throw DataSetError("\(path): \(message)") }
-            return (UnsafeBufferPointer(start: key, count: keySize), UnsafeBufferPointer(start: value, count: valueSize))
+            return (
+                UnsafeBufferPointer(start: key, count: keySize), UnsafeBufferPointer(start: value, count: valueSize)
+            )
         }
 
         private static func call(

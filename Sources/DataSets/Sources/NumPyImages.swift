@@ -20,7 +20,9 @@ public struct NumPyImages: ImageSource {
             array = try PixelArray(
                 name: member.map { "\(path): \($0)" } ?? path, shape: reader.shape, isBytes: reader.isBytes,
                 layout: rules.layout, range: rules.range)
-            labels = try rules.labels.map { .numbers(try Self.labels(path, $0, count: reader.shape[0]), names: nil) } ?? .none
+            labels =
+                try rules.labels.map { .numbers(try Self.labels(path, $0, count: reader.shape[0]), names: nil) }
+                ?? .none
         } catch let error as ArrayFileError {
             throw DataSetError("\(error)")
         }
@@ -30,7 +32,8 @@ public struct NumPyImages: ImageSource {
         let reader = try NPYReader(path: path, member: member)
         guard reader.isInteger, reader.shape == [count] || reader.shape == [count, 1] else {
             throw DataSetError(
-                "\(path): \(member) is \(reader.type) of \(shapeText(reader.shape)), not an integer for each of \(count) images")
+                "\(path): \(member) is \(reader.type) of \(shapeText(reader.shape)), not an integer for each of \(count) images"
+            )
         }
         return try reader.numbers(reader.bytes(count)).map { number in
             guard abs(number) <= Double(Int32.max) else {

@@ -2,7 +2,8 @@
 public struct PixelArray: Equatable, Sendable {
     /// The order of the axes after that of the images.
     public enum Layout: String, CaseIterable, Sendable {
-        case NHWC, NCHW
+        case channelsLast = "NHWC"
+        case channelsFirst = "NCHW"
     }
 
     /// Images.
@@ -29,9 +30,9 @@ public struct PixelArray: Equatable, Sendable {
         guard shape.count == 3 || shape.count == 4, shape.allSatisfy({ $0 > 0 }) else {
             throw DataSetError("\(found); images are N×H×W, N×H×W×C or N×C×H×W")
         }
-        let possible = Layout.allCases.filter { [1, 3, 4].contains($0 == .NHWC ? shape.last : shape[1]) }
+        let possible = Layout.allCases.filter { [1, 3, 4].contains($0 == .channelsLast ? shape.last : shape[1]) }
         if shape.count == 3 {
-            self.layout = .NHWC
+            self.layout = .channelsLast
         } else if let layout {
             guard possible.contains(layout) else {
                 throw DataSetError("\(found) has no 1, 3 or 4 channels where --layout \(layout.rawValue) has them")
@@ -46,7 +47,8 @@ public struct PixelArray: Equatable, Sendable {
             }
             self.layout = possible[0]
         }
-        let axes = shape.count == 3 ? shape + [1] : self.layout == .NHWC ? shape : [shape[0], shape[2], shape[3], shape[1]]
+        let isLast = self.layout == .channelsLast
+        let axes = shape.count == 3 ? shape + [1] : isLast ? shape : [shape[0], shape[2], shape[3], shape[1]]
         (count, height, width, channels) = (axes[0], axes[1], axes[2], axes[3])
         guard max(height, width) <= RasterImage.maximumSide, height * width <= RasterImage.maximumPixels else {
             throw DataSetError("\(found): images of \(height)×\(width) are too large")
@@ -65,7 +67,8 @@ public struct PixelArray: Equatable, Sendable {
     /// - Throws: ``DataSetError`` where they are not square and no size is given.
     public func sample(size: Int?, channels wanted: Int?, _ name: String) throws -> (size: Int, channels: Int) {
         guard size != nil || height == width else {
-            throw DataSetError("\(name): its images are \(height)×\(width); say how large they shall be: --size", status: .usage)
+            throw DataSetError(
+                "\(name): its images are \(height)×\(width); say how large they shall be: --size", status: .usage)
         }
         return (size ?? height, wanted ?? min(channels, 3))
     }
@@ -95,9 +98,9 @@ public struct PixelArray: Equatable, Sendable {
         precondition(stored.count == elements, "\(stored.count) numbers for \(height)×\(width)×\(channels)")
         let area = height * width
         func at(_ pixel: Int, _ c: Int) -> UInt8 {
-            layout == .NHWC ? stored[pixel * channels + c] : stored[c * area + pixel]
+            layout == .channelsLast ? stored[pixel * channels + c] : stored[c * area + pixel]
         }
-        if channels != 4 && layout == .NHWC {
+        if channels != 4 && layout == .channelsLast {
             return RasterImage(height: height, width: width, channels: channels, pixels: stored)
         }
         let kept = min(channels, 3)
