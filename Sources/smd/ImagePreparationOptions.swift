@@ -150,4 +150,3 @@ extension ImageTreatment.Fit: ExpressibleByArgument {}
 extension ImageTreatment.Crop: ExpressibleByArgument {}
 extension ImageRules.Duplicates: ExpressibleByArgument {}
 extension PixelArray.Layout: ExpressibleByArgument {}
-extension CIFARImages.Split: ExpressibleByArgument {}

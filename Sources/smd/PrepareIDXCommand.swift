@@ -145,3 +145,5 @@ struct PrepareCIFAR: ParsableCommand {
         }
     }
 }
+
+extension CIFARImages.Split: ExpressibleByArgument {}
