@@ -37,9 +37,10 @@ struct SampleAssembly {
     mutating func write(_ shape: SampleShape, report: (PreparationNote) -> Void) throws -> PreparedImages {
         var result = PreparedImages(hidden: source.hidden)
         var (samples, skipped) = try sorted(report)
-        result.duplicates = removeDuplicates(&samples, &skipped)
         for entry in skipped { report(.skipped("\(BytePath(source.path).appending(entry.path)): \(entry.reason)")) }
         result.skipped = skipped.count
+        // Copies are many where they are, and harmless: counted, and listed in the data set alone.
+        result.duplicates = removeDuplicates(&samples, &skipped)
         guard !samples.isEmpty else {
             throw DataSetError("\(source.path): holds no image that can be read (PNG, JPEG, WebP or TIFF)")
         }

@@ -77,13 +77,13 @@ func checkSampleSize(_ size: Int?, _ channels: Int?) throws {
 
 extension PreparedImages {
     /// "60000 images of 32×32×1; 10 classes".
-    func words(size: Int, channels: Int) -> String {
+    func words(size: Int, channels: Int, dropped: Bool = false) -> String {
         let facts =
             [
                 "\(written) images of \(size)×\(size)×\(channels)",
                 classes.map { "\($0) \($0 == 1 ? "class" : "classes")" } ?? "no labels",
             ] + (skipped > 0 ? ["\(skipped) skipped"] : []) + (hidden > 0 ? ["\(hidden) hidden left out"] : [])
-            + (duplicates > 0 ? ["\(duplicates) exact copies of others"] : [])
+            + (duplicates > 0 ? ["\(duplicates) exact copies of others" + (dropped ? " left out" : "")] : [])
         return facts.joined(separator: "; ")
     }
 }

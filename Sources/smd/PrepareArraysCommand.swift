@@ -53,7 +53,7 @@ struct PixelArrayOptions: ParsableArguments {
             // Sample i is image i of the array, unless some are left out.
             rules.keepsSources = rules.keepsSources && rules.duplicates == .drop
             return try preparation.images(from: source, rules, report: report)
-                .words(size: sample.size, channels: sample.channels)
+                .words(size: sample.size, channels: sample.channels, dropped: rules.duplicates == .drop)
         }
     }
 }

@@ -42,7 +42,7 @@ struct PrepareIDX: ParsableCommand {
             let result = try preparation.idx(
                 images: imageFile, labels: labelFile, size: size, known: [.fashionTrain, .fashionTest],
                 duplicates: duplicates)
-            return result.images.words(size: result.size, channels: 1)
+            return result.images.words(size: result.size, channels: 1, dropped: duplicates == .drop)
         }
     }
 }

@@ -78,7 +78,7 @@ struct PrepareImages: ParsableCommand {
                 isFile
                 ? try preparation.images(archive: folder, rules, report: report)
                 : try preparation.images(folder: folder, rules, report: report)
-            return result.words(size: size, channels: channels)
+            return result.words(size: size, channels: channels, dropped: images.duplicates == .drop)
         }
     }
 }
@@ -118,7 +118,7 @@ struct PrepareLMDB: ParsableCommand {
                 return try LMDBImages(path: folder)
             }
             return try preparation.images(from: source, images.rules(size: size, channels: channels), report: report)
-                .words(size: size, channels: channels)
+                .words(size: size, channels: channels, dropped: images.duplicates == .drop)
         }
     }
 }
