@@ -137,6 +137,7 @@ table() {
                     if (m == 0) { line = line " — |"; continue }
                     mean = sum[order[r], i] / m
                     spread = m > 1 ? sqrt((square[order[r], i] - m * mean * mean) / (m - 1) + 1e-30) : 0
+                    if (sum[order[r], i] == 0 && square[order[r], i] == 0) { line = line " 0 |"; continue }
                     line = line sprintf(m > 1 ? " %.3g ± %.1g |" : " %.3g |", mean, spread)
                 }
                 print line
