@@ -113,6 +113,11 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
+            name: "Exchange",
+            dependencies: [
+                "Arrays", "Configuration", "Files", "HDF5", "NeuralNetwork", "Sampling", "Storage", "TensorGraph",
+            ], swiftSettings: strict),
+        .target(
             name: "Conformance",
             dependencies: [
                 "Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "HDF5",
@@ -120,8 +125,8 @@ let package = Package(
         .executableTarget(
             name: "smd",
             dependencies: [
-                "Training", "Sampling", "Benchmarks", "Planning", "Evaluation", "Reports", "Conformance", "CPUBackend",
-                "Arrays",
+                "Training", "Sampling", "Benchmarks", "Planning", "Evaluation", "Exchange", "Reports", "Conformance",
+                "CPUBackend", "Arrays",
                 "Configuration",
                 "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files",
                 "Philox",
@@ -194,7 +199,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["smd", "Configuration", "Files", "HDF5", "Storage", "StorageSupport", "TestSupport"],
+            dependencies: [
+                "smd", "Arrays", "Configuration", "Files", "HDF5", "Storage", "StorageSupport", "TestSupport",
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "storage-program", dependencies: ["Storage", "StorageSupport", "HDF5"], path: "Tests/StorageProgram",

@@ -7,8 +7,12 @@ import DataSets
 import Storage
 
 /// Kinds of files that are tried in a helper process before they are used.
-enum TriedFile: String, ExpressibleByArgument {
+enum TriedFile: String, CaseIterable, ExpressibleByArgument {
     case dataset, checkpoint, metrics, conformance
+    /// What a checkpoint says beside its tensors, and their names and shapes.
+    case checkpointOutline = "checkpoint-outline"
+    /// All of a checkpoint, its digest aside.
+    case checkpointNumbers = "checkpoint-numbers"
 }
 
 /// `smd try-file`: the helper process of `FileTrial`. Not for people.
@@ -17,7 +21,7 @@ struct TryFileCommand: ParsableCommand {
         commandName: "try-file", abstract: "Read a file under limits, to see whether that is safe.",
         shouldDisplay: false)
 
-    @Argument(help: "dataset, checkpoint, metrics or conformance.")
+    @Argument(help: ArgumentHelp("One of: \(TriedFile.allCases.map(\.rawValue).joined(separator: ", "))."))
     var kind: TriedFile
 
     @Argument(help: "The file.")
@@ -28,9 +32,12 @@ struct TryFileCommand: ParsableCommand {
         try TrialLimits(kind, path: path).apply()
         switch kind {
         case .dataset: try DataSet.tryReading(path: path)
-        case .checkpoint:
-            let file = try CheckpointFile(path)
-            for group in file.groups { _ = try file.values(group) }
+        case .checkpoint, .checkpointNumbers:
+            let file = try CheckpointFile(path, isVerified: kind == .checkpoint)
+            for group in file.groups {
+                for tensor in file.tensors(group) { _ = try file.tensor(tensor.name, of: group) }
+            }
+        case .checkpointOutline: _ = try CheckpointFile(path, isVerified: false)
         case .metrics: _ = try MetricsTable.read(path)
         case .conformance: try Conformance.tryReading(path)
         }
