@@ -122,6 +122,12 @@ public struct CheckpointDifference: Encodable {
     ) throws -> (group: Group, tensors: [Tensor]) {
         let name = CheckpointSummary.shortName(group)
         let (mine, others) = (a.tensors(group), b.tensors(group))
+        if mine.isEmpty != others.isEmpty {
+            let words = "\(max(mine.count, others.count)) tensors only in the \(others.isEmpty ? "first" : "second")"
+            return (
+                Group(name: name, tensors: 0, moved: 0, relativeChange: nil, cosine: nil, unmatched: [words]), []
+            )
+        }
         let shapes = Dictionary(others.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
         let names = Set(mine.map(\.name))
         var unmatched = others.filter { !names.contains($0.name) }.map { "\($0.name) only in the second" }
@@ -212,8 +218,9 @@ extension CheckpointDifference {
                 [head]
                     + groups.map {
                         [
-                            printable($0.name), "\($0.tensors)", "\($0.moved)", Self.figure($0.relativeChange),
-                            Self.cosine($0.cosine),
+                            printable($0.name), "\($0.tensors)", "\($0.moved)",
+                            $0.tensors == 0 ? "-" : Self.figure($0.relativeChange),
+                            $0.tensors == 0 ? "-" : Self.cosine($0.cosine),
                         ]
                     }),
         ]
