@@ -106,10 +106,12 @@ let package = Package(
                 "NeuralNetwork", "Philox", "Sampling", "TensorGraph",
                 .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
+        .target(name: "Plots", dependencies: ["DataSets", "Files"], swiftSettings: strict),
         .target(
             name: "Reports",
             dependencies: [
-                "Training", "Configuration", "Storage", "Files", .product(name: "Crypto", package: "swift-crypto"),
+                "Training", "Configuration", "Plots", "Storage", "Files",
+                .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
         .target(

@@ -22,10 +22,25 @@ public struct CheckpointSummary: Encodable {
         public var verifies = true
         /// Read the elements of all tensors.
         public var readsElements = true
-        /// Names of groups, as `ema`, whose tensors are listed one by one; those of further networks with them.
-        public var listed: Set<String> = []
+        /// Whose tensors are listed one by one.
+        public var listed = Listed.none
 
         public init() {}
+    }
+
+    /// A choice of groups.
+    public enum Listed: Equatable {
+        case none, all
+        /// The one of that name, as `ema`, and those that further networks have.
+        case group(String)
+
+        func contains(_ name: String) -> Bool {
+            switch self {
+            case .none: false
+            case .all: true
+            case .group(let group): name == group || name.hasSuffix("/" + group)
+            }
+        }
     }
 
     public let path: String
@@ -70,7 +85,7 @@ public struct CheckpointSummary: Encodable {
         let all = shapes.reduce(0) { $0 + $1.tensors.count }
         var (listed, parts, done): ([TensorStatistics], [String: Part], Int) = ([], [:], 0)
         for (group, name, tensors) in shapes {
-            let isListed = depth.listed.contains(String(name.split(separator: "/").last ?? ""))
+            let isListed = depth.listed.contains(name)
             var statistics: [TensorStatistics] = []
             if isListed || depth.readsElements {
                 for tensor in tensors {
@@ -106,7 +121,7 @@ public struct CheckpointSummary: Encodable {
             uniquingKeysWith: +)
         partNames = shapes.map(\.name)
         self.parts = parts
-        tensors = depth.listed.isEmpty ? nil : listed
+        tensors = depth.listed == .none ? nil : listed
         do {
             configuration = try RunConfiguration(json: header.config, name: path)
             configurationProblem = nil

@@ -1,23 +1,29 @@
 import ArgumentParser
 import Files
+import HDF5
 import Reports
 import Storage
 
-/// Which of the tensors of a checkpoint are listed.
-enum ListedWeights: String, CaseIterable, ExpressibleByArgument {
-    case raw, ema
-    case firstMoment = "first_moment"
-    case secondMoment = "second_moment"
-    case all
+/// Which of the tensors of a checkpoint are listed: those of a group, or all.
+struct ListedWeights: ExpressibleByArgument {
+    /// The group as ``CheckpointSummary`` calls it; nil for every group.
+    let group: String?
 
-    /// Names of their groups in a summary.
-    var groups: Set<String> {
-        switch self {
-        case .raw: [CheckpointGroup.parameters]
-        case .all: [CheckpointGroup.parameters, "ema", "first_moment", "second_moment"]
-        default: [rawValue]
-        }
+    private static let names = ["raw", "all"] + ArenaRole.allCases.filter { $0 != .parameters }.map(\.shortName)
+
+    static var allValueStrings: [String] { names }
+
+    init?(argument: String) {
+        guard Self.names.contains(argument) else { return nil }
+        group = argument == "all" ? nil : argument == "raw" ? ArenaRole.parameters.shortName : argument
     }
+
+    /// The parameters.
+    static let raw = ListedWeights(group: ArenaRole.parameters.shortName)
+
+    private init(group: String?) { self.group = group }
+
+    var defaultValueDescription: String { "raw" }
 }
 
 /// `smd checkpoint inspect`.
@@ -34,7 +40,8 @@ struct CheckpointInspectCommand: ParsableCommand {
               smd checkpoint inspect runs/fashion
               smd checkpoint inspect runs/fashion/checkpoints/step-00030000.h5 --fast
               smd checkpoint inspect step-00030000.h5 --tensors | sort -k3 -n
-              smd checkpoint inspect step-00030000.h5 --tensors --weights second_moment
+              smd checkpoint inspect step-00030000.h5 --tensors --weights first_moment
+              smd checkpoint inspect step-00030000.h5 --plot weights.png --weights ema
               smd checkpoint inspect step-00030000.h5 --json | jq .configuration.model.dim
             """)
 
@@ -56,19 +63,41 @@ struct CheckpointInspectCommand: ParsableCommand {
             """)
     var tensors = false
 
-    @Option(help: "Tensors that --tensors shows: raw, ema, first_moment, second_moment or all.")
+    @Option(help: "Tensors that --tensors and --plot show.")
     var weights = ListedWeights.raw
 
+    @Option(
+        help: ArgumentHelp("Draw the histograms of the tensors as a picture.", valueName: "weights.png"),
+        completion: .file(extensions: ["png"]))
+    var plot: String?
+
+    @Flag(help: "Write over an existing picture.")
+    var overwrite = false
+
     func run() throws {
-        let lists = tensors
+        if let plot { try requirePicture(plot, overwrite: overwrite, inputs: [path]) }
+        let lists = tensors || plot != nil
         let path = try fast ? glancedCheckpoint(self.path, readingElements: lists) : triedCheckpoint(self.path)
         var depth = CheckpointSummary.Depth()
         depth.verifies = !fast
         depth.readsElements = !fast
-        depth.listed = lists ? weights.groups : []
+        depth.listed = !lists ? .none : weights.group.map { .group($0) } ?? .all
         let progress = WorkProgress("reading", unit: "tensors")
-        let summary = try CheckpointSummary(path: path, depth, progress: progress.update)
+        var summary = try CheckpointSummary(path: path, depth, progress: progress.update)
         progress.finish()
+        if let plot { try draw(summary, to: plot) }
+        if !tensors { summary = summary.withoutTensors }
         if json { try printJSON(summary) } else { try printOut(summary.text(unicode: localeHasUnicode)) }
+    }
+
+    private func draw(_ summary: CheckpointSummary, to plot: String) throws {
+        guard let tensors = summary.tensors, !tensors.isEmpty else {
+            throw CommandFailure(.badInput, "\(summary.path) has no tensors '\(weights.group ?? "all")' to draw")
+        }
+        try creatingOutput {
+            let title = "\(Path.name(of: summary.path)), step \(summary.step)"
+            let picture = try WeightsPlot(tensors, title: printable(title)).png()
+            try picture.withUnsafeBytes { try DurableFile.write($0, to: plot, replacing: overwrite) }
+        }
     }
 }

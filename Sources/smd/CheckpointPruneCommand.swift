@@ -21,11 +21,11 @@ struct CheckpointPruneCommand: ParsableCommand {
         help: ArgumentHelp("The folder of a run, or of its checkpoints.", valueName: "run"), completion: .directory)
     var folder: String
 
-    @Option(help: "How many of the newest stay; at least 1.")
-    var keepLast: Int
+    @Option(name: .customLong("keep-last"), help: "How many of the newest stay; at least 1.")
+    var last: Int
 
-    @Option(help: "Those whose step is a multiple of this stay, too; 0 for none.")
-    var keepEvery = 0
+    @Option(name: .customLong("keep-every"), help: "Those whose step is a multiple of this stay, too; 0 for none.")
+    var multiple = 0
 
     @Flag(help: "Remove them.")
     var yes = false
@@ -34,8 +34,8 @@ struct CheckpointPruneCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
-        guard keepLast >= 1 else { throw ValidationError("--keep-last is \(keepLast); it must be 1 or more") }
-        guard keepEvery >= 0 else { throw ValidationError("--keep-every is \(keepEvery); it must be 0 or more") }
+        guard last >= 1 else { throw ValidationError("--keep-last is \(last); it must be 1 or more") }
+        guard multiple >= 0 else { throw ValidationError("--keep-every is \(multiple); it must be 0 or more") }
     }
 
     /// What is done, or would be.
@@ -60,7 +60,7 @@ struct CheckpointPruneCommand: ParsableCommand {
         guard let newest = try newestIntact(whole) else {
             throw CommandFailure(.badInput, "\(self.folder) holds no intact checkpoint: nothing is removed")
         }
-        let outdated = Set(Retention(last: keepLast, every: keepEvery).outdated(whole.map(\.step)))
+        let outdated = Set(Retention(last: last, every: multiple).outdated(whole.map(\.step)))
         let (old, kept) = (
             whole.filter { outdated.contains($0.step) && $0.step != newest },
             whole.filter { !outdated.contains($0.step) || $0.step == newest }

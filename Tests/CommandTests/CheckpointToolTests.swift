@@ -199,6 +199,29 @@ private func state(
         }
     }
 
+    /// A row a tensor under the head, a column a group. The same numbers give the same bytes.
+    @Test func histogramsAsAPicture() throws {
+        try withTemporaryDirectory { folder in
+            let inspect = ["checkpoint", "inspect", folder + "/a.h5", "--plot"]
+            try state(bias: [.nan]).write(to: folder + "/a.h5")
+            #expect(try smd(inspect + [folder + "/one.png"]).status == 0)
+            #expect(try smd(inspect + [folder + "/two.png", "--fast"]).status == 0)
+            let picture = try Data(contentsOf: URL(fileURLWithPath: folder + "/one.png"))
+            #expect(try picture == Data(contentsOf: URL(fileURLWithPath: folder + "/two.png")))
+            #expect(picture.starts(with: [0x89, 0x50, 0x4E, 0x47]))
+            // Width and height of the PNG: a name of 12 letters, one group.
+            func size(_ picture: Data) -> [Int] { [16, 20].map { Int(picture[$0 + 2]) << 8 | Int(picture[$0 + 3]) } }
+            #expect(size(picture) == [2 * (16 + 72 + 96 + 124 + 72 + 48), 2 * (60 + 2 * 32 + 16)])
+            #expect(try smd(inspect + [folder + "/all.png", "--weights", "all"]).status == 0)
+            let all = try Data(contentsOf: URL(fileURLWithPath: folder + "/all.png"))
+            #expect(size(all) == [2 * (16 + 72 + 3 * 340), 2 * (60 + 2 * 32 + 16)])
+            #expect(try smd(inspect + [folder + "/one.png"]).status == 73)
+            #expect(try smd(inspect + [folder + "/one.jpg"]).status == 64)
+            let none = try smd(inspect + [folder + "/none.png", "--weights", "second_moment"])
+            #expect(none.status == 65 && none.errors.contains("has no tensors 'second_moment' to draw"))
+        }
+    }
+
     /// --fast sees what the prefix and the table of contents say, and no more.
     @Test func fastDoesNotCheckTheBytes() throws {
         try withTemporaryDirectory { folder in
