@@ -111,12 +111,19 @@ let package = Package(
                 "NeuralNetwork", "Philox", "Sampling", "TensorGraph",
                 .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
+        .target(name: "Plots", dependencies: ["DataSets", "Files"], swiftSettings: strict),
         .target(
             name: "Reports",
             dependencies: [
-                "Training", "Configuration", "Storage", "Files", .product(name: "Crypto", package: "swift-crypto"),
+                "Training", "Configuration", "Plots", "Storage", "Files",
+                .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
+        .target(
+            name: "Exchange",
+            dependencies: [
+                "Arrays", "Configuration", "Files", "HDF5", "NeuralNetwork", "Sampling", "Storage", "TensorGraph",
+            ], swiftSettings: strict),
         .target(
             name: "Conformance",
             dependencies: [
@@ -125,8 +132,8 @@ let package = Package(
         .executableTarget(
             name: "smd",
             dependencies: [
-                "Training", "Sampling", "Benchmarks", "Planning", "Evaluation", "Reports", "Conformance", "CPUBackend",
-                "Arrays",
+                "Training", "Sampling", "Benchmarks", "Planning", "Evaluation", "Exchange", "Reports", "Conformance",
+                "CPUBackend", "Arrays",
                 "Configuration",
                 "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files",
                 "Philox",
@@ -202,7 +209,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["smd", "Configuration", "Files", "HDF5", "Storage", "StorageSupport", "TestSupport"],
+            dependencies: [
+                "smd", "Arrays", "Configuration", "Files", "HDF5", "Storage", "StorageSupport", "TestSupport",
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "storage-program", dependencies: ["Storage", "StorageSupport", "HDF5"], path: "Tests/StorageProgram",

@@ -21,6 +21,8 @@ public final class SafeTensors {
     public let path: String
     /// The arrays by name.
     public let entries: [String: Entry]
+    /// Texts that the writer put beside the arrays (`__metadata__`).
+    public let metadata: [String: String]
     private let descriptor: Int32
     /// Where elements begin.
     private let begin: Int
@@ -33,7 +35,8 @@ public final class SafeTensors {
         let descriptor = BytePath(path).withCString { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) }
         guard descriptor >= 0 else { throw ArrayFileError("\(path): cannot be read: \(SystemError.last)") }
         do {
-            (begin, entries) = try Self.header(of: descriptor, path)
+            let (begin, header) = try Self.header(of: descriptor, path)
+            (self.begin, entries, metadata) = (begin, header.entries, header.metadata)
         } catch {
             close(descriptor)
             throw error
@@ -74,7 +77,7 @@ public final class SafeTensors {
         }
     }
 
-    private static func header(of descriptor: Int32, _ path: String) throws -> (begin: Int, entries: [String: Entry]) {
+    private static func header(of descriptor: Int32, _ path: String) throws -> (begin: Int, header: Header) {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {
             throw ArrayFileError("\(path): cannot be read: \(SystemError.last)")
@@ -93,16 +96,16 @@ public final class SafeTensors {
         }
         var text = [UInt8](repeating: 0, count: Int(length))
         try text.withUnsafeMutableBytes { try read(descriptor, at: 8, into: $0, path) }
-        let entries: [String: Entry]
+        let header: Header
         do {
-            entries = try JSONDecoder().decode(Header.self, from: Data(text)).entries
+            header = try JSONDecoder().decode(Header.self, from: Data(text))
         } catch let error as ArrayFileError {
             throw ArrayFileError("\(path): \(error)")
         } catch {
             throw ArrayFileError("\(path): its header is not the JSON of a file of arrays (.safetensors)")
         }
-        try requireWhole(entries, bytes: size - 8 - Int(length), path)
-        return (8 + Int(length), entries)
+        try requireWhole(header.entries, bytes: size - 8 - Int(length), path)
+        return (8 + Int(length), header)
     }
 
     /// Elements follow each other without hole or overlap, up to the end of the file, as the format demands: what memory
@@ -141,9 +144,10 @@ public final class SafeTensors {
     }
 }
 
-/// The JSON of the header: arrays, and texts under `__metadata__`, which are not looked at.
+/// The JSON of the header: arrays, and texts under `__metadata__`.
 private struct Header: Decodable {
     let entries: [String: SafeTensors.Entry]
+    let metadata: [String: String]
 
     private struct Name: CodingKey {
         let stringValue: String
@@ -177,6 +181,8 @@ private struct Header: Decodable {
                 name.stringValue, container.decode(Stated.self, forKey: name))
         }
         self.entries = entries
+        metadata =
+            try container.decodeIfPresent([String: String].self, forKey: Name(stringValue: "__metadata__")) ?? [:]
     }
 
     private static func entry(_ name: String, _ stated: Stated) throws -> SafeTensors.Entry {

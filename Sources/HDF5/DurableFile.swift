@@ -11,11 +11,8 @@ public enum DurableFile {
     /// - Throws: `HDF5Error` where it is missing, a folder, or cannot be read.
     public static func read(_ path: String) throws -> FileBytes {
         let descriptor = try openForReading(path)
-        defer { _ = close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw failure("look at", path) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw HDF5Error("\(path) is not a regular file") }
-        let size = Int(status.st_size)
+        defer { close(descriptor) }
+        let size = try regularFileBytes(descriptor, path)
         // A file that shrinks meanwhile ends early; the caller's check of the contents finds it.
         return try FileBytes(count: size, name: path) { try readFully(descriptor, $0, at: 0, path) }
     }
@@ -34,7 +31,7 @@ public enum DurableFile {
         _ = flock(descriptor, LOCK_EX | LOCK_NB)
         do {
             // The lock must last until the rename, so the descriptor is closed after it.
-            defer { _ = close(descriptor) }
+            defer { close(descriptor) }
             try write(bytes, to: descriptor, at: 0, path)
             guard retrying({ fsync(descriptor) }) == 0 else { throw failure("write", path) }
             try compare(descriptor, bytes, path)
@@ -61,7 +58,7 @@ public enum DurableFile {
     public static func synchronize(_ path: String) throws {
         let descriptor = retrying { open(path, O_RDONLY | O_CLOEXEC) }
         guard descriptor >= 0 else { throw failure("open", path) }
-        defer { _ = close(descriptor) }
+        defer { close(descriptor) }
         // Some file systems cannot synchronise folders, and say so with EINVAL.
         if retrying({ fsync(descriptor) }) != 0, errno != EINVAL { throw failure("synchronise", path) }
     }
@@ -80,6 +77,28 @@ public enum DurableFile {
         }
         return descriptor
     }
+
+    /// The length of an open file, whose name is for messages.
+    ///
+    /// - Throws: `HDF5Error` where it is no regular file.
+    public static func regularFileBytes(_ descriptor: Int32, _ path: String) throws -> Int {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw failure("look at", path) }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw HDF5Error("\(path) is not a regular file") }
+        return Int(status.st_size)
+    }
+
+    /// When an open file, whose name is for messages, was last written.
+    ///
+    /// - Throws: `HDF5Error` where the system does not tell.
+    public static func timeOfChange(_ descriptor: Int32, _ path: String) throws -> timespec {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw failure("look at", path) }
+        return status.st_mtim
+    }
+
+    /// Closes what was opened here.
+    public static func close(_ descriptor: Int32) { _ = Glibc.close(descriptor) }
 
     /// Reads from a place of an open file, whose name is for messages: less than `count` bytes at its end.
     ///
@@ -142,7 +161,7 @@ public enum DurableFile {
             let descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
             guard descriptor >= 0 else { continue }
             if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { _ = unlink(path) }
-            _ = close(descriptor)
+            close(descriptor)
         }
     }
 

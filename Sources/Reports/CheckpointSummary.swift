@@ -4,37 +4,53 @@ import Files
 import Foundation
 import Storage
 
-/// What `smd checkpoint inspect` tells of a checkpoint that verified.
+/// What `smd checkpoint inspect` tells of a checkpoint.
 public struct CheckpointSummary: Encodable {
     /// A list of tensors in numbers.
     public struct Part: Encodable {
         public let tensors: Int
         public let elements: Int
-        /// L2 norm over all elements; null when it is not finite.
+        /// L2 norm over all elements; null when it is not finite, or the elements were not read.
         public let norm: Double?
-        public let notFinite: Int
-
-        init(_ tensors: [NamedTensor]) {
-            self.tensors = tensors.count
-            elements = tensors.map(\.values.count).reduce(0, +)
-            norm = finite(tensors.map { $0.squaredNorm }.reduce(0, +).squareRoot())
-            notFinite = tensors.map { $0.values.count { !$0.isFinite } }.reduce(0, +)
-        }
+        /// null when the elements were not read.
+        public let notFinite: Int?
     }
 
-    /// One parameter tensor.
-    public struct Tensor: Encodable {
-        public let name: String
-        public let shape: [Int]
-        public let norm: Double?
-        public let minimum: Double?
-        public let maximum: Double?
+    /// What is read of a checkpoint.
+    public struct Depth {
+        /// Check every byte first. If not, the prefix alone says that the file is whole.
+        public var verifies = true
+        /// Read the elements of all tensors.
+        public var readsElements = true
+        /// Whose tensors are listed one by one.
+        public var listed = Listed.none
+
+        public init() {}
+    }
+
+    /// A choice of groups.
+    public enum Listed: Equatable {
+        case none, all
+        /// The one of that name, as `ema`, and those that further networks have.
+        case group(String)
+
+        func contains(_ name: String) -> Bool {
+            switch self {
+            case .none: false
+            case .all: true
+            case .group(let group): name == group || name.hasSuffix("/" + group)
+            }
+        }
     }
 
     public let path: String
     public let bytes: Int
-    /// SHA-256 of the whole file in hex, as sha256sum prints it.
-    public let sha256: String
+    /// Whether every byte was checked.
+    public let verified: Bool
+    /// SHA-256 of the whole file in hex, as sha256sum prints it; null where it was not read.
+    public let sha256: String?
+    /// SHA-256 of what follows the first 512 bytes, in hex.
+    public let payloadSha256: String
     public let step: Int
     public let seed: UInt64
     public let version: String
@@ -45,7 +61,8 @@ public struct CheckpointSummary: Encodable {
     public let parts: [String: Part]
     /// Keys of `parts` in the order of the file.
     private let partNames: [String]
-    public let tensors: [Tensor]?
+    /// The tensors that were asked for, group by group.
+    public private(set) var tensors: [TensorStatistics]?
     /// The configuration, or nil when this version cannot read it.
     public let configuration: RunConfiguration?
     /// Why the configuration cannot be read.
@@ -53,35 +70,58 @@ public struct CheckpointSummary: Encodable {
 
     // All but `partNames`.
     enum CodingKeys: CodingKey {
-        case path, bytes, sha256, step, seed, version, dataFingerprint, attributes, elementsByNetwork, parts, tensors
-        case configuration, configurationProblem
+        case path, bytes, verified, sha256, payloadSha256, step, seed, version, dataFingerprint, attributes
+        case elementsByNetwork, parts, tensors, configuration, configurationProblem
     }
 
-    /// Reads and verifies the checkpoint at `path`.
+    /// Reads the checkpoint at `path`.
     ///
+    /// - Parameter progress: called with the tensors read and those of the file.
     /// - Throws: `HDF5Error` or `StorageError` with the reason why it cannot be used.
-    public init(path: String, includesTensors: Bool) throws {
-        let checkpoint = try CheckpointFile(path)
+    public init(path: String, _ depth: Depth, progress: (Int, Int) throws -> Void = { _, _ in }) throws {
+        let checkpoint = try CheckpointFile(path, isVerified: depth.verifies)
         let header = checkpoint.header
-        let groups = try checkpoint.groups.map { (name: $0, tensors: try checkpoint.values($0)) }
-        let parameters = groups.filter { CheckpointGroup.parts(of: $0.name).name == CheckpointGroup.parameters }
-            .flatMap(\.tensors)
-        let file = try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)
+        let shapes = checkpoint.groups.map { (group: $0, name: Self.shortName($0), tensors: checkpoint.tensors($0)) }
+        let all = shapes.reduce(0) { $0 + $1.tensors.count }
+        var (listed, parts, done): ([TensorStatistics], [String: Part], Int) = ([], [:], 0)
+        for (group, name, tensors) in shapes {
+            let isListed = depth.listed.contains(name)
+            var statistics: [TensorStatistics] = []
+            if isListed || depth.readsElements {
+                for tensor in tensors {
+                    statistics.append(
+                        TensorStatistics(try checkpoint.tensor(tensor.name, of: group), group: name))
+                    done += 1
+                    try progress(done, all)
+                }
+            }
+            let read = statistics.count == tensors.count
+            let squares = statistics.map { $0.norm.map { $0 * $0 } ?? .nan }.reduce(0, +)
+            parts[name] = Part(
+                tensors: tensors.count, elements: tensors.reduce(0) { $0 + $1.shape.reduce(1, *) },
+                norm: read ? finite(squares.squareRoot()) : nil,
+                notFinite: read ? statistics.reduce(0) { $0 + $1.notFinite } : nil)
+            if isListed { listed += statistics }
+        }
         self.path = path
-        bytes = file.count
-        sha256 = SHA256.hash(data: file).hexadecimal
+        bytes = checkpoint.bytes
+        verified = depth.verifies
+        payloadSha256 = checkpoint.digest
+        sha256 =
+            depth.verifies
+            ? SHA256.hash(data: try Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped)).hexadecimal
+            : nil
         step = header.step
         seed = header.seed
         version = header.version
         dataFingerprint = header.dataFingerprint
         attributes = header.attributes.mapValues(\.description)
         elementsByNetwork = Dictionary(
-            (groups.first?.tensors ?? []).map { (String($0.name.prefix { $0 != "." }), $0.values.count) },
+            (shapes.first?.tensors ?? []).map { (String($0.name.prefix { $0 != "." }), $0.shape.reduce(1, *)) },
             uniquingKeysWith: +)
-        partNames = groups.map { Self.shortName($0.name) }
-        parts = Dictionary(
-            zip(partNames, groups.map { Part($0.tensors) }), uniquingKeysWith: { first, _ in first })
-        tensors = includesTensors ? parameters.map(Tensor.init) : nil
+        partNames = shapes.map(\.name)
+        self.parts = parts
+        tensors = depth.listed == .none ? nil : listed
         do {
             configuration = try RunConfiguration(json: header.config, name: path)
             configurationProblem = nil
@@ -91,29 +131,34 @@ public struct CheckpointSummary: Encodable {
         }
     }
 
+    /// The same without the list of tensors.
+    public var withoutTensors: CheckpointSummary {
+        var summary = self
+        summary.tensors = nil
+        return summary
+    }
+
     /// "first_moment" for /optimizer/first_moment, "NAME/ema" for the group of a network NAME.
-    private static func shortName(_ group: String) -> String {
+    static func shortName(_ group: String) -> String {
         let (network, name) = CheckpointGroup.parts(of: group)
         return (network.map { $0 + "/" } ?? "") + (name.hasPrefix("optimizer/") ? name.dropFirst(10) : name[...])
     }
 
     /// The summary for a person.
-    public var text: String {
+    ///
+    /// - Parameter unicode: whether the terminal has more than ASCII.
+    public func text(unicode: Bool) -> String {
         var rows: [(String, String)] = [
             ("step", "\(step)"), ("seed", "\(seed)"), ("written by", "smd \(printable(version))"),
             ("data set", printable(dataFingerprint)),
-            ("verified", "every byte; \(grouped(bytes)) bytes, SHA-256 \(sha256)"),
+            (
+                "verified",
+                sha256.map { "every byte; \(grouped(bytes)) bytes, SHA-256 \($0)" }
+                    ?? "no; \(grouped(bytes)) bytes, as many as the first lines of the file say"
+            ),
         ]
-        let networks = elementsByNetwork.sorted { $0.value > $1.value }
-            .map { "\(printable($0.key)) \(grouped($0.value))" }.joined(separator: ", ")
-        for name in partNames {
-            guard let part = parts[name] else { continue }
-            let norm = part.norm.map { "L2 norm " + String(format: "%.6g", $0) } ?? "L2 norm not finite"
-            let bad = part.notFinite > 0 ? ", \(grouped(part.notFinite)) elements not finite" : ""
-            let count = name == CheckpointGroup.parameters ? "\(grouped(part.elements)) (\(networks)) in " : ""
-            let words = name.replacingOccurrences(of: "_", with: " ")
-            rows.append(
-                (printable(words), part.tensors == 0 ? "none" : "\(count)\(part.tensors) tensors, \(norm)\(bad)"))
+        rows += partNames.map { name in
+            (printable(name.replacing("_", with: " ")), parts[name].map { words(of: $0, name) } ?? "")
         }
         rows += attributes.sorted { $0.key < $1.key }.map { (printable($0.key), printable($0.value)) }
         let width = rows.map(\.0.count).max() ?? 0
@@ -121,14 +166,35 @@ public struct CheckpointSummary: Encodable {
         lines += rows.map { "  \($0.padding(toLength: width, withPad: " ", startingAt: 0))  \($1)" }
         lines.append("configuration")
         lines += configurationLines
-        if let tensors {
-            let cells = tensors.map { tensor in
-                [printable(tensor.name), "\(tensor.shape)", grouped(tensor.shape.reduce(1, *))]
-                    + [tensor.norm, tensor.minimum, tensor.maximum].map { $0.map(fourDigits) ?? "not finite" }
-            }
-            lines += ["tensors", aligned([["name", "shape", "elements", "norm", "minimum", "maximum"]] + cells)]
+        for name in partNames {
+            let tensors = (tensors ?? []).filter { $0.group == name }
+            if !tensors.isEmpty { lines += ["tensors of " + printable(name), table(tensors, unicode: unicode)] }
         }
         return lines.joined(separator: "\n")
+    }
+
+    private func words(of part: Part, _ name: String) -> String {
+        if part.tensors == 0 { return "none" }
+        let networks = elementsByNetwork.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+            .map { "\(printable($0.key)) \(grouped($0.value))" }.joined(separator: ", ")
+        let count = name == CheckpointGroup.parameters ? "\(grouped(part.elements)) (\(networks)) in " : ""
+        guard let bad = part.notFinite else { return "\(count)\(part.tensors) tensors" }
+        let norm = part.norm.map { "L2 norm " + String(format: "%.6g", $0) } ?? "L2 norm not finite"
+        return "\(count)\(part.tensors) tensors, \(norm)" + (bad > 0 ? ", \(grouped(bad)) elements not finite" : "")
+    }
+
+    private func table(_ tensors: [TensorStatistics], unicode: Bool) -> String {
+        let head = [
+            "name", "shape", "elements", "norm", "mean", "deviation", "minimum", "maximum", "not finite", "histogram",
+        ]
+        return aligned(
+            [head]
+                + tensors.map { tensor in
+                    let figures = [tensor.norm, tensor.mean, tensor.deviation, tensor.minimum, tensor.maximum]
+                    return [printable(tensor.name), "\(tensor.shape)", grouped(tensor.shape.reduce(1, *))]
+                        + figures.map { $0.map(fourDigits) ?? "-" }
+                        + [grouped(tensor.notFinite), "|" + tensor.histogramLine(unicode: unicode) + "|"]
+                })
     }
 
     private var configurationLines: [String] {
@@ -136,21 +202,5 @@ public struct CheckpointSummary: Encodable {
             return ["  not readable: \(configurationProblem ?? "it is empty")"]
         }
         return settings.map { "  \($0.key)=\(printable($0.value))" }
-    }
-}
-
-extension CheckpointSummary.Tensor {
-    init(_ tensor: NamedTensor) {
-        let values = tensor.values
-        self.init(
-            name: tensor.name, shape: tensor.shape, norm: finite(tensor.squaredNorm.squareRoot()),
-            minimum: values.min().flatMap { finite(Double($0)) }, maximum: values.max().flatMap { finite(Double($0)) })
-    }
-}
-
-extension NamedTensor {
-    /// Sum of the squares, in double precision.
-    fileprivate var squaredNorm: Double {
-        values.reduce(0.0) { $0 + Double($1) * Double($1) }
     }
 }

@@ -6,9 +6,12 @@ package enum ArenaRole: String, CaseIterable {
     case firstMoment = "optimizer/first_moment"
     case secondMoment = "optimizer/second_moment"
 
+    /// The last word of the group: "ema", and of those below `optimizer` theirs.
+    package var shortName: String { rawValue.split(separator: "/").last.map(String.init) ?? rawValue }
+
     /// For a person: "the second moments", from the group's last word.
     package var title: String {
-        let words = rawValue.split(separator: "/")[rawValue.contains("/") ? 1 : 0].replacing("_", with: " ")
+        let words = shortName.replacing("_", with: " ")
         return self == .ema ? "the averages" : "the " + words + (words.hasSuffix("s") ? "" : "s")
     }
 

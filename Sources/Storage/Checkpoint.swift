@@ -76,10 +76,10 @@ public struct CheckpointHeader: Equatable, Sendable {
 
 extension FileImage {
     /// Seals the file of a state and writes it under `path`, with `DurableFile`. From any thread.
-    package func writeCheckpoint(to path: String) throws {
+    package func writeCheckpoint(to path: String, replacing: Bool = true) throws {
         try withUnsafeMutableBytes { bytes in
             CheckpointEnvelope.seal(bytes)
-            try DurableFile.write(UnsafeRawBufferPointer(bytes), to: path)
+            try DurableFile.write(UnsafeRawBufferPointer(bytes), to: path, replacing: replacing)
         }
     }
 }

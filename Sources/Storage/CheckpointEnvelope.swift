@@ -22,10 +22,10 @@ package enum CheckpointEnvelope {
         return hash.finalize().hexadecimal
     }
 
-    private static func prefix(_ payload: UnsafeRawBufferPointer, digest: String) -> [UInt8] {
+    private static func prefix(payloadBytes: Int, digest: String) -> [UInt8] {
         let text = """
             \(magic)\(formatVersion)
-            payload \(payload.count) bytes
+            payload \(payloadBytes) bytes
             sha256 \(digest)
             This is an HDF5 file: try h5dump -H, h5ls -r or h5py.File.
             """
@@ -37,35 +37,88 @@ package enum CheckpointEnvelope {
     package static func seal(_ image: UnsafeMutableRawBufferPointer) {
         precondition(image.count > byteCount, "an image of \(image.count) bytes has no room for the prefix")
         let payload = UnsafeRawBufferPointer(rebasing: image[byteCount...])
-        image.copyBytes(from: prefix(payload, digest: digest(payload)))
+        image.copyBytes(from: prefix(payloadBytes: payload.count, digest: digest(payload)))
     }
 
     /// Throws, with the likeliest reason, unless `bytes` are exactly what `seal` makes; the SHA-256 of what is sealed.
     static func check(_ bytes: UnsafeRawBufferPointer, path: String) throws -> String {
-        if bytes.isEmpty { throw StorageError("\(path) is empty, not a checkpoint") }
-        let head = String(decoding: bytes.prefix(byteCount), as: UTF8.self)
-        guard head.hasPrefix(magic) else {
-            let isHDF5 = bytes.starts(with: [0x89, 0x48, 0x44, 0x46])
+        let stated = try glance(bytes.prefix(byteCount), fileBytes: bytes.count, path: path)
+        let payload = UnsafeRawBufferPointer(rebasing: bytes[byteCount...])
+        guard digest(payload) == stated else { throw damaged(path) }
+        return stated
+    }
+
+    /// The SHA-256 that a prefix states, where nothing in it speaks against the file: it has the form that `seal` gives
+    /// it, and the length that it states. Whether the rest of the file has that digest, it cannot tell.
+    ///
+    /// - Parameters:
+    ///   - head: the first 512 bytes of the file, or all of a shorter one.
+    ///   - fileBytes: the length of the file.
+    /// - Throws: `StorageError` with the likeliest reason.
+    static func glance(_ head: some Collection<UInt8>, fileBytes: Int, path: String) throws -> String {
+        if fileBytes == 0 { throw StorageError("\(path) is empty, not a checkpoint") }
+        let text = String(decoding: head, as: UTF8.self)
+        guard text.hasPrefix(magic) else {
+            let isHDF5 = head.starts(with: [0x89, 0x48, 0x44, 0x46])
             throw StorageError(
                 "\(path) is not an smd checkpoint"
                     + (isHDF5 ? ", though an HDF5 file" : " or its first bytes are damaged"))
         }
-        if bytes.count > byteCount {
-            let payload = UnsafeRawBufferPointer(rebasing: bytes[byteCount...])
-            let digest = digest(payload)
-            if bytes[..<byteCount].elementsEqual(prefix(payload, digest: digest)) { return digest }
-        }
-        let lines = head.split(separator: "\n")
+        let lines = text.split(separator: "\n")
         if let version = Int(lines[0].dropFirst(magic.count)), version > formatVersion {
             throw StorageError(
                 "\(path) has checkpoint format \(version); this smd reads \(formatVersion): use a newer smd")
         }
         let words = lines.dropFirst().first?.split(separator: " ") ?? []
-        if words.count == 3, words[0] == "payload", let length = Int(words[1]), length != bytes.count - byteCount {
-            let word = length > bytes.count - byteCount ? "truncated" : "too long"
+        if words.count == 3, words[0] == "payload", let length = Int(words[1]), length != fileBytes - byteCount {
+            let word = length > fileBytes - byteCount ? "truncated" : "too long"
             throw StorageError(
-                "\(path) is \(word): \(max(0, bytes.count - byteCount)) of \(length) payload bytes")
+                "\(path) is \(word): \(max(0, fileBytes - byteCount)) of \(length) payload bytes")
         }
-        throw StorageError("\(path) is damaged: its SHA-256 does not match its contents")
+        let digest = lines.dropFirst(2).first.map { String($0.dropFirst("sha256 ".count)) } ?? ""
+        guard digest.utf8.count == 64, fileBytes > byteCount,
+            head.elementsEqual(prefix(payloadBytes: fileBytes - byteCount, digest: digest))
+        else { throw StorageError("\(path) is damaged: its first \(byteCount) bytes are not those of a checkpoint") }
+        return digest
+    }
+
+    private static func damaged(_ path: String) -> StorageError {
+        StorageError("\(path) is damaged: its SHA-256 does not match its contents")
+    }
+}
+
+extension CheckpointEnvelope {
+    /// Reads all of the checkpoint at `path`, piece by piece, and compares it with its seal. libhdf5 sees none of it.
+    ///
+    /// - Parameter progress: called with the bytes read so far.
+    /// - Returns: the SHA-256 of what is sealed.
+    /// - Throws: `HDF5Error` where the file cannot be read; `StorageError` where it is damaged or no checkpoint.
+    package static func verify(_ path: String, progress: (Int) throws -> Void = { _ in }) throws -> String {
+        let (descriptor, fileBytes, stated) = try open(path)
+        defer { DurableFile.close(descriptor) }
+        var hash = SHA256()
+        var place = byteCount
+        while place < fileBytes {
+            let piece = try DurableFile.read(descriptor, at: place, atMost: 1 << 22, path)
+            guard !piece.isEmpty else { throw StorageError("\(path) became shorter while it was read") }
+            hash.update(data: piece)
+            place += piece.count
+            try progress(place)
+        }
+        guard place == fileBytes, hash.finalize().hexadecimal == stated else { throw damaged(path) }
+        return stated
+    }
+
+    /// Opens the checkpoint at `path` and looks at its prefix (`glance`).
+    static func open(_ path: String) throws -> (descriptor: Int32, fileBytes: Int, digest: String) {
+        let descriptor = try DurableFile.openForReading(path)
+        do {
+            let fileBytes = try DurableFile.regularFileBytes(descriptor, path)
+            let head = try DurableFile.read(descriptor, at: 0, atMost: byteCount, path)
+            return (descriptor, fileBytes, try glance(head, fileBytes: fileBytes, path: path))
+        } catch {
+            DurableFile.close(descriptor)
+            throw error
+        }
     }
 }

@@ -1,11 +1,13 @@
 import HDF5
 
-/// A checkpoint opened for reading, after every byte of it has been checked. The file is in memory, once; tensors are
-/// read from there.
+/// A checkpoint opened for reading: after every byte of it has been checked, and then in memory, once; or as the file
+/// that it is, of which only what is asked for is read.
 public final class CheckpointFile {
     /// Path of the file.
     public let path: String
-    /// SHA-256 of all that the prefix seals, in hex.
+    /// Length of the file.
+    public let bytes: Int
+    /// SHA-256 of all that the prefix seals, in hex; without a check of every byte, as the prefix states it.
     public let digest: String
     /// What is said of the state.
     public let header: CheckpointHeader
@@ -17,12 +19,22 @@ public final class CheckpointFile {
 
     /// Opens and checks a file.
     ///
+    /// - Parameter isVerified: whether to check every byte. If not, only the prefix is looked at: for a file that was
+    ///   checked already, or that is to be looked into quickly.
     /// - Throws: `HDF5Error` or `StorageError` where it is missing, damaged, truncated, or no checkpoint.
-    public init(_ path: String) throws {
+    public init(_ path: String, isVerified: Bool = true) throws {
         self.path = path
-        let bytes = try DurableFile.read(path)
-        digest = try bytes.withUnsafeBytes { try CheckpointEnvelope.check($0, path: path) }
-        file = try HDF5File.open(image: bytes, name: path)
+        if isVerified {
+            let image = try DurableFile.read(path)
+            digest = try image.withUnsafeBytes { try CheckpointEnvelope.check($0, path: path) }
+            bytes = image.withUnsafeBytes(\.count)
+            file = try HDF5File.open(image: image, name: path)
+        } else {
+            let seen = try CheckpointEnvelope.open(path)
+            DurableFile.close(seen.descriptor)
+            (bytes, digest) = (seen.fileBytes, seen.digest)
+            file = try HDF5File.open(path)
+        }
         header = try Self.header(file.root, path: path)
         var left = Self.mostGroups
         contents = try Self.contents(of: file.root, path: path, left: &left).sorted {
@@ -30,7 +42,7 @@ public final class CheckpointFile {
         }
         try requireAgreement()
         // Tensors are stored as they are: together they cannot be larger than the file, however many names lead to one.
-        var room = bytes.count
+        var room = bytes
         for (name, shape) in contents.flatMap(\.tensors) {
             room -= shape.reduce(MemoryLayout<Float>.stride, *)
             guard room >= 0 else {
@@ -142,13 +154,18 @@ public final class CheckpointFile {
         try dataset.read(into: values, offset: dataset.shape.map { _ in 0 }, count: dataset.shape)
     }
 
+    /// One tensor of a group.
+    ///
+    /// - Throws: `HDF5Error` where its data are not in the file.
+    public func tensor(_ name: String, of group: String) throws -> NamedTensor {
+        let dataset = try file.root.dataset(group + "/" + name)
+        return NamedTensor(name: name, shape: dataset.shape, values: try dataset.read(as: Float.self))
+    }
+
     /// The tensors of a group, sorted by name.
     ///
     /// - Throws: `HDF5Error` where the data of one are not in the file.
     public func values(_ group: String) throws -> [NamedTensor] {
-        try tensors(group).map { name, shape in
-            let dataset = try file.root.dataset(group + "/" + name)
-            return NamedTensor(name: name, shape: shape, values: try dataset.read(as: Float.self))
-        }
+        try tensors(group).map { try tensor($0.name, of: group) }
     }
 }

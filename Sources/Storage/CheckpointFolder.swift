@@ -3,7 +3,7 @@ import HDF5
 
 /// The checkpoints of one run: `step-00001000.h5` and so on in a folder. One process at a time writes there.
 public struct CheckpointFolder: Sendable {
-    private let folder: String
+    let folder: String
     private static let prefix = "step-"
     private static let suffix = ".h5"
 
@@ -15,9 +15,12 @@ public struct CheckpointFolder: Sendable {
     /// Path of the checkpoint of a step.
     public func path(step: Int) -> String {
         precondition(step >= 0, "step \(step)")
+        return folder + "/" + Self.name(step: step)
+    }
+
+    private static func name(step: Int) -> String {
         let digits = String(step)
-        let padding = String(repeating: "0", count: max(0, 8 - digits.count))
-        return folder + "/" + Self.prefix + padding + digits + Self.suffix
+        return prefix + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + suffix
     }
 
     /// Where the variance of the estimates of a checkpoint's network is kept: `step-00001000.variance.json` beside it.
@@ -30,12 +33,23 @@ public struct CheckpointFolder: Sendable {
     ///
     /// - Throws: `StorageError` where the folder cannot be read.
     public func steps() throws -> [Int] {
+        try names().compactMap(Self.step(inName:)).sorted()
+    }
+
+    /// The step of a checkpoint's name; nil for any other name.
+    static func step(inName name: String) -> Int? {
+        guard name.hasPrefix(prefix), name.hasSuffix(suffix) else { return nil }
+        guard let step = Int(name.dropFirst(prefix.count).dropLast(suffix.count)), step >= 0 else { return nil }
+        return self.name(step: step).hasSameBytes(as: name) ? step : nil
+    }
+
+    /// Checkpoints and the temporaries of their writers, by step and name.
+    func files() throws -> [(name: String, step: Int, isTemporary: Bool)] {
         try names().compactMap { name in
-            guard name.hasPrefix(Self.prefix), name.hasSuffix(Self.suffix) else { return nil }
-            let digits = name.dropFirst(Self.prefix.count).dropLast(Self.suffix.count)
-            guard let step = Int(digits), step >= 0, path(step: step) == folder + "/" + name else { return nil }
-            return step
-        }.sorted()
+            if let step = Self.step(inName: name) { return (name, step, false) }
+            guard let mark = name.range(of: DurableFile.temporaryMark) else { return nil }
+            return Self.step(inName: String(name[..<mark.lowerBound])).map { (name, $0, true) }
+        }.sorted { ($0.step, $0.name) < ($1.step, $1.name) }
     }
 
     private func names() throws -> [String] {
@@ -64,17 +78,21 @@ public struct CheckpointFolder: Sendable {
         let path = path(step: step)
         try image.writeCheckpoint(to: path)
         do {
-            for old in keep.outdated(try steps(), by: step) {
-                let old = self.path(step: old)
-                try DurableFile.remove(old)
-                // What was measured of it means nothing without it.
-                let variance = Self.variancePath(of: old)
-                if FileManager.default.fileExists(atPath: variance) { try DurableFile.remove(variance) }
-            }
+            for old in keep.outdated(try steps(), by: step) { try remove(step: old) }
             return (path, nil)
         } catch {
             return (path, "\(error)")
         }
+    }
+
+    /// Removes the checkpoint of a step, and what was measured of it, which means nothing without it.
+    ///
+    /// - Throws: `HDF5Error` where a file cannot be removed.
+    package func remove(step: Int) throws {
+        let path = path(step: step)
+        try DurableFile.remove(path)
+        let variance = Self.variancePath(of: path)
+        if FileManager.default.fileExists(atPath: variance) { try DurableFile.remove(variance) }
     }
 
     /// The checkpoint of the highest step that verifies, or `nil` where there is none.
@@ -91,9 +109,7 @@ public struct CheckpointFolder: Sendable {
             do {
                 try trying(path)
                 let file = try CheckpointFile(path)
-                guard file.header.step == step else {
-                    throw StorageError("\(path) holds step \(file.header.step): it was renamed")
-                }
+                try Self.requireNamed(file)
                 return file
             } catch {
                 report("skipping a checkpoint that cannot be used: \(error)")
@@ -119,9 +135,14 @@ public struct Retention: Sendable {
         (self.last, self.every) = (last, every)
     }
 
+    /// Those of `steps`, ascending, that need not stay.
+    package func outdated(_ steps: [Int]) -> [Int] {
+        guard last > 0 else { return [] }
+        return steps.dropLast(last).filter { every == 0 || $0 % every != 0 }
+    }
+
     /// Those of `steps`, ascending, that need not stay now that `new` is there.
     func outdated(_ steps: [Int], by new: Int) -> [Int] {
-        guard last > 0 else { return [] }
-        return steps.filter { $0 < new }.dropLast(last - 1).filter { every == 0 || $0 % every != 0 }
+        outdated(steps.filter { $0 < new } + [new])
     }
 }

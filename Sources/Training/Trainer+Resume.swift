@@ -12,6 +12,11 @@ extension Trainer {
     /// - Throws: `ConfigurationError`.
     func compare(with checkpoint: CheckpointFile) throws {
         let (path, header) = (checkpoint.path, checkpoint.header)
+        if ArenaRole.allCases.contains(where: { checkpoint.tensors($0.rawValue).isEmpty }) {
+            throw ConfigurationError(
+                "\(path) cannot be resumed: it holds weights without the moments of Adam, as smd checkpoint import and "
+                    + "average make them; it can be sampled and evaluated")
+        }
         var (before, now) = (try RunConfiguration(json: header.config, name: path), configuration)
         before.seed = header.seed
         // What was computed in, which may not be what was asked for.

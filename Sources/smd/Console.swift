@@ -26,6 +26,13 @@ func printJSON(_ parts: any Encodable...) throws {
     try printOut(json: String(decoding: encoder.encode(JoinedParts(parts: parts)), as: UTF8.self))
 }
 
+/// Whether the locale has more characters than ASCII, by the variables that say so, the first that is set.
+var localeHasUnicode: Bool {
+    let environment = ProcessInfo.processInfo.environment
+    let name = ["LC_ALL", "LC_CTYPE", "LANG"].lazy.compactMap { environment[$0] }.first { !$0.isEmpty }
+    return name.map { $0.lowercased().contains("utf-8") || $0.lowercased().contains("utf8") } ?? false
+}
+
 /// The keys of all parts side by side.
 private struct JoinedParts: Encodable {
     let parts: [any Encodable]

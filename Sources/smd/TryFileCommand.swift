@@ -7,11 +7,15 @@ import DataSets
 import Storage
 
 /// Kinds of files that are tried in a helper process before they are used.
-enum TriedFile: String, ExpressibleByArgument {
+enum TriedFile: String, CaseIterable, ExpressibleByArgument {
     case dataset, checkpoint, metrics, conformance
     /// Arrays of any HDF5 file, named as members.
     case arrays
     case lmdb
+    /// What a checkpoint says beside its tensors, and their names and shapes.
+    case checkpointOutline = "checkpoint-outline"
+    /// All of a checkpoint, its digest aside.
+    case checkpointNumbers = "checkpoint-numbers"
 }
 
 /// `smd try-file`: the helper process of `FileTrial`. Not for people.
@@ -20,7 +24,7 @@ struct TryFileCommand: ParsableCommand {
         commandName: "try-file", abstract: "Read a file under limits, to see whether that is safe.",
         shouldDisplay: false)
 
-    @Argument(help: "dataset, checkpoint, metrics, conformance, arrays or lmdb.")
+    @Argument(help: ArgumentHelp("One of: \(TriedFile.allCases.map(\.rawValue).joined(separator: ", "))."))
     var kind: TriedFile
 
     @Argument(help: "The file.")
@@ -34,9 +38,12 @@ struct TryFileCommand: ParsableCommand {
         try TrialLimits(kind, path: path).apply()
         switch kind {
         case .dataset: try DataSet.tryReading(path: path)
-        case .checkpoint:
-            let file = try CheckpointFile(path)
-            for group in file.groups { _ = try file.values(group) }
+        case .checkpoint, .checkpointNumbers:
+            let file = try CheckpointFile(path, isVerified: kind == .checkpoint)
+            for group in file.groups {
+                for tensor in file.tensors(group) { _ = try file.tensor(tensor.name, of: group) }
+            }
+        case .checkpointOutline: _ = try CheckpointFile(path, isVerified: false)
         case .metrics: _ = try MetricsTable.read(path)
         case .conformance: try Conformance.tryReading(path)
         case .arrays: try HDF5Images.tryReading(path: path, members)

@@ -54,6 +54,43 @@ import Testing
         }
     }
 
+    /// safetensors.numpy.save (0.8.0, numpy 2.4.6) of the arrays below, metadata={'note': 'say "grüße"\n\\'}.
+    private static let sameByTheLibrary = """
+        IAEAAAAAAAB7Il9fbWV0YWRhdGFfXyI6eyJub3RlIjoic2F5IFwiZ3LDvMOfZVwiXG5cXCJ9LCJhLndlaWdodCI6eyJkdHlwZSI6IkYzMiIsInNo
+        YXBlIjpbMl0sImRhdGFfb2Zmc2V0cyI6WzAsOF19LCJiIjp7ImR0eXBlIjoiRjMyIiwic2hhcGUiOlsyLDNdLCJkYXRhX29mZnNldHMiOls4LDMy
+        XX0sIm5vbmUiOnsiZHR5cGUiOiJGMzIiLCJzaGFwZSI6WzAsNF0sImRhdGFfb2Zmc2V0cyI6WzMyLDMyXX0sInNjYWxhciI6eyJkdHlwZSI6IkYz
+        MiIsInNoYXBlIjpbXSwiZGF0YV9vZmZzZXRzIjpbMzIsMzZdfX0gICAgICAAAOBAAAAAgAAAwD8AAADAAABQQM3MzD1vEoM6AOB/RwAAIEA=
+        """
+
+    @Test func writesTheBytesOfTheLibrary() throws {
+        let tensors = [
+            SafeTensors.Tensor(name: "scalar", shape: [], values: [2.5]),
+            SafeTensors.Tensor(name: "b", shape: [2, 3], values: [1.5, -2, 3.25, 0.1, 1e-3, 65504]),
+            SafeTensors.Tensor(name: "none", shape: [0, 4], values: []),
+            SafeTensors.Tensor(name: "a.weight", shape: [2], values: [7, -0.0]),
+        ]
+        let bytes = try SafeTensors.encode(tensors, metadata: ["note": "say \"grüße\"\n\\"])
+        #expect(Data(bytes) == Data(base64Encoded: Self.sameByTheLibrary, options: .ignoreUnknownCharacters))
+        #expect(try bytes == SafeTensors.encode(tensors.reversed(), metadata: ["note": "say \"grüße\"\n\\"]))
+    }
+
+    @Test func whatIsWrittenIsRead() throws {
+        let values: [Float] = [.infinity, -.infinity, Float(bitPattern: 0x7FC0_1234), Float(bitPattern: 1), -0.0]
+        let metadata = ["": "", "b": "\u{1}\t\r\u{7F}😀", "a": "x"]
+        let name = "a \"name\"\u{0} of/any\\kind"
+        let bytes = try SafeTensors.encode(
+            [SafeTensors.Tensor(name: name, shape: [5, 1], values: values)], metadata: metadata)
+        let header = Int(bytes[0]) | Int(bytes[1]) << 8
+        #expect(header % 8 == 0 && bytes.count == 8 + header + 20)
+        try withFile(bytes) { path in
+            let file = try SafeTensors(path: path)
+            #expect(file.metadata == metadata)
+            #expect(try file.floats(name, shape: [5, 1]).map(\.bitPattern) == values.map(\.bitPattern))
+        }
+        let none = try withFile(SafeTensors.encode([], metadata: [:])) { try SafeTensors(path: $0).entries }
+        #expect(none.isEmpty)
+    }
+
     @Test func damagedFilesAreRefusedInOneLine() throws {
         let good = "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}"
         let read = try withFile(file(good, 8)) { try SafeTensors(path: $0).floats("a", shape: [2]) }
@@ -83,6 +120,7 @@ import Testing
             (file("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8), "do not fill"),
             (file("{\"a\":{\"dtype\":\"F32\",\"shape\":[1e99],\"data_offsets\":[0,8]}}", 8), "is not the JSON"),
             (file(String(repeating: "[", count: 5000), 0), "is not the JSON"),
+            (file("{\"__metadata__\":{\"a\":1}}", 0), "is not the JSON"),
         ]
         for (bytes, words) in cases {
             let found = try withFile(bytes) { path in problem { _ = try SafeTensors(path: path) } }

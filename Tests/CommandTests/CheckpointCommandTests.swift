@@ -123,7 +123,10 @@ func writeCheckpoint(in folder: String, config: String? = nil, broken: Bool = fa
             let path = try writeCheckpoint(in: folder)
             let output = try smd(["checkpoint", "inspect", path, "--tensors"]).output
             let row = output.split(separator: "\n").first { $0.contains("model.weight") }
-            #expect(row?.split(separator: " ").map(String.init).suffix(4) == ["4", "5", "-4", "3"])
+            // (3, −4, 0, 0): norm 5, mean −1/4, deviation √(25/4 − 1/16).
+            #expect(
+                row?.split(separator: " ").map(String.init).dropFirst(5).prefix(7)
+                    == ["4", "5", "-0.25", "2.487", "-4", "3", "0"])
         }
     }
 
