@@ -106,10 +106,12 @@ let package = Package(
                 "NeuralNetwork", "Philox", "Sampling", "TensorGraph",
                 .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
+        .target(name: "Plots", dependencies: ["DataSets", "Files"], swiftSettings: strict),
         .target(
             name: "Reports",
             dependencies: [
-                "Training", "Configuration", "Storage", "Files", .product(name: "Crypto", package: "swift-crypto"),
+                "Training", "Configuration", "HDF5", "NeuralNetwork", "Plots", "Storage", "Files",
+                .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
         .target(
@@ -121,7 +123,7 @@ let package = Package(
             name: "smd",
             dependencies: [
                 "Training", "Sampling", "Benchmarks", "Planning", "Evaluation", "Reports", "Conformance", "CPUBackend",
-                "Arrays",
+                "Arrays", "Plots",
                 "Configuration",
                 "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files",
                 "Philox",
@@ -163,6 +165,9 @@ let package = Package(
                 "Philox", "TestSupport",
             ],
             swiftSettings: strict),
+        .testTarget(name: "PlotsTests", dependencies: ["DataSets", "Plots"], swiftSettings: strict),
+        .testTarget(
+            name: "ReportsTests", dependencies: ["Files", "Reports", "Storage", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ArraysTests", dependencies: ["Arrays", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra"], swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),

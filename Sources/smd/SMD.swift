@@ -28,6 +28,8 @@ struct SMD: ParsableCommand {
             PlanCommand.self,
             DoctorCommand.self,
             MetricsCommand.self,
+            RunsCommand.self,
+            ReportCommand.self,
             CheckpointCommand.self,
             BenchCommand.self,
             ConformanceCommand.self,

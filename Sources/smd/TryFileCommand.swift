@@ -4,11 +4,12 @@ import Files
 import Foundation
 import HDF5
 import DataSets
+import Reports
 import Storage
 
 /// Kinds of files that are tried in a helper process before they are used.
 enum TriedFile: String, ExpressibleByArgument {
-    case dataset, checkpoint, metrics, conformance
+    case dataset, checkpoint, header, metrics, run, conformance
 }
 
 /// `smd try-file`: the helper process of `FileTrial`. Not for people.
@@ -17,7 +18,7 @@ struct TryFileCommand: ParsableCommand {
         commandName: "try-file", abstract: "Read a file under limits, to see whether that is safe.",
         shouldDisplay: false)
 
-    @Argument(help: "dataset, checkpoint, metrics or conformance.")
+    @Argument(help: "dataset, checkpoint, header, metrics, run or conformance.")
     var kind: TriedFile
 
     @Argument(help: "The file.")
@@ -31,6 +32,8 @@ struct TryFileCommand: ParsableCommand {
         case .checkpoint:
             let file = try CheckpointFile(path)
             for group in file.groups { _ = try file.values(group) }
+        case .header: _ = try CheckpointFile.unverifiedHeader(path)
+        case .run: for run in try RunOverview.runs(in: path) { _ = RunOverview(run.path, name: run.name) }
         case .metrics: _ = try MetricsTable.read(path)
         case .conformance: try Conformance.tryReading(path)
         }
