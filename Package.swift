@@ -199,7 +199,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CommandTests",
-            dependencies: ["smd", "Configuration", "Files", "HDF5", "Storage", "StorageSupport", "TestSupport"],
+            dependencies: [
+                "smd", "Configuration", "DataSets", "Files", "HDF5", "Storage", "StorageSupport", "TestSupport",
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "storage-program", dependencies: ["Storage", "StorageSupport", "HDF5"], path: "Tests/StorageProgram",

@@ -11,7 +11,8 @@ struct Axis: Equatable {
         one.low == other.low && one.high == other.high && one.ticks.map(\.label) == other.ticks.map(\.label)
     }
 
-    /// The axis of all finite `values`; on a logarithmic scale of those above 0. With none of them it goes from 0 to 1.
+    /// The axis of all finite `values`; on a logarithmic scale of those above 0. With none of them it goes from 0, there
+    /// 1, to 1, there 10.
     ///
     /// - Parameters:
     ///   - margin: the share of the range that is added at both ends.
@@ -23,11 +24,12 @@ struct Axis: Equatable {
             high = max(high, value)
         }
         let isEmpty = low > high
-        self.isLogarithmic = isLogarithmic && !isEmpty
-        if isEmpty { (low, high) = (0, 1) }
-        if self.isLogarithmic {
+        self.isLogarithmic = isLogarithmic
+        if isEmpty { (low, high) = isLogarithmic ? (1, 10) : (0, 1) }
+        if isLogarithmic {
             let (first, last) = (log10(low), log10(high))
-            let room = last > first ? (last - first) * margin : 0.1
+            // What differs by rounding alone does not differ.
+            let room = last - first > 1e-9 ? (last - first) * margin : 0.1
             (self.low, self.high) = (pow(10, first - room), pow(10, last + room))
             ticks = Self.powers(self.low, self.high, wanted)
         } else {
@@ -54,7 +56,8 @@ struct Axis: Equatable {
         let rough = (high / 2 - low / 2) / Double(max(1, wanted)) * 2
         guard rough.isFinite, rough > 0 else { return [] }
         let power = pow(10, floor(log10(rough)))
-        let distance = ([1, 2, 5, 10].first { $0 * power >= rough * 0.999 } ?? 10) * power
+        // The nearest of 1, 2, 5 and 10 in ratio: borders are their geometric means.
+        let distance = power * (rough < 1.41 * power ? 1 : rough < 3.16 * power ? 2 : rough < 7.07 * power ? 5 : 10)
         let (first, last) = ((low / distance).rounded(.up), (high / distance).rounded(.down))
         guard distance > 0, first <= last, last - first <= 50 else { return [] }
         let values = stride(from: first, through: last, by: 1).map { $0 == 0 ? 0 : $0 * distance }
@@ -91,6 +94,7 @@ struct Axis: Equatable {
         if size >= 1e-3 && size < 1e4 { return String(format: "%g", value) }
         let exponent = Int(floor(log10(size) + 1e-12))
         let decimals = distance.map { max(0, exponent - Int(floor(log10($0) + 1e-9))) } ?? 0
-        return String(format: "%.\(min(decimals, 12))f", value / pow(10, Double(exponent))) + "e\(exponent)"
+        let digits = String(format: "%.\(min(decimals, 12))f", value / pow(10, Double(exponent)))
+        return (digits.hasSuffix(".0") ? String(digits.dropLast(2)) : digits) + "e\(exponent)"
     }
 }

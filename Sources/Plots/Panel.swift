@@ -47,7 +47,8 @@ extension Panel {
             bottom: corner.y + height - 24, horizontal: horizontal, vertical: vertical)
         scene.text(title, at: Point(corner.x + 6, corner.y + 16), .text, size: 12, isBold: true)
         let taken = Scene.width(of: title, size: 12) + 22
-        let note = fitted((style.isLogarithmic && vertical.isLogarithmic ? "log, " : "") + unit, width - taken - 14)
+        let words = [style.isLogarithmic ? "log" : "", unit].filter { !$0.isEmpty }
+        let note = fitted(words.joined(separator: ", "), width - taken - 14)
         if !note.isEmpty {
             scene.text(note, at: Point(corner.x + width - 14, corner.y + 16), .muted, size: 10, anchor: .end)
         }

@@ -1,18 +1,17 @@
 /// A file of TensorBoard: records as in TFRecord, each an `Event` message of protocol buffers (tensorflow's event.proto and
 /// summary.proto), of which scalars need six fields.
-struct EventFile {
-    private(set) var bytes: [UInt8] = []
+package struct EventFile {
+    package private(set) var bytes: [UInt8] = []
 
     /// A file that says its version and nothing else yet.
-    init() {
+    package init() {
         var event = Message()
-        event.append(1, double: 0)  // Event.wall_time
         event.append(3, bytes: Array("brain.Event:2".utf8))  // Event.file_version
         append(event)
     }
 
     /// Adds the values of a step.
-    mutating func append(step: Int, wallTime: Double, scalars: [(tag: String, value: Float)]) {
+    package mutating func append(step: Int, wallTime: Double, scalars: [(tag: String, value: Float)]) {
         var summary = Message()
         for (tag, value) in scalars {
             var entry = Message()
@@ -41,7 +40,7 @@ struct EventFile {
     }
 
     /// The checksum of Castagnoli et al. (1993), reflected, as in RFC 3720, appendix B.4.
-    static func crc32c(_ bytes: [UInt8]) -> UInt32 {
+    package static func crc32c(_ bytes: [UInt8]) -> UInt32 {
         ~bytes.reduce(~UInt32(0)) { table[Int(UInt8(truncatingIfNeeded: $0) ^ $1)] ^ $0 >> 8 }
     }
 

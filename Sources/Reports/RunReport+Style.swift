@@ -25,17 +25,18 @@ extension RunReport {
         .pictures img{display:block;width:100%;height:auto;border-radius:4px;image-rendering:pixelated}
         .pictures figure:only-child img{width:auto;max-width:100%}
         .wide{overflow-x:auto}
-        table{border-collapse:collapse;width:100%;font-size:.9rem}
+        table{border-collapse:collapse;width:100%;font-size:.9rem;table-layout:fixed}
         th,td{text-align:left;vertical-align:top;padding:5px 14px 5px 0;border-top:1px solid var(--line);font-weight:400}
         tr:first-child>*{border-top:0}
-        th{color:var(--muted);width:16rem}
+        th{color:var(--muted);width:18rem;overflow-wrap:anywhere}
         td{overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
-        .numbers th,.numbers td{width:auto;white-space:nowrap}
+        .numbers{table-layout:auto}.numbers th,.numbers td{width:auto;white-space:nowrap}
         .numbers td,.numbers th:not(:first-child){text-align:right}
         details{margin-top:10px}
         summary{cursor:pointer;color:var(--muted)}
         @media (max-width:560px){header,main{padding:0 10px}header{padding-top:18px}section{padding:14px}th{width:44%}\
-        .numbers{font-size:.8rem}.numbers th,.numbers td{padding-right:8px}}
+        .numbers{font-size:.7rem;table-layout:fixed}.numbers th,.numbers td{padding-right:3px}\
+        .numbers th:first-child{width:28%;white-space:normal}}
 
         """
 }

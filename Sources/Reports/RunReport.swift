@@ -34,38 +34,11 @@ public struct RunReport {
         /// - Throws: `HDF5Error` where it cannot be read; `ReportError` where it is no JSON object.
         public init(path: String) throws {
             let bytes = try DurableFile.read(path).withUnsafeBytes { Array($0) }
-            guard let object = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else {
+            guard case .object(let object) = try? JSONDecoder().decode(JSONValue.self, from: Data(bytes)) else {
                 throw ReportError("\(path) is not what smd evaluate --json prints: it holds no JSON object")
             }
             name = Path.name(of: path)
-            rows = Self.flattened(object, prefix: "")
-        }
-
-        private static func flattened(_ value: Any, prefix: String) -> [(name: String, value: String)] {
-            switch value {
-            case let object as [String: Any]:
-                return object.sorted { $0.key < $1.key }.flatMap { key, value in
-                    flattened(value, prefix: prefix.isEmpty ? key : prefix + "." + key)
-                }
-            case let list as [Any]:
-                if list.contains(where: { $0 is [String: Any] || $0 is [Any] }) {
-                    return list.enumerated().flatMap { flattened($1, prefix: "\(prefix).\($0)") }
-                }
-                let shown = list.prefix(16).map(text).joined(separator: ", ")
-                return [(prefix, list.count > 16 ? "\(shown), … (\(list.count) in all)" : shown)]
-            default: return [(prefix, text(value))]
-            }
-        }
-
-        private static func text(_ value: Any) -> String {
-            switch value {
-            case is NSNull: "—"
-            case let text as String: text
-            case let truth as Bool: truth ? "true" : "false"
-            case let number as NSNumber:
-                Int(exactly: number.doubleValue).map { "\($0)" } ?? String(format: "%.6g", number.doubleValue)
-            default: "\(value)"
-            }
+            rows = object.sorted { $0.key < $1.key }.flatMap { $1.flattened($0) }
         }
     }
 

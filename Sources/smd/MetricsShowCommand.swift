@@ -39,6 +39,10 @@ extension MetricsCommand {
         @Option(help: ArgumentHelp("Only these columns, separated by commas; each as a curve.", valueName: "names"))
         var columns: String?
 
+        @Option(
+            help: ArgumentHelp("Draw a moving average: weight of the past, 0 to below 1.", valueName: "weight"))
+        var smooth = 0.0
+
         @Flag(help: "Curves on a logarithmic scale.")
         var log = false
 
@@ -48,6 +52,9 @@ extension MetricsCommand {
         func validate() throws {
             if let last, last < 1 { throw ValidationError("--last is \(last), wanted 1 or more") }
             if last != nil && around != nil { throw ValidationError("--last and --around exclude each other") }
+            if !(0..<1).contains(smooth) {
+                throw ValidationError("--smooth is \(smooth), wanted 0 or more and below 1")
+            }
             if window < 0 { throw ValidationError("--window is \(window), wanted 0 or more") }
         }
 
@@ -93,7 +100,9 @@ extension MetricsCommand {
             let style = TerminalChart.Style(
                 width: output.width, isUnicode: output.isUnicode, isLogarithmic: log)
             for name in names where name != MetricsWriter.stepColumn {
-                let curves = runs.enumerated().compactMap { Curve(of: name, $1.table, called: $1.name, color: $0) }
+                let curves = runs.enumerated().compactMap {
+                    Curve(of: name, $1.table, called: $1.name, color: $0)?.smoothed(smooth)
+                }
                 if curves.isEmpty { continue }
                 if output.hasColor {
                     try output.write(title(name, curves))
