@@ -58,10 +58,10 @@ extension Figure {
 
     private static func panel(_ name: String, _ runs: [NamedMetrics]) -> Panel {
         let unit = runs.lazy.compactMap { $0.table.units[name] }.first ?? ""
-        // A phrase in units' place: its first words must do.
-        let short = unit.prefix { !",;".contains($0) }
+        // Some units are phrases, of what is measured: they belong into a table.
+        let short = unit.prefix { $0 != "," && $0 != ";" }
         return Panel(
-            title: title(of: name), unit: printable(short == "1" ? "" : short),
+            title: title(of: name), unit: short == "1" || short.count > 12 ? "" : printable(short),
             curves: runs.enumerated().compactMap { index, run in
                 Curve(of: name, run.table, called: printable(run.name), color: index)
             })

@@ -76,9 +76,15 @@ public struct RunOverview: Encodable, Sendable {
         case (nil, _): state = .unknown
         default: state = .stopped
         }
-        let files = Self.files(of: folder).compactMap { try? FileManager.default.attributesOfItem(atPath: $0) }
-        bytes = files.compactMap { ($0[.size] as? NSNumber)?.intValue }.reduce(0, +)
-        lastWritten = files.compactMap { ($0[.modificationDate] as? Date)?.timeIntervalSince1970 }.max().map { Int($0) }
+        let files = Self.files(of: folder)
+        bytes = files.map { Int($0.st_size) }.reduce(0, +)
+        lastWritten = files.map { Int($0.st_mtim.tv_sec) }.max()
+    }
+
+    /// Reads what an overview needs of a run's files, and nothing else: the part of the work that damaged files can harm.
+    public static func tryReading(_ folder: String) {
+        _ = try? MetricsTable.readEnd(metrics(of: folder))
+        _ = try? newestHeader(of: folder)
     }
 
     static func metrics(of folder: String) -> String { Path.join(folder, "metrics.h5") }
@@ -96,12 +102,16 @@ public struct RunOverview: Encodable, Sendable {
         return try checkpoints.steps().last.map { try CheckpointFile.unverifiedHeader(checkpoints.path(step: $0)) }
     }
 
-    /// Paths of a run's files, one level deep.
-    private static func files(of folder: String) -> [String] {
-        ["", "checkpoints", "previews"].flatMap { part -> [String] in
-            let place = part.isEmpty ? folder : Path.join(folder, part)
-            return ((try? FileManager.default.contentsOfDirectory(atPath: place)) ?? []).map { Path.join(place, $0) }
-        }.filter { (try? FileFacts(BytePath($0)))?.kind == .file }
+    /// What the system says of a run's files, one level deep; links are not followed.
+    private static func files(of folder: String) -> [stat] {
+        ["", "checkpoints", "previews"].flatMap { part -> [stat] in
+            let place = BytePath(part.isEmpty ? folder : Path.join(folder, part))
+            return ((try? namesInFolder(place)) ?? []).compactMap { name in
+                var status = stat()
+                guard place.appending(name).withCString({ lstat($0, &status) }) == 0 else { return nil }
+                return status.st_mode & S_IFMT == S_IFREG ? status : nil
+            }
+        }
     }
 
     // MARK: Finding
@@ -129,8 +139,8 @@ public struct RunOverview: Encodable, Sendable {
             bytes -> [(path: String, name: String)] in
             guard let name = String(validating: bytes.bytes, as: UTF8.self) else { return [] }
             let path = Path.join(folder, name)
-            let type = try? FileManager.default.attributesOfItem(atPath: path)[.type] as? FileAttributeType
-            guard type == .typeDirectory else { return [] }
+            var status = stat()
+            guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return [] }
             if isRun(path) { return [(path, prefix + name)] }
             return depth < deepest ? (try? runs(below: path, prefix: prefix + name + "/", depth: depth + 1)) ?? [] : []
         }

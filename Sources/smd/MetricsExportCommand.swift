@@ -40,40 +40,53 @@ extension MetricsCommand {
         @Option(help: ArgumentHelp("Only these columns, separated by commas.", valueName: "names"))
         var columns: String?
 
-        @Flag(name: .shortAndLong, help: "Replace the file if it is there.")
-        var force = false
-
-        @Flag(help: "The same as --force.")
+        @Flag(name: [.long, .customShort("f")], help: "Replace the file if it is there.")
         var overwrite = false
 
         func run() throws {
             let file = try metricsFile(path)
-            let isStandardOutput = output == "-"
-            if isStandardOutput && format == .tensorboard {
-                throw CommandFailure(.usage, "TensorBoard reads a folder: give its name to --output")
-            }
-            let place = format == .tensorboard ? try eventFile(in: output) : output
-            if !isStandardOutput { try requireWritable(place, overwrite: overwrite || force, inputs: [file]) }
-            var table = try triedMetrics(file)
-            if let columns { table = try table.selecting(columnNames(columns)) }
             switch format {
-            case .tensorboard: try creatingOutput { try writeOutput(MetricsExport.eventFile(table), to: place) }
-            case .csv, .jsonl:
-                let text = format == .csv ? MetricsExport.csv(table) : MetricsExport.jsonLines(table)
-                if isStandardOutput { return try format == .csv ? printOut(text) : printOut(json: text) }
-                try creatingOutput { try writeOutput(Array(text.utf8), to: place) }
+            case .csv: try write(file, as: MetricsExport.csv)
+            case .jsonl: try write(file, as: MetricsExport.jsonLines)
+            case .tensorboard: try writeEvents(file)
             }
         }
 
-        /// The path of the event file in a folder, which is made.
-        private func eventFile(in folder: String) throws -> String {
-            guard !folder.isEmpty else { throw CommandFailure(.usage, "the name of the folder to write is empty") }
-            if mkdir(folder, 0o777) != 0, errno != EEXIST || !isFolder(folder) {
-                throw CommandFailure(
-                    .cannotCreateOutput, "cannot make the folder \(folder): \(String(cString: strerror(errno)))")
+        private func write(_ file: String, as text: (MetricsTable) -> String) throws {
+            if output == "-" {
+                let text = text(try table(file))
+                return try format == .csv ? printOut(text) : printOut(json: text)
             }
-            // Any name with "tfevents" is one to TensorBoard.
-            return Path.join(folder, "events.out.tfevents.0.smd")
+            try requireWritable(output, overwrite: overwrite, inputs: [file])
+            let bytes = Array(text(try table(file)).utf8)
+            try creatingOutput { try writeOutput(bytes, to: output) }
+        }
+
+        /// Writes an event file into the folder `output`, which is made, and goes again where that fails.
+        private func writeEvents(_ file: String) throws {
+            guard !output.isEmpty && output != "-" else {
+                throw CommandFailure(.usage, "TensorBoard reads a folder: give its name to --output")
+            }
+            let isNew = mkdir(output, 0o777) == 0
+            guard isNew || errno == EEXIST && isFolder(output) else {
+                throw CommandFailure(
+                    .cannotCreateOutput, "cannot make the folder \(output): \(String(cString: strerror(errno)))")
+            }
+            do {
+                // Any name with "tfevents" is one to TensorBoard.
+                let place = Path.join(output, "events.out.tfevents.0.smd")
+                try requireWritable(place, overwrite: overwrite, inputs: [file])
+                let events = MetricsExport.eventFile(try table(file))
+                try creatingOutput { try writeOutput(events, to: place) }
+            } catch {
+                if isNew { rmdir(output) }
+                throw error
+            }
+        }
+
+        private func table(_ file: String) throws -> MetricsTable {
+            let table = try triedMetrics(file)
+            return try columns.map { try table.selecting(columnNames($0)) } ?? table
         }
     }
 }

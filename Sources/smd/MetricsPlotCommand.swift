@@ -42,10 +42,7 @@ extension MetricsCommand {
         @Flag(help: "A logarithmic scale, which leaves out what is not above 0.")
         var log = false
 
-        @Flag(name: .shortAndLong, help: "Replace the picture if it is there.")
-        var force = false
-
-        @Flag(help: "The same as --force.")
+        @Flag(name: [.long, .customShort("f")], help: "Replace the picture if it is there.")
         var overwrite = false
 
         func validate() throws {
@@ -61,7 +58,7 @@ extension MetricsCommand {
                     .usage, "\(output): plots are written as PNG or SVG; give a name that ends in .png or .svg")
             }
             let files = try paths.map(metricsFile)
-            try requireWritable(output, overwrite: overwrite || force, inputs: files)
+            try requireWritable(output, overwrite: overwrite, inputs: files)
             let runs = try namedMetrics(paths, files)
             let style = PlotStyle(smoothing: smooth, isLogarithmic: log)
             let figure = try Figure.metrics(runs, columns: columns.map(columnNames))

@@ -52,10 +52,7 @@ struct ReportCommand: ParsableCommand {
     @Flag(help: "Do not read the data set.")
     var noData = false
 
-    @Flag(name: .shortAndLong, help: "Replace the page if it is there.")
-    var force = false
-
-    @Flag(help: "The same as --force.")
+    @Flag(name: [.long, .customShort("f")], help: "Replace the page if it is there.")
     var overwrite = false
 
     func validate() throws {
@@ -67,7 +64,7 @@ struct ReportCommand: ParsableCommand {
             throw CommandFailure(
                 .badInput, "\(folder) is not the folder of a run: it holds no metrics and no checkpoint")
         }
-        try requireWritable(output, overwrite: overwrite || force, inputs: evaluation + samples)
+        try requireWritable(output, overwrite: overwrite, inputs: evaluation + samples)
         try FileTrial.run(.run, folder)
         let metrics = Path.join(folder, "metrics.h5")
         if MetricsWriter.exists(metrics) { try FileTrial.run(.metrics, metrics) }

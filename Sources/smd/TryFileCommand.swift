@@ -33,7 +33,7 @@ struct TryFileCommand: ParsableCommand {
             let file = try CheckpointFile(path)
             for group in file.groups { _ = try file.values(group) }
         case .header: _ = try CheckpointFile.unverifiedHeader(path)
-        case .run: for run in try RunOverview.runs(in: path) { _ = RunOverview(run.path, name: run.name) }
+        case .run: for run in try RunOverview.runs(in: path) { RunOverview.tryReading(run.path) }
         case .metrics: _ = try MetricsTable.read(path)
         case .conformance: try Conformance.tryReading(path)
         }

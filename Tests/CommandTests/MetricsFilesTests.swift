@@ -86,6 +86,8 @@ private func metrics(_ folder: String, rows: Int = 200, change: (Int) -> Double 
             #expect(events.count > 1000)
             #expect(try export("tensorboard", folder + "/log").status == 73)
             #expect(try export("tensorboard", folder + "/m.csv").status == 73)
+            #expect(try export("tensorboard", folder + "/new", ["--columns", "lost"]).status == 65)
+            #expect(!FileManager.default.fileExists(atPath: folder + "/new"))
             #expect(try export("tensorboard", "-").status == 64 && export("xml", "x").status == 64)
         }
     }
