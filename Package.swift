@@ -115,7 +115,7 @@ let package = Package(
         .target(
             name: "Reports",
             dependencies: [
-                "Training", "Configuration", "Plots", "Storage", "Files",
+                "Training", "Configuration", "HDF5", "NeuralNetwork", "Plots", "Storage", "Files",
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: strict),
@@ -133,7 +133,7 @@ let package = Package(
             name: "smd",
             dependencies: [
                 "Training", "Sampling", "Benchmarks", "Planning", "Evaluation", "Exchange", "Reports", "Conformance",
-                "CPUBackend", "Arrays",
+                "CPUBackend", "Arrays", "Plots",
                 "Configuration",
                 "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files",
                 "Philox",
@@ -175,6 +175,9 @@ let package = Package(
                 "Philox", "TestSupport",
             ],
             swiftSettings: strict),
+        .testTarget(name: "PlotsTests", dependencies: ["DataSets", "Plots"], swiftSettings: strict),
+        .testTarget(
+            name: "ReportsTests", dependencies: ["Files", "Reports", "Storage", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ArraysTests", dependencies: ["Arrays", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra"], swiftSettings: strict),
         .testTarget(name: "PhiloxTests", dependencies: ["Philox"], swiftSettings: strict),
@@ -210,7 +213,8 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "smd", "Arrays", "Configuration", "Files", "HDF5", "Storage", "StorageSupport", "TestSupport",
+                "smd", "Arrays", "Configuration", "DataSets", "Files", "HDF5", "Storage", "StorageSupport",
+                "TestSupport",
             ],
             swiftSettings: strict),
         .executableTarget(

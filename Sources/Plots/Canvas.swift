@@ -28,8 +28,8 @@ private struct Canvas {
         switch mark {
         case .line(let points, let ink, let width, let opacity):
             stroke(points.map { Point($0.x * Self.scale, $0.y * Self.scale) }, ink, width * Self.scale, opacity)
-        case .text(let text, let point, let ink, _, let anchor, let isBold):
-            write(text, at: Point(point.x * Self.scale, point.y * Self.scale), ink, anchor, isBold)
+        case .text(let text, let point, let ink, _, let anchor, _):
+            write(text, at: Point(point.x * Self.scale, point.y * Self.scale), ink, anchor)
         }
     }
 
@@ -81,8 +81,8 @@ private struct Canvas {
         return (ex * ex + ey * ey).squareRoot()
     }
 
-    /// Letters of the one size that the font has.
-    private mutating func write(_ text: String, at point: Point, _ ink: Ink, _ anchor: Mark.Anchor, _ isBold: Bool) {
+    /// Letters of the one size and weight that the font has.
+    private mutating func write(_ text: String, at point: Point, _ ink: Ink, _ anchor: Mark.Anchor) {
         let length = text.unicodeScalars.count * BitmapFont.width
         let shift = anchor == .start ? 0 : anchor == .middle ? length / 2 : length
         var left = Int(point.x.rounded()) - shift
@@ -91,7 +91,6 @@ private struct Canvas {
             for (row, bits) in BitmapFont.rows(of: scalar).enumerated() {
                 for column in 0..<BitmapFont.width where bits >> UInt16(BitmapFont.width - 1 - column) & 1 == 1 {
                     blend(left + column, top + row, ink, 1)
-                    if isBold { blend(left + column + 1, top + row, ink, 1) }
                 }
             }
             left += BitmapFont.width

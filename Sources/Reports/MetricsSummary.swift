@@ -39,7 +39,7 @@ public struct MetricsSummary: Encodable {
     /// By `seconds_…` column, over the last `window` rows; empty for a single rank.
     public let rankSeconds: [String: RankRange]
     public let slowestRank: SlowestRank?
-    /// The last rows, where they were asked for: values by column.
+    /// The rows that were asked for: values by column.
     public let lastRows: [[String: Double?]]?
     private let order: [String]
 
@@ -48,11 +48,12 @@ public struct MetricsSummary: Encodable {
         case path, rows, firstStep, lastStep, window, columns, timeShares, rankSeconds, slowestRank, lastRows
     }
 
-    private static let timePrefix = "seconds_"
+    static let timePrefix = "seconds_"
     private static let (lowest, highest) = ("_min", "_max")
     private static let roles = Dictionary(uniqueKeysWithValues: MetricsColumn.all.map { ($0.name, $0.role) })
 
-    public init(path: String, table: MetricsTable, lastRows: Int?) {
+    /// - Parameter shown: the rows to tell one by one; nil for none.
+    public init(path: String, table: MetricsTable, rows shown: MetricsTable?) {
         self.path = path
         rows = table.rowCount
         firstStep = table.steps.first
@@ -71,11 +72,7 @@ public struct MetricsSummary: Encodable {
                 notFinite: values.count { $0.isInfinite || ($0.isNaN && Self.roles[name] == .vital) })
         }
         self.columns = columns
-        // A whole step's time, or that of single ranks, would count every part twice.
-        let parts = order.filter { name in
-            name.hasPrefix(Self.timePrefix) && name != Self.timePrefix + "step"
-                && ![Self.lowest, Self.highest].contains { name.hasSuffix($0) }
-        }
+        let parts = Self.timeParts(order)
         let seconds = parts.map { mean((table.column($0) ?? []).suffix(window)) ?? 0 }
         let total = seconds.reduce(0, +)
         timeShares =
@@ -95,11 +92,19 @@ public struct MetricsSummary: Encodable {
             ($1.value, $0.key) < ($0.value, $1.key)
         }
         slowestRank = differ ? counts.first.map { .init(rank: $0, share: Double($1) / Double(slow.count)) } : nil
-        self.lastRows = lastRows.map { count in
-            let last = table.last(count)
-            return (0..<last.rowCount).map { row in
-                Dictionary(zip(last.columns, last.row(row).map(finite)), uniquingKeysWith: { first, _ in first })
+        lastRows = shown.map { shown in
+            (0..<shown.rowCount).map { row in
+                Dictionary(zip(shown.columns, shown.row(row).map(finite)), uniquingKeysWith: { first, _ in first })
             }
+        }
+    }
+
+    /// The columns that together are the time of a step. A whole step's time, or that of single ranks, would count every part
+    /// twice.
+    static func timeParts(_ columns: [String]) -> [String] {
+        columns.filter { name in
+            name.hasPrefix(timePrefix) && name != timePrefix + "step"
+                && ![lowest, highest].contains { name.hasSuffix($0) }
         }
     }
 
@@ -109,16 +114,32 @@ public struct MetricsSummary: Encodable {
         var lines = ["\(printable(path)): steps \(firstStep) to \(lastStep), \(grouped(rows)) rows"]
         func cell(_ value: Double?) -> String { value.map(fourDigits) ?? "-" }
         var cells = [["", "start", "now", "lowest", "highest"]]
-        for name in order where !name.hasPrefix(Self.timePrefix) && Self.roles[name] != .rank {
-            guard let column = columns[name], Self.roles[name] != .flag || column.maximum != 0 else { continue }
+        for (name, column) in shownColumns {
             cells.append([printable(name)] + [column.start, column.now, column.minimum, column.maximum].map(cell))
         }
         lines.append(aligned(cells))
+        lines += notes.map { "  " + $0 }
+        return lines.joined(separator: "\n")
+    }
+
+    /// The columns that a reader wants to see in numbers, in the order of the file.
+    var shownColumns: [(name: String, column: Column)] {
+        order.compactMap { name in
+            guard !name.hasPrefix(Self.timePrefix), Self.roles[name] != .rank, let column = columns[name],
+                Self.roles[name] != .flag || column.maximum != 0
+            else { return nil }
+            return (name, column)
+        }
+    }
+
+    /// Where the time goes, how far ranks are apart, and what is not finite, a line each.
+    var notes: [String] {
+        var lines: [String] = []
         if !timeShares.isEmpty {
-            let shares = timeShares.sorted { $0.value > $1.value }.map { name, share in
+            let shares = timeShares.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { name, share in
                 "\(printable(String(name.dropFirst(Self.timePrefix.count)))) \(String(format: "%.1f", 100 * share)) %"
             }
-            lines.append("  time now: " + shares.joined(separator: ", "))
+            lines.append("time now: " + shares.joined(separator: ", "))
         }
         if !rankSeconds.isEmpty {
             let ranges = order.compactMap { name in rankSeconds[name].map { (name, $0) } }.map { name, range in
@@ -128,13 +149,13 @@ public struct MetricsSummary: Encodable {
             let slowest = slowestRank.map {
                 "; rank \($0.rank) computes longest in \(String(format: "%.0f", 100 * $0.share)) % of the steps"
             }
-            lines.append("  by rank: " + ranges.joined(separator: ", ") + (slowest ?? ""))
+            lines.append("by rank: " + ranges.joined(separator: ", ") + (slowest ?? ""))
         }
         for name in order {
             guard let count = columns[name]?.notFinite, count > 0 else { continue }
-            lines.append("  \(printable(name)) is not finite in \(grouped(count)) rows")
+            lines.append("\(printable(name)) is not finite in \(grouped(count)) rows")
         }
-        return lines.joined(separator: "\n")
+        return lines
     }
 }
 

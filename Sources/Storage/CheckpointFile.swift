@@ -51,7 +51,7 @@ public final class CheckpointFile {
         }
     }
 
-    private static func header(_ root: HDF5Group, path: String) throws -> CheckpointHeader {
+    static func header(_ root: HDF5Group, path: String) throws -> CheckpointHeader {
         func required(_ name: String) throws -> AttributeValue {
             guard let value = try root.attribute(name) else { throw StorageError("\(path) has no attribute '\(name)'") }
             return value

@@ -27,6 +27,7 @@ final class MetricsFile {
             try root.setAttribute("format", .string(Self.format))
             try root.setAttribute("format_version", .integer(Self.formatVersion))
             try root.setAttribute("columns", .string(table.columns.joined(separator: ",")))
+            try Self.describeAsPlot(root, table.columns)
             let all = try table.columns.map { name in
                 let dataset = try root.createDataset(
                     name, type: name == MetricsWriter.stepColumn ? .int64 : .float64, shape: [0],
@@ -45,6 +46,14 @@ final class MetricsFile {
             _ = unlink(place)
             throw error
         }
+    }
+
+    /// NeXus (manual.nexusformat.org, NXdata): what to plot over what, so that viewers such as H5Web draw it unasked.
+    private static func describeAsPlot(_ root: HDF5Group, _ columns: [String]) throws {
+        guard let signal = columns.first(where: { $0 == "loss" }) ?? columns.dropFirst().first else { return }
+        try root.setAttribute("NX_class", .string("NXdata"))
+        try root.setAttribute("signal", .string(signal))
+        try root.setAttribute("axes", .strings([MetricsWriter.stepColumn]))
     }
 
     /// Adds rows and hands them to the operating system. After an error the file must not be used any more.

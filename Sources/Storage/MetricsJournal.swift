@@ -169,6 +169,26 @@ final class MetricsJournal {
         }
     }
 
+    /// The last rows of a journal, from its end alone; at least one where it has any.
+    ///
+    /// - Throws: as `read`.
+    static func readLast(_ path: String) throws -> Contents {
+        let piece = 1 << 16
+        let descriptor = try DurableFile.openForReading(path)
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_size > 4 * piece else { return try read(path) }
+        var contents = Contents()
+        var head = try DurableFile.read(descriptor, at: 0, atMost: piece, path)
+        contents.take(&head)
+        contents.rows = []
+        var end = try DurableFile.read(descriptor, at: Int(status.st_size) - piece, atMost: piece, path)
+        // It begins inside a line.
+        end.removeSubrange(...(end.firstIndex(of: UInt8(ascii: "\n")) ?? end.endIndex - 1))
+        contents.take(&end)
+        return contents.isReadable && !contents.rows.isEmpty ? contents : try read(path)
+    }
+
     /// Reads a journal: one being written, or left behind.
     ///
     /// - Throws: `HDF5Error` or `StorageError` where it is missing, cannot be read, or its head is damaged.

@@ -37,6 +37,15 @@ public struct MetricsTable: Equatable, Sendable {
         return contents.map { merged($0, with: file) } ?? file
     }
 
+    /// The last rows, at least one where there are any, in a time that does not grow with the length of the run.
+    ///
+    /// - Throws: as `read`.
+    public static func readEnd(_ path: String) throws -> MetricsTable {
+        // While there is a journal, it has all that the HDF5 file has.
+        if let contents = try? MetricsJournal.readLast(MetricsJournal.path(of: path)) { return contents.table }
+        return try table(of: HDF5File.openSWMR(path), path: path, last: 1)
+    }
+
     /// The files that `read` may read.
     public static func files(of path: String) -> [String] { [path, MetricsJournal.path(of: path)] }
 
@@ -116,7 +125,7 @@ public struct MetricsTable: Equatable, Sendable {
         return try table(of: HDF5File.openSWMR(path), path: path)
     }
 
-    private static func table(of file: HDF5File, path: String) throws -> MetricsTable {
+    private static func table(of file: HDF5File, path: String, last count: Int = .max) throws -> MetricsTable {
         let root = file.root
         let step = MetricsWriter.stepColumn
         let names: [String]
@@ -142,7 +151,8 @@ public struct MetricsTable: Equatable, Sendable {
         for (name, dataset) in zip(names, datasets) {
             if case .string(let unit)? = try dataset.attribute("units") { units[name] = unit }
         }
-        let values = try datasets.map { try $0.read(as: Double.self, offset: [0], count: [rows]) }
+        let taken = min(count, rows)
+        let values = try datasets.map { try $0.read(as: Double.self, offset: [rows - taken], count: [taken]) }
         try file.close()
         return MetricsTable(columns: names, values: values, units: units)
     }
@@ -175,6 +185,13 @@ public struct MetricsTable: Equatable, Sendable {
     public func upTo(step: Int) -> MetricsTable {
         let steps = self.steps
         let kept = steps.indices.filter { steps[$0] <= step }
+        return MetricsTable(columns: columns, values: values.map { column in kept.map { column[$0] } }, units: units)
+    }
+
+    /// The rows of the steps in `range`.
+    public func steps(in range: ClosedRange<Int>) -> MetricsTable {
+        let steps = self.steps
+        let kept = steps.indices.filter { range.contains(steps[$0]) }
         return MetricsTable(columns: columns, values: values.map { column in kept.map { column[$0] } }, units: units)
     }
 

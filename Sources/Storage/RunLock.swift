@@ -63,6 +63,22 @@ public final class RunLock {
     /// Gives up the claim of a job that has not written anything: the folder is then as it was found.
     public func takeBack() { Self.remove(made) }
 
+    /// Whether a job holds the claim on `folder`; false where none ever did, nil where the file system has no locks to see it
+    /// by.
+    public static func isHeld(_ folder: String) -> Bool? {
+        reading(folder) { FileLock.isTaken($0) } ?? false
+    }
+
+    /// The host on which the last job worked that claimed `folder`; nil where nothing tells.
+    public static func lastHost(_ folder: String) -> String? { reading(folder) { Holder($0)?.host } ?? nil }
+
+    private static func reading<T>(_ folder: String, _ body: (Int32) -> T) -> T? {
+        let descriptor = Glibc.open(Path.join(folder, name), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        return body(descriptor)
+    }
+
     // MARK: Files
 
     /// Makes a folder and those above it; returns those that were made, in order.

@@ -16,8 +16,9 @@ struct StepRecord {
 /// A column of `metrics.h5`, one row a step. A new one is a row of `all`.
 public struct MetricsColumn: Sendable {
     /// How a column is read: `vital` has a number in every step of a healthy run, elsewhere not-a-number is a value that
-    /// was not measured; `flag` is 1 or 0; `rank` names one.
-    public enum Role: Sendable { case plain, vital, flag, rank }
+    /// was not measured; `flag` is 1 or 0; `rank` names one; `speed` is another number each time, also in a run that repeats
+    /// to the bit.
+    public enum Role: Sendable { case plain, vital, flag, rank, speed }
 
     public let name: String
     public let role: Role
@@ -38,7 +39,7 @@ public struct MetricsColumn: Sendable {
                 "gradient_norm", \.report.gradientNorm, "L2 norm over all parameters, before clipping", .vital),
             MetricsColumn("learning_rate", \.learningRate, "1"),
             MetricsColumn("epoch", \.report.epoch, "passes over the data set"),
-            MetricsColumn("images_per_second", \.report.imagesPerSecond, "1/s, all ranks"),
+            MetricsColumn("images_per_second", \.report.imagesPerSecond, "1/s, all ranks", .speed),
         ] + StepClock.Phase.allCases.flatMap(seconds) + [
             MetricsColumn("skipped", \.skipped, "1 where the step was bad and changed nothing, else 0", .flag),
             MetricsColumn("slowest_rank", \.slowestRank, "number of the rank that computed longest", .rank),
@@ -50,9 +51,9 @@ public struct MetricsColumn: Sendable {
     private static func seconds(of phase: StepClock.Phase) -> [MetricsColumn] {
         let (name, hidden) = ("seconds_\(phase)", phase == .communication ? ", not hidden behind the computation" : "")
         return [
-            MetricsColumn(name, { mean($0.ranks[phase]) }, "s, mean over ranks\(hidden)"),
-            MetricsColumn(name + "_min", { $0.ranks[phase].min() ?? .nan }, "s, lowest of all ranks\(hidden)"),
-            MetricsColumn(name + "_max", { $0.ranks[phase].max() ?? .nan }, "s, highest of all ranks\(hidden)"),
+            MetricsColumn(name, { mean($0.ranks[phase]) }, "s, mean over ranks\(hidden)", .speed),
+            MetricsColumn(name + "_min", { $0.ranks[phase].min() ?? .nan }, "s, lowest of all ranks\(hidden)", .speed),
+            MetricsColumn(name + "_max", { $0.ranks[phase].max() ?? .nan }, "s, highest of all ranks\(hidden)", .speed),
         ]
     }
 

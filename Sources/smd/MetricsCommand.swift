@@ -8,58 +8,17 @@ import Storage
 struct MetricsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "metrics",
-        abstract: "Read the metrics of a run, live or finished.",
+        abstract: "Read, plot, export and compare the metrics of runs, live or finished.",
         discussion: """
             EXAMPLES
               smd metrics show runs/fashion
               smd metrics show runs/fashion/metrics.h5 --last 20 --columns loss,gradient_norm
               smd metrics follow runs/fashion
+              smd metrics plot runs/fashion --output fashion.png
+              smd metrics export runs/fashion --format csv --output fashion.csv
+              smd metrics diff runs/one runs/other
             """,
-        subcommands: [Show.self, Follow.self])
-
-    /// `smd metrics show`.
-    struct Show: ParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Sum up a metrics file: loss at the start and now, rates, and where the time of the ranks goes.",
-            discussion: """
-                Works on the file of a running job, of a finished one and of one that was killed. "start" and "now" \
-                are means over the first and the last rows, a tenth of all but at most 100.
-
-                EXAMPLES
-                  smd metrics show runs/fashion
-                  smd metrics show runs/fashion/metrics.h5 --last 20 --columns loss,gradient_norm
-                  smd metrics show runs/fashion --json | jq .columns.loss.now
-                """)
-
-        @Argument(help: ArgumentHelp("The metrics file, or the folder of a run that holds one.", valueName: "file"))
-        var path: String
-
-        @Option(help: ArgumentHelp("Show the last rows as a table, this many.", valueName: "rows"))
-        var last: Int?
-
-        @Option(help: ArgumentHelp("Only these columns, separated by commas.", valueName: "names"))
-        var columns: String?
-
-        @Flag(help: "Write JSON.")
-        var json = false
-
-        func validate() throws {
-            if let last, last < 1 { throw ValidationError("--last is \(last), wanted 1 or more") }
-        }
-
-        func run() throws {
-            let file = try metricsFile(path)
-            try FileTrial.run(.metrics, file)
-            var table = try MetricsTable.read(file)
-            if let columns { table = try table.selecting(columnNames(columns)) }
-            let summary = MetricsSummary(path: file, table: table, lastRows: last)
-            if json { return try printJSON(summary) }
-            guard let last else { return try printOut(summary.text) }
-            // Without units: they are sentences, wider than any terminal together.
-            let rows = table.last(last)
-            try printOut(MetricsTable(columns: rows.columns, values: rows.values).formatted())
-        }
-    }
+        subcommands: [Show.self, Follow.self, Plot.self, Export.self, Diff.self])
 }
 
 /// The metrics file that is meant by `path`, which may be the folder of a run.

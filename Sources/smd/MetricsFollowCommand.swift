@@ -17,6 +17,7 @@ extension MetricsCommand {
                 EXAMPLES
                   smd metrics follow runs/fashion
                   smd metrics follow runs/fashion --columns loss,eta_variance --last 100 | grep -v nan
+                  smd metrics follow runs/fashion --json | jq --unbuffered .loss
                 """)
 
         @Argument(help: ArgumentHelp("The metrics file, or the folder of a run that holds one.", valueName: "file"))
@@ -30,6 +31,9 @@ extension MetricsCommand {
 
         @Option(help: ArgumentHelp("Look for new rows this often.", valueName: "seconds"))
         var interval = 0.5
+
+        @Flag(help: "Write a line of JSON for each row; what is no finite number is null.")
+        var json = false
 
         func validate() throws {
             if last < 0 { throw ValidationError("--last is \(last), wanted 0 or more") }
@@ -48,12 +52,10 @@ extension MetricsCommand {
                 let (rows, state) = try follower.look()
                 if let rows {
                     var table = try rows.selecting(columnNames(columns))
-                    if isFirst { try printOut(Self.line(table.columns)) }
+                    if isFirst && !json { try printOut(Self.line(table.columns)) }
                     if isFirst { table = table.last(last) }
                     isFirst = false
-                    for (row, step) in table.steps.enumerated() {
-                        try printOut(Self.line(["\(step)"] + table.row(row).dropFirst().map(fourDigits)))
-                    }
+                    try show(table)
                     lastStep = rows.steps.last ?? lastStep
                 }
                 switch state {
@@ -64,6 +66,16 @@ extension MetricsCommand {
                         .failure,
                         "\(printable(file)): nobody writes it any more; the run was killed after step \(lastStep)")
                 }
+            }
+        }
+
+        private func show(_ table: MetricsTable) throws {
+            if json {
+                if table.rowCount > 0 { try printOut(json: MetricsExport.jsonLines(table)) }
+                return
+            }
+            for (row, step) in table.steps.enumerated() {
+                try printOut(Self.line(["\(step)"] + table.row(row).dropFirst().map(fourDigits)))
             }
         }
 

@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import HDF5
 
 /// Refuses, before the work, a file that cannot be written after it.
 ///
@@ -37,3 +38,10 @@ func isSameFile(_ first: String, _ second: String) -> Bool {
 }
 
 private func fileIdentity(_ path: String) -> FileFacts.Identity? { try? FileFacts(BytePath(path)).identity }
+
+/// Writes a file whole or not at all, over one that is there: whether that may be was asked before the work.
+///
+/// - Throws: `HDF5Error` where the folder cannot be written or the disk is full.
+func writeOutput(_ bytes: [UInt8], to path: String) throws {
+    try bytes.withUnsafeBytes { try DurableFile.write($0, to: path) }
+}

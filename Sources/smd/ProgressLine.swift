@@ -203,7 +203,7 @@ func roundNumber(atLeast value: Double) -> Int {
 }
 
 /// Columns of the terminal at standard output, 80 where it does not say.
-private func terminalColumns() -> Int {
+func terminalColumns() -> Int {
     var size = winsize()
     let status = ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size)
     return status == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80

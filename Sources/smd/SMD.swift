@@ -14,6 +14,7 @@ struct SMD: ParsableCommand {
               smd dataset prepare fashion-mnist --output fashion-mnist.h5
               mpirun -n 4 smd train launch/presets/fashion.yaml --output runs/fashion
               smd metrics show runs/fashion/metrics.h5
+              smd report runs/fashion --output fashion.html
               smd checkpoint inspect runs/fashion/checkpoints/step-00030000.h5
               smd sample CHECKPOINT --count 64 --output samples.h5 --grid samples.png
 
@@ -28,6 +29,8 @@ struct SMD: ParsableCommand {
             PlanCommand.self,
             DoctorCommand.self,
             MetricsCommand.self,
+            RunsCommand.self,
+            ReportCommand.self,
             CheckpointCommand.self,
             BenchCommand.self,
             ConformanceCommand.self,

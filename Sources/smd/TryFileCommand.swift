@@ -4,11 +4,12 @@ import Files
 import Foundation
 import HDF5
 import DataSets
+import Reports
 import Storage
 
 /// Kinds of files that are tried in a helper process before they are used.
 enum TriedFile: String, CaseIterable, ExpressibleByArgument {
-    case dataset, checkpoint, metrics, conformance
+    case dataset, checkpoint, header, metrics, run, conformance
     /// Arrays of any HDF5 file, named as members.
     case arrays
     case lmdb
@@ -44,6 +45,8 @@ struct TryFileCommand: ParsableCommand {
                 for tensor in file.tensors(group) { _ = try file.tensor(tensor.name, of: group) }
             }
         case .checkpointOutline: _ = try CheckpointFile(path, isVerified: false)
+        case .header: _ = try CheckpointFile.unverifiedHeader(path)
+        case .run: for run in try RunOverview.runs(in: path) { RunOverview.tryReading(run.path) }
         case .metrics: _ = try MetricsTable.read(path)
         case .conformance: try Conformance.tryReading(path)
         case .arrays: try HDF5Images.tryReading(path: path, members)

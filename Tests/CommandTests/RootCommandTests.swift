@@ -57,7 +57,7 @@ import Testing
         (["metrics", "show", "x.h5", "--last", "many"], "(see smd metrics show --help)"),
         (["metrics", "show", "x.h5", "--last", "0"], "(see smd metrics show --help)"),
         (["metrics", "show", "x.h5", "--colums", "loss"], "(see smd metrics show --help)"),
-        (["metrics", "show", "a\u{1B}[31m\nb", "c"], "(see smd metrics show --help)"),
+        (["metrics", "follow", "a\u{1B}[31m\nb", "c"], "(see smd metrics follow --help)"),
     ])
     func wrongCommandLines(arguments: [String], hint: String) throws {
         let result = try smd(arguments)
