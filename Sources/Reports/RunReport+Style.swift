@@ -35,8 +35,8 @@ extension RunReport {
         details{margin-top:10px}
         summary{cursor:pointer;color:var(--muted)}
         @media (max-width:560px){header,main{padding:0 10px}header{padding-top:18px}section{padding:14px}th{width:44%}\
-        .numbers{font-size:.7rem;table-layout:fixed}.numbers th,.numbers td{padding-right:3px}\
-        .numbers th:first-child{width:28%;white-space:normal}}
+        .numbers{font-size:.66rem;table-layout:fixed}.numbers th,.numbers td{padding-right:3px}\
+        .numbers th:first-child{width:25%;white-space:normal}}
 
         """
 }
