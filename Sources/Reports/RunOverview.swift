@@ -99,7 +99,9 @@ public struct RunOverview: Encodable, Sendable {
     /// - Throws: `HDF5Error` or `StorageError` where that cannot be read.
     public static func newestHeader(of folder: String) throws -> CheckpointHeader? {
         let checkpoints = checkpoints(of: folder)
-        return try checkpoints.steps().last.map { try CheckpointFile.unverifiedHeader(checkpoints.path(step: $0)) }
+        return try checkpoints.steps().last.map {
+            try CheckpointFile(checkpoints.path(step: $0), isVerified: false).header
+        }
     }
 
     /// What the system says of a run's files, one level deep; links are not followed.

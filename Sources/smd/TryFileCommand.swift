@@ -9,7 +9,7 @@ import Storage
 
 /// Kinds of files that are tried in a helper process before they are used.
 enum TriedFile: String, CaseIterable, ExpressibleByArgument {
-    case dataset, checkpoint, header, metrics, run, conformance
+    case dataset, checkpoint, metrics, run, conformance
     /// Arrays of any HDF5 file, named as members.
     case arrays
     case lmdb
@@ -45,7 +45,6 @@ struct TryFileCommand: ParsableCommand {
                 for tensor in file.tensors(group) { _ = try file.tensor(tensor.name, of: group) }
             }
         case .checkpointOutline: _ = try CheckpointFile(path, isVerified: false)
-        case .header: _ = try CheckpointFile.unverifiedHeader(path)
         case .run: for run in try RunOverview.runs(in: path) { RunOverview.tryReading(run.path) }
         case .metrics: _ = try MetricsTable.read(path)
         case .conformance: try Conformance.tryReading(path)

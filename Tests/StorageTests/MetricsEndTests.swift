@@ -95,18 +95,20 @@ import Testing
             let weights = NamedTensor(name: "model.weight", shape: [2], values: [3, -4])
             let state = Checkpoint(header, groups: [TensorGroup(name: "parameters", tensors: [weights])])
             try state.write(to: path)
-            #expect(try CheckpointFile.unverifiedHeader(path) == header)
+            #expect(try CheckpointFile(path, isVerified: false).header == header)
             var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
             try bytes.dropLast(10).write(to: URL(fileURLWithPath: folder + "/short.h5"))
             bytes[bytes.count - 1] ^= 1
             let flipped = folder + "/flipped.h5"
             try bytes.write(to: URL(fileURLWithPath: flipped))
-            #expect(throws: StorageError.self) { try CheckpointFile.unverifiedHeader(folder + "/short.h5") }
-            #expect(throws: StorageError.self) { try CheckpointFile.unverifiedHeader(goldenFolder + "/schedules.h5") }
-            #expect(throws: HDF5Error.self) { try CheckpointFile.unverifiedHeader(folder + "/none.h5") }
+            #expect(throws: StorageError.self) { try CheckpointFile(folder + "/short.h5", isVerified: false).header }
+            #expect(throws: StorageError.self) {
+                try CheckpointFile(goldenFolder + "/schedules.h5", isVerified: false).header
+            }
+            #expect(throws: HDF5Error.self) { try CheckpointFile(folder + "/none.h5", isVerified: false).header }
             // That a tensor is damaged is not looked for.
             #expect(throws: StorageError.self) { try CheckpointFile(flipped) }
-            #expect(try CheckpointFile.unverifiedHeader(flipped).step == 7)
+            #expect(try CheckpointFile(flipped, isVerified: false).header.step == 7)
         }
     }
 
