@@ -67,7 +67,7 @@ import Testing
                 ])
             #expect((found["checkpoint"]?["problem"] as? String)?.contains("payload bytes") == true)
             let text = try smd(["runs", "list", folder])
-            #expect(text.status == 65 && text.output.contains("step-00001000.h5 is damaged"), "\(text)")
+            #expect(text.status == 65 && text.output.contains("step-00001000.h5 is truncated"), "\(text)")
         }
     }
 

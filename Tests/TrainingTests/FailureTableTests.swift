@@ -188,12 +188,16 @@ struct FailureTableTests {
     }
 
     @Test func networkIsMissing() throws {
-        let result = try mpirun(
-            2, [product("rank-program"), "where"],
-            environment: ["OMPI_MCA_btl": "self,tcp", "OMPI_MCA_btl_tcp_if_include": "no-such-0"])
-        // Either, as it comes.
+        // Either, as it comes; and now and then mpirun loses the message of a rank on its way ("Data unpack would read past
+        // end of buffer").
         let words = ["unable to reach each other", "at least one MPI process is unreachable"]
-        #expect(result.status != 0 && words.contains { result.errors.contains($0) }, "\(result)")
+        let attempts = try (0..<3).map { _ in
+            try mpirun(
+                2, [product("rank-program"), "where"],
+                environment: ["OMPI_MCA_btl": "self,tcp", "OMPI_MCA_btl_tcp_if_include": "no-such-0"])
+        }
+        #expect(attempts.allSatisfy { $0.status != 0 }, "\(attempts)")
+        #expect(attempts.contains { attempt in words.contains { attempt.errors.contains($0) } }, "\(attempts)")
         for word in words { try expectRow(word) }
     }
 
