@@ -34,6 +34,14 @@ extension ImageSource {
     public func companion(_ name: String) throws -> [UInt8]? { nil }
 }
 
+/// Images that have numbers for names, in whose order the samples are.
+public protocol NumberedImages: ImageSource {}
+
+extension NumberedImages {
+    public var isOrdered: Bool { true }
+    public func name(_ place: Int) -> BytePath { BytePath("\(place)") }
+}
+
 /// Something in a source that is no image, and why.
 public struct SkippedEntry: Equatable, Sendable {
     /// Its name from the root of the source.

@@ -22,8 +22,8 @@ struct DatasetPrepareCommand: ParsableCommand {
         ])
 }
 
-/// What all `prepare` commands share.
-struct DatasetOutputOptions: ParsableArguments {
+/// A data set to write.
+struct DataSetFileOptions: ParsableArguments {
     @Option(
         name: .shortAndLong,
         help: ArgumentHelp("The data set to write: FILE.h5, or FILE.json with --shard-size.", valueName: "file"),
@@ -35,9 +35,6 @@ struct DatasetOutputOptions: ParsableArguments {
 
     @Flag(name: [.customShort("f"), .long], help: "Replace files that exist.")
     var overwrite = false
-
-    @Flag(help: "Go on with what a preparation that was stopped or killed has done.")
-    var resume = false
 
     func validate() throws {
         if let shardSize, shardSize < 1 {
@@ -51,15 +48,34 @@ struct DatasetOutputOptions: ParsableArguments {
         }
     }
 
+    /// What makes `output`; `arguments`, which begin with the command's name, make the same data set again and are stored
+    /// in it.
+    func preparation(
+        _ arguments: [String], to output: String? = nil, source: String, progress: @escaping (Int, Int) throws -> Void
+    ) -> Preparation {
+        let sharding = shardSize.map { ["--shard-size", "\($0)"] } ?? []
+        let command = (["smd", "dataset"] + arguments + sharding).map(shellWord).joined(separator: " ")
+        return Preparation(
+            output: output ?? self.output,
+            provenance: Provenance(source: source, command: command, tool: "smd \(Release.version)"),
+            shardSize: shardSize, overwrite: overwrite, progress: progress)
+    }
+}
+
+/// What all `prepare` commands share.
+struct DatasetOutputOptions: ParsableArguments {
+    @OptionGroup var file: DataSetFileOptions
+
+    @Flag(help: "Go on with what a preparation that was stopped or killed has done.")
+    var resume = false
+
+    var output: String { file.output }
+
     /// `arguments` make the same data set again; they are stored in it.
     func preparation(
         _ arguments: [String], source: String, progress: @escaping (Int, Int) throws -> Void
     ) -> Preparation {
-        let sharding = shardSize.map { ["--shard-size", "\($0)"] } ?? []
-        let command = (["smd", "dataset", "prepare"] + arguments + sharding).map(shellWord).joined(separator: " ")
-        let provenance = Provenance(source: source, command: command, tool: "smd \(Release.version)")
-        var preparation = Preparation(
-            output: output, provenance: provenance, shardSize: shardSize, overwrite: overwrite, progress: progress)
+        var preparation = file.preparation(["prepare"] + arguments, source: source, progress: progress)
         preparation.resume = resume
         return preparation
     }

@@ -6,30 +6,17 @@ import Foundation
 
 /// What commands share that write a data set of samples of others.
 struct RewriteOptions: ParsableArguments {
-    @Option(
-        name: .shortAndLong,
-        help: ArgumentHelp("The data set to write: FILE.h5, or FILE.json with --shard-size.", valueName: "file"),
-        completion: .file(extensions: ["h5", "json"]))
-    var output: String
-
-    @Option(help: "Most samples of a file; more files are made, and a manifest that lists them.")
-    var shardSize: Int?
+    @OptionGroup var file: DataSetFileOptions
 
     @Flag(help: "Leave the labels out.")
     var noLabels = false
 
-    @Flag(name: [.customShort("f"), .long], help: "Replace files that exist.")
-    var overwrite = false
-
-    func validate() throws {
-        if let shardSize, shardSize < 1 { throw ValidationError("--shard-size must be at least 1, not \(shardSize)") }
-    }
-
     /// Opens data sets from elsewhere; those that are too large for memory are read as they are needed.
     func open(_ files: [String]) throws -> [DataSet] {
         try files.map { file in
-            guard !isSameFile(file, output) else {
-                throw CommandFailure(.cannotCreateOutput, "\(output): is \(file), which is read; give another name")
+            guard !isSameFile(file, self.file.output) else {
+                throw CommandFailure(
+                    .cannotCreateOutput, "\(self.file.output): is \(file), which is read; give another name")
             }
             try FileTrial.run(.dataset, file)
             return try DataSet(path: file)
@@ -40,19 +27,13 @@ struct RewriteOptions: ParsableArguments {
     func write(
         _ selection: SampleSelection, _ arguments: [String], to output: String? = nil, treatment: ImageTreatment? = nil
     ) throws {
-        let output = output ?? self.output
-        let options = (shardSize.map { ["--shard-size", "\($0)"] } ?? []) + (noLabels ? ["--no-labels"] : [])
-        let command = (["smd", "dataset"] + arguments + options).map(shellWord).joined(separator: " ")
         let progress = WorkProgress("writing", unit: "samples")
-        let provenance = Provenance(
-            source: selection.sets.map(\.path).joined(separator: ", "), command: command, tool: "smd \(Release.version)"
-        )
-        let job = Preparation(
-            output: output, provenance: provenance, shardSize: shardSize, overwrite: overwrite,
-            progress: progress.update)
+        let job = file.preparation(
+            arguments + (noLabels ? ["--no-labels"] : []), to: output,
+            source: selection.sets.map(\.path).joined(separator: ", "), progress: progress.update)
         try selection.write(job, labelled: !noLabels, treatment: treatment)
         progress.finish()
-        try printOut(printable("\(output): \(selection.places.count) \(selection.sets[0].sample.kind)"))
+        try printOut(printable("\(job.output): \(selection.places.count) \(selection.sets[0].sample.kind)"))
     }
 }
 
@@ -116,11 +97,11 @@ struct DatasetSplitCommand: ParsableCommand {
     }
 
     func run() throws {
-        guard !isSameFile(options.output, heldOut) else {
+        guard !isSameFile(options.file.output, heldOut) else {
             throw CommandFailure(.usage, "--output and --held-out are the same file, \(heldOut)")
         }
-        try requireWritable(options.output, overwrite: options.overwrite, inputs: [file])
-        try requireWritable(heldOut, overwrite: options.overwrite, inputs: [file])
+        try requireWritable(options.file.output, overwrite: options.file.overwrite, inputs: [file])
+        try requireWritable(heldOut, overwrite: options.file.overwrite, inputs: [file])
         let selection = try SampleSelection(options.open([file]))
         let labels = try selection.labels()?.numbers
         if stratified, labels == nil { throw CommandFailure(.badInput, "\(file): has no labels to keep the shares of") }

@@ -3,7 +3,7 @@ import Foundation
 
 /// CIFAR-10 or CIFAR-100 (Krizhevsky, 2009) in the binary layout: rows of one or two labels and 3×32×32 bytes, red, green
 /// and blue one after the other.
-public struct CIFARImages: ImageSource {
+public struct CIFARImages: NumberedImages {
     /// Which of the two sets of each.
     public enum Split: String, CaseIterable, Sendable { case train, test }
 
@@ -84,8 +84,6 @@ public struct CIFARImages: ImageSource {
     }
 
     public var count: Int { rows.count / (labelBytes + Self.imageBytes) }
-    public var isOrdered: Bool { true }
-    public func name(_ place: Int) -> BytePath { BytePath("\(place)") }
     public func bytes(_ place: Int) -> Int { Self.imageBytes }
     public func reader() -> any ImageReader { ArrayReader(image) }
 

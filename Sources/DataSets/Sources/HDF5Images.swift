@@ -2,7 +2,7 @@ import Files
 import HDF5
 
 /// The images of a data set of any HDF5 file.
-public struct HDF5Images: ImageSource {
+public struct HDF5Images: NumberedImages {
     public let path: String
     public let labels: SourceLabels
     /// Which numbers are which pixels.
@@ -58,8 +58,6 @@ public struct HDF5Images: ImageSource {
     }
 
     public var count: Int { array.count }
-    public var isOrdered: Bool { true }
-    public func name(_ place: Int) -> BytePath { BytePath("\(place)") }
     public func bytes(_ place: Int) -> Int { array.elements }
 
     public func reader() throws -> any ImageReader { try Reader(self) }

@@ -1,7 +1,7 @@
 import Files
 
 /// The grey images of a file of the IDX format, each centred on a black square, and their labels from another.
-public struct IDXImages: ImageSource {
+public struct IDXImages: NumberedImages {
     public let path: String
     /// Height and width of the squares.
     public let size: Int
@@ -41,8 +41,6 @@ public struct IDXImages: ImageSource {
     }
 
     public var count: Int { images.dimensions[0] }
-    public var isOrdered: Bool { true }
-    public func name(_ place: Int) -> BytePath { BytePath("\(place)") }
     public func bytes(_ place: Int) -> Int { images.dimensions[1] * images.dimensions[2] }
 
     public func reader() -> any ImageReader { ArrayReader(image) }

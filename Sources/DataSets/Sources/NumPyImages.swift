@@ -3,7 +3,7 @@ import Files
 
 /// The images of an array of NumPy, `.npy` or in an `.npz` (guided-diffusion's samples: `arr_0`, labels `arr_1`), read
 /// forward.
-public struct NumPyImages: ImageSource {
+public struct NumPyImages: NumberedImages {
     public let path: String
     public let labels: SourceLabels
     /// Which numbers are which pixels.
@@ -44,8 +44,6 @@ public struct NumPyImages: ImageSource {
     }
 
     public var count: Int { array.count }
-    public var isOrdered: Bool { true }
-    public func name(_ place: Int) -> BytePath { BytePath("\(place)") }
     public func bytes(_ place: Int) -> Int { array.elements }
 
     public func reader() throws -> any ImageReader { try Reader(self) }
