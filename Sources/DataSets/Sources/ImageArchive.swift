@@ -25,7 +25,7 @@ public struct ImageArchive: ImageSource {
                     continue
                 }
                 switch Self.use(of: member, named: name) {
-                case .image: files.append((name, member.bytes ?? 0))
+                case .image: files.append((name, min(member.bytes ?? Self.assumedBytes, RasterImage.maximumFileBytes)))
                 case .list: lists[name] = try reader.content(atMost: LabelRule.maximumListBytes)
                 case .folder: continue
                 case .hidden: hidden += 1
@@ -40,6 +40,9 @@ public struct ImageArchive: ImageSource {
         skipped = skipped.map { SkippedEntry(path: Self.dropping(root, from: $0.path), reason: $0.reason) }
         labelList = lists[root.appending(ImageFolder.labelList)]
     }
+
+    /// The most bytes of a member whose size the archive does not say before.
+    private static let assumedBytes = 64 << 20
 
     private enum Use {
         case image, list, folder, hidden
@@ -110,7 +113,8 @@ public struct ImageArchive: ImageSource {
                 else { continue }
                 defer { place += 1 }
                 guard range.contains(place) else { continue }
-                let bytes = Result { try reader.content(atMost: RasterImage.maximumFileBytes) }
+                // No more than batches are made for, whatever is really there.
+                let bytes = Result { try reader.content(atMost: archive.bytes(place)) }
                     .mapError { DataSetError("\($0)") }
                 contents.append { .file(try bytes.get()) }
             }
