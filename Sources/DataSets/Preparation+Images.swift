@@ -70,13 +70,12 @@ public struct PreparationTeam {
 extension Preparation {
     /// What `open` returns on this rank, where it can be had on all; before that, that the output can be written.
     public func opened<T>(_ open: () throws -> T) throws -> T {
-        var result: T?
-        try team.together {
+        let result = Result {
             if !resume && team.rank == 0 { try checkOutput() }
-            result = try open()
+            return try open()
         }
-        guard let result else { preconditionFailure("the ranks agreed on nothing") }
-        return result
+        try team.together { _ = try result.get() }
+        return try result.get()
     }
 
     /// The images of a folder and its sub-folders; see ``images(from:_:report:)``.
@@ -91,7 +90,8 @@ extension Preparation {
     public func images(
         archive path: String, _ rules: ImageRules, report: (PreparationNote) -> Void = { _ in }
     ) throws -> PreparedImages {
-        try images(from: opened { try ImageArchive(path: path) }, rules, report: report)
+        try images(
+            from: opened { try ImageArchive(path: path) { try progress(0, 0) } }, rules, report: report)
     }
 
     /// The images of CIFAR; see ``images(from:_:report:)``.

@@ -13,13 +13,15 @@ public struct ImageArchive: ImageSource {
 
     /// Lists the archive at `path`.
     ///
+    /// - Parameter alive: is called for every member; what it throws ends the listing, which may take minutes.
     /// - Throws: ``DataSetError`` where it is none, or damaged.
-    public init(path: String) throws {
+    public init(path: String, alive: () throws -> Void = {}) throws {
         self.path = path
         var lists: [BytePath: [UInt8]] = [:]
         do {
             let reader = try ArchiveReader(path: path)
             while let member = try reader.next() {
+                try alive()
                 guard let name = Self.name(member.name) else {
                     skipped.append(SkippedEntry(path: member.name, reason: "has a name that leads out of the archive"))
                     continue
