@@ -96,7 +96,7 @@ public final class LoadBenchmark {
 
     /// The parts of the same work, each alone.
     private func parts(_ batches: Int) throws -> (read: Double, random: Double, noise: Double) {
-        var samples: [(x0: [Float], places: [(epoch: Int, position: Int)], indices: [Int])] = []
+        var samples: [StreamSamples] = []
         let read = try seconds(of: {
             for number in 0..<batches {
                 let first = position + number * microBatch

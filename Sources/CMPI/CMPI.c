@@ -24,6 +24,11 @@ static cmpi_request wrap(MPI_Request inner) {
 // that on each of the two all ranks begin their calls in one order.
 static MPI_Comm gathering = MPI_COMM_NULL;
 
+// The ranks of this host, and the memory that they share; null until it is asked for.
+static MPI_Comm on_host = MPI_COMM_NULL;
+static MPI_Win host_memory[8];
+static int host_memories = 0;
+
 /// Hands the text of a call over where its `status` is success; returns the status.
 static int copy_text(int status, const char *text, char *out, size_t capacity) {
     if (status != MPI_SUCCESS || capacity == 0) return status;
@@ -66,6 +71,8 @@ int cmpi_finalized(int *out_flag) { return MPI_Finalized(out_flag); }
 
 int cmpi_finalize(void) {
     int status = MPI_Comm_free(&gathering);
+    while (status == MPI_SUCCESS && host_memories > 0) status = MPI_Win_free(&host_memory[--host_memories]);
+    if (status == MPI_SUCCESS && on_host != MPI_COMM_NULL) status = MPI_Comm_free(&on_host);
     return status == MPI_SUCCESS ? MPI_Finalize() : status;
 }
 
@@ -167,6 +174,37 @@ int cmpi_wait(cmpi_request *request) {
     MPI_Request inner = unwrap(*request);
     int status = MPI_Wait(&inner, MPI_STATUS_IGNORE);
     *request = wrap(inner);
+    return status;
+}
+
+int cmpi_host_memory(size_t bytes, void **out_memory, int *out_first) {
+    if (host_memories == sizeof host_memory / sizeof *host_memory) return MPI_ERR_NO_MEM;
+    int status = MPI_SUCCESS;
+    if (on_host == MPI_COMM_NULL) {
+        status = MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &on_host);
+    }
+    int rank = 0;
+    if (status == MPI_SUCCESS) status = MPI_Comm_rank(on_host, &rank);
+    if (status != MPI_SUCCESS) return status;
+    MPI_Win window = MPI_WIN_NULL;
+    void *own = NULL;
+    status = MPI_Win_allocate_shared(rank == 0 ? (MPI_Aint)bytes : 0, 1, MPI_INFO_NULL, on_host, &own, &window);
+    if (status != MPI_SUCCESS) return status;
+    host_memory[host_memories++] = window;
+    MPI_Aint size = 0;
+    int unit = 0;
+    void *memory = NULL;
+    status = MPI_Win_shared_query(window, 0, &size, &unit, &memory);
+    if (status == MPI_SUCCESS) status = MPI_Win_fence(0, window);
+    if (status != MPI_SUCCESS) return status;
+    *out_memory = memory;
+    *out_first = rank == 0;
+    return MPI_SUCCESS;
+}
+
+int cmpi_host_memory_written(void) {
+    int status = MPI_SUCCESS;
+    for (int i = 0; i < host_memories && status == MPI_SUCCESS; i++) status = MPI_Win_fence(0, host_memory[i]);
     return status;
 }
 

@@ -47,6 +47,11 @@ public protocol Communicator: AnyObject {
     func distribute(
         _ whole: UnsafeMutableBufferPointer<Float>?, parts: [Range<Int>], from root: Int,
         into part: UnsafeMutableBufferPointer<Float>) throws
+    /// `bytes` of memory, not initialised, that the ranks of a host share; it lasts until `finalize`. All ranks ask for as
+    /// much.
+    func hostMemory(bytes: Int) throws -> HostMemory
+    /// Afterwards every rank sees what was written to its host's memory before.
+    func hostMemoryWritten() throws
     /// Sends `bytes` of rank `root` to all; other ranks' argument is ignored.
     func broadcast(_ bytes: [UInt8], from root: Int) throws -> [UInt8]
     /// Every rank's bytes, by rank, on every rank.
@@ -55,6 +60,15 @@ public protocol Communicator: AnyObject {
     func abort(code: Int32) -> Never
     /// Leaves the group in good order. Nothing may be called afterwards.
     func finalize() throws
+}
+
+/// Memory that the ranks of a host share.
+public struct HostMemory {
+    public let bytes: UnsafeMutableRawBufferPointer
+    /// Whether this is the rank of its host that is to write it; the others read.
+    public let isFirst: Bool
+
+    public init(bytes: UnsafeMutableRawBufferPointer, isFirst: Bool) { (self.bytes, self.isFirst) = (bytes, isFirst) }
 }
 
 /// A collective that is under way.

@@ -43,6 +43,13 @@ package final class SingleProcess: Communicator {
         _ = part.update(fromContentsOf: place(parts, part.count, whole, root))
     }
 
+    /// Never given back: a process holds one data set.
+    package func hostMemory(bytes: Int) throws -> HostMemory {
+        HostMemory(bytes: .allocate(byteCount: bytes, alignment: 64), isFirst: true)
+    }
+
+    package func hostMemoryWritten() throws {}
+
     package func broadcast(_ bytes: [UInt8], from root: Int) throws -> [UInt8] {
         precondition(root == 0, "broadcast from rank \(root) of 1")
         return bytes

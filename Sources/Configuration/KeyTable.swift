@@ -16,6 +16,15 @@ extension ConfigurationKey {
             "data", .path(\.data), unit: "path", .warned,
             "The HDF5 data set. Compared by its samples, not by its path. Every rank must find it there."),
         ConfigurationKey(
+            "cache", .choice(\.cache), .harmless,
+            "Where samples lie while a run reads them; see [Sets larger than memory](#sets-larger-than-memory):"),
+        ConfigurationKey(
+            "shuffle", .choice(\.shuffle), .warned,
+            "What the order of an epoch mixes; every sample comes once an epoch. See there:"),
+        ConfigurationKey(
+            "shuffle_window", .integer(\.shuffleWindow, 1...(1 << 20)), unit: "MiB", .warned,
+            "With `shuffle: chunks`, how much of the data set is mixed at a time."),
+        ConfigurationKey(
             "steps", .integer(\.steps, 1...1_000_000_000), unit: "steps", .harmless,
             "Updates of the whole run, with those before a resume; not fewer than done. Warned where a decay reaches over them."
         ),

@@ -1,6 +1,29 @@
 import Files
 import Foundation
 
+/// Where the samples lie while a run reads them. It changes no result.
+public enum SampleCache: String, Codable, CaseIterable, Sendable {
+    /// In the memory of each rank up to 2 GiB, else streamed.
+    case auto
+    /// In the file: each is read when it is wanted.
+    case none
+    /// In the memory of each rank.
+    case rank
+    /// Once in the memory of each host, shared by its ranks.
+    case node
+    /// In the file: those wanted next are read on a thread of their own, in chunks, of which some are kept.
+    case stream
+}
+
+/// What the order of an epoch mixes.
+public enum Shuffle: String, Codable, CaseIterable, Sendable {
+    /// All samples with all others: every order is equally likely.
+    case samples
+    /// Chunks of consecutive samples, about 128 KiB each, and the samples of those that come next: a file is read chunk by
+    /// chunk, each once an epoch.
+    case chunks
+}
+
 extension RunConfiguration {
     /// `data` from the root: a relative path is one from the current directory.
     public var absoluteData: String {

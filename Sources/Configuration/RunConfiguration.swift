@@ -65,6 +65,12 @@ public struct RunConfiguration: Equatable, Sendable {
     public var method = TrainingMethod.diffusion
     /// Path of the HDF5 data set, absolute or from the current directory.
     public var data = ""
+    /// Where the samples lie while a run reads them.
+    public var cache = SampleCache.auto
+    /// What an epoch's order mixes.
+    public var shuffle = Shuffle.samples
+    /// MiB of samples that are mixed with each other, with `shuffle` chunks.
+    public var shuffleWindow = 64
     /// Training steps (parameter updates) of the whole run.
     public var steps = 100_000
     /// Images in one step, over all ranks.

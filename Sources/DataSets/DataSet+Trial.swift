@@ -30,21 +30,19 @@ extension DataSet {
             switch (source.sample, all) {
             case (.image, true): try source.stream(index, as: UInt8.self) { _ in }
             case (.point, true): try source.stream(index, as: Float.self) { _ in }
-            case (.image, false): try readSpread(part, of: source, as: UInt8.self)
-            case (.point, false): try readSpread(part, of: source, as: Float.self)
+            case (_, false): try readSpread(part, of: source)
             }
         }
         try source.close()
     }
 
-    private static func readSpread<T: HDF5Scalar>(_ part: SampleSource.Part, of source: SampleSource, as: T.Type) throws
-    {
-        let buffer = UnsafeMutableBufferPointer<T>.allocate(capacity: source.sample.elements)
+    private static func readSpread(_ part: SampleSource.Part, of source: SampleSource) throws {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: source.bytesPerSample, alignment: 16)
         defer { buffer.deallocate() }
         let count = min(part.range.count, spreadSamples)
         for i in 0..<count {
-            let offset = count == 1 ? 0 : i * (part.range.count - 1) / (count - 1)
-            try source.read(part.range.lowerBound + offset, into: buffer)
+            let index = part.range.lowerBound + (count == 1 ? 0 : i * (part.range.count - 1) / (count - 1))
+            try source.read(index..<index + 1, into: buffer)
         }
     }
 }

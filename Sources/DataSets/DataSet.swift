@@ -15,18 +15,35 @@ public final class DataSet {
     /// over the stored digests and 1024 samples spread over the set. The name and place of the file, its compression
     /// and, up to 2 GiB, its division into shards do not matter.
     public let fingerprint: String
-    /// Whether all samples are in memory.
-    public let isInMemory: Bool
     /// Numbers in a sample.
     public var elementsPerSample: Int { sample.elements }
-
-    /// Bytes of memory that the samples take.
-    public var residentBytes: Int { bytes.count + numbers.count * MemoryLayout<Float>.stride }
+    /// Bytes of a sample as it is stored in a file of this product.
+    public var bytesPerSample: Int { source.bytesPerSample }
+    /// Samples that lie together in a file: a chunk of the files of this product, about 128 KiB.
+    public var chunkSamples: Int { DataSetFormat.chunkSamples(sample) }
 
     let source: SampleSource
-    /// All samples where they fit, in the type they have in a file of this product.
-    private let bytes: [UInt8]
-    private let numbers: [Float]
+    private let store: Store
+
+    /// Where samples are read from.
+    private enum Store {
+        /// All of them lie here, one after the other, in the type that they have in a file of this product.
+        case memory(UnsafeRawBufferPointer, owner: AnyObject?)
+        /// Each is read from its file.
+        case files
+        /// Read from the files in chunks, of which the last used are kept.
+        case chunks(ChunkCache)
+    }
+
+    /// What is held in memory.
+    public enum Holding: Sendable {
+        /// Nothing.
+        case nothing
+        /// All samples.
+        case everything
+        /// The chunks used last, up to so many bytes.
+        case chunks(bytes: Int)
+    }
 
     /// Opens and checks the data set at `path`.
     ///
@@ -34,29 +51,51 @@ public final class DataSet {
     /// - Throws: ``DataSetError`` or `HDF5Error`, one line that says what was found and what is wanted: a missing or
     ///   damaged file, a wrong rank or type, no samples, senseless sizes, samples that are not those written (by the
     ///   SHA-256 stored with them), points that are not finite.
-    public init(path: String, memoryLimitBytes: Int = 2 << 30) throws {
-        self.path = path
-        source = try SampleSource(path: path)
-        count = source.count
-        sample = source.sample
-        isInMemory = source.totalBytes <= memoryLimitBytes
-        var bytes: [UInt8] = []
-        var numbers: [Float] = []
-        switch (isInMemory, sample) {
-        case (true, .image): bytes = try source.readAll()
-        case (true, .point): numbers = try source.readAll()
-        case (false, _): break
+    public convenience init(path: String, memoryLimitBytes: Int = 2 << 30) throws {
+        try self.init(SampleSource(path: path)) { $0 <= memoryLimitBytes ? .everything : .nothing }
+    }
+
+    /// Checks the samples of `source`, and holds what it is told of them.
+    ///
+    /// - Parameter holding: what to hold of a set of so many bytes.
+    /// - Throws: as ``init(path:memoryLimitBytes:)``.
+    package convenience init(_ source: SampleSource, holding: (Int) -> Holding) throws {
+        switch holding(source.totalBytes) {
+        case .everything:
+            let memory = OwnedMemory(byteCount: source.totalBytes)
+            try self.init(source, held: UnsafeRawBufferPointer(memory.bytes), owner: memory, source.fill(memory.bytes))
+        case .nothing: self.init(source, .files, try source.fingerprintFromFiles())
+        case .chunks(let bytes):
+            self.init(source, .chunks(ChunkCache(source, bytes: bytes)), try source.fingerprintFromFiles())
         }
-        fingerprint =
-            switch (isInMemory, sample) {
-            case (true, .image): try source.fingerprint(ofAll: bytes)
-            case (true, .point): try source.fingerprint(ofAll: numbers)
-            case (false, .image): try source.fingerprint(reading: UInt8.self)
-            case (false, .point): try source.fingerprint(reading: Float.self)
-            }
-        self.bytes = bytes
-        self.numbers = numbers
-        if isInMemory { try source.close() }
+    }
+
+    /// A set whose samples someone else holds, as `source.fill` left them there, where it found this `fingerprint`.
+    package convenience init(
+        _ source: SampleSource, held: UnsafeRawBufferPointer, owner: AnyObject? = nil, _ fingerprint: String
+    ) throws {
+        self.init(source, .memory(held, owner: owner), fingerprint)
+        try source.close()
+    }
+
+    private init(_ source: SampleSource, _ store: Store, _ fingerprint: String) {
+        path = source.path
+        (count, sample) = (source.count, source.sample)
+        (self.source, self.store, self.fingerprint) = (source, store, fingerprint)
+    }
+
+    /// Whether all samples are in memory.
+    public var isInMemory: Bool {
+        if case .memory = store { true } else { false }
+    }
+
+    /// Bytes of memory that samples take at most, shared memory included.
+    public var residentBytes: Int {
+        switch store {
+        case .memory(let bytes, _): bytes.count
+        case .files: 0
+        case .chunks(let cache): cache.limitBytes
+        }
     }
 
     /// Reads sample `index` into `out`, which holds ``elementsPerSample`` numbers.
@@ -64,28 +103,14 @@ public final class DataSet {
     /// Images arrive as height × width × channels, scaled from 0…255 to −1…1 by 2·v/255 − 1, mirrored left to right
     /// with `flip`. Points arrive as they are; `flip` does not touch them.
     ///
-    /// - Throws: `HDF5Error` when the set is read on demand and the file fails.
+    /// - Throws: `HDF5Error` when the set is not in memory and the file fails.
     public func read(_ index: Int, flip: Bool, into out: UnsafeMutableBufferPointer<Float>) throws {
-        precondition((0..<count).contains(index), "no sample \(index) in a set of \(count)")
         precondition(out.count == elementsPerSample, "\(out.count) numbers for a sample of \(elementsPerSample)")
-        switch sample {
-        case .point:
-            if isInMemory {
-                _ = out.update(fromContentsOf: numbers[index * out.count..<(index + 1) * out.count])
-            } else {
-                try source.read(index, into: out)
-            }
-        case .image(_, let width, let channels):
-            if isInMemory {
-                let range = index * out.count..<(index + 1) * out.count
-                bytes.withUnsafeBufferPointer {
-                    Self.scale(UnsafeBufferPointer(rebasing: $0[range]), width, channels, flip, into: out)
-                }
-            } else {
-                try withUnsafeTemporaryAllocation(of: UInt8.self, capacity: out.count) { pixels in
-                    try source.read(index, into: pixels)
-                    Self.scale(UnsafeBufferPointer(pixels), width, channels, flip, into: out)
-                }
+        try withStored(index) { stored in
+            switch sample {
+            case .point: _ = out.update(fromContentsOf: stored.bindMemory(to: Float.self))
+            case .image(_, let width, let channels):
+                Self.scale(stored.bindMemory(to: UInt8.self), width, channels, flip, into: out)
             }
         }
     }
@@ -106,15 +131,25 @@ public final class DataSet {
 
     /// The stored bytes of image `index`: height × width × channels, 0…255.
     ///
-    /// - Throws: `HDF5Error` when the set is read on demand and the file fails.
+    /// - Throws: `HDF5Error` when the set is not in memory and the file fails.
     public func pixels(_ index: Int) throws -> [UInt8] {
         guard case .image = sample else { preconditionFailure("\(path) holds \(sample.words), not images") }
+        return try withStored(index) { Array($0) }
+    }
+
+    /// Calls `body` with sample `index` as it is stored in a file of this product.
+    private func withStored<T>(_ index: Int, _ body: (UnsafeRawBufferPointer) throws -> T) throws -> T {
         precondition((0..<count).contains(index), "no sample \(index) in a set of \(count)")
-        let size = elementsPerSample
-        if isInMemory { return Array(bytes[index * size..<(index + 1) * size]) }
-        return try [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
-            try source.read(index, into: UnsafeMutableBufferPointer(rebasing: buffer[..<size]))
-            filled = size
+        let size = source.bytesPerSample
+        switch store {
+        case .memory(let all, _):
+            return try body(UnsafeRawBufferPointer(rebasing: all[index * size..<(index + 1) * size]))
+        case .files:
+            return try withUnsafeTemporaryAllocation(byteCount: size, alignment: 16) { bytes in
+                try source.read(index..<index + 1, into: bytes)
+                return try body(UnsafeRawBufferPointer(bytes))
+            }
+        case .chunks(let cache): return try cache.withSample(index, body)
         }
     }
 
@@ -140,4 +175,12 @@ public final class DataSet {
             }
         }
     }
+}
+
+/// Memory that goes with its owner.
+private final class OwnedMemory {
+    let bytes: UnsafeMutableRawBufferPointer
+
+    init(byteCount: Int) { bytes = .allocate(byteCount: byteCount, alignment: 64) }
+    deinit { bytes.deallocate() }
 }

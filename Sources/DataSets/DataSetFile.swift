@@ -10,6 +10,8 @@ struct DataSetFile {
     let samples: HDF5Dataset
     let sample: SampleShape
     let count: Int
+    /// Bytes of the file.
+    private let size: Int
     /// Whether this product wrote it: then everything in it means what docs/data-sets.md says, and what does not is
     /// damage. In the files of others only the samples do; an attribute `count` may count their authors.
     let isOurs: Bool
@@ -22,6 +24,7 @@ struct DataSetFile {
     init(path: String) throws {
         self.path = path
         file = try HDF5File.open(path)
+        size = try FileFacts(BytePath(path)).bytes
         let root = file.root
         isOurs = Self.isText(try? root.attribute("format"), DataSetFormat.name)
         let kind = try isOurs ? Self.statedKind(of: root, path: path) : Self.foundKind(of: root, path: path)
@@ -42,7 +45,6 @@ struct DataSetFile {
             elements = product
         }
         // A header can claim anything; deflate shrinks at most 1032 to 1. The product is below 2³¹·2²⁸·2².
-        let size = try FileFacts(BytePath(path)).bytes
         guard count * elements * sample.elementBytes / 1100 <= size else {
             throw DataSetError(
                 "\(path): /\(kind) claims to be \(shapeText(shape)), which a file of \(size) bytes cannot hold")
@@ -60,6 +62,11 @@ struct DataSetFile {
 
     /// Reads the samples `range` into `out`.
     func read<T: HDF5Scalar>(_ range: Range<Int>, into out: UnsafeMutableBufferPointer<T>) throws {
+        // Behind the end of a file libhdf5 reads zeros.
+        if let now = try? FileFacts(BytePath(path)).bytes, now < size {
+            throw DataSetError(
+                "\(path): was cut short while in use, from \(size) to \(now) bytes; make or copy it again")
+        }
         let axes = Array(samples.shape.dropFirst())
         try samples.read(into: out, offset: [range.lowerBound] + axes.map { _ in 0 }, count: [range.count] + axes)
     }

@@ -18,23 +18,28 @@ extension SampleSource {
     }
 
     /// The fingerprint of a set whose samples are all in memory.
-    func fingerprint<T: HDF5Scalar>(ofAll values: [T]) throws -> String {
-        guard isSmall else { return try spreadFingerprint(reading: T.self) }
-        return try values.withUnsafeBufferPointer { values in
-            let whole = digest(of: values)
-            for part in parts {
-                let samples = samples(of: part, in: values)
-                try checkFinite(samples, part: part, first: part.range.lowerBound)
-                // Of a single file the stored digest is that of the whole.
-                if part.storedDigest != nil { try compare(parts.count == 1 ? whole : digest(of: samples), with: part) }
-            }
-            return combined(whole)
+    func fingerprint<T: HDF5Scalar>(ofAll values: UnsafeBufferPointer<T>) throws -> String {
+        guard isSmall else { return try spreadFingerprint() }
+        let whole = digest(of: values)
+        for part in parts {
+            let samples = samples(of: part, in: values)
+            try checkFinite(samples, part: part, first: part.range.lowerBound)
+            // Of a single file the stored digest is that of the whole.
+            if part.storedDigest != nil { try compare(parts.count == 1 ? whole : digest(of: samples), with: part) }
         }
+        return combined(whole)
     }
 
     /// The same fingerprint, from the files.
-    func fingerprint<T: HDF5Scalar>(reading type: T.Type) throws -> String {
-        guard isSmall else { return try spreadFingerprint(reading: type) }
+    func fingerprintFromFiles() throws -> String {
+        switch sample {
+        case .image: try fingerprint(reading: UInt8.self)
+        case .point: try fingerprint(reading: Float.self)
+        }
+    }
+
+    private func fingerprint<T: HDF5Scalar>(reading type: T.Type) throws -> String {
+        guard isSmall else { return try spreadFingerprint() }
         var whole = SHA256()
         for index in parts.indices {
             try checkSamples(index, as: type) { whole.update(bufferPointer: UnsafeRawBufferPointer($0)) }
@@ -70,15 +75,16 @@ extension SampleSource {
     private func combined(_ digest: String) -> String { sha256(Array((header + digest).utf8)) }
 
     /// For sets too big to read whole at every start: the digests that their writer stored, and a spread of samples.
-    private func spreadFingerprint<T: HDF5Scalar>(reading: T.Type) throws -> String {
+    private func spreadFingerprint() throws -> String {
         var hash = SHA256()
         hash.update(values: Array(header.utf8))
         for part in parts { hash.update(values: Array(((part.storedDigest ?? "none") + "\n").utf8)) }
         let picked = min(count, 1024)
-        let buffer = UnsafeMutableBufferPointer<T>.allocate(capacity: sample.elements)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytesPerSample, alignment: 16)
         defer { buffer.deallocate() }
         for i in 0..<picked {
-            try read(picked == 1 ? 0 : i * (count - 1) / (picked - 1), into: buffer)
+            let index = picked == 1 ? 0 : i * (count - 1) / (picked - 1)
+            try read(index..<index + 1, into: buffer)
             hash.update(bufferPointer: UnsafeRawBufferPointer(buffer))
         }
         return hash.finalize().hexadecimal

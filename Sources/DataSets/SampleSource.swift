@@ -4,7 +4,7 @@ import Foundation
 import HDF5
 
 /// The files behind a data set: one, or the shards of a manifest, as one row of samples.
-final class SampleSource {
+package final class SampleSource {
     /// A file and the samples it holds.
     struct Part {
         let path: String
@@ -17,18 +17,20 @@ final class SampleSource {
     let path: String
     let manifest: DataSetManifest?
     let parts: [Part]
-    let sample: SampleShape
+    package let sample: SampleShape
     /// Samples in all parts.
-    let count: Int
+    package let count: Int
     /// Bytes of all samples, as they are kept in memory.
-    let totalBytes: Int
+    package let totalBytes: Int
+    /// Bytes of one.
+    var bytesPerSample: Int { sample.elements * sample.elementBytes }
 
     /// Open files by part, the most recently used last. A set may have more shards than a process may open files.
     private var open: [(part: Int, file: DataSetFile)] = []
     private static let maximumOpen = 32
 
     /// Opens and checks every file.
-    init(path: String) throws {
+    package init(path: String) throws {
         self.path = path
         let isFolder: Bool
         do {
@@ -119,16 +121,40 @@ final class SampleSource {
         for entry in open { try entry.file.file.close() }
     }
 
-    /// Reads one sample.
-    func read<T: HDF5Scalar>(_ index: Int, into out: UnsafeMutableBufferPointer<T>) throws {
-        // The last part that begins at or before the index.
+    /// Reads the samples `range` into `out`, in the type that they have in a file of this product.
+    func read(_ range: Range<Int>, into out: UnsafeMutableRawBufferPointer) throws {
+        // The last part that begins at or before the range.
         var (low, high) = (0, parts.count)
         while high - low > 1 {
             let middle = (low + high) / 2
-            if parts[middle].range.lowerBound <= index { low = middle } else { high = middle }
+            if parts[middle].range.lowerBound <= range.lowerBound { low = middle } else { high = middle }
         }
-        let start = index - parts[low].range.lowerBound
-        try file(low).read(start..<start + 1, into: out)
+        var rest = range
+        while !rest.isEmpty {
+            let part = parts[low].range
+            let piece = rest.lowerBound..<min(rest.upperBound, part.upperBound)
+            let place = (piece.lowerBound - range.lowerBound) * bytesPerSample
+            let bytes = UnsafeMutableRawBufferPointer(rebasing: out[place..<place + piece.count * bytesPerSample])
+            let inPart = piece.lowerBound - part.lowerBound..<piece.upperBound - part.lowerBound
+            switch sample {
+            case .image: try file(low).read(inPart, into: bytes.bindMemory(to: UInt8.self))
+            case .point: try file(low).read(inPart, into: bytes.bindMemory(to: Float.self))
+            }
+            rest = piece.upperBound..<rest.upperBound
+            low += 1
+        }
+    }
+
+    /// Reads every sample, in order, into `out` of ``totalBytes``, and checks them.
+    ///
+    /// - Returns: the fingerprint of the set.
+    /// - Throws: ``DataSetError`` where samples are damaged or not finite, `HDF5Error` where a file fails.
+    package func fill(_ out: UnsafeMutableRawBufferPointer) throws -> String {
+        try read(0..<count, into: out)
+        return switch sample {
+        case .image: try fingerprint(ofAll: UnsafeRawBufferPointer(out).bindMemory(to: UInt8.self))
+        case .point: try fingerprint(ofAll: UnsafeRawBufferPointer(out).bindMemory(to: Float.self))
+        }
     }
 
     /// Calls `body` with all samples of a part, some MiB at a time, in order.
@@ -144,17 +170,6 @@ final class SampleSource {
             let piece = UnsafeMutableBufferPointer(rebasing: buffer[..<((end - start) * sample.elements)])
             try file.read(start..<end, into: piece)
             try body(UnsafeBufferPointer(piece))
-        }
-    }
-
-    /// Every sample, in order.
-    func readAll<T: HDF5Scalar>() throws -> [T] {
-        try [T](unsafeUninitializedCapacity: count * sample.elements) { buffer, filled in
-            for (index, part) in parts.enumerated() {
-                let range = part.range.lowerBound * sample.elements..<part.range.upperBound * sample.elements
-                try file(index).read(0..<part.range.count, into: UnsafeMutableBufferPointer(rebasing: buffer[range]))
-            }
-            filled = count * sample.elements
         }
     }
 }

@@ -110,11 +110,12 @@ public struct RandomStream: Sendable {
         for (k, value) in [first.0, first.1, second.0].prefix(count - i).enumerated() { out[i + k] = value }
     }
 
-    /// The numbers 0 ..< `count` in an order of which every one is equally likely (Fisher–Yates), one order an epoch.
-    public func permutation(count: Int, epoch: Int) -> [Int32] {
+    /// The numbers 0 ..< `count` in an order of which every one is equally likely (Fisher–Yates), one order an epoch, or
+    /// one a position of it.
+    public func permutation(count: Int, epoch: Int, position: Int? = nil) -> [Int32] {
         precondition(0...Int(Int32.max) ~= count, "cannot permute \(count) numbers: at most \(Int32.max)")
-        // The last position is kept for this: a data set never has 2⁵⁶ samples.
-        var words = WordSequence(key: key, counter: place(epoch: epoch, position: Self.lastPosition))
+        // The last position is kept for the order of a whole epoch: a data set never has 2⁵⁶ samples.
+        var words = WordSequence(key: key, counter: place(epoch: epoch, position: position ?? Self.lastPosition))
         var order = [Int32](unsafeUninitializedCapacity: count) { buffer, filled in
             for i in 0..<count { buffer[i] = Int32(i) }
             filled = count

@@ -88,11 +88,11 @@ public final class Doctor {
         tell(.versions(facts))
         tell(.speed(facts))
         tell(.precision(configuration?.precision, facts))
-        tell(.temporary(facts))
         let binding = try communicator.binding(threads: threads)
         tell(.binding(binding))
         tell(.clocks(try clockOffsets(), hosts: facts.map(\.host)))
         let needs = try examineConfiguration()
+        tell(.temporary(facts, needs: needs))
         tell(.memory(facts, needs: needs))
         try examineFolder(needs, facts)
         try examineData()
@@ -263,7 +263,7 @@ public final class Doctor {
         }
         guard isSafe == true else { return }
         let data = try attempt("data set", fix: "see smd dataset prepare --help; the path must hold on every host") {
-            let data = try DataSet(path: configuration.data)
+            let data = try DataSet(path: configuration.data, memoryLimitBytes: 0)
             try configuration.model.check(data)
             return (fingerprint: data.fingerprint, count: data.count)
         }

@@ -102,17 +102,22 @@ extension Finding {
             fix: "leave these hosts out, or set precision: fp32, or bf16-emulated to try what bf16 does to a run")
     }
 
-    /// What Open MPI needs for ranks of the same host.
-    package static func temporary(_ facts: [RankFacts]) -> Finding {
+    /// What Open MPI needs for ranks of the same host, and what they share.
+    package static func temporary(_ facts: [RankFacts], needs: RunNeeds? = nil) -> Finding {
         let check = "shared memory"
         for (rank, fact) in facts.enumerated() {
             let needed = (16 << 20) * facts.count { $0.host == fact.host }
-            for (place, free) in [("/dev/shm", fact.sharedMemory), ("TMPDIR or /tmp", fact.temporary)] {
-                guard let free, free < needed else { continue }
+            let shared = needs?.sharedBytes ?? 0
+            for (place, free, data) in [
+                ("/dev/shm", fact.sharedMemory, shared), ("TMPDIR or /tmp", fact.temporary, 0),
+            ] {
+                guard let free, free < needed + data else { continue }
+                let what = data > 0 ? "the data set of \(mebibytes(data)) (cache: node) and MPI" : "MPI"
                 return .failure(
-                    check, "\(fact.host) (rank \(rank)) has \(mebibytes(free)) free in \(place), too little for MPI",
+                    check,
+                    "\(fact.host) (rank \(rank)) has \(mebibytes(free)) free in \(place), too little for \(what)",
                     fix: place == "/dev/shm"
-                        ? "make it larger (mount -o remount,size=…; docker run --shm-size=1g)"
+                        ? "make it larger (mount -o remount,size=…; docker run --shm-size=…)"
                         : "make room there, or set TMPDIR to another folder (launch/run --env TMPDIR)")
             }
         }
@@ -141,7 +146,7 @@ extension Finding {
         for host in facts.map(\.host).firstOccurrences {
             let ranks = facts.indices.filter { facts[$0].host == host }
             guard let available = ranks.compactMap({ facts[$0].availableMemory }).min() else { continue }
-            let needed = ranks.reduce(0) { sum, rank in
+            let needed = ranks.reduce(needs?.sharedBytes ?? 0) { sum, rank in
                 sum + (rank == 0 ? needs?.firstRankBytes ?? 512 << 20 : needs?.rankBytes ?? 512 << 20)
             }
             if needed <= available { continue }

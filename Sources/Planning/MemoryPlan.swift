@@ -15,8 +15,10 @@ public struct MemoryPlan: Encodable, Sendable {
     /// The program with its libraries and prepared operations, as resident in this process, and what comes on top while
     /// it runs; with the data set, if it could be read.
     public var programBytes: Int
-    /// The data set, of ``programBytes``; nil where it could not be read.
+    /// What a rank holds of the data set, of ``programBytes``; nil where it could not be read.
     public var dataBytes: Int?
+    /// What the ranks of a host share: the data set, with `cache` node. Not in ``bytes``.
+    public var sharedBytes: Int
     /// Inputs and intermediates of each thread.
     public var activationBytes: Int
     /// Parameters, gradients of each thread and their partial sums, moments and average, or the rank's shard of the last
@@ -42,8 +44,12 @@ public struct MemoryPlan: Encodable, Sendable {
     public init(_ configuration: RunConfiguration, ranks: Int, threads: Int = 1) throws {
         let configuration = try configuration.withClasses()
         let batch = try configuration.batchPlan(ranks: ranks, threads: threads)
-        let data = try? DataSet(path: configuration.data)
+        let isShared = configuration.cache == .node
+        let data = try? DataSet(SampleSource(path: configuration.data)) {
+            isShared ? .nothing : configuration.holding(bytes: $0)
+        }
         dataBytes = data.map(\.residentBytes)
+        sharedBytes = isShared ? data.map { $0.count * $0.bytesPerSample } ?? 0 : 0
         let step = StepPlan(configuration, batch, JobPrecision(configuration.precision).precision)
         let plan = step.plan
         let own =
@@ -60,6 +66,8 @@ public struct MemoryPlan: Encodable, Sendable {
             return (state, workers, generators)
         }
         programBytes = try withExtendedLifetime((data, workers, generators)) { try residentBytes() } + Self.runningBytes
+        // What is streamed lies in no memory yet.
+        if let data, !data.isInMemory { programBytes += data.residentBytes }
         activationBytes = threads * plan.activationBytes
         let exchanges = RankReduction.needsExchange(exact: batch.isExact, ranks: ranks)
         let sums = workers.reduce(exchanges ? 1 : 0) { $0 + 1 + $1.sums.extraArenas }
@@ -76,6 +84,7 @@ public struct MemoryPlan: Encodable, Sendable {
     enum CodingKeys: String, CodingKey {
         case programBytes = "program_bytes"
         case dataBytes = "data_bytes"
+        case sharedBytes = "shared_bytes"
         case activationBytes = "activation_bytes"
         case stateBytes = "state_bytes"
         case workingBytes = "working_bytes"

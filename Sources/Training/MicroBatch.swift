@@ -1,7 +1,6 @@
 import Configuration
-import Diffusion
-import Foundation
 import DataSets
+import Diffusion
 import NeuralNetwork
 import Philox
 
@@ -51,29 +50,27 @@ extension MicroBatch {
 /// Makes the micro-batch of the samples at these positions of the endless stream; called by one thread only.
 package typealias MicroBatches = (Range<Int>) throws -> MicroBatch
 
-/// Reads micro-batches from a data set: order, flips, and what the loss draws.
+/// Makes micro-batches of a data set's samples, and of what the loss draws for them.
 ///
 /// All of it is keyed to the sample's place in the epoch, so it does not matter which rank or thread asks for it, or
-/// when. Copies may be used by several threads.
+/// when. Each thread has a copy.
 package struct BatchSource {
-    private let data: DataSet
     private let labels: ClassLabels?
     private let loss: any Loss
     private let seed: UInt64
-    /// Mirrors samples; nil where none are.
-    private let flip: RandomStream?
-    private var order: EpochOrder
-    /// Shared by copies: HDF5 is not to be called by two threads at a time.
-    private let file = NSLock()
+    private var samples: SampleStream
+    private let ahead: ReadAhead?
 
-    /// - Parameter labels: those of `data`, for a loss that reads them.
-    package init(_ data: DataSet, _ step: StepPlan, labels: ClassLabels? = nil) {
-        self.data = data
+    /// - Parameters:
+    ///   - labels: those of `data`, for a loss that reads them.
+    ///   - ahead: reads the samples; without it they are read when wanted, which several threads may do where they are in
+    ///     memory.
+    package init(_ data: DataSet, _ step: StepPlan, labels: ClassLabels? = nil, ahead: ReadAhead? = nil) {
         self.labels = labels
         loss = step.loss
         seed = step.configuration.seed
-        flip = step.configuration.diffusion.flip ? RandomStream(seed: seed, purpose: .flip) : nil
-        order = EpochOrder(seed: seed, count: data.count)
+        samples = SampleStream(data, step.configuration)
+        self.ahead = ahead
     }
 
     /// The samples at `positions` of the stream.
@@ -87,22 +84,7 @@ package struct BatchSource {
     }
 
     /// Clean samples in the order of the stream, mirrored by chance.
-    package mutating func read(
-        _ positions: Range<Int>
-    ) throws -> (x0: [Float], places: [(epoch: Int, position: Int)], indices: [Int]) {
-        let size = data.elementsPerSample
-        let samples = positions.map { order.sample(at: $0) }
-        let places = samples.map { (epoch: $0.epoch, position: $0.place) }
-        let x0 = try [Float](unsafeUninitializedCapacity: positions.count * size) { buffer, filled in
-            if !data.isInMemory { file.lock() }
-            defer { if !data.isInMemory { file.unlock() } }
-            for (slot, place) in places.enumerated() {
-                let flipped = flip?.integer(below: 2, epoch: place.epoch, position: place.position) == 1
-                let sample = UnsafeMutableBufferPointer(rebasing: buffer[slot * size..<(slot + 1) * size])
-                try data.read(samples[slot].index, flip: flipped, into: sample)
-            }
-            filled = positions.count * size
-        }
-        return (x0, places, samples.map(\.index))
+    package mutating func read(_ positions: Range<Int>) throws -> StreamSamples {
+        if let ahead { try ahead.take(positions) } else { try samples.read(positions) }
     }
 }

@@ -63,6 +63,8 @@ public final class Trainer {
     let data: DataSet
     /// The classes of the samples, where a classifier is trained.
     let labels: ClassLabels?
+    /// Reads samples that are not in memory.
+    private let ahead: ReadAhead?
     let observer: any TrainingObserver
     let replica: Replica
     /// What the run computes in.
@@ -102,12 +104,8 @@ public final class Trainer {
         try communicator.together("checking the configuration") {
             try configuration.validate(ranks: communicator.size, threads: threads)
         }
-        let (data, labels) = try communicator.together("opening the data set") {
-            try configuration.requireData()
-            let data = try DataSet(path: configuration.data)
-            try configuration.model.check(data)
-            return (data, try configuration.labels(of: data))
-        }
+        let data = try configuration.openData(communicator)
+        let labels = try communicator.together("opening the data set") { try configuration.labels(of: data) }
         var configuration = configuration
         if let labels { configuration.model.classes = labels.count }
         self.configuration = configuration
@@ -121,7 +119,9 @@ public final class Trainer {
         history = StepHistory(spikeFactor: configuration.spikeFactor)
         let batch = try configuration.batchPlan(ranks: communicator.size, threads: threads)
         let step = StepPlan(configuration, batch, precision.precision)
-        let source = BatchSource(data, step, labels: labels)
+        let ahead = ReadAhead(data, step, threads: threads, rank: communicator.rank)
+        self.ahead = ahead
+        let source = BatchSource(data, step, labels: labels, ahead: ahead)
         replica = try communicator.together("building the network") {
             try Replica(step, threads: threads, communicator: communicator) {
                 var source = source
@@ -175,6 +175,7 @@ public final class Trainer {
     private func trainStep(stopRequested: Bool) throws -> Bool? {
         var clock = StepClock(.compute, communicated: reportSeconds)
         let probes = isProbeDue
+        ahead?.begin(at: samplesSeen)
         try replica.computeGradients(from: samplesSeen, step: step, probing: probes)
         let workers = replica.workers
         clock.attribute(workers.reduce(0) { $0 + $1.secondsData } / Double(workers.count), to: .data)

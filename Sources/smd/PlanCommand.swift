@@ -119,7 +119,7 @@ struct PlanCommand: ParsableCommand {
             memory of a rank        \(mebibytes(memory.bytes)); of rank 0 while it saves a checkpoint \
             \(mebibytes(memory.firstRankBytes))
               program, libraries    \(mebibytes(memory.programBytes - (memory.dataBytes ?? 0)))
-              data set              \(memory.dataBytes.map(mebibytes) ?? "there is no \(configuration.absoluteData): not counted")
+              data set              \(dataText(memory, of: configuration, mebibytes))
               activations           \(mebibytes(memory.activationBytes))
               parameters and state  \(mebibytes(memory.stateBytes))\(sharding(plan, mebibytes))
               working weights       \(mebibytes(memory.workingBytes)), with scratch and the network for samples
@@ -155,6 +155,14 @@ struct PlanCommand: ParsableCommand {
     private func sums(_ plan: RunPlan) -> String {
         if plan.exact { return "exact: the same bits on 1 to \(plan.leaves) ranks × threads, powers of two" }
         return "fast: bits depend on ranks and threads" + (plan.whyNotExact.map { ", for \($0)" } ?? "")
+    }
+
+    private func dataText(_ memory: MemoryPlan, of configuration: RunConfiguration, _ mebibytes: (Int) -> String)
+        -> String
+    {
+        guard let bytes = memory.dataBytes else { return "there is no \(configuration.absoluteData): not counted" }
+        return memory.sharedBytes > 0
+            ? "\(mebibytes(memory.sharedBytes)) a host, shared by its ranks: not counted" : mebibytes(bytes)
     }
 
     private func sharding(_ plan: RunPlan, _ mebibytes: (Int) -> String) -> String {

@@ -8,7 +8,7 @@ struct CommunicatorRankTests {
     static let checks = [
         "barrier", "sum of floats", "sum of doubles", "maximum", "pending sums", "pending sum of nothing", "broadcast",
         "gather", "all-gather of parts", "exchanges and gathers under way", "parts at one rank", "agree", "together",
-        "requireEqual", "placement",
+        "requireEqual", "placement", "host memory",
     ]
 
     @Test(arguments: [1, 2, 3, 4])

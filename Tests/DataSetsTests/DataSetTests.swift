@@ -50,6 +50,38 @@ import Testing
         }
     }
 
+    /// In chunks, however few are kept, a set of files that divide it elsewhere reads as it does from memory.
+    @Test(arguments: [0, 300 << 10, 1 << 30]) func chunksReadAsMemory(limit: Int) throws {
+        try withTemporaryDirectory { folder in
+            // Chunks of 10 images of 64×64×3, in shards of 35: some chunks lie in two shards.
+            let (count, size) = (96, 64 * 64 * 3)
+            let shards = try (0..<3).map { shard -> String in
+                let path = folder + "/part-\(shard).h5"
+                let images = shard * 35..<min(count, (shard + 1) * 35)
+                let bytes = images.flatMap { image in
+                    (0..<size).map { UInt8(truncatingIfNeeded: image &* 7 &+ $0 / 48) }
+                }
+                try Self.plain(bytes, [images.count, 64, 64, 3], "images", to: path)
+                let size = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
+                return #"{"file": "part-\#(shard).h5", "count": \#(images.count), "bytes": \#(size), "sha256": "-"}"#
+            }
+            let path = folder + "/parts.json"
+            try """
+            {"format": "smd manifest", "format_version": 1, "kind": "images", "sample_shape": [64, 64, 3],
+             "count": \(count), "shards": [\(shards.joined(separator: ", "))]}
+            """.write(toFile: path, atomically: true, encoding: .utf8)
+            let whole = try DataSet(path: path)
+            let chunked = try DataSet(SampleSource(path: path)) { _ in .chunks(bytes: limit) }
+            #expect(whole.chunkSamples == 10 && whole.count == count && !chunked.isInMemory)
+            #expect(chunked.fingerprint == whole.fingerprint)
+            #expect(chunked.residentBytes == max(limit, 10 * size))
+            for index in [0, 95, 34, 35, 36, 10, 9, 70, 69, 0, 50] {
+                #expect(try Self.sample(chunked, index) == Self.sample(whole, index), "\(index)")
+                #expect(try chunked.pixels(index) == whole.pixels(index))
+            }
+        }
+    }
+
     /// A link's own size says nothing of the file that it leads to.
     @Test func linksAreFollowed() throws {
         try withTemporaryDirectory { folder in

@@ -13,7 +13,7 @@ struct Collectives {
             ("broadcast", broadcast), ("gather", gather), ("all-gather of parts", allGatherParts),
             ("exchanges and gathers under way", pendingParts),
             ("parts at one rank", partsAtOneRank), ("agree", agree), ("together", together),
-            ("requireEqual", requireEqual), ("placement", placement),
+            ("requireEqual", requireEqual), ("placement", placement), ("host memory", hostMemory),
         ]
         do {
             for (name, check) in checks {
@@ -273,5 +273,26 @@ struct Collectives {
         let placement = try group.placement()
         let right = placement.localRank == group.rank && placement.ranksOnHost == group.size
         return right && placement.hosts.map(\.ranks) == [group.size] ? nil : "placement is \(placement)"
+    }
+
+    /// One rank of the host writes, all see it; twice, and more than there is is refused on all.
+    private func hostMemory() throws -> String? {
+        for (round, count) in [1000, 5].enumerated() {
+            let memory = try group.hostMemory(bytes: count)
+            guard memory.bytes.count == count else { return "not \(count) bytes" }
+            guard try group.sum([memory.isFirst ? 1 : 0]) == [1] else { return "not one rank is the first" }
+            if memory.isFirst { for i in 0..<count { memory.bytes[i] = UInt8((i + round) % 251) } }
+            try group.hostMemoryWritten()
+            guard memory.bytes.indices.allSatisfy({ memory.bytes[$0] == UInt8(($0 + round) % 251) }) else {
+                return "what the first rank wrote is not there"
+            }
+        }
+        guard group.size > 1 else { return nil }
+        do {
+            _ = try group.hostMemory(bytes: 1 << 50)
+            return "a host has a petabyte"
+        } catch let error as AgreedFailure {
+            return error.text.contains("/dev/shm has") ? nil : error.text
+        }
     }
 }

@@ -41,6 +41,10 @@ private final class Mirror: Communicator {
         _ whole: UnsafeMutableBufferPointer<Float>?, parts: [Range<Int>], from root: Int,
         into part: UnsafeMutableBufferPointer<Float>
     ) throws {}
+    func hostMemory(bytes: Int) throws -> HostMemory {
+        HostMemory(bytes: UnsafeMutableRawBufferPointer(start: nil, count: 0), isFirst: true)
+    }
+    func hostMemoryWritten() throws {}
     func broadcast(_ bytes: [UInt8], from root: Int) throws -> [UInt8] { bytes }
     func gather(_ bytes: [UInt8]) throws -> [[UInt8]] { [bytes, bytes] }
     func abort(code: Int32) -> Never { preconditionFailure("aborted with \(code)") }

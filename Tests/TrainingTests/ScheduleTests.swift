@@ -24,6 +24,34 @@ import Training
         }
     }
 
+    /// With pools too; and a chunk's samples are all wanted while a pool lasts, mixed with those of the pool's others.
+    @Test(arguments: [37, 40, 4, 1000]) func chunksComePoolByPool(count: Int) {
+        let pools = EpochOrder.Pools(chunkSamples: 4, chunks: 3)
+        var order = EpochOrder(seed: 5, count: count, pools: pools)
+        var epochs: [[Int]] = [[], []]
+        for position in 0..<2 * count {
+            let sample = order.sample(at: position)
+            #expect(sample.epoch == position / count && sample.place == position % count)
+            epochs[sample.epoch].append(sample.index)
+        }
+        for epoch in epochs {
+            #expect(epoch.sorted() == Array(0..<count))
+            for chunk in 0..<(count + 3) / 4 {
+                let places = epoch.indices.filter { epoch[$0] / 4 == chunk }
+                #expect((places.last ?? 0) - places[0] < 12)
+            }
+        }
+        if count > 12 {
+            #expect(epochs[0] != epochs[1])
+            // Not chunk after chunk.
+            #expect((0..<12).contains { $0 > 0 && epochs[0][$0] / 4 != epochs[0][$0 - 1] / 4 && $0 % 4 != 0 })
+        }
+        var other = EpochOrder(seed: 5, count: count, pools: pools)
+        for position in [2 * count - 1, 3, count, 0, count - 1, count / 2] {
+            #expect(other.sample(at: position).index == epochs[position / count][position % count])
+        }
+    }
+
     /// The reference's average: a copy up to step 100, then every 10 steps min(0.995, 1 − (1 + n)^(−2/3)).
     @Test func averageWarmsUpAsTheReferenceDoes() {
         let average = EMAConfiguration()

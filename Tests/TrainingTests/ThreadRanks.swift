@@ -206,6 +206,20 @@ final class ThreadRank: Communicator {
         }.wait()
     }
 
+    /// The address that rank 0 brings; never given back.
+    func hostMemory(bytes: Int) throws -> HostMemory {
+        var address = 0
+        if rank == 0 {
+            let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes, alignment: 64)
+            address = Int(bitPattern: memory.baseAddress)
+        }
+        let shared = try gather(withUnsafeBytes(of: address) { Array($0) })[0].withUnsafeBytes { $0.load(as: Int.self) }
+        return HostMemory(
+            bytes: UnsafeMutableRawBufferPointer(start: UnsafeMutableRawPointer(bitPattern: shared), count: bytes),
+            isFirst: rank == 0)
+    }
+
+    func hostMemoryWritten() throws { try barrier() }
     func broadcast(_ bytes: [UInt8], from root: Int) throws -> [UInt8] { try gather(rank == root ? bytes : [])[root] }
     func abort(code: Int32) -> Never { fatalError("rank \(rank) aborts with \(code)") }
     func finalize() throws {}

@@ -72,6 +72,13 @@ int cmpi_test_some(cmpi_request *requests, int count, int *out_completed);
 /// Blocks until the request is complete; it becomes null.
 int cmpi_wait(cmpi_request *request);
 
+/// `bytes` of memory, not initialised, that the ranks of a host share; it lasts until cmpi_finalize. Collective, with as
+/// many `bytes` on all ranks. `*out_first`: 1 on one rank of each host, which is to write it, else 0. Both untouched on
+/// failure.
+int cmpi_host_memory(size_t bytes, void **out_memory, int *out_first);
+/// Afterwards all ranks of a host see what was written to its shared memory before. Collective.
+int cmpi_host_memory_written(void);
+
 /// Copies `count` bytes of rank `root` to all.
 int cmpi_broadcast(void *data, int count, int root);
 /// Every rank's `value` in `out_values` (as many as ranks), by rank.

@@ -1,0 +1,54 @@
+import Communication
+import Configuration
+import DataSets
+
+extension RunConfiguration {
+    /// Opens the data set as `cache` says, and checks that the network fits it. Collective.
+    ///
+    /// - Throws: the same on every rank, when a rank cannot open it, its samples are damaged, or hosts have other ones.
+    package func openData(_ communicator: any Communicator) throws -> DataSet {
+        let found = try communicator.together("opening the data set") {
+            try requireData()
+            let source = try SampleSource(path: data)
+            return cache == .node ? (source, nil) : (source, try DataSet(source, holding: holding))
+        }
+        let opened = try found.1 ?? shared(found.0, communicator)
+        try communicator.together("opening the data set") { try model.check(opened) }
+        return opened
+    }
+
+    /// The samples in memory that the ranks of a host share.
+    private func shared(_ source: SampleSource, _ communicator: any Communicator) throws -> DataSet {
+        try communicator.requireEqual([("data set", "\(source.count) × \(source.sample.words)")])
+        let memory = try communicator.hostMemory(bytes: source.totalBytes)
+        let found = try communicator.together("opening the data set") {
+            memory.isFirst ? try source.fill(memory.bytes) : ""
+        }
+        try communicator.hostMemoryWritten()
+        // Hosts may have other files.
+        let fingerprints = try communicator.gather([UInt8](found.utf8)).filter { !$0.isEmpty }
+        let fingerprint = memory.isFirst ? found : String(decoding: fingerprints.first ?? [], as: UTF8.self)
+        return try DataSet(source, held: UnsafeRawBufferPointer(memory.bytes), fingerprint)
+    }
+}
+
+extension ReadAhead {
+    /// For a data set that is not in memory; nil for one that is.
+    ///
+    /// - Parameters:
+    ///   - threads: of each rank.
+    convenience init?(_ data: DataSet, _ step: StepPlan, threads: Int, rank: Int) {
+        if data.isInMemory { return nil }
+        let (batch, configuration) = (step.batch, step.configuration)
+        let own = (0..<threads).map { batch.microBatches(rank: rank, thread: $0, of: threads) }
+        // Threads have consecutive micro-batches, and want the first of each first.
+        let numbers = (0..<(own.map(\.count).max() ?? 0)).flatMap { turn in
+            own.filter { turn < $0.count }.map { $0.lowerBound + turn }
+        }
+        let bytes = batch.microBatchSize * data.elementsPerSample * MemoryLayout<Float>.stride
+        self.init(
+            SampleStream(data, configuration), starts: numbers.map { $0 * batch.microBatchSize },
+            microBatch: batch.microBatchSize, batch: configuration.batchSize,
+            depth: configuration.cache == .none ? 0 : max(2 * threads, min(2 * numbers.count, (32 << 20) / bytes)))
+    }
+}
