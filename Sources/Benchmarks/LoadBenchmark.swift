@@ -1,4 +1,5 @@
 import CPUBackend
+import Communication
 import Configuration
 import DataSets
 import Diffusion
@@ -49,20 +50,17 @@ public final class LoadBenchmark {
     private let seed: UInt64
     private let step: StepBenchmark
     private let probe: MachineProbe
+    private let ahead: ReadAhead?
     private var source: BatchSource
     private var position = 0
 
     /// Opens the data set of `configuration` and builds its network.
     ///
-    /// - Parameter memoryLimitBytes: data sets up to this size are held in memory; nil takes what training takes.
     /// - Throws: `DataSetError`, `HDF5Error`, ``RunError`` when data set and network do not fit, and what
     ///   ``StepBenchmark`` throws.
-    public init(_ configuration: RunConfiguration, memoryLimitBytes: Int? = nil, probe: MachineProbe) throws {
+    public init(_ configuration: RunConfiguration, probe: MachineProbe) throws {
         self.probe = probe
-        let data =
-            try memoryLimitBytes.map { try DataSet(path: configuration.data, memoryLimitBytes: $0) }
-            ?? DataSet(path: configuration.data)
-        try configuration.model.check(data)
+        let data = try configuration.openData(SingleProcess())
         (dataCount, isInMemory) = (data.count, data.isInMemory)
         microBatch = try configuration.microBatchSize(ranks: 1)
         seed = configuration.seed
@@ -71,7 +69,8 @@ public final class LoadBenchmark {
         if let labels { configuration.model.classes = labels.count }
         let plan = StepPlan(configuration, try configuration.batchPlan(ranks: 1), .fp32)
         loss = plan.loss
-        source = BatchSource(data, plan, labels: labels)
+        ahead = ReadAhead(data, plan, threads: 1, rank: 0)
+        source = BatchSource(data, plan, labels: labels, ahead: ahead)
         step = try StepBenchmark(configuration, batch: microBatch, microBatch: microBatch, probe: probe)
     }
 
@@ -82,6 +81,7 @@ public final class LoadBenchmark {
         let before = probe.measure()
         let load = try seconds(of: {
             for _ in 0..<batches {
+                ahead?.begin(at: position)
                 _ = try source.microBatch(position..<position + microBatch)
                 position += microBatch
             }
@@ -100,6 +100,7 @@ public final class LoadBenchmark {
         let read = try seconds(of: {
             for number in 0..<batches {
                 let first = position + number * microBatch
+                ahead?.begin(at: first)
                 samples = [try source.read(first..<first + microBatch)]
             }
         })

@@ -35,9 +35,8 @@ extension RunConfiguration {
 extension ReadAhead {
     /// For a data set that is not in memory; nil for one that is.
     ///
-    /// - Parameters:
-    ///   - threads: of each rank.
-    convenience init?(_ data: DataSet, _ step: StepPlan, threads: Int, rank: Int) {
+    /// - Parameter threads: of each rank.
+    package convenience init?(_ data: DataSet, _ step: StepPlan, threads: Int, rank: Int) {
         if data.isInMemory { return nil }
         let (batch, configuration) = (step.batch, step.configuration)
         let own = (0..<threads).map { batch.microBatches(rank: rank, thread: $0, of: threads) }

@@ -18,6 +18,7 @@ extension BenchCommand {
                 EXAMPLES
                   smd bench load --data fashion-mnist.h5
                   smd bench load --data images.h5 --preset cifar --from-disk --json
+                  smd bench load --data large.h5 --set cache=stream --set shuffle=chunks
                 """)
 
         @Option(help: "Data set; default: the configuration's.", completion: .file(extensions: ["h5"]))
@@ -28,7 +29,7 @@ extension BenchCommand {
         @Option(help: "Images a repetition.")
         var images = 4096
 
-        @Flag(help: "Read every sample from the file, as sets too large for memory are.")
+        @Flag(help: "Read every sample from the file when it is wanted: --set cache=none.")
         var fromDisk = false
 
         @OptionGroup var repetitions: BenchRepetitions
@@ -48,8 +49,8 @@ extension BenchCommand {
             try configuration.requireData()
             try configuration.validate()
             try FileTrial.run(.dataset, configuration.data)
-            let benchmark = try LoadBenchmark(
-                configuration, memoryLimitBytes: fromDisk ? 0 : nil, probe: MachineProbe())
+            if fromDisk { configuration.cache = .none }
+            let benchmark = try LoadBenchmark(configuration, probe: MachineProbe())
             for _ in 0..<repetitions.warmup { _ = try benchmark.measure(images: images) }
             let measured = try (0..<repetitions.repeat).map { _ in try benchmark.measure(images: images) }
             let report = LoadBenchReport(

@@ -31,7 +31,7 @@ import Testing
         let json = try RunConfiguration().resolvedJSON()
         #expect(
             json.hasPrefix(
-                "{\"batch_size\":128,\"check_ranks_every\":100,\"checkpoint_every\":1000,"
+                "{\"batch_size\":128,\"cache\":\"auto\",\"check_ranks_every\":100,\"checkpoint_every\":1000,"
                     + "\"classifier\":{\"noised\":false},\"data\":\"\",\"diffusion\":{")
         )
         #expect(json.contains("\"learning_rate\":0.0001"))
