@@ -216,14 +216,17 @@ extension ConfigurationKey {
             "Clamp the estimate of x0 to [−1, 1] when sampling. Off for points."),
         ConfigurationKey(
             "diffusion.sampler", .choice(\.diffusion.sampler), .harmless,
-            "How previews and `smd sample` go from noise to samples:"),
+            "How previews and `smd sample` draw; see [Sampling](equations.md#sampling):"),
         ConfigurationKey(
             "diffusion.variance", .choice(\.diffusion.variance), .harmless,
             "Variance of a step: `small` is β̃; `large` is β (`ancestral` only); `optimal` is the best number, which "
                 + "`smd evaluate variance` measures of a checkpoint."),
         ConfigurationKey(
             "diffusion.sampling_steps", .integer(\.diffusion.samplingSteps), unit: "steps", .harmless,
-            "Steps of the DDIM sampler; at most `diffusion.timesteps`."),
+            "Steps of the sampler, one evaluation of the network each, with `heun` two; at most `diffusion.timesteps`."),
+        ConfigurationKey(
+            "diffusion.spacing", .choice(\.diffusion.spacing), .harmless,
+            "Which times they visit; see there:"),
         ConfigurationKey(
             "diffusion.ddim_eta", .number(\.diffusion.ddimEta, "; it must be in 0 ... 1") { 0...1 ~= $0 }, .harmless,
             "Noise of the DDIM sampler: 0 is deterministic, 1 as much as DDPM."),

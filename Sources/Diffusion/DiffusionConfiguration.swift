@@ -32,7 +32,9 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var sampler = SamplerKind.ddim
     /// Variance of a step.
     public var variance = VarianceKind.small
-    /// Network evaluations a sample, 1 … T.
+    /// Which times a sampler visits.
+    public var spacing = Spacing.linear
+    /// Steps of a sampler, 1 … T.
     public var samplingSteps = 50
     /// Share of DDIM's step noise, 0 (none) … 1 (as much as ancestral sampling).
     public var ddimEta = 0.0

@@ -3,7 +3,11 @@ import Foundation
 /// `x' = μ̃(x_t, x̂_0) + σ · noise` (Ho et al. 2020, algorithm 2), σ² as ``VarianceKind`` says: β̃ or β, without noise at the
 /// last step; or `β̃ + c²σ²(t)` with `c = β √ᾱ'/(1 − ᾱ)`, at every step.
 struct Ancestral: SamplingMethod {
+    static let variances = VarianceKind.allCases
+    static let needsMean = false
     let chain: Chain
+
+    init(_ chain: Chain, _: DiffusionConfiguration) { self.chain = chain }
 
     var evaluations: Int { chain.times.count }
 

@@ -1,3 +1,5 @@
+import Foundation
+
 /// The times that a sampler visits, and the forward process between them only.
 package struct Chain: Sendable {
     /// Ascending.
@@ -11,7 +13,7 @@ package struct Chain: Sendable {
     /// σ² of the estimate of x_0 at each of the times; 0 where the estimate is taken for x_0 itself.
     let x0Variances: [Double]
 
-    /// `sampling_steps` of the T times.
+    /// `sampling_steps` of the T times, as `spacing` has them.
     ///
     /// - Parameter x0Variance: needed for the optimal variance.
     package init(_ configuration: DiffusionConfiguration, _ x0Variance: X0Variance? = nil) {
@@ -21,7 +23,7 @@ package struct Chain: Sendable {
         precondition(
             1...whole.timesteps ~= configuration.samplingSteps,
             "\(configuration.samplingSteps) steps of \(whole.timesteps)")
-        times = Self.times(steps: configuration.samplingSteps, of: whole.timesteps)
+        times = configuration.spacing.times(configuration.samplingSteps, of: whole)
         schedule = whole.respaced(to: times)
         objective = configuration.objective
         clip = configuration.clipDenoised
@@ -29,17 +31,15 @@ package struct Chain: Sendable {
         x0Variances = times.map { isOptimal ? x0Variance?[$0] ?? 0 : 0 }
     }
 
-    /// linspace(−1, T−1, S+1) without its first, truncated: S ascending times of which the last is T−1.
-    ///
-    /// From both ends inwards in double precision, as the reference does it: where S divides a product exactly, the
-    /// rounding decides which of two neighbours is taken.
-    static func times(steps: Int, of timesteps: Int) -> [Int] {
-        let (last, step) = (Double(timesteps - 1), Double(timesteps) / Double(steps))
-        return (1...steps).map { Int($0 < (steps + 1) / 2 ? -1 + step * Double($0) : last - step * Double(steps - $0)) }
-    }
-
     /// The steps from the noisiest time to the clean end: (step, index of the time).
     var steps: [(step: Int, i: Int)] { times.indices.reversed().enumerated().map { (step: $0, i: $1) } }
+
+    /// α = √ᾱ, σ = √(1 − ᾱ) and λ = ln(α/σ) of the i-th time; i = −1 is the clean end, with λ = ∞.
+    func level(_ i: Int) -> (alpha: Double, sigma: Double, lambda: Double) {
+        let alphaBar = i < 0 ? 1 : schedule.alphaBars[i]
+        let (alpha, sigma) = (alphaBar.squareRoot(), (1 - alphaBar).squareRoot())
+        return (alpha, sigma, log(alpha / sigma))
+    }
 
     /// x̂_0 from the output at the i-th visited time, clamped to [−1, 1] where asked for.
     func x0Estimate(output: [Float], xt: [Float], _ i: Int) -> [Float] {

@@ -4,18 +4,43 @@ public enum SamplerKind: String, Codable, CaseIterable, Sendable {
     case ancestral
     /// Song, Meng, Ermon 2021; deterministic with `ddim_eta` 0.
     case ddim
+    /// Heun's method on the probability flow, two evaluations a step (Karras et al. 2022, algorithm 1).
+    case heun
+    /// DPM-Solver++(2M) on the probability flow (Lu et al. 2022).
+    case dpmSolver = "dpm_solver"
+    /// The same for the stochastic equation, SDE-DPM-Solver++(2M).
+    case sdeDPMSolver = "sde_dpm_solver"
+    /// UniPC-2 with its corrector (Zhao et al. 2023).
+    case uniPC = "unipc"
 
-    func method(_ configuration: DiffusionConfiguration, _ x0Variance: X0Variance?) -> any SamplingMethod {
-        let chain = Chain(configuration, x0Variance)
-        return switch self {
-        case .ancestral: Ancestral(chain: chain)
-        case .ddim: DDIM(chain: chain, eta: configuration.ddimEta)
+    private var method: any SamplingMethod.Type {
+        switch self {
+        case .ancestral: Ancestral.self
+        case .ddim: DDIM.self
+        case .heun: Heun.self
+        case .dpmSolver: DPMSolver.self
+        case .sdeDPMSolver: SDEDPMSolver.self
+        case .uniPC: UniPC.self
         }
     }
+
+    func method(_ configuration: DiffusionConfiguration, _ x0Variance: X0Variance?) -> any SamplingMethod {
+        method.init(Chain(configuration, x0Variance), configuration)
+    }
+
+    /// The variances that a step can have.
+    var variances: [VarianceKind] { method.variances }
+    /// Whether a step wants the mean of x_0, so that a draw of it would be taken for that.
+    var needsMean: Bool { method.needsMean }
 }
 
 /// A way from x_T to x_0. It owns its loop: when it evaluates the network, at which t, and what it draws.
 protocol SamplingMethod: Sendable {
+    init(_ chain: Chain, _ configuration: DiffusionConfiguration)
+    /// The variances that a step can have.
+    static var variances: [VarianceKind] { get }
+    /// Whether a step wants the mean of x_0.
+    static var needsMean: Bool { get }
     /// Evaluations of the network a sample.
     var evaluations: Int { get }
     /// x_0 from draws `x` of N(0, 1), a whole batch as a flat array.
@@ -24,6 +49,11 @@ protocol SamplingMethod: Sendable {
     func sample(
         from x: [Float], _ network: inout SampledNetwork, reached: (_ step: Int, _ x: [Float]) throws -> Void
     ) throws -> [Float]
+}
+
+extension SamplingMethod {
+    static var variances: [VarianceKind] { [.small] }
+    static var needsMean: Bool { true }
 }
 
 /// The random tensors that a sampler asks for.

@@ -10,10 +10,9 @@ public enum VarianceKind: String, Codable, CaseIterable, Sendable {
 
     /// Why `configuration`, whose variance this is, means nothing, and what to set.
     func fault(_ configuration: DiffusionConfiguration) -> String? {
-        self == .large && configuration.sampler != .ancestral
-            ? "diffusion.variance is large, which \(configuration.sampler.rawValue) has no place for: its step noise is "
-                + "diffusion.ddim_eta; set diffusion.variance=small or diffusion.sampler=ancestral"
-            : nil
+        if configuration.sampler.variances.contains(self) { return nil }
+        return "diffusion.variance is \(rawValue), which \(configuration.sampler.rawValue) has no place for; set "
+            + "diffusion.variance=small or diffusion.sampler=ancestral"
     }
 }
 
