@@ -53,10 +53,12 @@ public final class SampleBenchmark {
 
     /// Builds the forward pass of `configuration`, whose sampler is used.
     ///
-    /// - Throws: when memory cannot be had or an operation cannot be prepared; ``RunError`` for a classifier.
+    /// - Throws: when memory cannot be had or an operation cannot be prepared; ``RunError`` for what draws no samples.
     public init(_ configuration: RunConfiguration, batch: Int, threads: Int, probe: MachineProbe) throws {
         guard configuration.method == .diffusion else {
-            throw RunError("method is classifier, which draws no samples: smd bench step measures its training")
+            throw RunError(
+                "method is \(configuration.method.rawValue), which draws no samples: smd bench step measures its training"
+            )
         }
         self.batch = batch
         self.probe = probe

@@ -172,6 +172,86 @@ KERNEL void ck_weighted_squared_error_gradient(int64_t images, int64_t elements,
     }
 }
 
+KERNEL void ck_weighted_absolute_error(int64_t images, int64_t elements, const float *prediction, const float *target,
+                                       const float *weight, float *loss) {
+    for (int64_t n = 0; n < images; n++) {
+        double total = 0;
+        for (int64_t e = n * elements; e < (n + 1) * elements; e++) total += fabs((double)prediction[e] - (double)target[e]);
+        loss[n] = (float)((double)weight[n] * total / (double)elements);
+    }
+}
+
+KERNEL void ck_weighted_absolute_error_gradient(int64_t images, int64_t elements, const float *dloss,
+                                                const float *prediction, const float *target, const float *weight,
+                                                float *dprediction) {
+    for (int64_t n = 0; n < images; n++) {
+        float factor = (float)((double)dloss[n] * (double)weight[n] / (double)elements);
+        for (int64_t e = n * elements; e < (n + 1) * elements; e++) {
+            float difference = prediction[e] - target[e];
+            dprediction[e] = difference > 0 ? factor : difference < 0 ? -factor : 0;
+        }
+    }
+}
+
+/// ln σ² as it counts.
+static float clampedLogVariance(float l) { return l < -30 ? -30 : l > 20 ? 20 : l; }
+
+/// Whether a change of l changes anything.
+static int isInside(float l) { return l > -30 && l < 20; }
+
+void ck_gaussian_draw(int64_t pixels, int64_t channels, const float *moments, const float *noise, float *z) {
+    for (int64_t p = 0; p < pixels; p++) {
+        const float *mean = moments + p * 2 * channels, *l = mean + channels;
+        for (int64_t c = 0; c < channels; c++) {
+            int64_t i = p * channels + c;
+            z[i] = mean[c] + expf(clampedLogVariance(l[c]) / 2) * noise[i];
+        }
+    }
+}
+
+void ck_gaussian_draw_gradient(int64_t pixels, int64_t channels, const float *dz, const float *moments,
+                               const float *noise, float *dmoments) {
+    for (int64_t p = 0; p < pixels; p++) {
+        const float *l = moments + p * 2 * channels + channels;
+        float *dmean = dmoments + p * 2 * channels, *dl = dmean + channels;
+        for (int64_t c = 0; c < channels; c++) {
+            int64_t i = p * channels + c;
+            dmean[c] = dz[i];
+            dl[c] = isInside(l[c]) ? dz[i] * noise[i] * expf(l[c] / 2) / 2 : 0;
+        }
+    }
+}
+
+void ck_gaussian_divergence(int64_t images, int64_t pixels, int64_t channels, const float *moments,
+                            const float *weight, float *loss) {
+    for (int64_t n = 0; n < images; n++) {
+        double total = 0;
+        for (int64_t p = n * pixels; p < (n + 1) * pixels; p++) {
+            const float *mean = moments + p * 2 * channels, *l = mean + channels;
+            for (int64_t c = 0; c < channels; c++) {
+                double m = (double)mean[c], v = (double)clampedLogVariance(l[c]);
+                total += (m * m + expm1(v) - v) / 2;
+            }
+        }
+        loss[n] = (float)((double)weight[n] * total);
+    }
+}
+
+void ck_gaussian_divergence_gradient(int64_t images, int64_t pixels, int64_t channels, const float *dloss,
+                                     const float *moments, const float *weight, float *dmoments) {
+    for (int64_t n = 0; n < images; n++) {
+        double factor = (double)dloss[n] * (double)weight[n];
+        for (int64_t p = n * pixels; p < (n + 1) * pixels; p++) {
+            const float *mean = moments + p * 2 * channels, *l = mean + channels;
+            float *dmean = dmoments + p * 2 * channels, *dl = dmean + channels;
+            for (int64_t c = 0; c < channels; c++) {
+                dmean[c] = (float)(factor * (double)mean[c]);
+                dl[c] = isInside(l[c]) ? (float)(factor * expm1((double)l[c]) / 2) : 0;
+            }
+        }
+    }
+}
+
 /// The largest logit of a sample, which keeps the exponentials from overflowing, and the sum of those relative to it.
 static double softmaxSum(int64_t classes, const float *logits, double *largest) {
     double most = (double)logits[0], sum = 0;

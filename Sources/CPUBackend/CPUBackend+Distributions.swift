@@ -39,6 +39,43 @@ extension CPUBackend {
         })
     }
 
+    func gaussianDraw(_ o: Operands) -> PreparedOperation {
+        let axes = gaussianAxes(o, moments: 0)
+        let (moments, noise, z) = (o.input(0), o.input(1), o.output(0))
+        return PreparedOperation(run: { ck_gaussian_draw(axes.images * axes.pixels, axes.channels, moments, noise, z) })
+    }
+
+    func gaussianDrawGradient(_ o: Operands) -> PreparedOperation {
+        let axes = gaussianAxes(o, moments: 1)
+        let (dz, moments, noise, dmoments) = (o.input(0), o.input(1), o.input(2), o.output(0))
+        return PreparedOperation(run: {
+            ck_gaussian_draw_gradient(axes.images * axes.pixels, axes.channels, dz, moments, noise, dmoments)
+        })
+    }
+
+    func gaussianDivergence(_ o: Operands) -> PreparedOperation {
+        let axes = gaussianAxes(o, moments: 0)
+        let (moments, weight, loss) = (o.input(0), o.input(1), o.output(0))
+        return PreparedOperation(run: {
+            ck_gaussian_divergence(axes.images, axes.pixels, axes.channels, moments, weight, loss)
+        })
+    }
+
+    func gaussianDivergenceGradient(_ o: Operands) -> PreparedOperation {
+        let axes = gaussianAxes(o, moments: 1)
+        let (dloss, moments, weight, dmoments) = (o.input(0), o.input(1), o.input(2), o.output(0))
+        return PreparedOperation(run: {
+            ck_gaussian_divergence_gradient(axes.images, axes.pixels, axes.channels, dloss, moments, weight, dmoments)
+        })
+    }
+
+    /// Images, pixels and channels of what the moments are of.
+    private func gaussianAxes(_ o: Operands, moments: Int) -> (images: Int64, pixels: Int64, channels: Int64) {
+        let axes = Axes(o.shape(input: moments))
+        o.require(axes.channels % 2 == 0, "shapes do not fit")
+        return (Int64(axes.images), Int64(axes.pixels), Int64(axes.channels / 2))
+    }
+
     /// - Parameter first: index of the prediction.
     private func mixtureAxes(
         _ o: Operands, _ components: Int, first: Int

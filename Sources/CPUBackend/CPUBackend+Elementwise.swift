@@ -141,6 +141,23 @@ extension CPUBackend {
         })
     }
 
+    func weightedAbsoluteError(_ o: Operands) -> PreparedOperation {
+        let (images, elements) = errorShape(o, 0)
+        let (prediction, target, weight, loss) = (o.input(0), o.input(1), o.input(2), o.output(0))
+        return PreparedOperation(run: {
+            ck_weighted_absolute_error(images, elements, prediction, target, weight, loss)
+        })
+    }
+
+    func weightedAbsoluteErrorGradient(_ o: Operands) -> PreparedOperation {
+        let (images, elements) = errorShape(o, 1)
+        let (dloss, prediction, target, weight) = (o.input(0), o.input(1), o.input(2), o.input(3))
+        let gradient = o.output(0)
+        return PreparedOperation(run: {
+            ck_weighted_absolute_error_gradient(images, elements, dloss, prediction, target, weight, gradient)
+        })
+    }
+
     func softmaxCrossEntropy(_ o: Operands) -> PreparedOperation {
         let (images, classes) = classShape(o, 0)
         let (logits, label, weight, loss) = (o.input(0), o.input(1), o.input(2), o.output(0))

@@ -177,6 +177,12 @@ public final class CPUBackend: Backend {
         switch operation {
         case .weightedSquaredError: return weightedSquaredError(o)
         case .weightedSquaredErrorGradient: return weightedSquaredErrorGradient(o)
+        case .weightedAbsoluteError: return weightedAbsoluteError(o)
+        case .weightedAbsoluteErrorGradient: return weightedAbsoluteErrorGradient(o)
+        case .gaussianDraw: return gaussianDraw(o)
+        case .gaussianDrawGradient: return gaussianDrawGradient(o)
+        case .gaussianDivergence: return gaussianDivergence(o)
+        case .gaussianDivergenceGradient: return gaussianDivergenceGradient(o)
         case .energyScore(let score): return energyScore(o, score)
         case .energyScoreGradient(let score): return energyScoreGradient(o, score)
         case .mixtureLikelihood(let components): return mixtureLikelihood(o, components)

@@ -2,7 +2,7 @@
 /// `docs/configuration.md` follow.
 extension ConfigurationKey {
     /// All keys, in the order of the page.
-    public static let all = run + model + diffusion + classifier + optimizer + ema
+    public static let all = run + model + diffusion + classifier + autoencoder + optimizer + ema
 
     /// What concerns only how a trained network is sampled.
     public static let sampler = diffusion.filter { $0.rule == .harmless }
@@ -236,6 +236,31 @@ extension ConfigurationKey {
         ConfigurationKey(
             "classifier.noised", .boolean(\.classifier.noised), .warned,
             "Train it on x_t with its t, noised as the diffusion's images are, instead of on clean images.")
+    ]
+
+    static let autoencoder = [
+        ConfigurationKey(
+            "autoencoder.channels", .integers(\.autoencoder.sizes.channels, each: 1...8192), .refused,
+            "Channels of each stage; between two of them sides are halved. Divisible by `autoencoder.groups`."),
+        ConfigurationKey(
+            "autoencoder.blocks", .integer(\.autoencoder.sizes.blocks, 1...64), unit: "blocks", .refused,
+            "Residual blocks of a stage of the encoder; the decoder has one more."),
+        ConfigurationKey(
+            "autoencoder.latent_channels", .integer(\.autoencoder.sizes.latentChannels, 1...1024), unit: "channels",
+            .refused, "Channels of a latent."),
+        ConfigurationKey(
+            "autoencoder.groups", .integer(\.autoencoder.sizes.groups, 1...8192), unit: "groups", .refused,
+            "Groups of every GroupNorm."),
+        ConfigurationKey(
+            "autoencoder.attention", .boolean(\.autoencoder.sizes.attention), .refused,
+            "Attention in the middle of encoder and decoder."),
+        ConfigurationKey(
+            "autoencoder.reconstruction", .choice(\.autoencoder.reconstruction), .warned,
+            "What judges a decoded image, summed over its numbers: absolute or squared differences:"),
+        ConfigurationKey(
+            "autoencoder.kl_weight",
+            .number(\.autoencoder.klWeight, ", wanted 0 or more") { $0 >= 0 && $0.isFinite }, .warned,
+            "Weight of the divergence of the latents to N(0, 1), a sum over their numbers."),
     ]
 
     static let optimizer = [

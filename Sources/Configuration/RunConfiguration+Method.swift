@@ -6,17 +6,19 @@ extension RunConfiguration {
         switch method {
         case .diffusion: diffusion.loss.of(model, diffusion)
         case .classifier: CrossEntropy(model, diffusion, noised: classifier.noised)
+        case .autoencoder: AutoencoderLoss(model, diffusion, autoencoder)
         }
     }
 
-    /// What is trained, in words: "SMD", "vanilla DDPM", "classifier".
+    /// What is trained, in words: "SMD", "vanilla DDPM", "classifier", "autoencoder".
     public var networkName: String {
         switch method {
         case .diffusion: model.name
         case .classifier: "classifier"
+        case .autoencoder: "autoencoder"
         }
     }
 
-    /// Steps between two sample grids; 0 where there are none: a classifier draws no samples.
+    /// Steps between two sample grids; 0 where there are none: only a diffusion draws samples.
     public var previewDistance: Int { method == .diffusion ? previewEvery : 0 }
 }

@@ -10,7 +10,8 @@ extension RunConfiguration {
         try require(!data.isEmpty, "data", "is not set, wanted the path of a data set: data: fashion-mnist.h5")
         try require(data.unicodeScalars.allSatisfy(\.isPrintable), "data", "holds a control character")
         try requireRanges(
-            of: ConfigurationKey.run + ConfigurationKey.classifier + ConfigurationKey.optimizer + ConfigurationKey.ema)
+            of: ConfigurationKey.run + ConfigurationKey.classifier + ConfigurationKey.autoencoder
+                + ConfigurationKey.optimizer + ConfigurationKey.ema)
         try require(
             learningRateDecay == .constant || learningRateEnd <= learningRate, "learning_rate_end",
             "is \(learningRateEnd), above the \(learningRate) of learning_rate that it is a decay from")
@@ -21,7 +22,14 @@ extension RunConfiguration {
             "is optimal, which is measured of a checkpoint: train with small, then smd evaluate variance, and give "
                 + "smd sample --set diffusion.variance=optimal")
         if method == .diffusion, let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
-        if method == .classifier { try requireClassifier() }
+        if method != .diffusion { try requirePlain() }
+        if method == .classifier {
+            try require(
+                model.classes != 1, "model.classes", "is 1, wanted 2 or more, or 0: those of the data set's labels")
+        }
+        if method == .autoencoder, let fault = autoencoder.sizes.fault(size: model.size) {
+            throw ConfigurationError(fault)
+        }
         try requireMemoryInReach()
     }
 
@@ -33,20 +41,20 @@ extension RunConfiguration {
         _ = try batchPlan(ranks: ranks, threads: threads)
     }
 
-    /// Refuses what a classifier has not.
-    private func requireClassifier() throws {
-        try require(!model.smd, "model.smd", "is true, but a classifier has no mixture: model.smd=false")
+    /// Refuses what only a diffusion has.
+    private func requirePlain() throws {
+        let what = networkName == "autoencoder" ? "an autoencoder" : "a classifier"
+        try require(!model.smd, "model.smd", "is true, but \(what) has no mixture: model.smd=false")
         try require(
             !model.selfCondition, "model.self_condition",
-            "is true, but a classifier estimates no x0: model.self_condition=false")
-        try require(model.classes != 1, "model.classes", "is 1, wanted 2 or more, or 0: those of the data set's labels")
+            "is true, but \(what) estimates no x0: model.self_condition=false")
     }
 
     /// One feature map of the widest stage at full resolution, the micro-batch included, is under 2^36 numbers.
     /// Far above any real run; it keeps later products of sizes within 64 bits.
     private func requireMemoryInReach() throws {
         let images = microBatchSize == 0 ? min(batchSize, automaticMicroBatchLimit) : microBatchSize
-        let widest = model.unet.channels.max() ?? 1
+        let widest = (method == .autoencoder ? autoencoder.sizes.channels.max() : model.unet.channels.max()) ?? 1
         var product = 1
         for factor in [images, diffusion.loss.draws(diffusion), model.size, model.size, widest] {
             let (next, overflow) = product.multipliedReportingOverflow(by: factor)

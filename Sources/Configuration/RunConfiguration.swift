@@ -8,6 +8,8 @@ public enum TrainingMethod: String, Codable, CaseIterable, Sendable {
     case diffusion
     /// A classifier of the data set's labels.
     case classifier
+    /// The first stage of latent diffusion.
+    case autoencoder
 }
 
 /// How the learning rate falls once it has warmed up.
@@ -118,6 +120,8 @@ public struct RunConfiguration: Equatable, Sendable {
     public var diffusion = DiffusionConfiguration()
     /// What concerns a classifier.
     public var classifier = ClassifierConfiguration()
+    /// What concerns an autoencoder.
+    public var autoencoder = AutoencoderConfiguration()
     /// The optimiser.
     public var optimizer = OptimizerConfiguration()
     /// The moving average of the parameters.

@@ -17,9 +17,11 @@ public enum Conformance {
         switch kind {
         case "denoiser":
             return try DenoiserCase(file, tolerances).run({ try optimizers(on: backend, $0, $1) }, on: backend)
+        case "autoencoder":
+            return try AutoencoderCase(file, tolerances).run({ try optimizers(on: backend, $0, $1) }, on: backend)
         case "sampler": return try SamplerCase(file, tolerances).run(on: backend)
         case "schedules": return try SchedulesCase(file: file).run()
-        default: throw file.error("its kind is '\(kind)'; denoiser, sampler and schedules are known")
+        default: throw file.error("its kind is '\(kind)'; denoiser, autoencoder, sampler and schedules are known")
         }
     }
 

@@ -45,16 +45,9 @@ struct DenoiserCase {
             try run(step, model, &optimizers, &m)
             try model.load(optimizers[0].optimizer.parameters)
         }
-        let expected = (try read("parameters/final", model), try read("parameters/ema", model))
-        for (index, (name, optimizer)) in optimizers.enumerated() {
-            let suffix = index == 0 ? "" : " (\(name))"
-            m.add(compareParameters("final parameters" + suffix, optimizer.parameters, expected.0, model))
-            // The layout of these files does not say with which step an average every k steps begins: either will do.
-            let averages = self.optimizer.emaPhases.map {
-                compareParameters("ema" + suffix, optimizer.average(phase: $0), expected.1, model)
-            }
-            if let best = averages.min(by: { $0.error < $1.error }) { m.add(best) }
-        }
+        m.compareParameters(
+            optimizers, optimizer, final: try read("parameters/final", model),
+            average: try read("parameters/ema", model), model.layout, tolerance: tolerances.parameter)
         let size = c.isPoints ? "points of \(c.channels)" : "images \(c.size)×\(c.size)×\(c.channels)"
         return CaseReport(
             path: file.path,
@@ -103,7 +96,11 @@ struct DenoiserCase {
         m.compare(
             "gradient_norm", tolerance: tolerances.loss, [norm], [try file.double("\(group)/gradient_norm")],
             "\(group)/gradient_norm")
-        if file.contains("\(group)/gradients") { try compareGradients(pass.gradients, group, model, &m) }
+        if file.contains("\(group)/gradients") {
+            m.compareGradients(
+                pass.gradients, try read("\(group)/gradients", model), group, model.layout,
+                tolerance: tolerances.gradient)
+        }
         for index in optimizers.indices { try optimizers[index].optimizer.update(pass.gradients, norm: norm) }
     }
 
@@ -114,53 +111,12 @@ struct DenoiserCase {
             ?? [Float](repeating: 0, count: imageShape.reduce(1, *))
     }
 
-    /// Tensor by tensor, each relative to its own largest magnitude.
-    ///
-    /// A gradient that is zero by symmetry (a bias in front of a normalisation over single channels) is in the file the
-    /// rounding of float64, and here that of float32: it is measured against a thousandth of the largest gradient.
-    private func compareGradients(
-        _ gradients: [Float], _ group: String, _ model: DenoiserModel, _ m: inout Measurements
-    ) throws {
-        let expected = try read("\(group)/gradients", model)
-        let largest = expected.reduce(0) { $1.isFinite ? max($0, Double(abs($1))) : $0 }
-        for (parameter, offset) in zip(model.layout.parameters, model.layout.offsets) {
-            let range = offset..<offset + parameter.count
-            let magnitude = expected[range].reduce(0) { max($0, Double(abs($1))) }
-            m.compare(
-                "gradients", tolerance: tolerances.gradient, Array(gradients[range]), Array(expected[range]),
-                "\(group)/gradients/\(parameter.name)",
-                scale: magnitude < 1e-9 * largest ? 1e-3 * largest : nil)
-        }
-    }
-
-    private func compareParameters(
-        _ quantity: String, _ found: [Float], _ expected: [Float], _ model: DenoiserModel
-    ) -> Deviation {
-        var measurement = Deviation(quantity, tolerance: tolerances.parameter, isRelative: false)
-        for (parameter, offset) in zip(model.layout.parameters, model.layout.offsets) {
-            let range = offset..<offset + parameter.count
-            measurement.compare(Array(found[range]), Array(expected[range]), parameter.name)
-        }
-        return measurement
-    }
-
     private func read(_ group: String, _ model: DenoiserModel) throws -> [Float] {
-        try model.arena { try file.tensor("\(group)/\($0.name)", shape: $0.shape) }
+        try file.arena(group, model.layout)
     }
 
     private func checkNames(_ model: DenoiserModel) throws {
-        for group in ["initial", "final", "ema"] { try file.checkNames("parameters/\(group)", model) }
-    }
-}
-
-extension CaseFile {
-    /// Checks that a group holds exactly the network's parameters.
-    func checkNames(_ group: String, _ model: DenoiserModel) throws {
-        let (found, wanted) = (Set(try members(of: group)), Set(model.layout.parameters.map(\.name)))
-        if let name = wanted.subtracting(found).min() { throw error("/\(group) lacks \(name)") }
-        if let name = found.subtracting(wanted).min() {
-            throw error("/\(group) holds \(name), which the network of its config does not have")
-        }
+        for group in ["initial", "final", "ema"] { try file.checkNames("parameters/\(group)", model.layout) }
     }
 }
 

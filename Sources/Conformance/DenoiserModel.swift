@@ -49,15 +49,6 @@ final class DenoiserModel {
         try training?.parametersChanged()
     }
 
-    /// An arena from named tensors, zero between them.
-    func arena(_ tensor: (Parameter) throws -> [Float]) rethrows -> [Float] {
-        var arena = [Float](repeating: 0, count: layout.count)
-        for (parameter, offset) in zip(layout.parameters, layout.offsets) {
-            arena.replaceSubrange(offset..<offset + parameter.count, with: try tensor(parameter))
-        }
-        return arena
-    }
-
     /// A forward pass.
     func predict(
         _ xt: [Float], timestep: [Float], eta: [Float]?, selfCondition: [Float]?

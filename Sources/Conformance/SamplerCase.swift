@@ -35,8 +35,8 @@ struct SamplerCase {
     func run(on backend: any Backend) throws -> CaseReport {
         let c = configuration.model
         let model = try DenoiserModel(c, batch: imageShape[0], on: backend)
-        try file.checkNames("parameters/initial", model)
-        try model.load(try model.arena { try file.tensor("parameters/initial/\($0.name)", shape: $0.shape) })
+        try file.checkNames("parameters/initial", model.layout)
+        try model.load(try file.arena("parameters/initial", model.layout))
 
         let draws = try self.draws()
         var (used, reached) = (0, [try file.images("x_T", shape: imageShape)])

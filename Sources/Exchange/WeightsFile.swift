@@ -90,6 +90,9 @@ public enum WeightsFile {
                 throw RunError("model.classes is \(model.classes): say how many classes the network tells apart")
             }
             return ExecutionPlan(Classifier(model).inferenceGraph(batch: 1)).layout.parameters
+        case .autoencoder:
+            let autoencoder = Autoencoder(configuration.autoencoder.sizes, channels: model.channels)
+            return ExecutionPlan(autoencoder.inferenceGraph(.both, size: model.size, batch: 1)).layout.parameters
         }
     }
 

@@ -76,21 +76,22 @@ struct Downsample {
     }
 }
 
-/// Group normalisation (Wu and He 2018): every group of channels of every image to mean 0 and variance 1 (ε = 1e-5),
+/// Group normalisation (Wu and He 2018): every group of channels of every image to mean 0 and variance 1 (ε = 1e-5 or as given),
 /// then per channel `· weight + bias`. `weight [C]` starts at 1, `bias [C]` at 0.
 struct GroupNorm {
     let groups: Int
+    let epsilon: Float
     let weight: Tensor
     let bias: Tensor
 
-    init(_ scope: Scope, groups: Int, channels: Int) {
-        self.groups = groups
+    init(_ scope: Scope, groups: Int, channels: Int, epsilon: Float = 1e-5) {
+        (self.groups, self.epsilon) = (groups, epsilon)
         weight = scope.parameter("weight", [channels], .constant(1))
         bias = scope.parameter("bias", [channels], .constant(0))
     }
 
     func callAsFunction(_ x: Tensor) -> Tensor {
-        x.groupNorm(groups: groups, epsilon: 1e-5, scale: weight, shift: bias)
+        x.groupNorm(groups: groups, epsilon: epsilon, scale: weight, shift: bias)
     }
 }
 

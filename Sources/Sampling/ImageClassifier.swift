@@ -19,7 +19,7 @@ public struct ClassifierCheckpoint {
     public init(_ path: String, _ weights: SampleWeights = .ema) throws {
         network = try TrainedNetwork(path, weights)
         guard network.configuration.method == .classifier, network.configuration.model.classes > 0 else {
-            throw RunError("\(path) is the checkpoint of a diffusion model; one that method: classifier left is wanted")
+            throw RunError("\(path) is no checkpoint of a classifier; one that method: classifier left is wanted")
         }
     }
 

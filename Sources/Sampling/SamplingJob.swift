@@ -35,13 +35,14 @@ public struct SamplingJob {
 
     /// Reads and verifies the checkpoint at `path`.
     ///
-    /// - Throws: also ``RunError`` where it is that of a classifier.
+    /// - Throws: also ``RunError`` where it is none of a diffusion.
     public init(_ path: String, _ weights: SampleWeights) throws {
         network = try TrainedNetwork(path, weights)
         guard network.configuration.method == .diffusion else {
+            let name = network.configuration.networkName
             throw RunError(
-                "\(path) is the checkpoint of a classifier, which draws no samples; how well it classifies says "
-                    + "smd evaluate classifier \(shellWord(path)) --data FILE")
+                "\(path) is the checkpoint of \(name == "autoencoder" ? "an" : "a") \(name), which draws no samples; how good "
+                    + "it is says smd evaluate \(name) \(shellWord(path)) --data FILE")
         }
     }
 

@@ -217,6 +217,16 @@ extension Operation {
                 gradient: [
                     GradientRule(.weightedSquaredErrorGradient, [.dy, .input(0), .input(1), .input(2)], [0])
                 ])
+        case .weightedAbsoluteError:
+            return OperationTraits(
+                gradient: [
+                    GradientRule(.weightedAbsoluteErrorGradient, [.dy, .input(0), .input(1), .input(2)], [0])
+                ])
+        case .gaussianDraw:
+            return OperationTraits(gradient: [GradientRule(.gaussianDrawGradient, [.dy, .input(0), .input(1)], [0])])
+        case .gaussianDivergence:
+            return OperationTraits(
+                gradient: [GradientRule(.gaussianDivergenceGradient, [.dy, .input(0), .input(1)], [0])])
         case .repeatSamples(let count):
             return OperationTraits(gradient: [GradientRule(.repeatSamplesGradient(count), [.dy], [0])])
         case .energyScore(let score):
@@ -230,7 +240,8 @@ extension Operation {
                 ])
         case .modulateGradient, .sliceChannels, .upsampleNearestGradient, .repeatSamplesGradient, .sinusoidalEmbedding,
             .constant, .weightedSquaredErrorGradient, .energyScoreGradient, .mixtureLikelihoodGradient,
-            .meanOverPositionsGradient, .softmaxCrossEntropyGradient, .maxPool, .averagePool:
+            .meanOverPositionsGradient, .softmaxCrossEntropyGradient, .maxPool, .averagePool,
+            .weightedAbsoluteErrorGradient, .gaussianDrawGradient, .gaussianDivergenceGradient:
             return OperationTraits()
         default:
             return nil

@@ -7,10 +7,12 @@ public struct ConvolutionGeometry: Hashable, Sendable {
     public var paddingHeight: Int
     /// Columns of zeros at the left and the right.
     public var paddingWidth: Int
+    /// Further rows of zeros below, and columns at the right.
+    public var paddingAfter = 0
 
-    public init(kernel: Int, stride: Int = 1, padding: Int = 0) {
+    public init(kernel: Int, stride: Int = 1, padding: Int = 0, paddingAfter: Int = 0) {
         (kernelHeight, kernelWidth, self.stride) = (kernel, kernel, stride)
-        (paddingHeight, paddingWidth) = (padding, padding)
+        (paddingHeight, paddingWidth, self.paddingAfter) = (padding, padding, paddingAfter)
     }
 
     /// A kernel of odd sides at every pixel, padded so that as many pixels come out as go in.
@@ -23,8 +25,8 @@ public struct ConvolutionGeometry: Hashable, Sendable {
     /// Rows and columns of the output for those of the input.
     public func outputSize(_ height: Int, _ width: Int) -> (height: Int, width: Int) {
         (
-            (height + 2 * paddingHeight - kernelHeight) / stride + 1,
-            (width + 2 * paddingWidth - kernelWidth) / stride + 1
+            (height + 2 * paddingHeight + paddingAfter - kernelHeight) / stride + 1,
+            (width + 2 * paddingWidth + paddingAfter - kernelWidth) / stride + 1
         )
     }
 
@@ -167,6 +169,19 @@ public enum Operation: Hashable, Sendable {
     case weightedSquaredError
     /// `dloss [N], prediction, target, weight → dprediction`.
     case weightedSquaredErrorGradient
+    /// `prediction [N,...], target [N,...], weight [N] → loss [N]`, `weight · mean of |prediction − target|` per sample.
+    case weightedAbsoluteError
+    /// `dloss [N], prediction, target, weight → dprediction`, 0 where they are equal.
+    case weightedAbsoluteErrorGradient
+    /// `moments [N,H,W,2C], noise [N,H,W,C] → z [N,H,W,C]`, `μ + e^(l/2) · noise`: moments are μ, then l = ln σ², which counts
+    /// within −30 … 20.
+    case gaussianDraw
+    /// `dz, moments, noise → dmoments`.
+    case gaussianDrawGradient
+    /// `moments [N,H,W,2C], weight [N] → loss [N]`, `weight · Σ ½ (μ² + e^l − 1 − l)` per sample: KL(N(μ, σ²) ‖ N(0, 1)).
+    case gaussianDivergence
+    /// `dloss [N], moments, weight → dmoments`.
+    case gaussianDivergenceGradient
     /// `predictions [N·m,H,W,C], target [N,H,W,C], energyWeight [N], errorWeight [N] → loss [N]`:
     /// ``EnergyScore`` of the m draws of each sample, and beside it the mean of their squared errors.
     case energyScore(EnergyScore)

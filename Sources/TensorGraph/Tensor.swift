@@ -148,6 +148,25 @@ public struct Tensor {
         return one(.weightedSquaredError, [self, target, weight], [shape[0]])
     }
 
+    /// Per sample, `weight · mean(|self − target|)`: `[N]`.
+    public func weightedAbsoluteError(target: Tensor, weight: Tensor) -> Tensor {
+        precondition(target.shape == shape && weight.shape == [shape[0]], "\(shape), \(target.shape), \(weight.shape)")
+        return one(.weightedAbsoluteError, [self, target, weight], [shape[0]])
+    }
+
+    /// A draw of the Gaussians whose means and logarithms of variances, `[N, H, W, 2C]`, self is, from `noise [N, H, W, C]`.
+    public func gaussianDraw(noise: Tensor) -> Tensor {
+        precondition(
+            shape.dropLast() == noise.shape.dropLast() && channels == 2 * noise.channels, "\(shape), \(noise.shape)")
+        return one(.gaussianDraw, [self, noise], noise.shape)
+    }
+
+    /// Per sample, `weight · KL` of these Gaussians to N(0, 1), summed over elements, in nats: `[N]`.
+    public func gaussianDivergence(weight: Tensor) -> Tensor {
+        precondition(channels % 2 == 0 && weight.shape == [shape[0]], "\(shape), \(weight.shape)")
+        return one(.gaussianDivergence, [self, weight], [shape[0]])
+    }
+
     /// Per sample, the ``EnergyScore`` of its draws and their squared error: `[N]`. Self is `[N·m, H, W, C]`.
     public func energyScore(_ score: EnergyScore, target: Tensor, energyWeight: Tensor, errorWeight: Tensor) -> Tensor {
         let samples = target.shape[0]

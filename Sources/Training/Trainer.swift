@@ -133,8 +133,8 @@ public final class Trainer {
         metrics = try openMetrics(continued: self.step)
         if self.step > 0 { try restoreHistory() }
         try replica.parametersChanged()
-        if configuration.method == .classifier, configuration.previewEvery > 0, communicator.rank == 0 {
-            observer.say("a classifier draws no samples: preview_every does nothing")
+        if configuration.method != .diffusion, configuration.previewEvery > 0, communicator.rank == 0 {
+            observer.say("method \(configuration.method.rawValue) draws no samples: preview_every does nothing")
         }
         if let why = batch.whyNotExact, communicator.rank == 0 {
             observer.warn("results depend on the number of ranks and threads in their last bits: \(why)")

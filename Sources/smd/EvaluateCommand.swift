@@ -19,7 +19,7 @@ struct EvaluateCommand: ParsableCommand {
             EvaluateOracleCommand.self,
             EvaluateImagesCommand.self,
             EvaluateSpreadCommand.self,
-            EvaluateClassifierCommand.self,
+            EvaluateClassifierCommand.self, EvaluateAutoencoderCommand.self,
             EvaluateVarianceCommand.self,
         ]
     )

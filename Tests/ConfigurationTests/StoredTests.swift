@@ -31,7 +31,8 @@ import Testing
         let json = try RunConfiguration().resolvedJSON()
         #expect(
             json.hasPrefix(
-                "{\"batch_size\":128,\"cache\":\"auto\",\"check_ranks_every\":100,\"checkpoint_every\":1000,"
+                "{\"autoencoder\":{\"attention\":true,\"blocks\":1,\"channels\":[32,64,64],\"groups\":32,\"kl_weight\":1e-06,"
+                    + "\"latent_channels\":4,\"reconstruction\":\"l1\"},\"batch_size\":128,\"cache\":\"auto\",\"check_ranks_every\":100,\"checkpoint_every\":1000,"
                     + "\"classifier\":{\"noised\":false},\"data\":\"\",\"diffusion\":{")
         )
         #expect(json.contains("\"learning_rate\":0.0001"))
@@ -59,7 +60,9 @@ import Testing
     }
 
     /// All presets, sorted.
-    static let presets = ["cifar", "classifier-fashion", "fashion", "fashion-few", "grid", "grid-few", "quickstart"]
+    static let presets = [
+        "autoencoder-fashion", "cifar", "classifier-fashion", "fashion", "fashion-few", "grid", "grid-few", "quickstart",
+    ]
 
     @Test(arguments: presets)
     func everyPresetIsRight(name: String) throws {

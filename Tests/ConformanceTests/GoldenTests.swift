@@ -18,6 +18,10 @@ import Testing
         ("smd-v-sigmoid-8x8x3", smd + final), ("smd-x0-cosine-vector2", smd + final),
         ("sampler-ancestral-ddpm-noclip-T8", ["trajectory"]), ("sampler-ancestral-smd-T10", ["trajectory"]),
         ("sampler-ddim-eta0.5-smd-T50-S7", ["trajectory"]), ("schedules", ["betas"]),
+        (
+            "autoencoder-kl-l1-16x16x3",
+            ["moments", "reconstruction", "loss per image", "loss", "gradient_norm", "gradients"] + final
+        ),
     ])
     func referenceCasesPass(name: String, quantities: [String]) throws {
         let report = try Conformance.run("\(goldenFolder)/\(name).h5", on: CPUBackend())

@@ -127,6 +127,15 @@ import Testing
         }
     }
 
+    /// Networks that draw x_0 are refused by what averages evaluations, and by nothing else.
+    @Test func drawsAreNotAveraged() {
+        for kind in SamplerKind.allCases {
+            var configuration = Self.configuration(kind, steps: 4)
+            configuration.loss = .energyScore
+            #expect((configuration.samplerFault?.contains("another draw of x0") == true) == (kind == .heun))
+        }
+    }
+
     /// What has no place for a variance refuses it.
     @Test(arguments: [SamplerKind.heun, .dpmSolver, .sdeDPMSolver, .uniPC]) func variancesAreRefused(kind: SamplerKind)
     {

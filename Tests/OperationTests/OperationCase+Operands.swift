@@ -149,6 +149,24 @@ extension OperationCase {
                 1e-6, gradient: 5e-7,
                 [random.normals(x), random.normals(x), random.normals([images], mean: 2, deviation: 0.5)],
                 [Output(shape: [images])])
+        case .weightedAbsoluteError:
+            return CaseOperands(
+                1e-6, gradient: 5e-7,
+                [random.normals(x), random.normals(x), random.normals([images], mean: 2, deviation: 0.5)],
+                [Output(shape: [images])])
+        case .gaussianDraw:
+            // Some logarithms of variances outside of what counts, some deviations large.
+            let deviation = values == .saturated ? 20.0 : 1
+            return CaseOperands(
+                1e-6, [random.normals(activation(2 * channels), deviation: deviation), random.normals(x)],
+                [Output(shape: x)])
+        case .gaussianDivergence:
+            return CaseOperands(
+                1e-6,
+                [
+                    random.normals(activation(2 * channels), deviation: values == .saturated ? 20 : 1),
+                    random.normals([images], mean: 2, deviation: 0.5),
+                ], [Output(shape: [images])])
         case .energyScore(let score):
             let draws = [images * score.draws] + x.dropFirst()
             let weights = (0..<2).map { _ in random.normals([images], mean: 2, deviation: 0.5) }

@@ -67,6 +67,9 @@ private let convolutionCases: [OperationCase] = {
         ConvolutionSizes(three, 2, [4, 4], 0..<12, of: 20, to: 8),
         ConvolutionSizes(three, 1, [8, 8], 4..<12, of: 20, to: 4),
         ConvolutionSizes(ConvolutionGeometry(kernel: 3, stride: 2, padding: 1), 2, [7, 8], 0..<8, of: 8, to: 4),
+        ConvolutionSizes(ConvolutionGeometry(kernel: 3, stride: 2, paddingAfter: 1), 2, [8, 6], 0..<8, of: 8, to: 4),
+        ConvolutionSizes(
+            ConvolutionGeometry(kernel: 3, stride: 2, paddingAfter: 1), 1, [16, 16], 0..<32, of: 32, to: 32),
         ConvolutionSizes(ConvolutionGeometry(kernel: 3), 1, [5, 6], 1..<5, of: 8, to: 8),
         ConvolutionSizes(ConvolutionGeometry(oddKernel: 1, 7), 2, [7, 9], 0..<16, of: 16, to: 24),
         ConvolutionSizes(ConvolutionGeometry(oddKernel: 7, 1), 1, [17, 5], 0..<32, of: 32, to: 16),
@@ -298,6 +301,14 @@ private let lossCases: [OperationCase] =
         images, positions, channels in
         OperationCase(operation: .weightedSquaredError, images: images, positions: positions, channels: channels)
     }
+    + [(1, [1, 1], 1), (3, [5, 7], 3), (2, [32, 32], 3)].flatMap { images, positions, channels in
+        [Operation.weightedAbsoluteError, .gaussianDraw, .gaussianDivergence].map {
+            OperationCase(operation: $0, images: images, positions: positions, channels: channels)
+        }
+    }
+    + [Operation.gaussianDraw, .gaussianDivergence].map {
+        OperationCase(operation: $0, images: 2, positions: [4, 4], channels: 4, values: .saturated)
+    }
     + [(1, 1), (2, 10), (5, 3), (32, 1000)].flatMap { images, classes in
         [OperationCase.Values.ordinary, .saturated, .offset].map { values in
             OperationCase(
@@ -337,6 +348,7 @@ private let smallConvolutions: [OperationCase] = {
         (ConvolutionGeometry(kernel: 3, padding: 1), [4, 5], 0..<4, 4, 3),
         (ConvolutionGeometry(kernel: 3, padding: 1), [1, 1], 2..<6, 8, 4),
         (ConvolutionGeometry(kernel: 3, stride: 2, padding: 1), [5, 4], 3..<4, 4, 2),
+        (ConvolutionGeometry(kernel: 3, stride: 2, paddingAfter: 1), [4, 6], 0..<2, 2, 3),
         (ConvolutionGeometry(kernel: 3), [4, 3], 0..<2, 5, 2),
         (ConvolutionGeometry(kernel: 1), [2, 3], 1..<4, 4, 5),
         (ConvolutionGeometry(kernel: 2, stride: 2), [4, 6], 0..<3, 3, 4),
@@ -399,6 +411,9 @@ private let smallOthers: [OperationCase] =
         OperationCase(operation: .upsampleNearest, positions: [3, 2], channels: 3),
         OperationCase(operation: .weightedSquaredError, images: 3, channels: 3),
         OperationCase(operation: .weightedSquaredError, positions: [], channels: 2),
+        OperationCase(operation: .weightedAbsoluteError, images: 3, channels: 3),
+        OperationCase(operation: .gaussianDraw, positions: [3, 2], channels: 2),
+        OperationCase(operation: .gaussianDivergence, images: 2, positions: [3, 2], channels: 2),
         OperationCase(operation: .repeatSamples(3), positions: [3, 2], channels: 2),
         OperationCase(operation: .energyScore(EnergyScore(draws: 4, windows: [0, 2])), channels: 2),
         OperationCase(operation: .energyScore(EnergyScore(draws: 2, windows: [1], exponent: 0.5)), positions: [1, 1]),

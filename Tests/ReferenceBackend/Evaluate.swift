@@ -167,6 +167,21 @@ public func evaluate(
             weightedSquaredErrorGradient(
                 dloss: operand.next(), prediction: operand.next(), target: operand.next(), weight: operand.next())
         ]
+    case .weightedAbsoluteError:
+        results = [weightedAbsoluteError(prediction: operand.next(), target: operand.next(), weight: operand.next())]
+    case .weightedAbsoluteErrorGradient:
+        results = [
+            weightedAbsoluteErrorGradient(
+                dloss: operand.next(), prediction: operand.next(), target: operand.next(), weight: operand.next())
+        ]
+    case .gaussianDraw:
+        results = [gaussianDraw(moments: operand.next(), noise: operand.next())]
+    case .gaussianDrawGradient:
+        results = [gaussianDrawGradient(dz: operand.next(), moments: operand.next(), noise: operand.next())]
+    case .gaussianDivergence:
+        results = [gaussianDivergence(moments: operand.next(), weight: operand.next())]
+    case .gaussianDivergenceGradient:
+        results = [gaussianDivergenceGradient(dloss: operand.next(), moments: operand.next(), weight: operand.next())]
     case .energyScore(let score):
         results = [
             energyScore(

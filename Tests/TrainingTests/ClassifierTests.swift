@@ -171,7 +171,7 @@ import Training
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder, classes: 5)
             let result = try run.trainHere("out", settings: Run.classifier + ["steps=1", "preview_every=1"])
-            #expect(result.output.contains("a classifier draws no samples: preview_every does nothing"))
+            #expect(result.output.contains("method classifier draws no samples: preview_every does nothing"))
             let previews = try? FileManager.default.contentsOfDirectory(atPath: run.path("out/previews"))
             #expect((previews ?? []).isEmpty)
             let file = try CheckpointFile(run.checkpoint("out", step: 1))
@@ -209,7 +209,7 @@ import Training
             expectLine(try run.train(2, run.command("c", settings: Run.classifier)), "images.h5: has no labels")
             try run.trainHere("diffusion", settings: ["steps=1"])
             expectLine(
-                try evaluate(1, [run.path("diffusion"), "--data", run.data]), "is the checkpoint of a diffusion model")
+                try evaluate(1, [run.path("diffusion"), "--data", run.data]), "is no checkpoint of a classifier")
             let unlike = try run.train(1, run.command("diffusion", resume: "auto", settings: Run.classifier))
             expectLine(unlike, "has no labels")
             let path = run.path("labelled.h5")

@@ -92,6 +92,23 @@ void ck_weighted_squared_error(int64_t images, int64_t elements, const float *pr
 /// dprediction = dloss_n · weight_n · 2 (prediction − target) / E.
 void ck_weighted_squared_error_gradient(int64_t images, int64_t elements, const float *dloss, const float *prediction,
                                         const float *target, const float *weight, float *dprediction);
+/// loss_n = weight_n · mean of |prediction − target| over E elements.
+void ck_weighted_absolute_error(int64_t images, int64_t elements, const float *prediction, const float *target,
+                                const float *weight, float *loss);
+/// dprediction = dloss_n · weight_n · sign(prediction − target) / E; 0 where they are equal.
+void ck_weighted_absolute_error_gradient(int64_t images, int64_t elements, const float *dloss, const float *prediction,
+                                         const float *target, const float *weight, float *dprediction);
+/// z [P,C] = mean + e^(l/2) · noise; moments [P,2C] are the means of a pixel, then its l = ln σ², clamped to [−30, 20].
+void ck_gaussian_draw(int64_t pixels, int64_t channels, const float *moments, const float *noise, float *z);
+/// dmoments of it; 0 for an l outside.
+void ck_gaussian_draw_gradient(int64_t pixels, int64_t channels, const float *dz, const float *moments,
+                               const float *noise, float *dmoments);
+/// loss_n = weight_n · Σ ½ (mean² + e^l − 1 − l) over P pixels of C channels; float64 inside.
+void ck_gaussian_divergence(int64_t images, int64_t pixels, int64_t channels, const float *moments,
+                            const float *weight, float *loss);
+/// dmoments of it; 0 for an l outside.
+void ck_gaussian_divergence_gradient(int64_t images, int64_t pixels, int64_t channels, const float *dloss,
+                                     const float *moments, const float *weight, float *dmoments);
 
 /// y [N·m,E]: each sample of x [N,E] m times in a row.
 void ck_repeat_samples(int64_t images, int64_t repeats, int64_t elements, const float *x, float *y);

@@ -4,7 +4,6 @@ import Foundation
 /// last step; or `β̃ + c²σ²(t)` with `c = β √ᾱ'/(1 − ᾱ)`, at every step.
 struct Ancestral: SamplingMethod {
     static let variances = VarianceKind.allCases
-    static let needsMean = false
     let chain: Chain
 
     init(_ chain: Chain, _: DiffusionConfiguration) { self.chain = chain }

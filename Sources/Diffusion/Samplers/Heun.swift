@@ -2,8 +2,10 @@
 ///
 ///     x̃ᴱ = x̃ + h ε̂(x̃, t),   x̃' = x̃ + h (ε̂(x̃, t) + ε̂(x̃ᴱ, t'))/2
 ///
-/// and the first half alone at the last step, where σ̃' = 0 (Karras et al. 2022, algorithm 1). Of second order.
+/// and the first half alone at the last step, where σ̃' = 0 (Karras et al. 2022, algorithm 1). Of second order. The mean of
+/// the slopes of two draws of x_0 is no slope of either: networks that draw are refused.
 struct Heun: SamplingMethod {
+    static let takesDraws = false
     let chain: Chain
 
     init(_ chain: Chain, _: DiffusionConfiguration) { self.chain = chain }

@@ -30,8 +30,8 @@ public enum SamplerKind: String, Codable, CaseIterable, Sendable {
 
     /// The variances that a step can have.
     var variances: [VarianceKind] { method.variances }
-    /// Whether a step wants the mean of x_0, so that a draw of it would be taken for that.
-    var needsMean: Bool { method.needsMean }
+    /// Whether estimates may be draws of x_0 instead of its mean.
+    var takesDraws: Bool { method.takesDraws }
 }
 
 /// A way from x_T to x_0. It owns its loop: when it evaluates the network, at which t, and what it draws.
@@ -39,8 +39,8 @@ protocol SamplingMethod: Sendable {
     init(_ chain: Chain, _ configuration: DiffusionConfiguration)
     /// The variances that a step can have.
     static var variances: [VarianceKind] { get }
-    /// Whether a step wants the mean of x_0.
-    static var needsMean: Bool { get }
+    /// Whether estimates may be draws of x_0, another one at each evaluation, instead of its mean.
+    static var takesDraws: Bool { get }
     /// Evaluations of the network a sample.
     var evaluations: Int { get }
     /// x_0 from draws `x` of N(0, 1), a whole batch as a flat array.
@@ -53,7 +53,7 @@ protocol SamplingMethod: Sendable {
 
 extension SamplingMethod {
     static var variances: [VarianceKind] { [.small] }
-    static var needsMean: Bool { true }
+    static var takesDraws: Bool { true }
 }
 
 /// The random tensors that a sampler asks for.

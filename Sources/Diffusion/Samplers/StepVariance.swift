@@ -18,7 +18,13 @@ public enum VarianceKind: String, Codable, CaseIterable, Sendable {
 
 extension DiffusionConfiguration {
     /// Why a sampler's settings do not fit together, and what to set; nil where they do.
-    public var samplerFault: String? { variance.fault(self) }
+    public var samplerFault: String? { variance.fault(self) ?? drawsFault }
+
+    private var drawsFault: String? {
+        if sampler.takesDraws || loss == .squaredError { return nil }
+        return "diffusion.sampler is \(sampler.rawValue), which averages two evaluations of a step, but a network trained by "
+            + "\(loss.rawValue) gives another draw of x0 at each: set diffusion.sampler=ancestral, ddim or dpm_solver"
+    }
 }
 
 /// σ²(t), the mean over data, noise and elements of (x_0 − x̂_0)², as measured at some timesteps.
