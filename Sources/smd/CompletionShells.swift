@@ -20,7 +20,7 @@ enum CompletingShell: String, CaseIterable, ExpressibleByArgument {
         switch self {
         case .bash: return Self.wholeWords(SMD.completionScript(for: .bash)) + "\n" + mark + "\n"
         // Its first line is "#compdef smd".
-        case .zsh: return SMD.completionScript(for: .zsh) + "\n" + mark + "\n"
+        case .zsh: return Self.openKeys(SMD.completionScript(for: .zsh)) + "\n" + mark + "\n"
         case .fish: return SMD.completionScript(for: .fish) + "\n" + mark + "\n"
         }
     }
@@ -55,6 +55,23 @@ enum CompletingShell: String, CaseIterable, ExpressibleByArgument {
             return ("fpath=(\(folder) $fpath); autoload -Uz compinit; compinit", "~/.zshrc")
         case .fish: return nil
         }
+    }
+
+    /// The script of zsh without a space behind a key, which wants a value next to it.
+    private static func openKeys(_ script: String) -> String {
+        let beginning = "__smd_complete() {\n"
+        precondition(script.contains(beginning), "the script of zsh has no function \(beginning)")
+        return script.replacing(
+            beginning,
+            with: beginning + """
+                    local -ar keys=("${(M)@:#[^:]#=}")
+                    if [[ "${#keys[@]}" -gt 0 ]]; then
+                        compadd -S '' -a keys
+                        set -- "${@:#[^:]#=}"
+                        [[ "${#}" -gt 0 ]] || return 0
+                    fi
+
+                """)
     }
 
     /// `script` with `key=value` in one piece: bash parts words at "=" (`COMP_WORDBREAKS`), and completes only what

@@ -87,56 +87,62 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: has("zsh"), "skipped: there is no zsh")) func zshCompletes() throws {
-        try withScript("zsh") { folder, script in
-            let program = #"""
-                fpath=("${1:h}/functions" $fpath)
-                autoload -Uz compinit; compinit -D -u
-                # What would be shown is written down instead.
-                compadd() { builtin compadd -O found "$@"; print -rl -- $found >>offers }
-                comptest() { _main_complete; compstate[insert]= ; compstate[list]= }
-                zle -C comptest complete-word comptest
-                vared-once() { BUFFER=$LINE_TO_COMPLETE; CURSOR=$#BUFFER; zle comptest; zle .accept-line }
-                zle -N zle-line-init vared-once
-                LINE_TO_COMPLETE=$2 line=''; vared line
-                """#
-            try FileManager.default.createDirectory(atPath: folder + "/functions", withIntermediateDirectories: true)
-            try FileManager.default.copyItem(atPath: script, toPath: folder + "/functions/_smd")
-            let path = URL(fileURLWithPath: product("smd")).deletingLastPathComponent().path
-            for (line, offer) in [
-                ("smd tra", "train"), ("smd train --set batch_s", "batch_size="),
-                ("smd metrics show run --columns gr", "gradient_norm"),
-            ] {
-                try? FileManager.default.removeItem(atPath: folder + "/offers")
-                _ = try run(
-                    [
-                        "env", "--chdir", folder, "script", "-qec",
-                        "zsh -f -c '\(program.replacing("'", with: "'\\''"))' zsh \(script) '\(line)'", "/dev/null",
-                    ], environment: ["PATH": path + ":" + (ProcessInfo.processInfo.environment["PATH"] ?? "")],
-                    timeout: 60)
-                let offers = (try? String(contentsOfFile: folder + "/offers", encoding: .utf8)) ?? ""
-                #expect(offers.split(separator: "\n").contains(Substring(offer)), "\(line): \(offers)")
-            }
+    /// Types lines into a shell in a terminal, TAB where there is one, and returns the command lines of smd that came of it.
+    private func typed(_ shell: [String], setUp: String, _ lines: [String], _ folder: String) throws -> [Substring] {
+        // Stands for smd: it completes, and only notes what it is called with.
+        let program = """
+            #!/bin/bash
+            [[ $1 == ---completion ]] && exec '\(product("smd"))' "$@"
+            echo "$*" >>'\(folder)/calls'
+            """
+        let bin = folder + "/bin"
+        try FileManager.default.createDirectory(atPath: bin, withIntermediateDirectories: true)
+        try program.write(toFile: bin + "/smd", atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: bin + "/smd")
+        let path = bin + ":" + (ProcessInfo.processInfo.environment["PATH"] ?? "")
+        // A shell that is still starting drops what is typed.
+        let script =
+            #"{ for line; do sleep 3; printf '%b\n' "$line"; done; sleep 1; } | TERM=xterm script -qec "$0" /dev/null"#
+        _ = try run(
+            ["env", "--chdir", folder, "bash", "-c", script, shell.joined(separator: " "), setUp] + lines + ["exit"],
+            environment: ["PATH": path, "HOME": folder], timeout: 100)
+        let calls = (try? String(contentsOfFile: folder + "/calls", encoding: .utf8)) ?? ""
+        return calls.split(separator: "\n")
+    }
+
+    /// Keys of a person, and what comes of them: no backslash, no space behind a key, a whole value.
+    private static let typing = [
+        (#"smd trai\tcifar --set batch_siz\t12"#, "train cifar --set batch_size=12"),
+        (#"smd sample x.h5 --set diffusion.clip_d\tfa\t"#, "sample x.h5 --set diffusion.clip_denoised=false"),
+        (#"smd metrics show run --columns gradi\t"#, "metrics show run --columns gradient_norm"),
+    ]
+
+    private func expectTyping(_ shell: [String], setUp: String, _ folder: String) throws {
+        let calls = try typed(shell, setUp: setUp, Self.typing.map(\.0), folder)
+        #expect(calls.map { $0.trimmingCharacters(in: .whitespaces) } == Self.typing.map(\.1), "\(shell[0])")
+    }
+
+    @Test(.enabled(if: Ability.time.isGiven, "\(Ability.time)")) func keysInBash() throws {
+        try withScript("bash") { folder, script in
+            try expectTyping(["bash", "--norc", "--noprofile"], setUp: "source ./script", folder)
         }
     }
 
-    @Test(.enabled(if: has("fish"), "skipped: there is no fish")) func fishCompletes() throws {
+    @Test(.enabled(if: Ability.time.isGiven && has("zsh"), "skipped: there is no zsh, or no time"))
+    func keysInZsh() throws {
+        try withScript("zsh") { folder, script in
+            let functions = folder + "/functions"
+            try FileManager.default.createDirectory(atPath: functions, withIntermediateDirectories: true)
+            try FileManager.default.copyItem(atPath: script, toPath: functions + "/_smd")
+            let setUp = "fpath=(\(functions) $fpath); autoload -Uz compinit; compinit -D -u"
+            try expectTyping(["zsh", "-f"], setUp: setUp, folder)
+        }
+    }
+
+    @Test(.enabled(if: Ability.time.isGiven && has("fish"), "skipped: there is no fish, or no time"))
+    func keysInFish() throws {
         try withScript("fish") { folder, script in
-            let path = URL(fileURLWithPath: product("smd")).deletingLastPathComponent().path
-            for (line, offer) in [
-                ("smd tra", "train"), ("smd train --set batch_s", "batch_size="),
-                ("smd metrics show run --columns gr", "gradient_norm"),
-            ] {
-                let result = try run(
-                    [
-                        "env", "--chdir", folder, "fish", "-N", "-c", "source $argv[1]; complete -C $argv[2]", script,
-                        line,
-                    ],
-                    environment: ["PATH": path + ":" + (ProcessInfo.processInfo.environment["PATH"] ?? "")],
-                    timeout: 60)
-                let offers = result.output.split(separator: "\n").map { $0.split(separator: "\t").first ?? "" }
-                #expect(offers.contains(Substring(offer)), "\(line): \(result)")
-            }
+            try expectTyping(["fish", "-N"], setUp: "source ./script", folder)
         }
     }
 
