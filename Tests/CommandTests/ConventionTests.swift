@@ -139,6 +139,28 @@ import Testing
         #expect(seen.values.allSatisfy { $0 > 8 } && seen.count == shorts.count, "\(seen)")
     }
 
+    /// launch/run starts the commands that share their work among ranks, and no others.
+    @Test func commandsOfSeveralRanks() throws {
+        let sources = ["images", "idx", "cifar", "npz", "hdf5", "lmdb", "fashion-mnist"]
+        let wanted = Set(
+            ["train", "sample", "doctor", "bench step", "bench sample", "bench allreduce"]
+                + ["oracle", "images", "spread", "classifier", "variance"].map { "evaluate " + $0 }
+                + sources.map { "dataset prepare " + $0 })
+        let text = try smd(["--experimental-dump-help"]).output
+        let all = try JSONDecoder().decode(Tool.self, from: Data(text.utf8)).command.all()
+        let names = all.filter { ($0.command.subcommands ?? []).isEmpty }.map { $0.words.dropFirst("smd ".count) }
+        #expect(wanted.isSubset(of: Set(names.map(String.init))))
+        for name in names where !name.hasPrefix("help") && name != "launch-facts" {
+            // Arguments that are missing are found later.
+            let words = name.split(separator: " ").map(String.init)
+            let result = try run(
+                ["bash", "-c", "printf '%s\\0' \"${@:2}\" | \"$1\" launch-facts --threads 1", "bash", product("smd")]
+                    + words, timeout: 60)
+            let isRefused = result.errors.contains("smd \(name) runs in one process")
+            #expect(isRefused == !wanted.contains(String(name)), "\(name): \(result)")
+        }
+    }
+
     // MARK: Colours
 
     @Test func colorsOnDemand() throws {

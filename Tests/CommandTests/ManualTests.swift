@@ -67,7 +67,9 @@ import Testing
         try withPages { folder, pages in
             let all = pages.map { folder + "/man1/" + $0 }
             let result = try run(["mandoc", "-Tlint", "-W", "warning"] + all, timeout: 60)
-            #expect(result.status == 0, "\(result.output)")
+            // The same build writes the same pages, on any day.
+            let complaints = result.output.split(separator: "\n").filter { !$0.contains("missing date, using") }
+            #expect(complaints.isEmpty && !result.output.isEmpty, "\(complaints)")
         }
     }
 
