@@ -13,11 +13,14 @@ public enum ExitStatus: Int32, CaseIterable, Sendable {
     /// The job was ended from outside or lost a rank; started again with `--resume auto` it goes on.
     case tryAgain = 75
 
-    /// The table for help texts.
-    public static let help = """
-        Exit status: 0 success, 1 failure, 64 wrong command line, 65 unusable configuration or input file, \
+    /// The table, in one sentence.
+    public static let meanings = """
+        0 success, 1 failure, 64 wrong command line, 65 unusable configuration or input file, \
         73 output cannot be written, 75 interrupted: start again to continue.
         """
+
+    /// The same for help texts.
+    public static let help = "Exit status: " + meanings
 }
 
 /// An error that knows what the process ends with, on one rank or on many.

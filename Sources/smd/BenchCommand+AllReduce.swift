@@ -8,7 +8,7 @@ import Training
 
 extension BenchCommand {
     /// `smd bench allreduce`.
-    struct AllReduce: ParsableCommand {
+    struct AllReduce: RankCommand {
         static let configuration = CommandConfiguration(
             commandName: "allreduce",
             abstract: "Measure the sum over ranks that ends a training step.",
@@ -19,7 +19,7 @@ extension BenchCommand {
 
                 EXAMPLES
                   smd bench allreduce --ranks 2
-                  smd bench allreduce --ranks 4 --mebibytes 1 --mebibytes 112 --json
+                  smd bench allreduce --ranks 4 --size 1MiB --size 112MiB --json
                   mpirun -n 64 --hostfile hosts smd bench allreduce
                 """)
 
@@ -28,8 +28,8 @@ extension BenchCommand {
 
         @Option(
             parsing: .singleValue,
-            help: "Size of the buffer; repeatable; default: 1/16 to 64 in powers of 4.")
-        var mebibytes: [Double] = []
+            help: "Size of the buffer, such as 512KB or 112MiB; repeatable; default: 64KiB to 64MiB in powers of 4.")
+        var size: [ByteCount] = []
 
         @OptionGroup var repetitions: BenchRepetitions
 
@@ -40,8 +40,8 @@ extension BenchCommand {
             guard (2...4096).contains(ranks) else {
                 throw ValidationError("--ranks is \(ranks); a sum needs at least 2 (at most 4096)")
             }
-            for size in mebibytes where !(0.00001...16384).contains(size) {
-                throw ValidationError("--mebibytes is \(size); it must be in 0.00001 ... 16384")
+            for size in size where !(4...1 << 34).contains(size.bytes) {
+                throw ValidationError("--size is \(size); it must be 4 bytes to 16GiB")
             }
         }
 
@@ -51,8 +51,8 @@ extension BenchCommand {
                 guard communicator.size > 1 else {
                     throw CommandFailure(.usage, "the launcher started 1 rank: a sum over ranks needs at least 2")
                 }
-                let sizes = mebibytes.isEmpty ? [0.0625, 0.25, 1, 4, 16, 64] : mebibytes
-                let bytes = sizes.map { max(4, Int($0 * 1_048_576) / 4 * 4) }
+                let sizes = size.isEmpty ? (0..<6).map { 1 << (16 + 2 * $0) } : size.map(\.bytes)
+                let bytes = sizes.map { $0 / 4 * 4 }
                 let (probe, benchmark) = try communicator.together("making the buffers") {
                     (try MachineProbe(), try AllReduceBenchmark(communicator, largestBytes: bytes.max() ?? 4))
                 }

@@ -11,7 +11,7 @@ import Training
 
 extension BenchCommand {
     /// `smd bench sample`.
-    struct Sample: ParsableCommand {
+    struct Sample: RankCommand {
         static let configuration = CommandConfiguration(
             abstract: "Measure sampling.",
             discussion: """

@@ -10,7 +10,7 @@ import Training
 
 extension BenchCommand {
     /// `smd bench step`.
-    struct Step: ParsableCommand {
+    struct Step: RankCommand {
         static let configuration = CommandConfiguration(
             abstract: "Measure the training step.",
             discussion: """
@@ -69,6 +69,9 @@ extension BenchCommand {
                 if json { try printJSON(total, machine) } else { try printOut(total.text(machine)) }
             }
         }
+
+        static let takesThreads = true
+        var launchFacts: LaunchFacts { LaunchFacts(threads: ranks.threads) }
 
         private func measure() throws -> (StepBenchReport, MachineRates) {
             let configuration = try network.load()

@@ -28,7 +28,7 @@ struct BenchCommand: ParsableCommand {
 
 /// The network that is measured.
 struct BenchNetwork: ParsableArguments {
-    @Option(help: "Configuration: a YAML file, or the name of a preset.")
+    @Option(help: "Configuration: a YAML file, or the name of a preset.", completion: .configurations)
     var preset = "fashion"
 
     @OptionGroup var overrides: ConfigurationOverrides

@@ -5,7 +5,7 @@ import HDF5
 import Storage
 
 /// The checkpoint that an argument means: a file itself; of the folder of a run, or of its checkpoints, the newest that
-/// verifies, and standard error says which. It has then been read in a helper process (`FileTrial`).
+/// verifies, and a note says which. It has then been read in a helper process (`FileTrial`).
 ///
 /// - Throws: `HDF5Error`, `StorageError` or `CommandFailure` where there is none that can be used.
 func triedCheckpoint(_ path: String) throws -> String {
@@ -19,7 +19,7 @@ func triedCheckpoint(_ path: String) throws -> String {
     guard try !folder.steps().isEmpty else { throw noCheckpoint(path) }
     let newest = try folder.newestVerified(trying: { try FileTrial.run(.checkpoint, $0) }, report: { warn($0) })
     guard let newest else { throw CommandFailure(.badInput, "\(place) holds no checkpoint that can be used") }
-    printError("smd: taking \(newest.path)")
+    note("smd: taking \(newest.path)")
     return newest.path
 }
 
@@ -39,7 +39,7 @@ func glancedCheckpoint(_ path: String, readingElements: Bool) throws -> String {
         do {
             if let problem = entry.problem { throw CommandFailure(.badInput, problem) }
             try FileTrial.run(kind, entry.path)
-            printError("smd: taking \(entry.path)")
+            note("smd: taking \(entry.path)")
             return entry.path
         } catch {
             warn("skipping a checkpoint that cannot be used: \(describeOnOneLine(error))")

@@ -31,8 +31,10 @@ struct CheckpointAverageCommand: ParsableCommand {
     @Option(help: "Weights: ema (the moving average) or raw.")
     var weights = SampleWeights.ema
 
-    @Flag(help: "Write over an existing file.")
+    @Flag(name: [.customShort("f"), .long], help: "Write over an existing file.")
     var overwrite = false
+
+    @OptionGroup var quietness: QuietOption
 
     func validate() throws {
         guard checkpoints.count > 1 else { throw ValidationError("an average is of two or more checkpoints") }
@@ -51,8 +53,9 @@ struct CheckpointAverageCommand: ParsableCommand {
             try progress.update(paths.count + $0, 2 * paths.count)
         }
         try creatingOutput { try mean.write(to: output, replacing: overwrite) }
-        progress.report(
-            "wrote \(output): the mean of the \(weights.rawValue) weights of \(paths.count) checkpoints; for sampling and "
+        progress.finish()
+        try printOut(
+            "\(output): the mean of the \(weights.rawValue) weights of \(paths.count) checkpoints; for sampling and "
                 + "evaluation, not to resume from")
     }
 }

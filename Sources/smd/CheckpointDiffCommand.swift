@@ -28,8 +28,7 @@ struct CheckpointDiffCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("Another.", valueName: "second"), completion: .file(extensions: ["h5"]))
     var second: String
 
-    @Flag(name: .shortAndLong, help: "Write nothing: the status tells.")
-    var quiet = false
+    @OptionGroup var silence: SilenceOption
 
     @Flag(help: "Write JSON.")
     var json = false
@@ -44,7 +43,7 @@ struct CheckpointDiffCommand: ParsableCommand {
     func run() throws {
         do {
             let difference = try compare()
-            if !quiet {
+            if !silence.quiet {
                 if json {
                     try printJSON((top ?? 0) > 0 ? difference.top(top ?? 0) : difference)
                 } else {

@@ -43,8 +43,10 @@ struct CheckpointExportCommand: ParsableCommand {
         completion: .file(extensions: ["safetensors"]))
     var output: String
 
-    @Flag(help: "Write over an existing file.")
+    @Flag(name: [.customShort("f"), .long], help: "Write over an existing file.")
     var overwrite = false
+
+    @OptionGroup var quietness: QuietOption
 
     func run() throws {
         try requireWritable(output, overwrite: overwrite, inputs: [checkpoint])
@@ -55,6 +57,6 @@ struct CheckpointExportCommand: ParsableCommand {
         try creatingOutput {
             try bytes.withUnsafeBytes { try DurableFile.write($0, to: output, replacing: overwrite) }
         }
-        printError("wrote the \(weights.rawValue) weights of step \(file.header.step) to \(output)")
+        try printOut("\(output): the \(weights.rawValue) weights of step \(file.header.step)")
     }
 }

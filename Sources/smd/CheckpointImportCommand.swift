@@ -33,13 +33,15 @@ struct CheckpointImportCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp("Configuration of the network, where the file carries none.", valueName: "preset or file"),
-        completion: .file(extensions: ["yaml"]))
+        completion: .configurations)
     var config: String?
 
     @OptionGroup var overrides: ConfigurationOverrides
 
-    @Flag(help: "Write over an existing file.")
+    @Flag(name: [.customShort("f"), .long], help: "Write over an existing file.")
     var overwrite = false
+
+    @OptionGroup var quietness: QuietOption
 
     func run() throws {
         var configuration: RunConfiguration?
@@ -52,8 +54,8 @@ struct CheckpointImportCommand: ParsableCommand {
             output, overwrite: overwrite, bytes: 2 * ((try? FileFacts(BytePath(file)))?.bytes ?? 0), inputs: [file])
         let weights = try WeightsFile.read(file, configuration: configuration)
         try creatingOutput { try weights.write(to: output, replacing: overwrite) }
-        printError(
-            "wrote \(output): \(weights.tensors.count) tensors of step \(weights.header.step); for sampling and evaluation, "
+        try printOut(
+            "\(output): \(weights.tensors.count) tensors of step \(weights.header.step); for sampling and evaluation, "
                 + "not to resume from")
     }
 }

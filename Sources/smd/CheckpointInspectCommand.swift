@@ -71,8 +71,10 @@ struct CheckpointInspectCommand: ParsableCommand {
         completion: .file(extensions: ["png"]))
     var plot: String?
 
-    @Flag(help: "Write over an existing picture.")
+    @Flag(name: [.customShort("f"), .long], help: "Write over an existing picture.")
     var overwrite = false
+
+    @OptionGroup var quietness: QuietOption
 
     func run() throws {
         if let plot { try requirePicture(plot, overwrite: overwrite, inputs: [path]) }

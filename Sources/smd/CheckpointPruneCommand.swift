@@ -33,6 +33,8 @@ struct CheckpointPruneCommand: ParsableCommand {
     @Flag(help: "Write JSON.")
     var json = false
 
+    @OptionGroup var quietness: QuietOption
+
     func validate() throws {
         guard last >= 1 else { throw ValidationError("--keep-last is \(last); it must be 1 or more") }
         guard multiple >= 0 else { throw ValidationError("--keep-every is \(multiple); it must be 0 or more") }

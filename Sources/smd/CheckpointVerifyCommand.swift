@@ -35,6 +35,8 @@ struct CheckpointVerifyCommand: ParsableCommand {
         let problem: String?
     }
 
+    @OptionGroup var quietness: QuietOption
+
     func run() throws {
         let files = try paths()
         let sizes = files.map { (try? FileFacts(BytePath($0)))?.bytes ?? 0 }

@@ -6,7 +6,8 @@ struct ConfigurationOverrides: ParsableArguments {
     @Option(
         name: .customLong("set"), parsing: .singleValue,
         help: ArgumentHelp(
-            "Override a key of the configuration, such as model.dim=64; repeatable.", valueName: "key=value"))
+            "Override a key of the configuration, such as model.dim=64; repeatable.", valueName: "key=value"),
+        completion: .keys)
     var overrides: [String] = []
 }
 

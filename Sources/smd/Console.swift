@@ -3,16 +3,23 @@ import Foundation
 
 // What this program says: all text of all commands goes through here, to a terminal, a pipe or a log. Text from outside
 // (names of files, attributes, labels, keys) may hold anything; what leaves here are whole lines of printable characters.
-// The progress of a run alone, whose text is its own, writes escape sequences (`ProgressLine`).
+// Results go to standard output; progress, notes, warnings and errors to standard error. Only progress, curves and
+// verdicts, whose text is this program's own, have escape sequences (`LetterStyle`).
 
 /// Writes text to standard output, line by line printable, and makes sure that it arrived, which `print` does not.
 ///
 /// - Throws: `CommandFailure` when standard output is closed or its disk is full.
-func printOut(_ text: String) throws {
-    let lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map {
-        printable(Substring($0))
-    }
-    let whole = lines.joined(separator: "\n")
+func printOut(_ text: String) throws { try printOut([(text, nil)]) }
+
+/// The same of text in parts, some of them in a style.
+func printOut(_ parts: [(text: String, style: LetterStyle?)]) throws {
+    let whole = parts.map { part in
+        let lines = part.text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map {
+            printable(Substring($0))
+        }
+        let text = lines.joined(separator: "\n")
+        return part.style?(text) ?? text
+    }.joined()
     if let reason = StandardStreams.write(whole.hasSuffix("\n") ? whole : whole + "\n", to: STDOUT_FILENO) {
         throw CommandFailure(.cannotCreateOutput, "cannot write to standard output: \(reason)")
     }
@@ -29,8 +36,8 @@ func printJSON(_ parts: any Encodable...) throws {
 /// Whether the locale has more characters than ASCII, by the variables that say so, the first that is set.
 var localeHasUnicode: Bool {
     let environment = ProcessInfo.processInfo.environment
-    let name = ["LC_ALL", "LC_CTYPE", "LANG"].lazy.compactMap { environment[$0] }.first { !$0.isEmpty }
-    return name.map { $0.lowercased().contains("utf-8") || $0.lowercased().contains("utf8") } ?? false
+    let name = ["LC_ALL", "LC_CTYPE", "LANG"].lazy.compactMap { environment[$0] }.first { !$0.isEmpty } ?? ""
+    return ["utf-8", "utf8"].contains { name.lowercased().contains($0) }
 }
 
 /// The keys of all parts side by side.
@@ -54,6 +61,9 @@ private func escaped(json: String) -> String {
         }.joined()
     }.joined()
 }
+
+/// Writes a note to standard error: what is done, for whoever watches; left out with `--quiet`.
+func note(_ text: String) { if !isQuiet { printError(text) } }
 
 /// Writes a warning to standard error.
 func warn(_ text: String) { printError("smd: warning: \(text)") }

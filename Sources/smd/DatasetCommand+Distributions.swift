@@ -4,7 +4,7 @@ import Files
 
 /// What commands share that draw points from a known distribution.
 struct DrawnPointOptions: ParsableArguments {
-    @Option(help: "Number of points.")
+    @Option(name: [.customShort("n"), .long], help: "Number of points.")
     var count: Int
 
     @Option(help: "Seed of the draws.")

@@ -36,6 +36,8 @@ struct DataSetFileOptions: ParsableArguments {
     @Flag(name: [.customShort("f"), .long], help: "Replace files that exist.")
     var overwrite = false
 
+    @OptionGroup var quietness: QuietOption
+
     func validate() throws {
         if let shardSize, shardSize < 1 {
             throw ValidationError("--shard-size must be at least 1, not \(shardSize)")
@@ -100,8 +102,8 @@ struct DatasetOutputOptions: ParsableArguments {
             }
             let words = try body(preparation) { note in
                 switch note {
-                case .skipped(let line): progress.report("skipped \(line)")
-                case .warning(let line): progress.report("smd: warning: \(line)")
+                case .skipped(let line): progress.warn("skipped \(line)")
+                case .warning(let line): progress.warn(line)
                 }
             }
             progress.finish()

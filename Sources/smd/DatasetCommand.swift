@@ -45,6 +45,8 @@ struct DatasetVerifyCommand: ParsableCommand {
     @Flag(help: "Write a JSON object with the file and a list of what was found.")
     var json = false
 
+    @OptionGroup var quietness: QuietOption
+
     func run() throws {
         try FileTrial.run(.dataset, file)
         let progress = WorkProgress("verifying", unit: "samples")
@@ -77,10 +79,14 @@ struct DatasetPreviewCommand: ParsableCommand {
     @Argument(help: "A data set: an HDF5 file or a manifest.", completion: .file())
     var file: String
 
-    @Option(help: ArgumentHelp("The picture to write.", valueName: "grid.png"), completion: .file(extensions: ["png"]))
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("The picture to write.", valueName: "grid.png"),
+        completion: .file(extensions: ["png"]))
     var output: String
 
-    @Option(help: "Images or points to show at most; 64 images or 100000 points without it.")
+    @Option(
+        name: [.customShort("n"), .long],
+        help: "Images or points to show at most; 64 images or 100000 points without it.")
     var count: Int?
 
     @Option(help: "Images in a row.")
@@ -89,7 +95,7 @@ struct DatasetPreviewCommand: ParsableCommand {
     @Option(help: "Pixels of the picture along each side of a pixel.")
     var scale = 1
 
-    @Flag(help: "Replace the picture if it exists.")
+    @Flag(name: [.customShort("f"), .long], help: "Replace the picture if it exists.")
     var overwrite = false
 
     func validate() throws {

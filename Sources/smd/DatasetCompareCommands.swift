@@ -30,6 +30,8 @@ struct DatasetExportCommand: ParsableCommand {
     @Flag(name: [.customShort("f"), .long], help: "Replace a file that exists; a folder must be new or empty.")
     var overwrite = false
 
+    @OptionGroup var quietness: QuietOption
+
     func run() throws {
         try FileTrial.run(.dataset, file)
         let set = try DataSet(path: file)
@@ -62,8 +64,7 @@ struct DatasetDiffCommand: ParsableCommand {
     @Argument(help: "Another.", completion: .file(extensions: ["h5", "json"]))
     var second: String
 
-    @Flag(name: .shortAndLong, help: "Say nothing; only the status tells.")
-    var quiet = false
+    @OptionGroup var silence: SilenceOption
 
     @Flag(help: "Write a JSON object with the places of all samples that differ.")
     var json = false
@@ -73,7 +74,9 @@ struct DatasetDiffCommand: ParsableCommand {
         let progress = WorkProgress("comparing", unit: "samples")
         let found = try DataSetComparison(DataSet(path: first), DataSet(path: second), progress: progress.update)
         progress.finish()
-        if json { try printJSON(found) } else if !quiet { try printOut(lines(found).joined(separator: "\n")) }
+        if !silence.quiet {
+            if json { try printJSON(found) } else { try printOut(lines(found).joined(separator: "\n")) }
+        }
         guard found.isSame else { throw ExitCode(1) }
     }
 
@@ -129,6 +132,8 @@ struct DatasetStatsCommand: ParsableCommand {
 
     @Flag(help: "Write a JSON object.")
     var json = false
+
+    @OptionGroup var quietness: QuietOption
 
     func run() throws {
         if let plot { try requirePicture(plot, overwrite: overwrite, inputs: [file]) }

@@ -135,7 +135,7 @@ struct DatasetSubsetCommand: ParsableCommand {
     @Argument(help: "A data set.", completion: .file(extensions: ["h5", "json"]))
     var file: String
 
-    @Option(help: "Number of samples to draw.")
+    @Option(name: [.customShort("n"), .long], help: "Number of samples to draw.")
     var count: Int?
 
     @Option(help: ArgumentHelp("Places, the end left out.", valueName: "begin:end"))

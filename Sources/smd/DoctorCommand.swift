@@ -7,7 +7,7 @@ import Planning
 import Training
 
 /// `smd doctor`: what a job stands on, checked before it runs.
-struct DoctorCommand: ParsableCommand {
+struct DoctorCommand: RankCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
         abstract: "Check the launch, cores, clocks, memory, disk, HDF5 and MPI that a job would run with.",
@@ -24,18 +24,21 @@ struct DoctorCommand: ParsableCommand {
             """)
 
     @Argument(
-        help: "Configuration of the job: a YAML file, or the name of a preset.", completion: .file(extensions: ["yaml"])
+        help: "Configuration of the job: a YAML file, or the name of a preset.", completion: .configurations
     )
     var config: String?
 
     @OptionGroup var overrides: ConfigurationOverrides
 
     @Option(
+        name: .shortAndLong,
         help: ArgumentHelp("Folder of the run; it need not exist yet.", valueName: "run"), completion: .directory)
     var output = "."
 
     @Option(help: "Compute threads of each rank.")
     var threads = 1
+
+    @OptionGroup var color: ColorOption
 
     @Flag(help: "Write JSON.")
     var json = false
@@ -49,6 +52,7 @@ struct DoctorCommand: ParsableCommand {
 
     func run() throws {
         let launch = Launch.detect(in: ProcessInfo.processInfo.environment)
+        let inColor = TerminalOutput(color.color).hasColor
         try onAllRanks { communicator in
             let configuration = try communicator.together("reading the configuration") {
                 try config.map { try RunConfiguration.load(fileOrPreset: $0, overrides) }
@@ -61,7 +65,7 @@ struct DoctorCommand: ParsableCommand {
             doctor.report = { finding in
                 findings.append(finding)
                 if json || problem != nil { return }
-                do { try printOut(Self.text(finding)) } catch { problem = error }
+                do { try printOut(Self.text(finding, inColor: inColor)) } catch { problem = error }
             }
             doctor.tryReading = { path in
                 try configuration?.requireData()
@@ -80,21 +84,23 @@ struct DoctorCommand: ParsableCommand {
         }
     }
 
+    static let takesThreads = true
+    var launchFacts: LaunchFacts { LaunchFacts(threads: threads) }
+
     private struct Report: Encodable {
         var ok: Bool
         var findings: [Finding]
     }
 
-    private static func text(_ finding: Finding) -> String {
-        let verdict: String
+    private static func text(_ finding: Finding, inColor: Bool) -> [(text: String, style: LetterStyle?)] {
+        let verdict: (text: String, style: LetterStyle)
         switch finding.verdict {
-        case .ok: verdict = "ok       "
-        case .warning: verdict = "warning  "
-        case .failure: verdict = "FAILED   "
+        case .ok: verdict = ("ok       ", .green)
+        case .warning: verdict = ("warning  ", .yellow)
+        case .failure: verdict = ("FAILED   ", .red)
         }
         let name = finding.check.padding(toLength: 16, withPad: " ", startingAt: 0)
-        let first = verdict + name + printable(finding.text)
-        guard let fix = finding.fix else { return first }
-        return first + "\n" + String(repeating: " ", count: 25) + "fix: " + printable(fix)
+        let fix = finding.fix.map { "\n" + String(repeating: " ", count: 25) + "fix: " + printable($0) } ?? ""
+        return [(verdict.text, inColor ? verdict.style : nil), (name + printable(finding.text) + fix, nil)]
     }
 }

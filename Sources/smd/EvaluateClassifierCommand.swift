@@ -11,7 +11,7 @@ import TensorGraph
 import Training
 
 /// `smd evaluate classifier`: how well a trained classifier knows images it has not seen.
-struct EvaluateClassifierCommand: ParsableCommand {
+struct EvaluateClassifierCommand: RankCommand {
     static let configuration = CommandConfiguration(
         commandName: "classifier",
         abstract: "Accuracy, cross-entropy and confusion matrix of a classifier on labelled images.",
@@ -44,6 +44,8 @@ struct EvaluateClassifierCommand: ParsableCommand {
 
     @Flag(help: "Write JSON.")
     var json = false
+
+    @OptionGroup var quietness: QuietOption
 
     func run() throws {
         let progress = WorkProgress("classifying", unit: "images")

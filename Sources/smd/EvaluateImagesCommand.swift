@@ -10,7 +10,7 @@ import HDF5
 import Reports
 
 /// `smd evaluate images`: images beside true ones.
-struct EvaluateImagesCommand: ParsableCommand {
+struct EvaluateImagesCommand: RankCommand {
     static let configuration = CommandConfiguration(
         commandName: "images",
         abstract: "Compare images with a data set: Fréchet and kernel distance, precision and recall, memorisation.",
@@ -80,11 +80,13 @@ struct EvaluateImagesCommand: ParsableCommand {
 
     @OptionGroup var watchdog: DeadlineOption
 
-    @Flag(help: "Write over existing files.")
+    @Flag(name: [.customShort("f"), .long], help: "Write over existing files.")
     var overwrite = false
 
     @Flag(help: "Write JSON.")
     var json = false
+
+    @OptionGroup var quietness: QuietOption
 
     func validate() throws {
         guard (1...1_000_000).contains(kernelSubsets) else {

@@ -10,7 +10,7 @@ import Reports
 import Sampling
 
 /// `smd evaluate oracle`: the backward steps of a network against the true ones.
-struct EvaluateOracleCommand: ParsableCommand {
+struct EvaluateOracleCommand: RankCommand {
     static let configuration = CommandConfiguration(
         commandName: "oracle",
         abstract: "Compare the steps of a network with the true ones, for data of a known mixture.",
@@ -38,7 +38,7 @@ struct EvaluateOracleCommand: ParsableCommand {
     @Option(help: "Estimates of x_0 at each x_t.")
     var draws = 64
 
-    @Option(help: "Points x_t at each timestep.")
+    @Option(name: [.customShort("n"), .long], help: "Points x_t at each timestep.")
     var count = 512
 
     @Option(help: "Steps from noise to data; default: all timesteps of the diffusion.")
@@ -65,11 +65,13 @@ struct EvaluateOracleCommand: ParsableCommand {
 
     @OptionGroup var watchdog: DeadlineOption
 
-    @Flag(help: "Replace the picture if it exists.")
+    @Flag(name: [.customShort("f"), .long], help: "Replace the picture if it exists.")
     var overwrite = false
 
     @Flag(help: "Write JSON.")
     var json = false
+
+    @OptionGroup var quietness: QuietOption
 
     func validate() throws {
         guard (2...100_000).contains(draws) else { throw ValidationError("--draws must be 2 to 100000, not \(draws)") }

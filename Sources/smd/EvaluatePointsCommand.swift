@@ -53,11 +53,13 @@ struct EvaluatePointsCommand: ParsableCommand {
         completion: .file(extensions: ["h5"]))
     var plotAlso: [String] = []
 
-    @Flag(help: "Replace the picture if it exists.")
+    @Flag(name: [.customShort("f"), .long], help: "Replace the picture if it exists.")
     var overwrite = false
 
     @Flag(help: "Write JSON.")
     var json = false
+
+    @OptionGroup var quietness: QuietOption
 
     func validate() throws {
         guard (1...100_000).contains(projections) else {

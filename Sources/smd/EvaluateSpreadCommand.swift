@@ -12,7 +12,7 @@ import TensorGraph
 import Training
 
 /// `smd evaluate spread`: whether a network's draws of x_0 are spread as far as they should be.
-struct EvaluateSpreadCommand: ParsableCommand {
+struct EvaluateSpreadCommand: RankCommand {
     static let configuration = CommandConfiguration(
         commandName: "spread",
         abstract: "Compare the spread of a network's draws of x_0 with how far their mean is off.",
@@ -40,7 +40,7 @@ struct EvaluateSpreadCommand: ParsableCommand {
     @Option(help: "Estimates of each sample's x_0.")
     var draws = 16
 
-    @Option(help: "Samples, chosen by the seed; where there are fewer, all.")
+    @Option(name: [.customShort("n"), .long], help: "Samples, chosen by the seed; where there are fewer, all.")
     var count = 256
 
     @Option(
@@ -63,6 +63,8 @@ struct EvaluateSpreadCommand: ParsableCommand {
 
     @Flag(help: "Write JSON.")
     var json = false
+
+    @OptionGroup var quietness: QuietOption
 
     func validate() throws {
         guard (2...1_000_000).contains(draws) else {

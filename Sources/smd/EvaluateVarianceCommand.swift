@@ -11,7 +11,7 @@ import TensorGraph
 import Training
 
 /// `smd evaluate variance`: what the optimal variance of a checkpoint is, stored beside it.
-struct EvaluateVarianceCommand: ParsableCommand {
+struct EvaluateVarianceCommand: RankCommand {
     static let configuration = CommandConfiguration(
         commandName: "variance",
         abstract: "Measure how far a checkpoint's estimates of x0 are off, for the best single Gaussian a step.",
@@ -33,7 +33,7 @@ struct EvaluateVarianceCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Data set to measure on.", valueName: "file"), completion: .file(extensions: ["h5"]))
     var data: String
 
-    @Option(help: "Samples of the data set, the first ones.")
+    @Option(name: [.customShort("n"), .long], help: "Samples of the data set, the first ones.")
     var count = 1024
 
     @Option(help: "Seed of the noise.")
@@ -49,6 +49,7 @@ struct EvaluateVarianceCommand: ParsableCommand {
     var json = false
 
     @OptionGroup var watchdog: DeadlineOption
+    @OptionGroup var quietness: QuietOption
 
     func validate() throws {
         guard (1...1_000_000).contains(count) else { throw ValidationError("--count is \(count), wanted 1 or more") }

@@ -20,17 +20,21 @@ extension MetricsCommand {
                   smd metrics diff runs/a runs/b --quiet || echo they differ
                 """)
 
-        @Argument(help: ArgumentHelp("The metrics file, or the folder of a run that holds one.", valueName: "run"))
+        @Argument(
+            help: ArgumentHelp("The metrics file, or the folder of a run that holds one.", valueName: "run"),
+            completion: .file(extensions: ["h5"]))
         var first: String
 
-        @Argument(help: ArgumentHelp("The same of the other run.", valueName: "run"))
+        @Argument(
+            help: ArgumentHelp("The same of the other run.", valueName: "run"), completion: .file(extensions: ["h5"]))
         var second: String
 
-        @Option(help: ArgumentHelp("Only these columns, separated by commas, whatever they are.", valueName: "names"))
+        @Option(
+            help: ArgumentHelp("Only these columns, separated by commas, whatever they are.", valueName: "names"),
+            completion: .columns)
         var columns: String?
 
-        @Flag(name: .shortAndLong, help: "Write nothing: the status says it.")
-        var quiet = false
+        @OptionGroup var silence: SilenceOption
 
         @Flag(help: "Write JSON.")
         var json = false
@@ -48,7 +52,7 @@ extension MetricsCommand {
                 }
                 return difference
             }
-            if !quiet {
+            if !silence.quiet {
                 if json {
                     try printJSON(difference, Sameness(same: difference.isSame))
                 } else {

@@ -25,7 +25,9 @@ extension MetricsCommand {
                   smd metrics export runs/fashion --format tensorboard --output logs/fashion; tensorboard --logdir logs
                 """)
 
-        @Argument(help: ArgumentHelp("The metrics file, or the folder of a run that holds one.", valueName: "run"))
+        @Argument(
+            help: ArgumentHelp("The metrics file, or the folder of a run that holds one.", valueName: "run"),
+            completion: .file(extensions: ["h5"]))
         var path: String
 
         @Option(help: ArgumentHelp("csv, jsonl or tensorboard.", valueName: "format"))
@@ -37,10 +39,11 @@ extension MetricsCommand {
         )
         var output: String
 
-        @Option(help: ArgumentHelp("Only these columns, separated by commas.", valueName: "names"))
+        @Option(
+            help: ArgumentHelp("Only these columns, separated by commas.", valueName: "names"), completion: .columns)
         var columns: String?
 
-        @Flag(name: [.long, .customShort("f")], help: "Replace the file if it is there.")
+        @Flag(name: [.customShort("f"), .long], help: "Replace the file if it is there.")
         var overwrite = false
 
         func run() throws {
@@ -58,8 +61,10 @@ extension MetricsCommand {
                 return try format == .csv ? printOut(text) : printOut(json: text)
             }
             try requireWritable(output, overwrite: overwrite, inputs: [file])
-            let bytes = Array(text(try table(file)).utf8)
+            let table = try table(file)
+            let bytes = Array(text(table).utf8)
             try creatingOutput { try writeOutput(bytes, to: output) }
+            try printOut("\(output): \(rows(table))")
         }
 
         /// Writes an event file into the folder `output`, which is made, and goes again where that fails.
@@ -76,12 +81,18 @@ extension MetricsCommand {
                 // Any name with "tfevents" is one to TensorBoard.
                 let place = Path.join(output, "events.out.tfevents.0.smd")
                 try requireWritable(place, overwrite: overwrite, inputs: [file])
-                let events = MetricsExport.eventFile(try table(file))
+                let table = try table(file)
+                let events = MetricsExport.eventFile(table)
                 try creatingOutput { try writeOutput(events, to: place) }
+                try printOut("\(place): \(rows(table))")
             } catch {
                 if isNew { rmdir(output) }
                 throw error
             }
+        }
+
+        private func rows(_ table: MetricsTable) -> String {
+            "\(grouped(table.rowCount)) \(table.rowCount == 1 ? "row" : "rows") of \(table.columns.count) columns"
         }
 
         private func table(_ file: String) throws -> MetricsTable {

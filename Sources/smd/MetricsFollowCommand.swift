@@ -20,13 +20,15 @@ extension MetricsCommand {
                   smd metrics follow runs/fashion --json | jq --unbuffered .loss
                 """)
 
-        @Argument(help: ArgumentHelp("The metrics file, or the folder of a run that holds one.", valueName: "file"))
+        @Argument(
+            help: ArgumentHelp("The metrics file, or the folder of a run that holds one.", valueName: "file"),
+            completion: .file(extensions: ["h5"]))
         var path: String
 
         @Option(help: ArgumentHelp("Begin with this many rows that are there already.", valueName: "rows"))
         var last = 10
 
-        @Option(help: ArgumentHelp("These columns, separated by commas.", valueName: "names"))
+        @Option(help: ArgumentHelp("These columns, separated by commas.", valueName: "names"), completion: .columns)
         var columns = "loss,gradient_norm,images_per_second"
 
         @Option(help: ArgumentHelp("Look for new rows this often.", valueName: "seconds"))

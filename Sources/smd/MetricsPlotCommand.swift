@@ -22,7 +22,9 @@ extension MetricsCommand {
                   smd metrics plot runs/fashion --output loss.svg --columns loss,seconds_compute_max
                 """)
 
-        @Argument(help: ArgumentHelp("Metrics files, or the folders of runs that hold one.", valueName: "run"))
+        @Argument(
+            help: ArgumentHelp("Metrics files, or the folders of runs that hold one.", valueName: "run"),
+            completion: .file(extensions: ["h5"]))
         var paths: [String]
 
         @Option(
@@ -30,7 +32,7 @@ extension MetricsCommand {
             completion: .file(extensions: ["png", "svg"]))
         var output: String
 
-        @Option(help: ArgumentHelp("These columns, separated by commas.", valueName: "names"))
+        @Option(help: ArgumentHelp("These columns, separated by commas.", valueName: "names"), completion: .columns)
         var columns: String?
 
         @Option(
@@ -42,7 +44,7 @@ extension MetricsCommand {
         @Flag(help: "A logarithmic scale, which leaves out what is not above 0.")
         var log = false
 
-        @Flag(name: [.long, .customShort("f")], help: "Replace the picture if it is there.")
+        @Flag(name: [.customShort("f"), .long], help: "Replace the picture if it is there.")
         var overwrite = false
 
         func validate() throws {
@@ -66,6 +68,7 @@ extension MetricsCommand {
             try creatingOutput {
                 try writeOutput(isSVG ? Array(figure.svg(style).utf8) : scene.png(), to: output)
             }
+            try printOut("\(output): the metrics of \(runs.count == 1 ? paths[0] : "\(runs.count) runs")")
         }
     }
 }

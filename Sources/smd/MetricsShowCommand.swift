@@ -14,7 +14,7 @@ extension MetricsCommand {
                 Works on the file of a running job, of a finished one and of one that was killed. "start" and "now" \
                 are means over the first and the last rows, a tenth of all but at most 100. The curve is as wide as the \
                 terminal, or 80 letters in a pipe; of several runs the curves lie over each other in colours, or without colour \
-                (a pipe, NO_COLOR) below each other. --last and --around show rows instead.
+                below each other. --last and --around show rows instead.
 
                 EXAMPLES
                   smd metrics show runs/fashion
@@ -24,7 +24,9 @@ extension MetricsCommand {
                   smd metrics show runs/fashion --json | jq .columns.loss.now
                 """)
 
-        @Argument(help: ArgumentHelp("Metrics files, or the folders of runs that hold one.", valueName: "run"))
+        @Argument(
+            help: ArgumentHelp("Metrics files, or the folders of runs that hold one.", valueName: "run"),
+            completion: .file(extensions: ["h5"]))
         var paths: [String]
 
         @Option(help: ArgumentHelp("Show the last rows as a table, this many.", valueName: "rows"))
@@ -36,7 +38,9 @@ extension MetricsCommand {
         @Option(help: ArgumentHelp("With --around: up to this many steps away.", valueName: "steps"))
         var window = 5
 
-        @Option(help: ArgumentHelp("Only these columns, separated by commas; each as a curve.", valueName: "names"))
+        @Option(
+            help: ArgumentHelp("Only these columns, separated by commas; each as a curve.", valueName: "names"),
+            completion: .columns)
         var columns: String?
 
         @Option(
@@ -45,6 +49,8 @@ extension MetricsCommand {
 
         @Flag(help: "Curves on a logarithmic scale.")
         var log = false
+
+        @OptionGroup var color: ColorOption
 
         @Flag(help: "Write JSON; of several runs a list, \"runs\".")
         var json = false
@@ -96,7 +102,7 @@ extension MetricsCommand {
         private func showCharts(_ runs: [NamedMetrics]) throws {
             let runs = runs.filter { $0.table.rowCount > 1 }
             let names = columns.map(columnNames) ?? ["loss"]
-            let output = TerminalOutput.standard
+            let output = TerminalOutput(color.color)
             let style = TerminalChart.Style(
                 width: output.width, isUnicode: output.isUnicode, isLogarithmic: log)
             for name in names where name != MetricsWriter.stepColumn {

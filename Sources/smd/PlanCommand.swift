@@ -28,7 +28,7 @@ struct PlanCommand: ParsableCommand {
               smd plan cifar --ranks 256 --set batch_size=2048 --bandwidth 100 --latency 5 --ranks-per-host 32
             """)
 
-    @Argument(help: "Configuration: a YAML file, or the name of a preset.", completion: .file(extensions: ["yaml"]))
+    @Argument(help: "Configuration: a YAML file, or the name of a preset.", completion: .configurations)
     var config: String
 
     @OptionGroup var overrides: ConfigurationOverrides

@@ -59,7 +59,7 @@ struct PixelArrayOptions: ParsableArguments {
 }
 
 /// `smd dataset prepare npz`
-struct PrepareNumPy: ParsableCommand {
+struct PrepareNumPy: RankCommand {
     static let configuration = CommandConfiguration(
         commandName: "npz",
         abstract: "An array of images of NumPy: .npz or .npy.",
@@ -102,7 +102,7 @@ struct PrepareNumPy: ParsableCommand {
 }
 
 /// `smd dataset prepare hdf5`
-struct PrepareHDF5: ParsableCommand {
+struct PrepareHDF5: RankCommand {
     static let configuration = CommandConfiguration(
         commandName: "hdf5",
         abstract: "An array of images in any HDF5 file.",

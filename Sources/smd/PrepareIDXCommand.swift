@@ -4,7 +4,7 @@ import Files
 import Foundation
 
 /// `smd dataset prepare idx`
-struct PrepareIDX: ParsableCommand {
+struct PrepareIDX: RankCommand {
     static let configuration = CommandConfiguration(
         commandName: "idx",
         abstract: "Grey images from a file of the IDX format: MNIST, KMNIST, EMNIST and others.",
@@ -48,7 +48,7 @@ struct PrepareIDX: ParsableCommand {
 }
 
 /// `smd dataset prepare fashion-mnist`
-struct PrepareFashionMNIST: ParsableCommand {
+struct PrepareFashionMNIST: RankCommand {
     static let configuration = CommandConfiguration(
         commandName: "fashion-mnist",
         abstract: "Photographs of garments, 28×28 grey padded to 32×32: 60,000 to train with, 10,000 to test.",
@@ -114,7 +114,7 @@ struct PrepareFashionMNIST: ParsableCommand {
 }
 
 /// `smd dataset prepare cifar`
-struct PrepareCIFAR: ParsableCommand {
+struct PrepareCIFAR: RankCommand {
     static let configuration = CommandConfiguration(
         commandName: "cifar",
         abstract: "CIFAR-10 or CIFAR-100, 32×32 in colour, from the binary version.",

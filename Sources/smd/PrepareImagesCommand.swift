@@ -3,7 +3,7 @@ import DataSets
 import Files
 
 /// `smd dataset prepare images`
-struct PrepareImages: ParsableCommand {
+struct PrepareImages: RankCommand {
     static let configuration = CommandConfiguration(
         commandName: "images",
         abstract: "The PNG, JPEG, WebP and TIFF files in a folder and its sub-folders, or in a zip or tar archive.",
@@ -84,7 +84,7 @@ struct PrepareImages: ParsableCommand {
 }
 
 /// `smd dataset prepare lmdb`
-struct PrepareLMDB: ParsableCommand {
+struct PrepareLMDB: RankCommand {
     static let configuration = CommandConfiguration(
         commandName: "lmdb",
         abstract: "Image files in an LMDB database, as LSUN comes.",

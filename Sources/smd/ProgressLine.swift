@@ -1,7 +1,6 @@
-import Reports
-import Communication
 import Files
 import Foundation
+import Reports
 
 /// Where a run stands after a step.
 public struct Progress: Sendable {
@@ -45,31 +44,20 @@ public struct ProgressOutput: Sendable {
         self.write = write
     }
 
-    /// This process's standard output. `NO_COLOR` (not empty) switches colour off; `TERM=dumb` cannot rewrite a line.
-    ///
-    /// mpirun gives every rank a terminal of its own and copies from it: what counts is where mpirun itself writes.
-    public static func standard(
-        environment: [String: String] = ProcessInfo.processInfo.environment
+    /// This process's standard error. `TERM=dumb` cannot rewrite a line.
+    public static func errors(
+        _ color: ColorChoice, environment: [String: String] = ProcessInfo.processInfo.environment
     ) -> ProgressOutput {
-        let isTerminal = outputIsSeen(environment) && environment["TERM"].map { $0 != "dumb" } == true
+        let terminal =
+            environment["TERM"].map { $0 != "dumb" } == true
+            ? Terminal(of: STDERR_FILENO, environment: environment) : nil
         return ProgressOutput(
-            isTerminal: isTerminal, hasColor: isTerminal && (environment["NO_COLOR"] ?? "").isEmpty,
-            width: { terminalColumns() },
-            write: { text in
-                // A closed pipe or a full disk must not end a training run: its results are elsewhere.
-                try? FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
-            })
+            isTerminal: terminal != nil,
+            hasColor: color.allows(isTerminal: terminal != nil, environment: environment),
+            width: { terminal?.columns ?? 80 },
+            // A closed pipe or a full disk must not end a training run: its results are elsewhere.
+            write: { _ = StandardStreams.write($0, to: STDERR_FILENO) })
     }
-}
-
-/// Whether a person sees standard output as it is written: a terminal, and not one between a rank and its launcher.
-private func outputIsSeen(_ environment: [String: String]) -> Bool {
-    guard isatty(STDOUT_FILENO) == 1 else { return false }
-    guard Launch.detect(in: environment) != nil else { return true }
-    let launcher = open("/proc/\(getppid())/fd/\(STDOUT_FILENO)", O_WRONLY | O_NOCTTY)
-    guard launcher >= 0 else { return false }  // a daemon's child on another host
-    defer { close(launcher) }
-    return isatty(launcher) == 1
 }
 
 /// The progress of a run for a person: in a terminal one line that is rewritten, in a log few plain lines.
@@ -160,7 +148,7 @@ public struct ProgressLine {
             while parts.count > 1 && length() > room { parts.removeLast() }
             guard length() <= room else { return String("\(progress.step)".prefix(max(0, room))) }
         }
-        return parts.map { output.hasColor ? "\u{1B}[2m\($0)\u{1B}[0m \($1)" : "\($0) \($1)" }.joined(separator: "  ")
+        return parts.map { (output.hasColor ? LetterStyle.faint($0) : $0) + " " + $1 }.joined(separator: "  ")
     }
 }
 
@@ -200,11 +188,4 @@ func roundNumber(atLeast value: Double) -> Int {
         power *= 10
     }
     return power
-}
-
-/// Columns of the terminal at standard output, 80 where it does not say.
-func terminalColumns() -> Int {
-    var size = winsize()
-    let status = ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size)
-    return status == 0 && size.ws_col > 0 ? Int(size.ws_col) : 80
 }

@@ -52,7 +52,7 @@ struct ReportCommand: ParsableCommand {
     @Flag(help: "Do not read the data set.")
     var noData = false
 
-    @Flag(name: [.long, .customShort("f")], help: "Replace the page if it is there.")
+    @Flag(name: [.customShort("f"), .long], help: "Replace the page if it is there.")
     var overwrite = false
 
     func validate() throws {
@@ -74,6 +74,7 @@ struct ReportCommand: ParsableCommand {
         if let path = report.dataPath { report.dataSheet = noData ? [("path", path)] : dataSheet(path) }
         let page = report.page(PlotStyle(smoothing: smooth, isLogarithmic: log))
         try creatingOutput { try writeOutput(Array(page.utf8), to: output) }
+        try printOut("\(output): the run \(folder)")
     }
 
     /// What the data set says of itself, or why it says nothing: it may be gone by now.

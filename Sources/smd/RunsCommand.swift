@@ -90,8 +90,7 @@ struct RunsCommand: ParsableCommand {
         @Argument(help: ArgumentHelp("The same of the other run.", valueName: "run"))
         var second: String
 
-        @Flag(name: .shortAndLong, help: "Write nothing: the status says it.")
-        var quiet = false
+        @OptionGroup var silence: SilenceOption
 
         @Flag(help: "Write JSON.")
         var json = false
@@ -100,7 +99,7 @@ struct RunsCommand: ParsableCommand {
             let difference = try comparing {
                 try RunDifference(triedHeader(first), triedHeader(second), names: (first, second))
             }
-            if !quiet {
+            if !silence.quiet {
                 if json {
                     try printJSON(difference, Sameness(same: difference.isSame))
                 } else {

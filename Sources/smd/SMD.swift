@@ -34,7 +34,10 @@ struct SMD: ParsableCommand {
             CheckpointCommand.self,
             BenchCommand.self,
             ConformanceCommand.self,
+            CompletionCommand.self,
+            ManCommand.self,
             TryFileCommand.self,
+            LaunchFactsCommand.self,
         ]
     )
 
@@ -43,33 +46,35 @@ struct SMD: ParsableCommand {
         CPUMemory.returnLargeBlocks()
         do {
             try checkArguments()
-            var command: any ParsableCommand
-            do {
-                command = try parseAsRoot()
-            } catch let error where exitCode(for: error) != .success {
-                throw CommandFailure(.usage, usageProblem(error))
-            }
+            var command = try parsed(Array(CommandLine.arguments.dropFirst()))
             try command.run()
         } catch {
             endReporting(error)
         }
     }
 
-    /// The first line of what the argument parser has to say, and where the help is.
-    private static func usageProblem(_ error: any Error) -> String {
-        let problem = message(for: error).split(whereSeparator: \.isNewline).first ?? "wrong arguments"
-        return "\(problem) (see \(helpCommand(for: CommandLine.arguments.dropFirst())))"
+    /// The command that a command line means.
+    ///
+    /// - Throws: `CommandFailure` where it is wrong, with the first line of what the argument parser has to say and where
+    ///   the help is; what is no failure, such as a request for help, as the parser throws it.
+    static func parsed(_ words: [String]) throws -> any ParsableCommand {
+        do {
+            return try parseAsRoot(words)
+        } catch let error where exitCode(for: error) != .success {
+            let problem = message(for: error).split(whereSeparator: \.isNewline).first ?? "wrong arguments"
+            let names = ["smd"] + commands(named: words).map { $0._commandName }
+            throw CommandFailure(.usage, "\(problem) (see \(names.joined(separator: " ")) --help)")
+        }
     }
 
-    /// "smd dataset prepare --help": the command line as far as it names commands.
-    private static func helpCommand(for arguments: ArraySlice<String>) -> String {
-        var names = ["smd"]
-        var choices = configuration.subcommands
-        for argument in arguments {
-            guard let next = choices.first(where: { $0._commandName == argument }) else { break }
-            names.append(argument)
-            choices = next.configuration.subcommands
+    /// The commands, each below the one before, that the first words name.
+    static func commands(named words: [String]) -> [any ParsableCommand.Type] {
+        var path: [any ParsableCommand.Type] = []
+        for word in words {
+            let choices = path.last?.configuration.subcommands ?? configuration.subcommands
+            guard let next = choices.first(where: { $0._commandName == word }) else { break }
+            path.append(next)
         }
-        return names.joined(separator: " ") + " --help"
+        return path
     }
 }

@@ -26,7 +26,7 @@ struct OracleOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "With --oracle: a configuration, or the name of a preset, whose diffusion is used.", valueName: "config"),
-        completion: .file(extensions: ["yaml"]))
+        completion: .configurations)
     var config: String?
 
     /// Refuses two sources of samples, and none.
@@ -55,7 +55,7 @@ extension SampleCommand {
             let sampler = Sampler(settings.diffusion)
             if communicator.rank == 0 {
                 let many = grouped(count) + (count == 1 ? " sample" : " samples")
-                progress.report("sampling \(many) of the oracle, \(sampler.evaluations) estimates each")
+                progress.note("sampling \(many) of the oracle, \(sampler.evaluations) estimates each")
             }
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
             Watchdog.enter(.sampling)
@@ -78,7 +78,7 @@ extension SampleCommand {
                         "oracle": .string(data), "oracle_estimate": .string(oracle.estimate.rawValue),
                         "config": .string(settings.resolvedJSON()),
                     ])
-                progress.report("wrote \(count) samples to \(output)\(grid.map { " and \($0)" } ?? "")")
+                try sayWritten(progress)
             }
         }
     }

@@ -13,7 +13,7 @@ import TensorGraph
 import Training
 
 /// `smd sample`: images or points from a checkpoint.
-struct SampleCommand: ParsableCommand {
+struct SampleCommand: RankCommand {
     static let configuration = CommandConfiguration(
         commandName: "sample",
         abstract: "Draw samples from a checkpoint, or from the oracle of a known mixture.",
@@ -65,7 +65,8 @@ struct SampleCommand: ParsableCommand {
     @Option(
         name: .customLong("set"), parsing: .singleValue,
         help: ArgumentHelp(
-            "Set a key of the sampler, such as diffusion.clip_denoised=false; repeatable.", valueName: "key=value"))
+            "Set a key of the sampler, such as diffusion.clip_denoised=false; repeatable.", valueName: "key=value"),
+        completion: .samplerKeys)
     var overrides: [String] = []
 
     @Option(help: "Seed; sample k of a seed is always the same.")
@@ -84,6 +85,8 @@ struct SampleCommand: ParsableCommand {
 
     @Flag(name: [.customShort("f"), .long], help: "Write over existing files.")
     var overwrite = false
+
+    @OptionGroup var quietness: QuietOption
 
     func validate() throws {
         guard (1...100_000_000).contains(count) else {
@@ -111,7 +114,7 @@ struct SampleCommand: ParsableCommand {
             if communicator.rank == 0 {
                 if let notice = runs.notice { warn(notice) }
                 let many = grouped(count) + (count == 1 ? " sample" : " samples")
-                progress.report(
+                progress.note(
                     "sampling \(many), \(sampler.evaluations) network evaluations each, \(runs.precision.rawValue)"
                 )
             }
@@ -132,7 +135,7 @@ struct SampleCommand: ParsableCommand {
             try communicator.together("writing the samples") {
                 guard communicator.rank == 0 else { return }
                 try write(all, job, checkpoint, settings, runs)
-                progress.report("wrote \(count) samples to \(output)\(grid.map { " and \($0)" } ?? "")")
+                try sayWritten(progress)
             }
         }
     }
@@ -182,6 +185,13 @@ struct SampleCommand: ParsableCommand {
                 "weights": .string(weights.rawValue), "precision": .string(runs.precision.rawValue),
                 "config": .string(job.json),
             ])
+    }
+
+    /// The result: names and number.
+    func sayWritten(_ progress: WorkProgress) throws {
+        progress.finish()
+        let picture = grid.map { "; a picture of them: \($0)" } ?? ""
+        try printOut("\(output): \(grouped(count)) \(count == 1 ? "sample" : "samples")\(picture)")
     }
 
     /// Writes samples with the sampler's settings and further attributes.

@@ -15,20 +15,26 @@ struct TrainCommand: ParsableCommand {
             An existing run is never written over: continue it with --resume auto. On SIGINT, SIGTERM or SIGUSR1 all \
             ranks stop after the same step, save a checkpoint and end with status 75; a second SIGINT ends at once.
 
+            Progress, notes and warnings go to standard error. Standard output gets the result, one line or with --json an \
+            object: the folder, the step, the loss of the last step and the newest checkpoint; after a stop, too.
+
             EXAMPLES
               smd train launch/presets/fashion.yaml --output runs/fashion
               mpirun -n 16 smd train cifar --output runs/cifar --resume auto
               mpirun -n 4 --map-by slot:PE=4 --bind-to core smd train cifar --threads 4 --output runs/cifar
               smd train fashion --set model.smd=false --output runs/vanilla
               smd train fashion --set batch_size=256 --output runs/x --dry-run
+              smd train fashion --output runs/fashion --quiet --json | jq -r .checkpoint
             """)
 
-    @Argument(help: "Configuration: a YAML file, or the name of a preset.", completion: .file(extensions: ["yaml"]))
+    @Argument(help: "Configuration: a YAML file, or the name of a preset.", completion: .configurations)
     var config: String
 
     @OptionGroup var overrides: ConfigurationOverrides
 
-    @Option(help: ArgumentHelp("Folder of the run; made if it is missing.", valueName: "run"), completion: .directory)
+    @Option(
+        name: .shortAndLong, help: ArgumentHelp("Folder of the run; made if it is missing.", valueName: "run"),
+        completion: .directory)
     var output: String
 
     @Option(
@@ -48,6 +54,11 @@ struct TrainCommand: ParsableCommand {
     var maxHours: Double?
 
     @OptionGroup var watchdog: DeadlineOption
+    @OptionGroup var quietness: QuietOption
+    @OptionGroup var color: ColorOption
+
+    @Flag(help: "Write the result as a JSON object.")
+    var json = false
 
     @Flag(help: "Print the resolved configuration as JSON and stop.")
     var dryRun = false
@@ -64,7 +75,6 @@ struct TrainCommand: ParsableCommand {
     }
 
     func run() throws {
-        if launcher.launchFacts { return try printLaunchFacts() }
         // Whoever reads the progress may go away: `smd train … | head`.
         signal(SIGPIPE, SIG_IGN)
         let signals = StopSignals(deadline: secondsLeft.map { .now + .seconds($0) })
@@ -79,7 +89,7 @@ struct TrainCommand: ParsableCommand {
                 if communicator.rank == 0 { try printOut(configuration.resolvedJSON()) }
                 return
             }
-            let observer = TrainingProgress(configuration)
+            let observer = TrainingProgress(configuration, color.color)
             let folder = try communicator.together("opening the run folder") {
                 guard communicator.rank == 0 else { return RunFolder(output) }
                 return try creatingOutput { try claimFolder(observer) }
@@ -97,13 +107,21 @@ struct TrainCommand: ParsableCommand {
             if communicator.rank == 0 { announce(trainer, configuration, binding, observer) }
             let outcome = try trainer.run(signals)
             observer.finish()
-            if outcome == .interrupted {
-                if communicator.rank == 0 {
-                    let reason = signals.reason.map { " (\($0))" } ?? ""
-                    observer.say("stopped after step \(trainer.step)\(reason); continue with --resume auto")
-                }
-                throw ExitCode(ExitStatus.tryAgain.rawValue)
+            if outcome == .interrupted, communicator.rank == 0 {
+                let reason = signals.reason.map { " (\($0))" } ?? ""
+                observer.say("stopped after step \(trainer.step)\(reason); continue with --resume auto")
             }
+            try communicator.together("writing the result") {
+                guard communicator.rank == 0 else { return }
+                let result = try TrainingResult(
+                    run: output, step: trainer.step, steps: configuration.steps, loss: observer.loss)
+                do {
+                    try json ? printJSON(result) : printOut(result.text)
+                } catch  where outcome == .interrupted {
+                    warn(describeOnOneLine(error))  // the status has to say that the run can go on
+                }
+            }
+            if outcome == .interrupted { throw ExitCode(ExitStatus.tryAgain.rawValue) }
         }
     }
 
@@ -146,33 +164,4 @@ struct TrainCommand: ParsableCommand {
         )
         if let problem = binding.problem { observer.warn(problem) }
     }
-}
-
-/// Progress of a run on standard output; made on every rank, printed only on rank 0.
-private final class TrainingProgress: TrainingObserver {
-    private let steps: Int
-    private var line: ProgressLine
-    private let clock = ContinuousClock()
-    private let start: ContinuousClock.Instant
-
-    init(_ configuration: RunConfiguration) {
-        steps = configuration.steps
-        line = ProgressLine(output: .standard(), logEvery: configuration.logEvery)
-        start = clock.now
-    }
-
-    func say(_ text: String) { line.note(printable(text)) }
-
-    func warn(_ text: String) {
-        line.finish()
-        smd.warn(text)
-    }
-
-    func stepped(_ report: StepReport) {
-        line.update(
-            Progress(step: report.step, steps: steps, loss: report.loss, imagesPerSecond: report.imagesPerSecond),
-            now: (clock.now - start).seconds)
-    }
-
-    func finish() { line.finish() }
 }

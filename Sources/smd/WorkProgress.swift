@@ -3,13 +3,13 @@ import Files
 import Foundation
 import Training
 
-/// Shows on standard error how far a long work is: a line that renews itself in a terminal, else a line now and then.
-/// And ends the work when a signal asks to stop.
+/// Shows on standard error how far a long work is: a line that renews itself in a terminal, else a line now and then;
+/// nothing with `--quiet`. And ends the work when a signal asks to stop.
 final class WorkProgress {
     private let what: String
     private let unit: String
     private let signals = StopSignals()
-    private let isTerminal = isatty(STDERR_FILENO) == 1
+    private let isTerminal = Terminal(of: STDERR_FILENO) != nil
     private let start = ContinuousClock.now
     private var last = ContinuousClock.now
     private var shown = false
@@ -24,6 +24,7 @@ final class WorkProgress {
     /// - Throws: `CommandFailure` when a signal has come.
     func update(_ done: Int, _ total: Int) throws {
         try stopIfAsked(done, total)
+        if isQuiet { return }
         let now = ContinuousClock.now
         guard now - last >= .milliseconds(isTerminal ? 200 : 15_000), done < total else { return }
         last = now
@@ -43,10 +44,16 @@ final class WorkProgress {
         throw CommandFailure(.tryAgain, "\(reason): stopped \(what) at \(done) of \(total) \(unit)")
     }
 
-    /// A line of its own among the progress.
-    func report(_ line: String) {
+    /// A note among the progress.
+    func note(_ line: String) {
         clear()
-        printError(line)
+        smd.note(line)
+    }
+
+    /// A warning among the progress.
+    func warn(_ line: String) {
+        clear()
+        smd.warn(line)
     }
 
     /// Ends the progress; what follows begins on a clean line.

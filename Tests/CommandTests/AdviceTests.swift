@@ -195,7 +195,7 @@ struct CommandAdviceTests {
         let commands = [
             "", "train", "sample", "plan", "doctor", "metrics", "metrics show", "metrics follow", "checkpoint",
             "checkpoint inspect", "dataset", "dataset info", "dataset prepare", "dataset prepare images",
-            "dataset verify", "dataset preview", "bench", "bench step", "conformance",
+            "dataset verify", "dataset preview", "bench", "bench step", "conformance", "completion install", "man",
         ]
         for command in commands {
             let message = try complaint("smd \(command) --no-such-option", in: "/")

@@ -136,7 +136,7 @@ struct BenchCommandTests {
 
     @Test(arguments: [2, 3]) func allReduce(ranks: Int) throws {
         let found = try bench([
-            "allreduce", "--ranks", "\(ranks)", "--mebibytes", "0.25", "--mebibytes", "2.5", "--repeat", "3",
+            "allreduce", "--ranks", "\(ranks)", "--size", "256KiB", "--size", "2.5MiB", "--repeat", "3",
             "--warmup",
             "1",
         ])
@@ -251,7 +251,7 @@ struct BenchCommandTests {
         (["step", "--preset", "nonsense"], "there is no configuration nonsense", 65),
         (["kernels", "--milliseconds", "0"], "--milliseconds is 0.0", 64),
         (["allreduce", "--ranks", "1"], "--ranks is 1; a sum needs at least 2", 64),
-        (["allreduce", "--mebibytes", "0"], "--mebibytes is 0.0", 64),
+        (["allreduce", "--size", "0"], "--size is 0; it must be 4 bytes to 16GiB", 64),
         (["sample", "--sampler", "euler"], "euler", 64),
         (["sample", "--steps", "0"], "diffusion.sampling_steps is 0", 65),
         (["load", "--images", "0"], "--images is 0", 64),

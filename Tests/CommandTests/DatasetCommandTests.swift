@@ -91,7 +91,9 @@ import Testing
                 result.output
                     == "\(folder)/a.h5: 2 images of 1×1×3; 2 classes; 1 skipped; 1 hidden left out; 1 exact copies of others\n"
             )
-            #expect(result.errors == "skipped \(folder)/in/Thumbs .db: neither a PNG, JPEG, WebP nor a TIFF file\n")
+            #expect(
+                result.errors
+                    == "smd: warning: skipped \(folder)/in/Thumbs .db: neither a PNG, JPEG, WebP nor a TIFF file\n")
             let info = try smd(["dataset", "info", folder + "/a.h5"])
             #expect(info.output.contains("2 classes (a [31m: 1, b: 1)") && !hasControlCharacters(info.output))
             let strict = try smd(prepare + ["--strict", "--overwrite"])

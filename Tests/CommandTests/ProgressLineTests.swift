@@ -83,9 +83,19 @@ private final class Paper: Sendable {
     @Test func colorIsAskedFor() {
         let pieces = run(steps: 3, secondsPerStep: 1, isTerminal: true, hasColor: true)
         #expect(pieces.first?.contains("\u{1B}[2mstep\u{1B}[0m 1/3") == true)
-        #expect(!ProgressOutput.standard(environment: ["TERM": "xterm", "NO_COLOR": "1"]).hasColor)
-        #expect(!ProgressOutput.standard(environment: ["TERM": "dumb"]).isTerminal)
-        #expect(!ProgressOutput.standard(environment: [:]).isTerminal)
+        #expect(ProgressOutput.errors(.always, environment: ["TERM": "xterm", "NO_COLOR": "1"]).hasColor)
+        #expect(!ProgressOutput.errors(.auto, environment: ["TERM": "dumb"]).isTerminal)
+        #expect(!ProgressOutput.errors(.auto, environment: [:]).isTerminal)
+    }
+
+    @Test(arguments: [
+        (ColorChoice.auto, true, ["TERM": "xterm"], true), (.auto, true, [:], true), (.auto, false, [:], false),
+        (.auto, true, ["TERM": "dumb"], false), (.auto, true, ["NO_COLOR": "1"], false),
+        (.auto, true, ["NO_COLOR": ""], true), (.always, false, ["NO_COLOR": "1", "TERM": "dumb"], true),
+        (.never, true, ["TERM": "xterm"], false),
+    ])
+    func whenThereIsColor(choice: ColorChoice, isTerminal: Bool, environment: [String: String], wanted: Bool) {
+        #expect(choice.allows(isTerminal: isTerminal, environment: environment) == wanted)
     }
 
     @Test func notesDoNotGarbleTheLine() {

@@ -132,7 +132,7 @@ import Testing
                 place + "/previews/step-00000100-ema.png",
             ]
             let result = try smd(command)
-            #expect(result.status == 0 && result.output.isEmpty, "\(result)")
+            #expect(result.status == 0 && result.output == "\(output): the run \(place)\n", "\(result)")
             let page = try String(contentsOfFile: output, encoding: .utf8)
             for text in ["http://", "https://", "<script", "<b>", "<link", "@import", "url("] {
                 // The one address is a name, of SVG.

@@ -75,6 +75,11 @@ public func mpirun(
     return try run(["mpirun", "-n", "\(ranks)"] + arguments + command, environment: settings, timeout: timeout)
 }
 
+/// The lines of what went to standard error that are warnings or errors, and no notes or progress.
+public func warningLines(_ errors: String) -> [Substring] {
+    errors.split(separator: "\n").filter { $0.contains("warning:") || $0.contains("error:") }
+}
+
 /// Environment of a rank as a launcher would find it: the variables of `launch/local-mpi.env`.
 public func localMPISettings() throws -> [String: String] {
     var settings = ["OMP_NUM_THREADS": "1"]

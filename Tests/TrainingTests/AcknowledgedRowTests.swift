@@ -17,7 +17,7 @@ struct AcknowledgedRowTests {
                 let command = run.command("out", resume: "auto", "steps=1000000", "checkpoint_every=40", "log_every=1")
                 let training = try Background(command, in: folder, name: "log\(kill)")
                 func printed() -> [Int] {
-                    training.output.split(separator: "\n").filter { $0.hasPrefix("step ") }.compactMap { line in
+                    training.errors.split(separator: "\n").filter { $0.hasPrefix("step ") }.compactMap { line in
                         line.contains("images/s")
                             ? line.dropFirst(5).split(separator: "/").first.flatMap { Int($0) } : nil
                     }

@@ -171,7 +171,7 @@ import Training
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder, classes: 5)
             let result = try run.trainHere("out", settings: Run.classifier + ["steps=1", "preview_every=1"])
-            #expect(result.output.contains("method classifier draws no samples: preview_every does nothing"))
+            #expect(result.errors.contains("method classifier draws no samples: preview_every does nothing"))
             let previews = try? FileManager.default.contentsOfDirectory(atPath: run.path("out/previews"))
             #expect((previews ?? []).isEmpty)
             let file = try CheckpointFile(run.checkpoint("out", step: 1))

@@ -167,7 +167,7 @@ import Training
             #expect(tacit.status == 0, "\(tacit.errors)")
             let warnings = tacit.errors.split(separator: "\n").filter { $0.contains("last bits") }
             #expect(warnings.count == 1 && warnings[0].contains("3 ranks × 1 thread cannot share"), "\(tacit.errors)")
-            #expect(tacit.output.contains("fast sums"))
+            #expect(tacit.errors.contains("fast sums"))
         }
     }
 }

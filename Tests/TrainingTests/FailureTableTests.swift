@@ -68,7 +68,7 @@ struct FailureTableTests {
             let run = try Run(in: folder)
             let wrap = ["bash", "-c", "unset ${!OMPI_COMM*}; exec \"$@\"", "-"]
             let result = try mpirun(2, wrap + run.command("out", "steps=1"))
-            #expect(result.status == 0 && result.output.contains("2 ranks × "), "\(result)")
+            #expect(result.status == 0 && result.errors.contains("2 ranks × "), "\(result)")
         }
     }
 
@@ -208,7 +208,7 @@ struct FailureTableTests {
         let trace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=\(calls)", "-e"]
         let result = try run(
             trace + ["inject=\(calls):error=EPERM", "mpirun", "-n", "2", product("smd"), "bench", "allreduce"]
-                + ["--mebibytes", "1", "--repeat", "1", "--warmup", "0"],
+                + ["--size", "1MiB", "--repeat", "1", "--warmup", "0"],
             environment: localMPISettings().merging(["OMPI_MCA_btl_vader_single_copy_mechanism": "cma"]) { $1 },
             timeout: 120)
         #expect(result.status == 0, "\(result)")

@@ -57,7 +57,7 @@ struct FullDiskTests {
         try fill()
         #expect(training.waits { isWaiting() }, "\(training.errors)")
         // It does go on.
-        func steps() -> Int { training.output.split(separator: "\n").count { $0.hasPrefix("step ") } }
+        func steps() -> Int { training.errors.split(separator: "\n").count { $0.hasPrefix("step ") } }
         let then = steps()
         #expect(training.waits { steps() > then + 100 }, "\(training.errors)")
         let before = try newest()

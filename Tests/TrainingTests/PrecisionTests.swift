@@ -46,7 +46,7 @@ struct TrainingPrecisionTests {
             let told = warnings(result.errors)
             #expect(told.count == (isNative ? 0 : 1), "\(result.errors)")
             #expect(told.allSatisfy { $0.contains("no fast bf16") })
-            #expect(result.output.contains(isNative ? "sums, bf16; steps" : "sums, fp32; steps"), "\(result.output)")
+            #expect(result.errors.contains(isNative ? "sums, bf16; steps" : "sums, fp32; steps"), "\(result.errors)")
             try run.train(ranks, run.command("plain"))
             if !isNative { try expectSameState(run, "asked", "plain", step: 6) }
             let ran = try Checkpoint.read(run.checkpoint("asked", step: 6)).header.attributes["precision"]
@@ -60,10 +60,10 @@ struct TrainingPrecisionTests {
             let run = try Run(in: folder)
             let whole = try run.train(ranks, run.command("whole", Self.emulated))
             #expect(whole.status == 0 && warnings(whole.errors).isEmpty, "\(whole.errors)")
-            #expect(whole.output.contains("sums, bf16-emulated; steps"), "\(whole.output)")
+            #expect(whole.errors.contains("sums, bf16-emulated; steps"), "\(whole.errors)")
             try run.train(ranks, run.command("parts", "steps=4", Self.emulated))
             let resumed = try run.train(ranks, run.command("parts", resume: "auto", Self.emulated))
-            #expect(resumed.output.contains("restored step 4") && warnings(resumed.errors).isEmpty, "\(resumed.errors)")
+            #expect(resumed.errors.contains("restored step 4") && warnings(resumed.errors).isEmpty, "\(resumed.errors)")
             try expectSameState(run, "whole", "parts", step: 6)
             #expect(try run.losses("whole") == run.losses("parts"))
             try run.train(ranks, run.command("plain"))
@@ -93,7 +93,7 @@ struct TrainingPrecisionTests {
             func train(_ output: String, _ ranks: Int, threads: Int = 1) throws {
                 let command = run.command(output, settings: Self.exact) + ["--threads", "\(threads)"]
                 let result = try run.train(ranks, command)
-                #expect(result.status == 0 && result.output.contains("exact sums, bf16-emulated"), "\(result.errors)")
+                #expect(result.status == 0 && result.errors.contains("exact sums, bf16-emulated"), "\(result.errors)")
             }
             try train("alone", 1)
             try train("ranks", 2)
@@ -120,7 +120,7 @@ struct TrainingPrecisionTests {
                 defer { try? file.close() }
                 let points = try file.root.dataset("points").read(as: Float.self)
                 guard case .string(let precision) = try file.root.attribute("precision") else { return (nil, points) }
-                #expect((result.output + result.errors).contains("each, \(precision)"), "\(result)")
+                #expect(result.errors.contains("each, \(precision)"), "\(result)")
                 return (precision, points)
             }
             let (own, full) = (try sample("a.h5"), try sample("b.h5", "--precision", "fp32"))

@@ -61,7 +61,7 @@ struct PreemptionTests {
             let result = try run.train(2, command)
             #expect(result.status == 75, "\(result.errors)")
             let step = try run.newestStep("stopped")
-            #expect(result.output.contains("stopped after step \(step) (the time is up)"), "\(result.output)")
+            #expect(result.errors.contains("stopped after step \(step) (the time is up)"), "\(result.errors)")
             let refused = try run.train(1, run.command("other") + ["--max-hours", "0"])
             #expect(refused.status == 64 && refused.errors.contains("--max-hours"), "\(refused.errors)")
         }

@@ -16,7 +16,7 @@ import Testing
             try run.trainHere("parts", ranks: ranks, settings: settings + ["steps=4"])
             let resumed = try run.trainHere("parts", ranks: ranks, resume: "auto", settings: settings)
             #expect(resumed.status == 0, "\(resumed.errors)")
-            #expect(resumed.output.contains("restored step 4"))
+            #expect(resumed.errors.contains("restored step 4"))
             try expectSameState(run, "whole", "parts", step: 6)
             #expect(try run.losses("parts").count == 6)
             #expect(try run.losses("whole") == run.losses("parts"))
@@ -37,7 +37,7 @@ import Testing
             #expect(steps.count == 1)
             let end = (steps.first ?? 0) + 5
             let resumed = try run.train(1, run.command("stopped", resume: "auto", "steps=\(end)"))
-            #expect(resumed.output.contains("restored step \(end - 5) of \(end)"), "\(resumed.errors)")
+            #expect(resumed.errors.contains("restored step \(end - 5) of \(end)"), "\(resumed.errors)")
             try run.train(1, run.command("whole", "steps=\(end)", "checkpoint_every=0"))
             try expectSameState(run, "whole", "stopped", step: end)
         }
@@ -55,7 +55,7 @@ import Testing
             try bytes.write(to: URL(fileURLWithPath: newest))
             let resumed = try run.trainHere("damaged", resume: "auto")
             #expect(resumed.status == 0 && resumed.errors.contains("step-00000004.h5"), "\(resumed.errors)")
-            #expect(resumed.output.contains("restored step 2"))
+            #expect(resumed.errors.contains("restored step 2"))
             try expectSameState(run, "whole", "damaged", step: 6)
         }
     }

@@ -137,10 +137,10 @@ struct Run {
         let results = ranks == 1 ? [Result { try run(SingleProcess()) }] : ThreadRank.run(ranks) { try run($0) }
         switch results[0] {
         case .success(let (outcome, told)):
-            return (outcome == .finished ? 0 : ExitStatus.tryAgain.rawValue, told.output, told.errors)
+            return (outcome == .finished ? 0 : ExitStatus.tryAgain.rawValue, "", told.errors)
         case .failure(let failure as Failure):
             let status = (failure.error as? any HasExitStatus)?.exitStatus ?? .failure
-            return (status.rawValue, failure.told.output, failure.told.errors + "smd: error: \(failure.error)\n")
+            return (status.rawValue, "", failure.told.errors + "smd: error: \(failure.error)\n")
         case .failure(let error): throw error
         }
     }
@@ -152,9 +152,8 @@ struct Run {
 
     /// What a run told. Unchecked: its rank alone writes it, and ends before it is read.
     private final class Told: TrainingObserver, @unchecked Sendable {
-        private(set) var output = ""
         private(set) var errors = ""
-        func say(_ line: String) { output += line + "\n" }
+        func say(_ line: String) { errors += line + "\n" }
         func warn(_ line: String) { errors += "smd: warning: " + line + "\n" }
         func stepped(_ report: StepReport) {}
     }

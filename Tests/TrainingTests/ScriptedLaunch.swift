@@ -15,7 +15,7 @@ struct ScriptedLaunch {
         try write(
             """
             #!/bin/bash
-            [[ " $* " == *' --launch-facts '* ]] && exec '\(product("smd"))' "$@"
+            [[ $1 == launch-facts ]] && exec '\(product("smd"))' "$@"
             run=\(folder)/run; mkdir -p $run/checkpoints
             echo "$*" >>\(folder)/starts
             start=$(wc -l <\(folder)/starts)

@@ -82,7 +82,7 @@ import Testing
             let resumed = try run.trainHere(
                 "parts", ranks: ranks, resume: "auto", threads: 3,
                 settings: ["steps=5", "checkpoint_every=0"] + Self.large)
-            #expect(resumed.status == 0 && resumed.output.contains("restored step 2"), "\(resumed.errors)")
+            #expect(resumed.status == 0 && resumed.errors.contains("restored step 2"), "\(resumed.errors)")
             let parts = try Checkpoint.read(run.checkpoint("parts", step: 5))
             #expect(once.losses == again.losses)
             #expect(try once.losses == run.losses("parts"))
@@ -126,7 +126,7 @@ import Testing
             let bound = ["taskset", "-c", String(cpu)]
             let threads = try run.train(1, bound + run.command("threads") + ["--threads", "2"])
             #expect(threads.status == 0)
-            #expect(threads.output.contains("1 rank × 2 threads, 1 core\n"), "\(threads.output)")
+            #expect(threads.errors.contains("1 rank × 2 threads, 1 core\n"), "\(threads.errors)")
             #expect(warnings(threads.errors).count == 1)
             #expect(threads.errors.contains(": rank 0 has 1 core (CPU \(cpu)) for 2 threads"), "\(threads.errors)")
             let ranks = try run.train(2, bound + run.command("ranks"))

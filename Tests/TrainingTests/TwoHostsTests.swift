@@ -47,7 +47,7 @@ struct TwoHostsTests {
             let result = try onTwoHosts(
                 command + ["--deadline", "4", "--max-hours", "0.003"], options: ["--block-udp"])
             #expect(result.status == 75, "\(result)")
-            #expect(result.output.contains("the time is up"), "\(result)")
+            #expect(result.errors.contains("the time is up"), "\(result)")
             #expect(result.errors.contains("no messages of the watchdogs on smd-b-"), "\(result)")
         }
     }
