@@ -71,7 +71,7 @@ extension ConfigurationKey {
             "Images (or points) in one sample grid."),
         ConfigurationKey(
             "log_every", .integer(\.logEvery, everySteps), unit: "steps", .harmless,
-            "Distance of progress lines where the output is no terminal. 0: about one every ten seconds."),
+            "Distance of progress lines where standard error is no terminal. 0: about one every ten seconds."),
         ConfigurationKey(
             "eta_variance_every", .integer(\.etaVarianceEvery, everySteps), unit: "steps", .harmless,
             needsMixture: true,

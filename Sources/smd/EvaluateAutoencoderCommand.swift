@@ -10,7 +10,7 @@ import Sampling
 import Training
 
 /// `smd evaluate autoencoder`: what comes back from the latents of images.
-struct EvaluateAutoencoderCommand: ParsableCommand {
+struct EvaluateAutoencoderCommand: RankCommand {
     static let configuration = CommandConfiguration(
         commandName: "autoencoder",
         abstract: "How well a first stage brings images back, and how wide its latents are.",
@@ -33,7 +33,7 @@ struct EvaluateAutoencoderCommand: ParsableCommand {
     @Option(help: "Data set of images.", completion: .file(extensions: ["h5", "json"]))
     var data: String
 
-    @Option(help: "Images, the first of the data set; default: all.")
+    @Option(name: [.customShort("n"), .long], help: "Images, the first of the data set; default: all.")
     var count: Int?
 
     @Option(help: "Weights: ema (the moving average) or raw.")
@@ -46,11 +46,13 @@ struct EvaluateAutoencoderCommand: ParsableCommand {
 
     @OptionGroup var watchdog: DeadlineOption
 
-    @Flag(help: "Replace a picture that is there.")
+    @Flag(name: [.customShort("f"), .long], help: "Replace the picture if it exists.")
     var overwrite = false
 
     @Flag(help: "Write JSON.")
     var json = false
+
+    @OptionGroup var quietness: QuietOption
 
     private static let pictured = 16
 
@@ -65,7 +67,7 @@ struct EvaluateAutoencoderCommand: ParsableCommand {
             let (stage, images) = try communicator.together("opening checkpoint and data set") {
                 if communicator.rank == 0 {
                     try FileTrial.run(.dataset, data)
-                    if let plot { try requireWritable(plot, overwrite: overwrite) }
+                    if let plot { try requirePicture(plot, overwrite: overwrite, inputs: [data]) }
                 }
                 let stage = try FirstStage(checkpoint: path, weights: weights)
                 let images = try DataSet(path: data)

@@ -61,7 +61,8 @@ import Testing
 
     /// All presets, sorted.
     static let presets = [
-        "autoencoder-fashion", "cifar", "classifier-fashion", "fashion", "fashion-few", "grid", "grid-few", "quickstart",
+        "autoencoder-fashion", "cifar", "classifier-fashion", "fashion", "fashion-few", "grid", "grid-few",
+        "quickstart",
     ]
 
     @Test(arguments: presets)

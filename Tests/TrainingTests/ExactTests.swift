@@ -104,6 +104,21 @@ import Training
         }
     }
 
+    /// An autoencoder: the noise of a latent belongs to the image.
+    @Test func sameBitsOfAnAutoencoder() throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder)
+            let launches = [
+                Launch(ranks: 1), Launch(ranks: 4), Launch(ranks: 1, threads: 2),
+                Launch(ranks: 2, threads: 2, sharded: true),
+            ]
+            for launch in launches {
+                try trainHere(run, "\(launch)", launch, steps: 4, Run.autoencoder)
+                try expectSameRun(run, "1x1", "\(launch)", step: 4)
+            }
+        }
+    }
+
     /// Every loss and head. An image's draws lie in one micro-batch and belong to the image.
     @Test(arguments: [Run.energy, Run.energyAtOutput, Run.mixture])
     func sameBitsOfEveryLoss(settings: [String]) throws {

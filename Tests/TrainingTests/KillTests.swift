@@ -12,12 +12,13 @@ struct KillTests {
 
     /// What is trained, and how often it is killed at least.
     enum Trained: String, CaseIterable {
-        case diffusion, classifier, energy, mixture
+        case diffusion, classifier, autoencoder, energy, mixture
         var settings: [String] {
             let own: [String] =
                 switch self {
                 case .diffusion: []
                 case .classifier: Run.classifier
+                case .autoencoder: Run.autoencoder
                 case .energy: Run.energyAtOutput
                 case .mixture: Run.mixture
                 }

@@ -40,6 +40,11 @@ struct Run {
 
     /// Settings with which it trains a classifier; its data need labels.
     static let classifier = ["method=classifier", "model.smd=false", "model.self_condition=false"]
+    /// Those of an autoencoder.
+    static let autoencoder = [
+        "method=autoencoder", "model.smd=false", "model.self_condition=false", "autoencoder.channels=8,16",
+        "autoencoder.groups=4", "autoencoder.latent_channels=2", "autoencoder.kl_weight=0.01",
+    ]
 
     /// Settings with which it is trained by the energy score, the latent at both ends or at the output.
     static let energy = [

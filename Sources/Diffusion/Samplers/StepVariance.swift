@@ -22,8 +22,8 @@ extension DiffusionConfiguration {
 
     private var drawsFault: String? {
         if sampler.takesDraws || loss == .squaredError { return nil }
-        return "diffusion.sampler is \(sampler.rawValue), which averages two evaluations of a step, but a network trained by "
-            + "\(loss.rawValue) gives another draw of x0 at each: set diffusion.sampler=ancestral, ddim or dpm_solver"
+        return "diffusion.sampler is \(sampler.rawValue), which averages two evaluations of a step, but a network that "
+            + "\(loss.rawValue) trains gives another draw of x0 at each: set diffusion.sampler=ancestral, ddim or dpm_solver"
     }
 }
 
