@@ -13,6 +13,7 @@ import Testing
         "data": "b.h5", "precision": "bf16", "model.dim_mults": "[1, 2, 2]",
         "model.full_attention": "[true, false, false, false]",
         "model.identifier.dim_mults": "[1, 3]", "micro_batch_size": "2", "diffusion.energy_windows": "[0, 8]",
+        "autoencoder.channels": "[16, 32]",
     ]
 
     /// Other keys that such a value of a key decides, where they are not given.
