@@ -138,7 +138,7 @@ table() {
                     mean = sum[order[r], i] / m
                     spread = m > 1 ? sqrt((square[order[r], i] - m * mean * mean) / (m - 1) + 1e-30) : 0
                     if (sum[order[r], i] == 0 && square[order[r], i] == 0) { line = line " 0 |"; continue }
-                    line = line sprintf(m > 1 ? " %.3g ± %.1g |" : " %.3g |", mean, spread)
+                    line = line sprintf(m == 1 ? " %.3g |" : spread < 9.5 ? " %.3g ± %.1g |" : " %.3g ± %.2g |", mean, spread)
                 }
                 print line
             }
