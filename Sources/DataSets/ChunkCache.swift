@@ -28,16 +28,15 @@ final class ChunkCache {
     func withSample<T>(_ index: Int, _ body: (UnsafeRawBufferPointer) throws -> T) throws -> T {
         let number = index / chunkSamples
         uses += 1
-        if chunks[number] == nil { try load(number) }
+        let chunk = try chunks[number] ?? load(number)
         chunks[number]?.lastUse = uses
-        guard let chunk = chunks[number] else { preconditionFailure("chunk \(number) is not there") }
         let start = (index - number * chunkSamples) * source.bytesPerSample
         return try chunk.bytes.withUnsafeBytes {
             try body(UnsafeRawBufferPointer(rebasing: $0[start..<start + source.bytesPerSample]))
         }
     }
 
-    private func load(_ number: Int) throws {
+    private func load(_ number: Int) throws -> Chunk {
         let range = number * chunkSamples..<min(source.count, (number + 1) * chunkSamples)
         let size = range.count * source.bytesPerSample
         while heldBytes + size > limitBytes, let oldest = chunks.min(by: { $0.value.lastUse < $1.value.lastUse }) {
@@ -49,7 +48,9 @@ final class ChunkCache {
             try source.read(range, into: UnsafeMutableRawBufferPointer(bytes))
             filled = size
         }
-        chunks[number] = Chunk(bytes: bytes, lastUse: uses)
+        let chunk = Chunk(bytes: bytes, lastUse: uses)
+        chunks[number] = chunk
         heldBytes += size
+        return chunk
     }
 }
