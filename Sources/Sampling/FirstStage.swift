@@ -24,11 +24,12 @@ public final class FirstStage {
     /// Sides of a latent.
     public var latentSize: Int { sizes.latentSize(configuration.model.size) }
 
-    /// The first stage of the checkpoint at `path`, in the precision it was trained in as far as this process can.
+    /// The first stage of the checkpoint at `path`.
     ///
+    /// - Parameter precision: without it that of the training, as far as this process can.
     /// - Throws: `HDF5Error` or `StorageError` where the checkpoint cannot be used; ``RunError`` where it is none of an
     ///   autoencoder, or tensors do not fit.
-    public init(checkpoint path: String, weights kind: SampleWeights = .ema) throws {
+    public init(checkpoint path: String, weights kind: SampleWeights = .ema, precision: JobPrecision? = nil) throws {
         let network = try TrainedNetwork(path, kind)
         guard network.configuration.method == .autoencoder else {
             throw RunError(
@@ -41,7 +42,8 @@ public final class FirstStage {
         if let fault = sizes.fault(size: model.size) { throw RunError("\(path): \(fault)", status: .badInput) }
         let batch = configuration.automaticMicroBatchLimit
         self.batch = batch
-        let backend = try CPUBackend(precision: JobPrecision(configuration.precision).precision)
+        let runs = precision ?? JobPrecision(configuration.precision)
+        let backend = try CPUBackend(precision: runs.precision)
         let autoencoder = Autoencoder(sizes, channels: model.channels)
         func graph(_ part: Autoencoder.Part) -> Graph {
             autoencoder.inferenceGraph(part, size: model.size, batch: batch, precision: backend.precision)

@@ -7,6 +7,7 @@ import Files
 import Foundation
 import Reports
 import Sampling
+import Storage
 import Training
 
 /// `smd evaluate autoencoder`: what comes back from the latents of images.
@@ -64,12 +65,18 @@ struct EvaluateAutoencoderCommand: RankCommand {
         let progress = WorkProgress("reconstructing", unit: "images")
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let path = try triedCheckpoint(checkpoint, communicator)
+            let trained = try communicator.together("reading the checkpoint") {
+                let header = try CheckpointFile(path, isVerified: false).header
+                return try RunConfiguration(json: header.config, name: path).precision
+            }
+            let runs = try JobPrecision.agree(trained, communicator)
+            if communicator.rank == 0, let notice = runs.notice { warn(notice) }
             let (stage, images) = try communicator.together("opening checkpoint and data set") {
                 if communicator.rank == 0 {
                     try FileTrial.run(.dataset, data)
                     if let plot { try requirePicture(plot, overwrite: overwrite, inputs: [data]) }
                 }
-                let stage = try FirstStage(checkpoint: path, weights: weights)
+                let stage = try FirstStage(checkpoint: path, weights: weights, precision: runs)
                 let images = try DataSet(path: data)
                 try stage.configuration.model.check(images)
                 return (stage, images)
