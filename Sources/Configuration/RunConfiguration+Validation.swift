@@ -20,6 +20,9 @@ extension RunConfiguration {
             diffusion.variance != .optimal, "diffusion.variance",
             "is optimal, which is measured of a checkpoint: train with small, then smd evaluate variance, and give "
                 + "smd sample --set diffusion.variance=optimal")
+        try require(
+            diffusion.variance != .learned || model.learnedVariance, "diffusion.variance",
+            "is learned, but the network says nothing of it: set model.learned_variance=true, or diffusion.variance=small")
         if method == .diffusion, let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
         if method == .classifier { try requireClassifier() }
         try requireMemoryInReach()
@@ -36,6 +39,12 @@ extension RunConfiguration {
     /// Refuses what a classifier has not.
     private func requireClassifier() throws {
         try require(!model.smd, "model.smd", "is true, but a classifier has no mixture: model.smd=false")
+        try require(
+            model.backbone == .ddpm, "model.backbone",
+            "is \(model.backbone.rawValue), but a classifier is the way down of the ddpm U-Net: model.backbone=ddpm")
+        try require(
+            !model.learnedVariance, "model.learned_variance",
+            "is true, but a classifier has no steps: model.learned_variance=false")
         try require(
             !model.selfCondition, "model.self_condition",
             "is true, but a classifier estimates no x0: model.self_condition=false")
@@ -76,7 +85,7 @@ extension ModelConfiguration {
     public func validate() throws {
         var run = RunConfiguration()
         run.model = self
-        try run.requireRanges(of: ConfigurationKey.model.filter { smd || !$0.needsMixture })
+        try run.requireRanges(of: ConfigurationKey.model.filter { $0.counts(in: self) })
         if let fault { throw ConfigurationError(fault) }
     }
 }
@@ -94,6 +103,7 @@ extension DiffusionConfiguration {
             "is \(timesteps); the linear schedule needs more than 20, because its last beta is 20/timesteps and must "
                 + "stay below 1: use more timesteps, or schedule cosine or sigmoid")
         if let samplerFault { throw ConfigurationError(samplerFault) }
+        if let respacingFault { throw ConfigurationError("diffusion.respacing \(respacingFault)") }
         try require(
             (1...timesteps).contains(samplingSteps), "diffusion.sampling_steps",
             "is \(samplingSteps); it must be in 1 ... \(timesteps) (diffusion.timesteps)")

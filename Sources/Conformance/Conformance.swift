@@ -19,7 +19,8 @@ public enum Conformance {
             return try DenoiserCase(file, tolerances).run({ try optimizers(on: backend, $0, $1) }, on: backend)
         case "sampler": return try SamplerCase(file, tolerances).run(on: backend)
         case "schedules": return try SchedulesCase(file: file).run()
-        default: throw file.error("its kind is '\(kind)'; denoiser, sampler and schedules are known")
+        case "adm-tables": return try ADMTablesCase(file: file, tolerances: tolerances).run(on: backend)
+        default: throw file.error("its kind is '\(kind)'; denoiser, sampler, schedules and adm-tables are known")
         }
     }
 

@@ -137,12 +137,12 @@ extension Operation {
         case .linearAttentionBlockGradient(_, let headDim):
             return OperationTraits(
                 2 * block(inputs[1], inputs[2...3], headDim), parameters: 2..<4, accumulated: 1..<4)
-        case .fullAttention(let heads, let headDim):
+        case .fullAttention(let heads, let headDim, let headsFirst):
             return OperationTraits(
                 2 * 2 * count(outputs[0]) * outputs[1][2],
                 gradient: [
                     GradientRule(
-                        .fullAttentionGradient(heads: heads, headDim: headDim),
+                        .fullAttentionGradient(heads: heads, headDim: headDim, headsFirst: headsFirst),
                         [.dy, .input(0), .output(0), .output(1)], [0])
                 ])
         case .fullAttentionGradient:
@@ -205,6 +205,13 @@ extension Operation {
                 gradient: parts.enumerated().map { GradientRule(.sliceChannels($1), [.dy], [$0]) })
         case .upsampleNearest:
             return OperationTraits(gradient: [GradientRule(.upsampleNearestGradient, [.dy], [0])])
+        case .averagePool(let window):
+            return OperationTraits(gradient: [GradientRule(.averagePoolGradient(window), [.dy], [0])])
+        case .embedding:
+            return OperationTraits(
+                parameters: 1..<2, gradient: [GradientRule(.embeddingGradient, [.dy, .input(0)], [1])])
+        case .embeddingGradient:
+            return OperationTraits(accumulated: 0..<1)
         case .meanOverPositions:
             return OperationTraits(gradient: [GradientRule(.meanOverPositionsGradient, [.dy], [0])])
         case .softmaxCrossEntropy:
@@ -228,9 +235,14 @@ extension Operation {
                     GradientRule(
                         .mixtureLikelihoodGradient(components: components), [.dy, .input(0), .input(1), .input(2)], [0])
                 ])
+        case .variationalBound(let held):
+            return OperationTraits(
+                gradient: [
+                    GradientRule(.variationalBoundGradient(held: held), [.dy] + (0..<6).map { .input($0) }, [0])
+                ])
         case .modulateGradient, .sliceChannels, .upsampleNearestGradient, .repeatSamplesGradient, .sinusoidalEmbedding,
             .constant, .weightedSquaredErrorGradient, .energyScoreGradient, .mixtureLikelihoodGradient,
-            .meanOverPositionsGradient, .softmaxCrossEntropyGradient, .maxPool, .averagePool:
+            .meanOverPositionsGradient, .variationalBoundGradient, .softmaxCrossEntropyGradient, .maxPool, .averagePoolGradient:
             return OperationTraits()
         default:
             return nil

@@ -18,6 +18,9 @@ package struct MicroBatch {
     /// x_t, `[N, H, W, C]`.
     package var xt: [Float] { inputs[NetworkInput.xt.rawValue] ?? [] }
 
+    /// The class of each sample, `[N]`, where the loss reads it.
+    package var labels: [Float]? { inputs[labelInput] }
+
     /// The micro-batch of clean samples `x0`, `[N, H, W, C]`.
     ///
     /// - Parameter labels: the class of each sample; for a loss that reads them.

@@ -140,7 +140,8 @@ package final class Worker {
         let outputs = try (0..<2).map { draw in
             try generator().predict(
                 xt: batch.xt, timesteps: batch.timesteps,
-                eta: stream.normals(count: count, epoch: step, position: draw), selfCondition: nil)
+                eta: stream.normals(count: count, epoch: step, position: draw), selfCondition: nil,
+                labels: batch.labels)
         }
         let squares = zip(outputs[0], outputs[1]).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
         return squares / 2 / Double(outputs[0].count)
@@ -155,7 +156,8 @@ package final class Worker {
         // Epoch 0 of the stream belongs to the coin.
         let places = batch.places.map { (epoch: $0.epoch + 1, position: $0.position) }
         let eta = configuration.model.etaDraw?.with(.selfCondition).values(seed: configuration.seed, at: places)
-        let output = try generator().predict(xt: batch.xt, timesteps: batch.timesteps, eta: eta, selfCondition: nil)
+        let output = try generator().predict(
+            xt: batch.xt, timesteps: batch.timesteps, eta: eta, selfCondition: nil, labels: batch.labels)
         return self.step.loss.process.x0Estimate(output: output, xt: batch.xt, timesteps: batch.timesteps)
     }
 

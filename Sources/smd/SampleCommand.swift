@@ -147,7 +147,7 @@ struct SampleCommand: ParsableCommand {
     /// Lays the sampler's options of this command over `settings`.
     func apply(to settings: inout RunConfiguration) throws {
         if let sampler { settings.diffusion.sampler = sampler }
-        if let steps { settings.diffusion.samplingSteps = steps }
+        if let steps { settings.diffusion.visit(steps: steps) }
         if let ddimEta { settings.diffusion.ddimEta = ddimEta }
         try settings.diffusion.validate()
     }

@@ -7,6 +7,10 @@ import Testing
 
 @Suite struct GoldenTests {
     static let vanilla = ["x_t", "output", "output (inference)", "loss", "gradient_norm", "gradients"]
+    static let adm = [
+        "x_t", "output", "output (inference)", "loss", "loss_per_image", "gradient_norm", "gradients",
+    ]
+    static let admWithLatent = ["x_t", "z"] + adm.dropFirst()
     static let final = [
         "final parameters", "ema", "final parameters (Adam in float64)", "ema (Adam in float64)",
     ]
@@ -18,6 +22,10 @@ import Testing
         ("smd-v-sigmoid-8x8x3", smd + final), ("smd-x0-cosine-vector2", smd + final),
         ("sampler-ancestral-ddpm-noclip-T8", ["trajectory"]), ("sampler-ancestral-smd-T10", ["trajectory"]),
         ("sampler-ddim-eta0.5-smd-T50-S7", ["trajectory"]), ("schedules", ["betas"]),
+        ("adm-mse-linear-class-16x16x3", adm + final), ("adm-hybrid-cosine-8x8x3", adm + final),
+        ("smd-adm-hybrid-8x8x3", admWithLatent + final), ("sampler-adm-ancestral-learned-8x8x3", ["trajectory"]),
+        ("sampler-adm-ddim-class-8x8x3", ["trajectory"]),
+        ("adm-tables", ["respacing", "variance", "likelihood", "bound", "embedding"]),
     ])
     func referenceCasesPass(name: String, quantities: [String]) throws {
         let report = try Conformance.run("\(goldenFolder)/\(name).h5", on: CPUBackend())
