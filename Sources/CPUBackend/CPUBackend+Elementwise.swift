@@ -126,6 +126,13 @@ extension CPUBackend {
             paddingWidth: Int64(window.paddingWidth))
     }
 
+    func dropout(_ o: Operands, _ rate: Double, _ layer: UInt32) -> PreparedOperation {
+        let (x, key, y, count) = (o.input(0), o.input(1), o.output(0), o.count(input: 0))
+        let images = o.count(input: 1) / 4
+        o.require(o.count(output: 0) == count && images > 0 && count.isMultiple(of: images), "shapes do not fit")
+        return PreparedOperation(run: { ck_dropout(Int64(images), Int64(count / images), rate, layer, x, key, y) })
+    }
+
     func embedding(_ o: Operands) -> PreparedOperation {
         let width = o.rows(input: 1).channels
         let (label, weight, y, images) = (o.input(0), o.input(1), o.output(0), Int64(o.count(input: 0)))

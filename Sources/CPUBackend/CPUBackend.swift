@@ -153,6 +153,7 @@ public final class CPUBackend: Backend {
         case .maxPool(let window): return pool(o, window, ck_max_pool)
         case .averagePool(let window): return pool(o, window, ck_average_pool)
         case .averagePoolGradient(let window): return averagePoolGradient(o, window)
+        case .dropout(let rate, let layer), .dropoutGradient(let rate, let layer): return dropout(o, rate, layer)
         case .embedding: return embedding(o)
         case .embeddingGradient: return embeddingGradient(o)
         case .sinusoidalEmbedding(let dimension, let cosinesFirst):

@@ -141,6 +141,11 @@ extension ConfigurationKey {
             "model.heads_first", .boolean(\.model.unet.adm.headsFirst), .refused, only: .adm,
             "Rows of q, k and v are head by head, as in improved-diffusion; for weights from there."),
         ConfigurationKey(
+            "model.dropout",
+            .number(\.model.unet.adm.dropout, ", wanted 0 or more and below 1") { $0 >= 0 && $0 < 1 }, .warned,
+            only: .adm,
+            "Share of numbers that are dropped in training before the last convolution of each residual block."),
+        ConfigurationKey(
             "model.learned_variance", .boolean(\.model.learnedVariance), .refused,
             "The network says a variance of each element, too: trained by `hybrid` or `variational`, used by "
                 + "`diffusion.variance: learned`."),
@@ -181,7 +186,8 @@ extension ConfigurationKey {
             "Gaussians of a mixture head; nothing without."),
         ConfigurationKey(
             "model.classes", .integer(\.model.classes, 0...65_536), unit: "classes", .refused,
-            "Classes of a classifier; 0: as many as the data set's labels have. With `adm` those that it is told; 0: none."),
+            "Classes of a classifier; 0: as many as the data set's labels have. With `adm` those that it is told; 0: none."
+        ),
         ConfigurationKey(
             "model.identifier.dim", .integer(\.model.identifier.dim, 4...8192), unit: "channels", .refused,
             needsMixture: true, "Channels of the identifier's first stage. Even, at least 4, divisible by its groups."),
@@ -239,6 +245,10 @@ extension ConfigurationKey {
             "With p above 0 the energy score has the share (1 − ᾱ)^p of the loss, and the squared error the rest: it takes "
                 + "over where noise is low."),
         ConfigurationKey(
+            "diffusion.timestep_sampling", .choice(\.diffusion.timestepSampling), .warned,
+            "How t is drawn in training; `loss_second_moment`, in proportion to the root mean square of its last 10 losses, "
+                + "is for `variational`, whose losses differ most:"),
+        ConfigurationKey(
             "diffusion.bound_weight", .number(\.diffusion.boundWeight, above: 0, upTo: 1e6), .warned,
             "Factor of the bound in the hybrid loss; improved-diffusion has `diffusion.timesteps` / 1000."),
         ConfigurationKey(
@@ -262,7 +272,8 @@ extension ConfigurationKey {
         ConfigurationKey(
             "diffusion.variance", .choice(\.diffusion.variance), .harmless,
             "Variance of a step: `small` is β̃; `large` is β (`ancestral` only); `optimal` is the best number, which "
-                + "`smd evaluate variance` measures of a checkpoint; `learned` is the network's (`ddim` leaves it alone)."),
+                + "`smd evaluate variance` measures of a checkpoint; `learned` is the network's (`ddim` leaves it alone)."
+        ),
         ConfigurationKey(
             "diffusion.sampling_steps", .integer(\.diffusion.samplingSteps), unit: "steps", .harmless,
             "Steps of the DDIM sampler; at most `diffusion.timesteps`."),
@@ -293,6 +304,10 @@ extension ConfigurationKey {
             "optimizer.clip_norm",
             .number(\.optimizer.clipNorm, ", wanted 0 (no clip) or more") { $0 >= 0 && $0.isFinite }, unit: "L2 norm",
             .warned, "The gradient of all parameters together is scaled down to this norm. 0: no clip."),
+        ConfigurationKey(
+            "optimizer.weight_decay",
+            .number(\.optimizer.weightDecay, ", wanted 0 (none) or more, at most 1") { 0...1 ~= $0 }, .warned,
+            "AdamW: a parameter first loses this share of itself times the learning rate. 0: Adam."),
         ConfigurationKey(
             "optimizer.sharded", .boolean(\.optimizer.sharded), .harmless,
             "Each of N ranks keeps 1/N of Adam's moments and of the average. Same results, less memory. "

@@ -20,9 +20,7 @@ extension RunConfiguration {
             diffusion.variance != .optimal, "diffusion.variance",
             "is optimal, which is measured of a checkpoint: train with small, then smd evaluate variance, and give "
                 + "smd sample --set diffusion.variance=optimal")
-        try require(
-            diffusion.variance != .learned || model.learnedVariance, "diffusion.variance",
-            "is learned, but the network says nothing of it: set model.learned_variance=true, or diffusion.variance=small")
+        try requireVariance()
         if method == .diffusion, let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
         if method == .classifier { try requireClassifier() }
         try requireMemoryInReach()
@@ -34,6 +32,14 @@ extension RunConfiguration {
     public func validate(ranks: Int, threads: Int = 1) throws {
         try validate()
         _ = try batchPlan(ranks: ranks, threads: threads)
+    }
+
+    /// Refuses a learned variance of a network that has none.
+    public func requireVariance() throws {
+        try require(
+            diffusion.variance != .learned || model.learnedVariance, "diffusion.variance",
+            "is learned, but the network says nothing of it: set diffusion.variance=small, or train with "
+                + "model.learned_variance=true")
     }
 
     /// Refuses what a classifier has not.

@@ -4,8 +4,8 @@ import TensorGraph
 /// A reference file of `kind = adm-tables`: tables of OpenAI's code, in double precision.
 ///
 /// Held against them are visited times (`respacing`), variances of steps (`variance`), the discretised likelihood
-/// (`likelihood`), terms of the variational bound (`bound`), and time embeddings (`embedding`). `guidance` and `ldm_linear`
-/// belong to methods that are not here.
+/// (`likelihood`), terms of the variational bound (`bound`), time embeddings (`embedding`), and weights of timesteps by their
+/// losses (`importance`). `guidance` and `ldm_linear` belong to methods that are not here.
 struct ADMTablesCase {
     let file: CaseFile
     /// Of what the network's backend computes in float32.
@@ -21,6 +21,7 @@ struct ADMTablesCase {
         try compareLikelihood(&m)
         try compareBounds(&m)
         try compareEmbeddings(&m, on: backend)
+        try compareImportance(&m)
         return CaseReport(
             path: file.path, summary: "tables of improved-diffusion and guided-diffusion", measurements: m.all,
             notes: m.notes)
@@ -132,6 +133,32 @@ struct ADMTablesCase {
                 "bound", tolerance: Self.tolerance, found.flatMap(\.gradient), try images("gradient_output", twice),
                 "\(name)/gradient_output")
         }
+    }
+
+    /// `importance`: pairs (timestep, loss) in order, and what t is drawn in proportion to before, after 59, and after all.
+    private func compareImportance(_ m: inout Measurements) throws {
+        let times = try file.integers("importance/timestep")
+        let losses = try file.doubles("importance/loss", shape: [times.count])
+        let count = (times.max() ?? 0) + 1
+        guard times.count >= 59, times.allSatisfy({ $0 >= 0 }) else {
+            throw file.error("/importance/timestep holds \(times.count) timesteps, wanted 59 or more, from 0 on")
+        }
+        var history = LossHistory(timesteps: count)
+        func compare(_ name: String, _ found: [Double]) throws {
+            let wanted = try file.doubles("importance/\(name)", shape: [count])
+            func shares(_ values: [Double]) -> [Double] { values.map { $0 / values.reduce(0, +) } }
+            // Losses are kept as float32.
+            m.compare("importance", tolerance: 1e-6, shares(found), shares(wanted), "importance/\(name)")
+        }
+        try compare("before", history.probabilities)
+        func add(_ range: Range<Int>) { history.add(range.map { (times[$0], Float(losses[$0])) }) }
+        add(0..<59)
+        try compare("after_59", history.probabilities)
+        add(59..<times.count)
+        try compare("after_\(times.count)", history.probabilities)
+        let weights = history.probabilities.map { 1 / (Double(count) * $0) }
+        let wanted = try file.doubles("importance/loss_weight", shape: [count])
+        m.compare("importance", tolerance: 1e-6, weights, wanted, "importance/loss_weight")
     }
 
     /// `embedding/dim…`, as the network's backend computes them.

@@ -29,7 +29,9 @@ public enum Conformance {
         on backend: any Backend, _ settings: CaseOptimizer, _ parameters: [Float]
     ) throws -> [(name: String, optimizer: any ArenaOptimizer)] {
         let reference = ("Adam in float64", ReferenceOptimizer(settings, parameters: parameters) as any ArenaOptimizer)
-        guard let backend = backend as? CPUBackend, settings.weightDecay == 0 else { return [reference] }
+        guard let backend = backend as? CPUBackend, settings.weightDecay == 0 || settings.kind == "adamw" else {
+            return [reference]
+        }
         return [("product", try FusedOptimizer(settings, parameters: parameters, on: backend)), reference]
     }
 }

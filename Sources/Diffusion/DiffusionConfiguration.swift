@@ -18,6 +18,8 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var energyWindows = [0]
     /// How fast the energy score leaves the loss to the squared error towards low noise: its share is (1 − ᾱ)^this.
     public var energyHandover = 0.0
+    /// How t is drawn in training.
+    public var timestepSampling = TimestepSampling.uniform
     /// Factor of the variational bound in the hybrid loss.
     public var boundWeight = 1.0
     /// How β grows.

@@ -54,10 +54,18 @@ struct ADM {
 
     private var settings: ADMSettings { sizes.adm }
 
+    /// What each residual block is told.
+    private struct Embedding {
+        /// SiLU of the embedding of time and class, `[N, 4·d]`.
+        let vector: Tensor
+        /// Where numbers are dropped: what decides which, `[N, 4]`.
+        let dropoutKey: Tensor?
+    }
+
     /// - Parameter x: `[N, H, W, I]`, H = W divisible by 2^(stages − 1).
     func callAsFunction(_ x: Tensor, _ condition: Condition, latent: Latent? = nil) -> Tensor {
         let widths = sizes.dimMults.map { $0 * sizes.dim }
-        let e = embedding(condition).silu()
+        let e = Embedding(vector: embedding(condition).silu(), dropoutKey: condition.dropoutKey)
 
         var h = Convolution(scope / "input_blocks.0.0", x.channels, widths[0], kernel: 3)(x)
         if let latent, latent.entersAtInput { h = h + hypernet("in_hypernet", latent.z, widths[0])(h, z: latent.z) }
@@ -108,7 +116,9 @@ struct ADM {
         let hidden = Linear(scope / "time_embed.0", d, width)(condition.timestep.cosineEmbedding(dimension: d)).silu()
         var e = Linear(scope / "time_embed.2", width, width)(hidden)
         if classes > 0 {
-            guard let label = condition.label else { preconditionFailure("a network of \(classes) classes needs labels") }
+            guard let label = condition.label else {
+                preconditionFailure("a network of \(classes) classes needs labels")
+            }
             e = e + label.embedded((scope / "label_emb").parameter("weight", [classes, width], .normal(deviation: 1)))
         }
         if let shared = condition.shared { e = e + Linear(scope / "eta_mlp", shared.channels, width)(shared) }
@@ -118,13 +128,14 @@ struct ADM {
     /// `skip(x) + conv(dropout(SiLU(norm(conv(resample(SiLU(norm(x))))))))`, the second norm modulated by the time, or the
     /// time added before it; the last convolution starts at zero.
     private func residual(
-        _ scope: Scope, _ x: Tensor, _ e: Tensor, to outputs: Int, resample: (Tensor) -> Tensor = { $0 }
+        _ scope: Scope, _ x: Tensor, _ e: Embedding, to outputs: Int, resample: (Tensor) -> Tensor = { $0 }
     ) -> Tensor {
         let h = resample(norm(scope / "in_layers.0", x).silu())
         let x = resample(x)
         let inner = Convolution(scope / "in_layers.2", x.channels, outputs, kernel: 3)(h)
         let second = GroupNorm(scope / "out_layers.0", groups: sizes.groups, channels: outputs)
-        let modulation = Linear(scope / "emb_layers.1", e.channels, settings.scaleShift ? 2 * outputs : outputs)(e)
+        let modulation = Linear(
+            scope / "emb_layers.1", e.vector.channels, settings.scaleShift ? 2 * outputs : outputs)(e.vector)
         let modulated =
             settings.scaleShift
             ? second(inner).modulated(by: modulation)
@@ -133,7 +144,16 @@ struct ADM {
         let skip =
             x.channels == outputs
             ? x : Convolution(scope / "skip_connection", x.channels, outputs, kernel: 1)(x)
-        return last(modulated.silu()) + skip
+        var activated = modulated.silu()
+        if let key = e.dropoutKey, settings.dropout > 0 {
+            activated = activated.dropped(settings.dropout, key: key, layer: Self.layer(scope))
+        }
+        return last(activated) + skip
+    }
+
+    /// Tells the dropout of one block from that of others: a hash of the name (FNV-1a).
+    private static func layer(_ scope: Scope) -> UInt32 {
+        scope.path.utf8.reduce(2_166_136_261) { ($0 ^ UInt32($1)) &* 16_777_619 }
     }
 
     /// `x + proj_out(attention(qkv(norm(x))))`; `qkv [3C, C, 1]`, and `proj_out [C, C, 1]`, which starts at zero.
@@ -149,7 +169,7 @@ struct ADM {
             bias: (scope / "proj_out").parameter("bias", [channels], .constant(0))) + x
     }
 
-    private func down(_ scope: Scope, _ x: Tensor, _ e: Tensor) -> Tensor {
+    private func down(_ scope: Scope, _ x: Tensor, _ e: Embedding) -> Tensor {
         let halve = { (x: Tensor) in x.averagePool(ConvolutionGeometry(kernel: 2, stride: 2)) }
         switch settings.resampling {
         case .block: return residual(scope, x, e, to: x.channels, resample: halve)
@@ -158,7 +178,7 @@ struct ADM {
         }
     }
 
-    private func up(_ scope: Scope, _ x: Tensor, _ e: Tensor) -> Tensor {
+    private func up(_ scope: Scope, _ x: Tensor, _ e: Embedding) -> Tensor {
         switch settings.resampling {
         case .block: residual(scope, x, e, to: x.channels) { $0.upsampledNearest() }
         case .convolution: Convolution(scope / "conv", x.channels, x.channels, kernel: 3)(x.upsampledNearest())

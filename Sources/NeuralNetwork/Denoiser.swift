@@ -15,7 +15,9 @@ public enum Backbone: String, Codable, CaseIterable, Sendable {
             BackboneParts(
                 fault: { $0.fault(section: $1, size: c.size) },
                 denoiser: { scope, x, condition, latent in
-                    UNet(scope: scope, sizes: c.unet, hypernetLayers: c.hypernetLayers) { c.lastLayer("final_conv", $0, $1) }(
+                    UNet(scope: scope, sizes: c.unet, hypernetLayers: c.hypernetLayers) {
+                        c.lastLayer("final_conv", $0, $1)
+                    }(
                         x, timestep: condition.timestep, latent: latent)
                 },
                 identifier: { scope, x, condition in
@@ -29,7 +31,8 @@ public enum Backbone: String, Codable, CaseIterable, Sendable {
                 denoiser: { scope, x, condition, latent in
                     ADM(scope: scope, sizes: c.unet, hypernetLayers: c.hypernetLayers, classes: c.classes) { scope, x in
                         c.mixtureHead?(scope, x)
-                            ?? Convolution(scope / "out.2", x.channels, c.outputChannels, kernel: 3, startsAtZero: true)(x)
+                            ?? Convolution(
+                                scope / "out.2", x.channels, c.outputChannels, kernel: 3, startsAtZero: true)(x)
                     }(x, condition, latent: latent)
                 },
                 // Its end must not start at zero: z would be the same for every η.
@@ -63,6 +66,8 @@ struct Condition {
     var label: Tensor?
     /// Numbers that are the same for all pixels, `[N, E]`.
     var shared: Tensor?
+    /// What decides which numbers are dropped, `[N, 4]`, where some are.
+    var dropoutKey: Tensor?
 }
 
 /// η as a network takes it.
@@ -106,11 +111,13 @@ public struct Denoiser {
     ///   - eta: η of N·m samples; needed with SMD.
     ///   - selfCondition: the network's earlier estimate of x0, `[N, H, W, C]`; needed with self-conditioning.
     ///   - label: the class of each sample, `[N]`; needed where the network takes it.
+    ///   - dropoutKey: what decides which numbers are dropped, `[N, 4]`; nil drops none.
     ///   - draws: m, draws of the latent for each sample, which follow each other.
     /// - Returns: the output (an estimate of the objective's target), `[N·m, H, W, C]`, with a learned variance followed by
     ///   v, `[N·m, H, W, 2C]`, or what a ``MixtureHead`` says of it; and with SMD the latent map z.
     public func callAsFunction(
-        _ x: Tensor, timestep: Tensor, eta: Eta?, selfCondition: Tensor?, label: Tensor? = nil, draws: Int = 1
+        _ x: Tensor, timestep: Tensor, eta: Eta?, selfCondition: Tensor?, label: Tensor? = nil,
+        dropoutKey: Tensor? = nil, draws: Int = 1
     ) -> (output: Tensor, z: Tensor?) {
         let c = configuration
         let parts = c.backbone.parts(c)
@@ -132,7 +139,8 @@ public struct Denoiser {
         }
         let latent = z.map { Latent(z: $0, draws: isShared ? draws : 1, entersAtInput: !isShared) }
         let condition = Condition(
-            timestep: isShared ? timestep : timesteps, label: isShared ? label : label?.repeatedSamples(draws))
+            timestep: isShared ? timestep : timesteps, label: isShared ? label : label?.repeatedSamples(draws),
+            dropoutKey: isShared ? dropoutKey : dropoutKey?.repeatedSamples(draws))
         return (parts.denoiser(Scope(x.graph, "model"), input, condition, latent), z)
     }
 }

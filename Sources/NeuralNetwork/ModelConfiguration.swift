@@ -75,10 +75,13 @@ public struct ModelConfiguration: Equatable, Sendable {
     public var outputChannels: Int { learnedVariance ? 2 * channels : channels }
     /// Whether a denoiser takes the class of each sample.
     public var takesLabels: Bool { backbone.takesLabels && classes > 0 }
+    /// Whether numbers are dropped in training.
+    public var drops: Bool { backbone == .adm && unet.adm.dropout > 0 }
     /// The sizes of an identifier that is an ``ADM``: what has no keys of its own is the denoiser's.
     var admIdentifier: UNetSizes {
         var sizes = identifier
-        (sizes.adm, sizes.adm.headsUp) = (unet.adm, 0)
+        sizes.adm = unet.adm
+        (sizes.adm.headsUp, sizes.adm.dropout) = (0, 0)
         (sizes.adm.blocks, sizes.adm.attentionSizes) = (identifier.adm.blocks, identifier.adm.attentionSizes)
         return sizes
     }
@@ -100,7 +103,8 @@ public struct ModelConfiguration: Equatable, Sendable {
     private func fault(_ ofSizes: String?) -> String? {
         if let ofSizes { return ofSizes }
         if learnedVariance && head == .mixture {
-            return "model.learned_variance is true, but model.head is mixture, which has a variance of its own: set one of "
+            return
+                "model.learned_variance is true, but model.head is mixture, which has a variance of its own: set one of "
                 + "model.learned_variance=false, model.head=single"
         }
         return nil

@@ -14,6 +14,8 @@ public enum NetworkInput: String {
     case selfCondition = "self_condition"
     /// The class of each sample, `[N]`, where the network takes it.
     case label
+    /// What decides which numbers are dropped in training, `[N, 4]`, each in [0, 1); with dropout.
+    case dropoutKey = "dropout_key"
 }
 
 extension ModelConfiguration {
@@ -44,7 +46,8 @@ extension ModelConfiguration {
                 stride(from: 0, to: eta.count, by: etaElements).flatMap { eta[$0..<$0 + sampleElements] }
             }
         let values: [NetworkInput: [Float]?] = [
-            .xt: xt, .timestep: timeScale == 1 ? timestep : timestep.map { Float(Double($0) * timeScale) }, .eta: ofPixels, .etaChannels: etaChannels == 0 ? nil : shared,
+            .xt: xt, .timestep: timeScale == 1 ? timestep : timestep.map { Float(Double($0) * timeScale) },
+            .eta: ofPixels, .etaChannels: etaChannels == 0 ? nil : shared,
             .selfCondition: selfCondition, .label: labels,
         ]
         return Dictionary(
@@ -67,8 +70,12 @@ extension ModelConfiguration {
 extension Denoiser {
     /// Adds the network for `batch` samples to a graph, and the inputs that it takes.
     ///
-    /// - Parameter draws: draws of the latent for each sample, one after the other in η and in the output.
-    public func callAsFunction(_ graph: Graph, batch: Int, draws: Int = 1) -> (output: Tensor, z: Tensor?) {
+    /// - Parameters:
+    ///   - draws: draws of the latent for each sample, one after the other in η and in the output.
+    ///   - training: whether numbers are dropped, where the network has dropout.
+    public func callAsFunction(
+        _ graph: Graph, batch: Int, draws: Int = 1, training: Bool = true
+    ) -> (output: Tensor, z: Tensor?) {
         let c = configuration
         func input(_ name: NetworkInput, _ shape: [Int]) -> Tensor { graph.input(name.rawValue, shape) }
         let image = [c.size, c.size, c.channels]
@@ -81,7 +88,8 @@ extension Denoiser {
                 shared: c.etaChannels > 0 ? input(.etaChannels, [batch * draws, c.etaChannels]) : nil) : nil
         return self(
             x, timestep: timestep, eta: eta, selfCondition: c.selfCondition ? input(.selfCondition, x.shape) : nil,
-            label: c.takesLabels ? input(.label, [batch]) : nil, draws: draws)
+            label: c.takesLabels ? input(.label, [batch]) : nil,
+            dropoutKey: training && c.drops ? input(.dropoutKey, [batch, 4]) : nil, draws: draws)
     }
 
     /// A forward pass over `batch` samples, to be run in `precision`; `output` is kept, and with SMD the latent map `z`.
@@ -89,7 +97,7 @@ extension Denoiser {
     /// - Parameter fused: turned off only to compare with.
     public func inferenceGraph(batch: Int, precision: Precision = .fp32, fused: Bool = true) -> Graph {
         let graph = Graph()
-        let (output, z) = self(graph, batch: batch)
+        let (output, z) = self(graph, batch: batch, training: false)
         graph.keep(output, as: "output")
         if let z { graph.keep(z, as: "z") }
         if fused { graph.fuse(for: precision) }

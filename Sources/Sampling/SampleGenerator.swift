@@ -23,7 +23,7 @@ public enum SampleClasses: Equatable, Sendable {
     case one(Int)
 
     /// The class of sample `k`, of so many.
-    func label(_ k: Int, of classes: Int) -> Int {
+    public func label(_ k: Int, of classes: Int) -> Int {
         switch self {
         case .all: return k % classes
         case .one(let label):

@@ -191,11 +191,15 @@ extension Operation {
             return OperationTraits(sharing: [(0, 0)], gradient: [GradientRule(.siluGradient, [.dy, .input(0)], [0])])
         case .gelu:
             return OperationTraits(sharing: [(0, 0)], gradient: [GradientRule(.geluGradient, [.dy, .input(0)], [0])])
-        case .siluGradient, .geluGradient, .relu:
+        case .siluGradient, .geluGradient, .relu, .dropoutGradient:
             return OperationTraits(sharing: [(0, 0)])
         case .modulate:
             return OperationTraits(
                 gradient: [GradientRule(.modulateGradient, [.dy, .input(0), .input(1)], [0, 1])])
+        case .dropout(let rate, let layer):
+            return OperationTraits(
+                sharing: [(0, 0)],
+                gradient: [GradientRule(.dropoutGradient(rate: rate, layer: layer), [.dy, .input(1)], [0])])
         case .add:
             return OperationTraits(sharing: [(0, 0), (1, 0)], gradient: [.identity(0), .identity(1)])
         case .concatenateChannels:
@@ -242,7 +246,8 @@ extension Operation {
                 ])
         case .modulateGradient, .sliceChannels, .upsampleNearestGradient, .repeatSamplesGradient, .sinusoidalEmbedding,
             .constant, .weightedSquaredErrorGradient, .energyScoreGradient, .mixtureLikelihoodGradient,
-            .meanOverPositionsGradient, .variationalBoundGradient, .softmaxCrossEntropyGradient, .maxPool, .averagePoolGradient:
+            .meanOverPositionsGradient, .variationalBoundGradient, .softmaxCrossEntropyGradient, .maxPool,
+            .averagePoolGradient:
             return OperationTraits()
         default:
             return nil

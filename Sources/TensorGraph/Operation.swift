@@ -99,6 +99,14 @@ public enum Operation: Hashable, Sendable {
     /// `dy, x, g → dx, dg +=`. `dx` may share memory with `dy`.
     case rmsNormGradient
 
+    /// `x [N,...], key [N,4] → y`: each element is 0 with probability `rate`, else divided by 1 − `rate` (Srivastava et al.
+    /// 2014, with inverted scaling). Element i of a sample is dropped where word i mod 4 of Philox is below rate·2³²: key
+    /// (k₀, k₁), counter (⌊i/4⌋, `layer`, k₂, k₃), with k the numbers of `key`, in [0, 1), times 2²⁴.
+    /// `y` may share memory with `x`.
+    case dropout(rate: Double, layer: UInt32)
+    /// `dy, key → dx`. `dx` may share memory with `dy`.
+    case dropoutGradient(rate: Double, layer: UInt32)
+
     // MARK: Attention. qkv is [N,H,W,3·heads·headDim]: q, k, v in turn, each head by head. n runs over the H·W positions.
     /// `qkv → out [N,H,W,heads·headDim], softened [N,H,W,3·heads·headDim], context [N,heads,headDim,headDim]`.
     /// q' = softmax of q over headDim · headDim^-½; k' = softmax of k over positions;

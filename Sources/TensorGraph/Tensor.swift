@@ -70,6 +70,13 @@ public struct Tensor {
     /// `max(x, 0)`.
     public func relu() -> Tensor { one(.relu, [self], shape) }
 
+    /// Each element 0 with probability `rate`, else divided by 1 − `rate`; which are, `layer` and the sample's `key [N, 4]`
+    /// decide, numbers in [0, 1).
+    public func dropped(_ rate: Double, key: Tensor, layer: UInt32) -> Tensor {
+        precondition(key.shape == [shape[0], 4] && rate >= 0 && rate < 1, "\(rate) of \(shape), keys \(key.shape)")
+        return one(.dropout(rate: rate, layer: layer), [self, key], shape)
+    }
+
     /// `x / max(‖x‖₂ over C, 1e-12) · g · √C`.
     public func rmsNorm(scale g: Tensor) -> Tensor { one(.rmsNorm(residual: false), [self, g], shape) }
 

@@ -59,7 +59,10 @@ import Testing
     }
 
     /// All presets, sorted.
-    static let presets = ["cifar", "classifier-fashion", "fashion", "fashion-few", "grid", "grid-few", "quickstart"]
+    static let presets = [
+        "adm-64", "adm-cifar", "cifar", "classifier-fashion", "fashion", "fashion-few", "grid", "grid-few",
+        "quickstart",
+    ]
 
     @Test(arguments: presets)
     func everyPresetIsRight(name: String) throws {

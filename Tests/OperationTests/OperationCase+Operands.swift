@@ -139,6 +139,10 @@ extension OperationCase {
         case .repeatSamples(let count):
             return CaseOperands(
                 0, gradient: 3e-7, [random.normals(x)], [Output(shape: [images * count] + x.dropFirst())])
+        case .dropout:
+            let keys = (0..<4 * images).map { Double(UInt32(($0 * 7_654_321) % (1 << 24))) * 0x1p-24 }
+            return CaseOperands(
+                1e-7, [random.normals(x), ReferenceTensor([images, 4], keys)], [Output(shape: x)])
         case .embedding:
             let labels = (0..<images).map { Double((3 * $0 + 1) % outputChannels) }
             return CaseOperands(
@@ -174,8 +178,10 @@ extension OperationCase {
             return CaseOperands(
                 1e-6,
                 [
-                    random.normals(activation(2 * channels)), random.normals(x), x0, ReferenceTensor([images, 4], terms),
-                    random.normals([images], mean: 2, deviation: 0.5), random.normals([images], mean: 2, deviation: 0.5),
+                    random.normals(activation(2 * channels)), random.normals(x), x0,
+                    ReferenceTensor([images, 4], terms),
+                    random.normals([images], mean: 2, deviation: 0.5),
+                    random.normals([images], mean: 2, deviation: 0.5),
                 ], [Output(shape: [images])])
         case .meanOverPositions:
             return CaseOperands(1e-6, gradient: 3e-7, [fill(x, &random)], [Output(shape: [images, channels])])

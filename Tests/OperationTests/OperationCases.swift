@@ -298,7 +298,9 @@ private let movementCases: [OperationCase] = {
         }
     }
     let largeMean = OperationCase(operation: .meanOverPositions, positions: [33, 31], channels: 37, values: .offset)
-    return spatial + flat + embeddings + cosines + labels + pools + [largeMean] + [OperationCase(operation: .constant(0.375))]
+    return spatial + flat + embeddings + cosines + labels + pools + [largeMean] + [
+        OperationCase(operation: .constant(0.375))
+    ]
 }()
 
 private let lossCases: [OperationCase] =
@@ -416,6 +418,8 @@ private let smallOthers: [OperationCase] =
         OperationCase(operation: .mixtureLikelihood(components: 5), positions: [2, 3], channels: 3),
         OperationCase(operation: .mixtureLikelihood(components: 1), positions: [1, 1], channels: 2),
         OperationCase(operation: .variationalBound(held: false), images: 3, channels: 3),
+        OperationCase(operation: .dropout(rate: 0.3, layer: 5), images: 3, positions: [3, 2], channels: 3),
+        OperationCase(operation: .dropout(rate: 0.5, layer: .max), positions: [4, 4], channels: 16),
         OperationCase(operation: .meanOverPositions, positions: [3, 2], channels: 3),
         OperationCase(operation: .averagePool(ConvolutionGeometry(kernel: 2, stride: 2)), channels: 3),
         OperationCase(

@@ -157,6 +157,8 @@ public func evaluate(
         results = [averagePool(x: operand.next(), window)]
     case .averagePoolGradient(let window):
         results = [averagePoolGradient(dy: operand.next(), outputShapes[0], window)]
+    case .dropout(let rate, let layer), .dropoutGradient(let rate, let layer):
+        results = [dropout(x: operand.next(), key: operand.next(), rate: rate, layer: layer)]
     case .embedding:
         results = [embedding(label: operand.next(), weight: operand.next())]
     case .embeddingGradient:

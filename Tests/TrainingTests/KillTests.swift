@@ -12,7 +12,7 @@ struct KillTests {
 
     /// What is trained, and how often it is killed at least.
     enum Trained: String, CaseIterable {
-        case diffusion, classifier, energy, mixture
+        case diffusion, classifier, energy, mixture, adm
         var settings: [String] {
             let own: [String] =
                 switch self {
@@ -20,6 +20,7 @@ struct KillTests {
                 case .classifier: Run.classifier
                 case .energy: Run.energyAtOutput
                 case .mixture: Run.mixture
+                case .adm: Run.adm
                 }
             return KillTests.settings + own
         }

@@ -86,6 +86,10 @@ void ck_max_pool(const ck_pool_shape *shape, const float *x, float *y);
 void ck_average_pool(const ck_pool_shape *shape, const float *x, float *y);
 /// dx [N,H,W,C] of dy [N,H',W',C].
 void ck_average_pool_gradient(const ck_pool_shape *shape, const float *dy, float *dx);
+/// y [N,E] = x / (1 − rate), or 0 where word i mod 4 of Philox 4×32-10 is below rate·2³², with key (k0, k1) and counter
+/// (⌊i/4⌋, layer, k2, k3), k = key [N,4] · 2²⁴. y may be x.
+void ck_dropout(int64_t images, int64_t elements, double rate, uint32_t layer, const float *x, const float *key,
+                float *y);
 /// y [N,E]: of weight [K,E] the row of each label [N], a whole number in 0 ..< K.
 void ck_embedding(int64_t images, int64_t width, const float *label, const float *weight, float *y);
 /// The rows of dweight [K,E] += dy [N,E], image by image.
@@ -339,9 +343,11 @@ typedef struct {
     double learningRate, beta1, beta2, epsilon;
     int64_t step;          // 1 for the first
     double gradientScale;  // factor on the gradients, 1 when they are not clipped
+    double weightDecay;    // λ
 } ck_adam_settings;
 
-/// One step of Adam (Kingma & Ba 2015, algorithm 1, in PyTorch's order of operations), everything in one pass:
+/// One step of Adam (Kingma & Ba 2015, algorithm 1, in PyTorch's order of operations), everything in one pass,
+/// with decoupled weight decay (Loshchilov & Hutter 2019): first parameter *= 1 − lr λ, then
 /// m += (1 − β1)(g − m); v = β2 v + (1 − β2) g²; parameter −= lr/(1 − β1^t) · m / (√v/√(1 − β2^t) + ε).
 void ck_adam_step(size_t count, const ck_adam_settings *settings, const float *gradients, float *parameters,
                   float *firstMoment, float *secondMoment);

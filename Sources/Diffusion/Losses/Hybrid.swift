@@ -16,6 +16,7 @@ public struct Hybrid: Loss {
     }
 
     public var draws: [Draw] { bound.draws }
+    public var weightInputs: [String] { BoundInputs.weights }
 
     public func inputs(x0: [Float], _ drawn: Drawn) -> [String: [Float]] {
         bound.inputs(x0: x0, drawn, errorWeight: drawn.timesteps.map { Float(process.weight($0)) })
@@ -30,6 +31,8 @@ public struct Hybrid: Loss {
 
 /// What losses with a ``VariationalBound`` have in common.
 struct BoundInputs: Sendable {
+    static let weights = ["weight", "bound_weight"]
+
     private let model: ModelConfiguration
     private let process: ForwardProcess
     private let bound: VariationalBound
@@ -41,12 +44,12 @@ struct BoundInputs: Sendable {
         bound = VariationalBound(process)
     }
 
-    var draws: [Draw] { process.draws(for: model) + (model.etaDraw.map { [$0] } ?? []) }
+    var draws: [Draw] { process.draws(for: model) + model.networkDraws() }
 
     func inputs(x0: [Float], _ drawn: Drawn, errorWeight: [Float]) -> [String: [Float]] {
         let (xt, target) = process.noised(x0, drawn)
         let t = drawn.timesteps
-        let network = model.inputs(xt: xt, timestep: t.map(Float.init), eta: model.etaDraw.map { drawn[$0.name] })
+        let network = model.inputs(xt: xt, drawn)
         return network.merging([
             "target": target, "x0": x0, "terms": t.flatMap { bound.terms($0).map { Float($0) } }, "weight": errorWeight,
             "bound_weight": t.map { _ in Float(weight) },
@@ -58,7 +61,8 @@ struct BoundInputs: Sendable {
         graph.keep(output, as: "output")
         let image = [batch, model.size, model.size, model.channels]
         return output.variationalBound(
-            target: graph.input("target", image), x0: graph.input("x0", image), terms: graph.input("terms", [batch, 4]),
+            target: graph.input("target", image), x0: graph.input("x0", image),
+            terms: graph.input("terms", [batch, 4]),
             errorWeight: graph.input("weight", [batch]), boundWeight: graph.input("bound_weight", [batch]), held: held)
     }
 

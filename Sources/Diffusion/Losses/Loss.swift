@@ -57,6 +57,8 @@ public protocol Loss: Sendable {
     /// Values of the inputs that ``callAsFunction(_:batch:)`` declares, but for self-conditioning and labels: from clean samples
     /// `x0 [N, H, W, C]` and what was drawn for them.
     func inputs(x0: [Float], _ drawn: Drawn) -> [String: [Float]]
+    /// The inputs that are factors of each sample's loss, `[N]`: all of it is a sum of terms with one of them each.
+    var weightInputs: [String] { get }
     /// Adds network and loss for `batch` samples to a graph, and keeps the network's output as `output`.
     ///
     /// - Returns: the loss of each sample, `[batch]`.
@@ -67,6 +69,8 @@ public protocol Loss: Sendable {
 public let labelInput = NetworkInput.label.rawValue
 
 extension Loss {
+    public var weightInputs: [String] { ["weight"] }
+
     public var readsLabels: Bool { model.takesLabels }
 
     /// A forward and backward pass over `batch` samples, to be run in `precision`; `loss [batch]` and `output` are kept.

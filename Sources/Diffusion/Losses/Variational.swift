@@ -16,6 +16,7 @@ public struct Variational: Loss {
     }
 
     public var draws: [Draw] { bound.draws }
+    public var weightInputs: [String] { BoundInputs.weights }
 
     public func inputs(x0: [Float], _ drawn: Drawn) -> [String: [Float]] {
         bound.inputs(x0: x0, drawn, errorWeight: drawn.timesteps.map { _ in 0 })
