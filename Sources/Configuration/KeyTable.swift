@@ -278,7 +278,7 @@ extension ConfigurationKey {
         ConfigurationKey(
             "diffusion.respacing", .text(\.diffusion.respacing), .harmless,
             "Times visited, in OpenAI's spelling, in place of `sampling_steps`: `ddim25` (one stride), `250` or `10,10,20` "
-                + "(sections). Empty: none."),
+                + "(sections)."),
         ConfigurationKey(
             "diffusion.ddim_eta", .number(\.diffusion.ddimEta, "; it must be in 0 ... 1") { 0...1 ~= $0 }, .harmless,
             "Noise of the DDIM sampler: 0 is deterministic, 1 as much as DDPM."),

@@ -1,6 +1,9 @@
 /// Which of T times a sampler visits, as OpenAI's code spells it: `ddim25`, `250`, `10,10,20` (Nichol and Dhariwal 2021,
 /// section 4).
 public enum Respacing {
+    /// The word for no such choice.
+    public static let none = "none"
+
     /// The times that `text` stands for, ascending, or what is wrong with it.
     ///
     /// `ddimS`: 0, i, 2i, … with the smallest stride i that gives S times. `S1,S2,…`: T is cut into as many sections, the
@@ -12,7 +15,9 @@ public enum Respacing {
         guard counts.count == parts.count, counts.allSatisfy({ $0 > 0 }) else {
             return ([], "is '\(text)', wanted ddimS or S1,S2,… such as ddim25, 250 or 10,10,20")
         }
-        guard counts.count <= timesteps else { return ([], "is '\(text)': \(counts.count) sections of \(timesteps) steps") }
+        guard counts.count <= timesteps else {
+            return ([], "is '\(text)': \(counts.count) sections of \(timesteps) steps")
+        }
         var (times, start) = ([Int](), 0)
         for (section, count) in counts.enumerated() {
             let size = timesteps / counts.count + (section < timesteps % counts.count ? 1 : 0)
@@ -50,11 +55,13 @@ public enum Respacing {
 
 extension DiffusionConfiguration {
     /// Why ``respacing`` means nothing; nil where it does.
-    public var respacingFault: String? { respacing.isEmpty ? nil : Respacing.times(respacing, of: timesteps).fault }
+    public var respacingFault: String? {
+        respacing == Respacing.none ? nil : Respacing.times(respacing, of: timesteps).fault
+    }
 
     /// The times that a sampler visits, ascending.
     var visitedTimes: [Int] {
-        if respacing.isEmpty { return Chain.times(steps: samplingSteps, of: timesteps) }
+        if respacing == Respacing.none { return Chain.times(steps: samplingSteps, of: timesteps) }
         let (times, fault) = Respacing.times(respacing, of: timesteps)
         precondition(fault == nil, "respacing \(fault ?? "")")
         return times
