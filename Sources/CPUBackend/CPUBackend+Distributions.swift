@@ -59,7 +59,8 @@ extension CPUBackend {
         let axes = Axes(o.shape(input: first + 1))
         o.require(
             o.count(input: first) == 2 * o.count(input: first + 1)
-                && o.count(input: first + 2) == o.count(input: first + 1) && o.count(input: first + 3) == 4 * axes.images
+                && o.count(input: first + 2) == o.count(input: first + 1)
+                && o.count(input: first + 3) == 4 * axes.images
                 && o.count(input: first + 4) == axes.images && o.count(input: first + 5) == axes.images,
             "shapes do not fit")
         return ck_bound_shape(

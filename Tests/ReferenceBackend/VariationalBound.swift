@@ -30,7 +30,8 @@ private func bound(
 private func forEachElement(
     _ prediction: ReferenceTensor, _ operands: [ReferenceTensor],
     _ body: (
-        _ n: Int, _ error: Double, _ bound: (value: Double, byDistance: Double, byLogVariance: Double), _ o: Int, _ v: Int
+        _ n: Int, _ error: Double, _ bound: (value: Double, byDistance: Double, byLogVariance: Double), _ o: Int,
+        _ v: Int
     ) -> Void
 ) {
     let (target, x0, terms) = (operands[0], operands[1], operands[2])
