@@ -14,7 +14,7 @@ public struct ConfigurationKey: Sendable {
     /// Whether it does nothing without the mixture.
     let needsMixture: Bool
     /// The backbone without which it does nothing, if there is one.
-    let backbone: Backbone?
+    public let backbone: Backbone?
     let value: KeyValue
 
     /// - Parameter meaning: one that ends in a colon is completed by the words of the choice.

@@ -246,8 +246,7 @@ extension ConfigurationKey {
                 + "over where noise is low."),
         ConfigurationKey(
             "diffusion.timestep_sampling", .choice(\.diffusion.timestepSampling), .warned,
-            "How t is drawn in training; `loss_second_moment`, in proportion to the root mean square of its last 10 losses, "
-                + "is for `variational`, whose losses differ most:"),
+            "How t is drawn in training; `loss_second_moment`, by its last 10 losses, is for `loss: variational`:"),
         ConfigurationKey(
             "diffusion.bound_weight", .number(\.diffusion.boundWeight, above: 0, upTo: 1e6), .warned,
             "Factor of the bound in the hybrid loss; improved-diffusion has `diffusion.timesteps` / 1000."),
@@ -271,9 +270,8 @@ extension ConfigurationKey {
             "How previews and `smd sample` draw; see [Sampling](equations.md#sampling):"),
         ConfigurationKey(
             "diffusion.variance", .choice(\.diffusion.variance), .harmless,
-            "Variance of a step: `small` is β̃; `large` is β (`ancestral` only); `optimal` is the best number, which "
-                + "`smd evaluate variance` measures of a checkpoint; `learned` is the network's (`ddim` leaves it alone)."
-        ),
+            "Variance of a step: `small` β̃; `large` β (`ancestral` only); `optimal` the best number (`smd evaluate variance`); "
+                + "`learned` the network's, which `ddim` ignores."),
         ConfigurationKey(
             "diffusion.sampling_steps", .integer(\.diffusion.samplingSteps), unit: "steps", .harmless,
             "Steps of the sampler, one evaluation of the network each, with `heun` two; at most `diffusion.timesteps`."),
@@ -282,8 +280,8 @@ extension ConfigurationKey {
             "Which times they visit; see there:"),
         ConfigurationKey(
             "diffusion.respacing", .text(\.diffusion.respacing), .harmless,
-            "Which times are visited, as OpenAI's code has it, in the place of `sampling_steps`: `ddim25` (one stride), "
-                + "`250`, or `10,10,20` (sections). Empty: `sampling_steps`."),
+            "Times visited, in OpenAI's spelling, in place of `sampling_steps`: `ddim25` (one stride), `250` or `10,10,20` "
+                + "(sections)."),
         ConfigurationKey(
             "diffusion.ddim_eta", .number(\.diffusion.ddimEta, "; it must be in 0 ... 1") { 0...1 ~= $0 }, .harmless,
             "Noise of the DDIM sampler: 0 is deterministic, 1 as much as DDPM."),

@@ -64,7 +64,7 @@ struct CaseConfiguration: Decodable {
         if try values.decode(Bool.self, forKey: .rescaleVariance) {
             diffusion.boundWeight = Double(diffusion.timesteps) / 1000
         }
-        diffusion.respacing = try values.decodeIfPresent(String.self, forKey: .respacing) ?? ""
+        diffusion.respacing = try values.decodeIfPresent(String.self, forKey: .respacing) ?? Respacing.none
         if model.learnedVariance { diffusion.variance = .learned }
         if try values.decode(Bool.self, forKey: .rescaleTimesteps) {
             model.timeScale = 1000 / Double(diffusion.timesteps)

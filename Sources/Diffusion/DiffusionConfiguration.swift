@@ -40,13 +40,13 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var spacing = Spacing.linear
     /// Steps of a sampler, 1 … T.
     public var samplingSteps = 50
-    /// Which times are visited, in OpenAI's spelling (``Respacing``); empty: as ``samplingSteps`` says.
-    public var respacing = ""
+    /// Which times are visited, in OpenAI's spelling (``Respacing``); ``Respacing/none``: as ``samplingSteps`` says.
+    public var respacing = Respacing.none
     /// Share of DDIM's step noise, 0 (none) … 1 (as much as ancestral sampling).
     public var ddimEta = 0.0
 
     public init() {}
 
     /// Sets the number of network evaluations, evenly spaced.
-    public mutating func visit(steps: Int) { (samplingSteps, respacing) = (steps, "") }
+    public mutating func visit(steps: Int) { (samplingSteps, respacing) = (steps, Respacing.none) }
 }

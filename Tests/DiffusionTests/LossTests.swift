@@ -63,7 +63,7 @@ import Testing
                         case .squaredError: head == .single && !learned
                         case .energyScore: smd && head == .single && !learned
                         case .likelihood: head == .mixture && !learned
-                        case .hybrid, .variational: learned
+                        case .hybrid, .variational: head == .single && learned
                         }
                     #expect((fault == nil) == trains)
                     #expect(fault.map { $0.contains("set ") } ?? true)

@@ -68,6 +68,10 @@ struct BoundInputs: Sendable {
 
     static func fault(_ model: ModelConfiguration, loss: String) -> String? {
         if model.isPoints { return "diffusion.loss is \(loss), which is for the pixels of images: set squared_error" }
+        if model.head == .mixture {
+            return "diffusion.loss is \(loss), but model.head is mixture, which is trained by likelihood: set "
+                + "model.head=single or diffusion.loss=likelihood"
+        }
         return model.learnedVariance
             ? nil
             : "diffusion.loss is \(loss), which trains the variance of a step: set model.learned_variance=true, or "

@@ -1,6 +1,9 @@
 /// Which of T times a sampler visits, as OpenAI's code spells it: `ddim25`, `250`, `10,10,20` (Nichol and Dhariwal 2021,
 /// section 4).
 public enum Respacing {
+    /// The word for no such choice.
+    public static let none = "none"
+
     /// The times that `text` stands for, ascending, or what is wrong with it.
     ///
     /// `ddimS`: 0, i, 2i, … with the smallest stride i that gives S times. `S1,S2,…`: T is cut into as many sections, the
@@ -52,11 +55,13 @@ public enum Respacing {
 
 extension DiffusionConfiguration {
     /// Why ``respacing`` means nothing; nil where it does.
-    public var respacingFault: String? { respacing.isEmpty ? nil : Respacing.times(respacing, of: timesteps).fault }
+    public var respacingFault: String? {
+        respacing == Respacing.none ? nil : Respacing.times(respacing, of: timesteps).fault
+    }
 
     /// The times of `schedule` that a sampler visits, ascending.
     func visitedTimes(of schedule: NoiseSchedule) -> [Int] {
-        if respacing.isEmpty { return spacing.times(samplingSteps, of: schedule) }
+        if respacing == Respacing.none { return spacing.times(samplingSteps, of: schedule) }
         let (times, fault) = Respacing.times(respacing, of: timesteps)
         precondition(fault == nil, "respacing \(fault ?? "")")
         return times
