@@ -33,13 +33,8 @@ public struct NoiseSchedule: Equatable, Sendable {
 
     /// ln β̃_t, the smaller end of a learned variance; the first, where β̃ is 0, is the second's (Nichol and Dhariwal 2021).
     public var logVarianceSmall: [Double] {
-<<<<<<< ours
         timesteps == 1
             ? posteriorLogVariance : [log(posteriorVariance[1])] + posteriorVariance.dropFirst().map { log($0) }
-=======
-        if timesteps == 1 { return posteriorLogVariance }
-        return [log(posteriorVariance[1])] + posteriorVariance.dropFirst().map { log($0) }
->>>>>>> theirs
     }
     /// ln β_t, the larger end.
     public var logVarianceLarge: [Double] { betas.map { log($0) } }

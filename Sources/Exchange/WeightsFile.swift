@@ -115,6 +115,9 @@ public enum WeightsFile {
             }
             return ExecutionPlan(Classifier(model).inferenceGraph(batch: 1)).layout.parameters
         case .autoencoder:
+            if let fault = configuration.autoencoder.sizes.fault(size: model.size) {
+                throw RunError(fault, status: .badInput)
+            }
             let autoencoder = Autoencoder(configuration.autoencoder.sizes, channels: model.channels)
             return ExecutionPlan(autoencoder.inferenceGraph(.both, size: model.size, batch: 1)).layout.parameters
         }

@@ -26,6 +26,9 @@ public struct AutoencoderSizes: Equatable, Sendable {
 
     /// Why there can be no such network for images of `size` × `size`; nil where there can.
     public func fault(size: Int) -> String? {
+        if groups < 1 || latentChannels < 1 || blocks < 1 {
+            return "autoencoder: groups, channels and blocks are positive"
+        }
         if channels.isEmpty { return "autoencoder.channels is empty: it needs a number a stage" }
         if let odd = channels.first(where: { $0 % groups != 0 }) {
             return "autoencoder.channels has \(odd), which does not divide into autoencoder.groups = \(groups)"

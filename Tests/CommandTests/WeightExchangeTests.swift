@@ -26,17 +26,30 @@ import Testing
                 settings += ["--set", "\(section).\(key)=\(String(decoding: json, as: UTF8.self))"]
             }
         }
+        if config["backbone"] as? String == "autoencoder-kl" {
+            settings = ["--set", "method=autoencoder", "--set", "model.smd=false"]
+            try set(["size", "channels"], config, "model")
+            let names = [
+                "channels": "block_out_channels", "blocks": "layers_per_block", "latent_channels": "latent_channels",
+                "groups": "groups", "attention": "mid_block_add_attention",
+            ]
+            try set(names.keys.sorted(), names.compactMapValues { config[$0] }, "autoencoder")
+            return (settings, try tensors(file))
+        }
         try set(
             shared + ["channels", "self_condition", "smd", "latent_dim", "hypernet_layers", "size"], config, "model")
         let identifier = config["identifier"] as? [String: Any] ?? [:]
         try set(shared, identifier, "model.identifier")
         if isADM { settings += adm(config, "model") + (identifier.isEmpty ? [] : adm(identifier, "model.identifier")) }
+        return (settings, try tensors(file))
+    }
+
+    private func tensors(_ file: HDF5File) throws -> [NamedTensor] {
         let group = try file.root.group("parameters").group("initial")
-        let tensors = try group.names().map { name in
+        return try group.names().map { name in
             let dataset = try group.dataset(name)
             return NamedTensor(name: name, shape: dataset.shape, values: try dataset.read(as: Float.self))
         }
-        return (settings, tensors)
     }
 
     /// What is called otherwise there.

@@ -21,6 +21,7 @@ private final class Lines: TrainingObserver {
         "precision": "bf16-emulated", "spike_factor": "5.0", "model.dim_mults": "[1, 4]",
         "model.full_attention": "[true, false]",
         "model.identifier.dim_mults": "[2]", "diffusion.energy_windows": "[0, 4]",
+        "autoencoder.channels": "[16, 32]",
     ]
 
     private static func other(_ key: String, than value: String) -> String {

@@ -43,12 +43,8 @@ struct Ancestral: SamplingMethod {
 
     /// Noise times the learned deviation of each element.
     private func scaled(_ noise: [Float], _ i: Int, _ v: [Float]) -> [Float] {
-<<<<<<< ours
         precondition(
             v.count == noise.count, "\(v.count) numbers v for \(noise.count) of noise: the variance is not learned")
-=======
-        precondition(v.count == noise.count, "\(v.count) numbers v for \(noise.count) of noise: no learned variance")
->>>>>>> theirs
         let (small, large) = chain.logVariances[i]
         return zip(noise, v).map { $0 * Float(exp((small + Double($1 + 1) / 2 * (large - small)) / 2)) }
     }
