@@ -142,7 +142,7 @@ let package = Package(
 
         // Tests, and what they stand on.
         .target(
-            name: "ReferenceBackend", dependencies: ["TensorGraph"], path: "Tests/ReferenceBackend",
+            name: "ReferenceBackend", dependencies: ["TensorGraph", "Philox"], path: "Tests/ReferenceBackend",
             swiftSettings: strict),
         .testTarget(
             name: "TensorGraphTests",

@@ -27,12 +27,12 @@ INLINE void transpose(int64_t n, int64_t d, const float *from, int64_t row, floa
 KERNEL void ck_full_attention(const ck_attention_shape *s, const float *qkv, float *out, float *logSumExp,
                               float *scratch) {
     int64_t n = s->positions, d = s->headDim, D = s->heads * d, row = 3 * D, stride = scoreStride(n);
-    int64_t block = blockRows(n);
+    int64_t block = blockRows(n), head = s->headsFirst ? 3 * d : d, part = s->headsFirst ? d : D;
     float scale = 1.0f / sqrtf((float)d), *scores = scratch, *share = scores + block * stride;
     float *transposed = share + block * stride;
     for (int64_t item = 0; item < s->images * s->heads; item++) {
         int64_t image = item / s->heads, h = item % s->heads;
-        const float *q = qkv + image * n * row + h * d, *k = q + D, *v = k + D;
+        const float *q = qkv + image * n * row + h * head, *k = q + part, *v = k + part;
         float *y = out + image * n * D + h * d, *lse = logSumExp + item * n;
         transpose(n, d, k, row, transposed, stride);
         for (int64_t i0 = 0; i0 < n; i0 += block) {
@@ -53,14 +53,14 @@ KERNEL void ck_full_attention(const ck_attention_shape *s, const float *qkv, flo
 KERNEL void ck_full_attention_gradient(const ck_attention_shape *s, const float *dout, const float *qkv,
                                        const float *out, const float *logSumExp, float *dqkv, float *scratch) {
     int64_t n = s->positions, d = s->headDim, D = s->heads * d, row = 3 * D, stride = scoreStride(n);
-    int64_t block = blockRows(n);
+    int64_t block = blockRows(n), head = s->headsFirst ? 3 * d : d, part = s->headsFirst ? d : D;
     float scale = 1.0f / sqrtf((float)d), *scores = scratch, *dscores = scores + block * stride;
     float *keys = dscores + block * stride, *values = keys + d * stride;
     for (int64_t item = 0; item < s->images * s->heads; item++) {
         int64_t image = item / s->heads, h = item % s->heads;
-        const float *q = qkv + image * n * row + h * d, *k = q + D, *v = k + D;
+        const float *q = qkv + image * n * row + h * head, *k = q + part, *v = k + part;
         const float *y = out + image * n * D + h * d, *dy = dout + image * n * D + h * d, *lse = logSumExp + item * n;
-        float *dq = dqkv + image * n * row + h * d, *dk = dq + D, *dv = dk + D;
+        float *dq = dqkv + image * n * row + h * head, *dk = dq + part, *dv = dk + part;
         transpose(n, d, k, row, keys, stride);
         transpose(n, d, v, row, values, stride);
         for (int64_t i0 = 0; i0 < n; i0 += block) {

@@ -128,16 +128,32 @@ KERNEL void ck_mean_over_positions_gradient(int64_t images, int64_t pixels, int6
     }
 }
 
-void ck_sinusoidal_embedding(int64_t images, int64_t dimension, const float *timestep, float *y) {
-    int64_t half = dimension / 2;
-    double step = half > 1 ? -log(10000.0) / (double)(half - 1) : 0;
+void ck_sinusoidal_embedding(int64_t images, int64_t dimension, int cosinesFirst, const float *timestep, float *y) {
+    int64_t half = dimension / 2, sines = cosinesFirst ? half : 0, cosines = cosinesFirst ? 0 : half;
+    int64_t steps = cosinesFirst ? half : half - 1;
+    double step = steps > 0 ? -log(10000.0) / (double)steps : 0;
+    for (int64_t n = 0; n < images; n++) y[n * dimension + dimension - 1] = 0;
     for (int64_t k = 0; k < half; k++) {
         double frequency = exp((double)k * step);
         for (int64_t n = 0; n < images; n++) {
             double angle = (double)timestep[n] * frequency;
-            y[n * dimension + k] = (float)sin(angle);
-            y[n * dimension + half + k] = (float)cos(angle);
+            y[n * dimension + sines + k] = (float)sin(angle);
+            y[n * dimension + cosines + k] = (float)cos(angle);
         }
+    }
+}
+
+void ck_embedding(int64_t images, int64_t width, const float *label, const float *weight, float *y) {
+    for (int64_t n = 0; n < images; n++) {
+        const float *row = weight + (int64_t)label[n] * width;
+        for (int64_t e = 0; e < width; e++) y[n * width + e] = row[e];
+    }
+}
+
+void ck_embedding_gradient(int64_t images, int64_t width, const float *label, const float *dy, float *dweight) {
+    for (int64_t n = 0; n < images; n++) {
+        float *row = dweight + (int64_t)label[n] * width;
+        for (int64_t e = 0; e < width; e++) row[e] += dy[n * width + e];
     }
 }
 

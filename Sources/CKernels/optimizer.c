@@ -27,7 +27,14 @@ KERNEL void ck_adam_step(size_t count, const ck_adam_settings *settings, const f
     float stepSize = (float)(settings->learningRate / bias1), rootBias2 = (float)sqrt(bias2);
     float beta2 = (float)settings->beta2, rest1 = (float)(1 - settings->beta1), rest2 = (float)(1 - settings->beta2);
     float epsilon = (float)settings->epsilon, scale = (float)settings->gradientScale;
+    float kept = (float)(1 - settings->learningRate * settings->weightDecay);
     int64_t i = 0, n = (int64_t)count;
+    if (kept != 1) {
+#define BODY(W) AT(W, parameters + i) *= kept;
+        FOR_LANES(i, n, BODY)
+#undef BODY
+        i = 0;
+    }
 #define BODY(W)                                                                                                        \
     {                                                                                                                  \
         f##W g = READ(W, gradients + i) * scale, m = READ(W, firstMoment + i), v = READ(W, secondMoment + i);          \

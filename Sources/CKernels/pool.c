@@ -72,3 +72,25 @@ KERNEL void ck_average_pool(const ck_pool_shape *s, const float *x, float *y) {
         }
     }
 }
+
+KERNEL void ck_average_pool_gradient(const ck_pool_shape *s, const float *dy, float *dx) {
+    for (int64_t i = 0; i < s->images * s->height * s->width * s->channels; i++) dx[i] = 0;
+    for (int64_t n = 0; n < s->images; n++) {
+        float *image = dx + n * s->height * s->width * s->channels;
+        for (int64_t v = 0; v < s->outputHeight; v++) {
+            for (int64_t u = 0; u < s->outputWidth; u++, dy += s->channels) {
+                const span w = inside(s, v, u);
+                const float scale = 1.0f / (float)((w.bottom - w.top) * (w.right - w.left));
+                for (int64_t h = w.top; h < w.bottom; h++) {
+                    for (int64_t i = w.left; i < w.right; i++) {
+                        float *pixel = image + (h * s->width + i) * s->channels;
+                        int64_t c = 0;
+#define BODY(W) AT(W, pixel + c) = READ(W, pixel + c) + scale * READ(W, dy + c);
+                        FOR_LANES(c, s->channels, BODY)
+#undef BODY
+                    }
+                }
+            }
+        }
+    }
+}

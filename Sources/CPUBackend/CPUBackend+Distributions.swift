@@ -76,6 +76,40 @@ extension CPUBackend {
         return (Int64(axes.images), Int64(axes.pixels), Int64(axes.channels / 2))
     }
 
+    func variationalBound(_ o: Operands) -> PreparedOperation {
+        let (shape, bound, loss) = (boundShape(o, first: 0), boundOperands(o, first: 0), o.output(0))
+        return PreparedOperation(run: { withUnsafePointer(to: bound) { ck_variational_bound(shape, $0, loss) } })
+    }
+
+    func variationalBoundGradient(_ o: Operands, _ held: Bool) -> PreparedOperation {
+        let (shape, bound) = (boundShape(o, first: 1), boundOperands(o, first: 1))
+        let (dloss, dprediction) = (o.input(0), o.output(0))
+        return PreparedOperation(run: {
+            withUnsafePointer(to: bound) {
+                ck_variational_bound_gradient(shape, $0, held ? 1 : 0, dloss, dprediction)
+            }
+        })
+    }
+
+    /// - Parameter first: index of the prediction.
+    private func boundShape(_ o: Operands, first: Int) -> ck_bound_shape {
+        let axes = Axes(o.shape(input: first + 1))
+        o.require(
+            o.count(input: first) == 2 * o.count(input: first + 1)
+                && o.count(input: first + 2) == o.count(input: first + 1)
+                && o.count(input: first + 3) == 4 * axes.images
+                && o.count(input: first + 4) == axes.images && o.count(input: first + 5) == axes.images,
+            "shapes do not fit")
+        return ck_bound_shape(
+            images: Int64(axes.images), pixels: Int64(axes.pixels), channels: Int64(axes.channels))
+    }
+
+    private func boundOperands(_ o: Operands, first: Int) -> ck_bound {
+        ck_bound(
+            prediction: o.input(first), target: o.input(first + 1), x0: o.input(first + 2), terms: o.input(first + 3),
+            errorWeight: o.input(first + 4), boundWeight: o.input(first + 5))
+    }
+
     /// - Parameter first: index of the prediction.
     private func mixtureAxes(
         _ o: Operands, _ components: Int, first: Int

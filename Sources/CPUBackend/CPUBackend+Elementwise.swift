@@ -96,27 +96,66 @@ extension CPUBackend {
         _ o: Operands, _ window: ConvolutionGeometry,
         _ run: @escaping (UnsafePointer<ck_pool_shape>, UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
     ) -> PreparedOperation {
-        let (input, output) = (Axes(o.shape(input: 0)), Axes(o.shape(output: 0)))
+        prepared(o, poolShape(o, window, of: o.shape(input: 0), to: o.shape(output: 0)), run)
+    }
+
+    func averagePoolGradient(_ o: Operands, _ window: ConvolutionGeometry) -> PreparedOperation {
+        prepared(o, poolShape(o, window, of: o.shape(output: 0), to: o.shape(input: 0)), ck_average_pool_gradient)
+    }
+
+    private func prepared(
+        _ o: Operands, _ shape: ck_pool_shape,
+        _ run: @escaping (UnsafePointer<ck_pool_shape>, UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
+    ) -> PreparedOperation {
+        let (x, y) = (o.input(0), o.output(0))
+        return PreparedOperation(run: { withUnsafePointer(to: shape) { run($0, x, y) } })
+    }
+
+    private func poolShape(_ o: Operands, _ window: ConvolutionGeometry, of x: [Int], to y: [Int]) -> ck_pool_shape {
+        let (input, output) = (Axes(x), Axes(y))
         let size = window.outputSize(input.height, input.width)
         o.require(
             output.images == input.images && output.height == size.height && output.width == size.width
                 && output.channels == input.channels,
             "shapes do not fit")
-        let shape = ck_pool_shape(
+        return ck_pool_shape(
             images: Int64(input.images), height: Int64(input.height), width: Int64(input.width),
             channels: Int64(input.channels), outputHeight: Int64(size.height), outputWidth: Int64(size.width),
             kernelHeight: Int64(window.kernelHeight), kernelWidth: Int64(window.kernelWidth),
             stride: Int64(window.stride), paddingHeight: Int64(window.paddingHeight),
             paddingWidth: Int64(window.paddingWidth))
-        let (x, y) = (o.input(0), o.output(0))
-        return PreparedOperation(run: { withUnsafePointer(to: shape) { run($0, x, y) } })
     }
 
-    func sinusoidalEmbedding(_ o: Operands, _ dimension: Int) -> PreparedOperation {
+    func dropout(_ o: Operands, _ rate: Double, _ layer: UInt32) -> PreparedOperation {
+        let (x, key, y, count) = (o.input(0), o.input(1), o.output(0), o.count(input: 0))
+        let images = o.count(input: 1) / 4
+        o.require(o.count(output: 0) == count && images > 0 && count.isMultiple(of: images), "shapes do not fit")
+        return PreparedOperation(run: { ck_dropout(Int64(images), Int64(count / images), rate, layer, x, key, y) })
+    }
+
+    func embedding(_ o: Operands) -> PreparedOperation {
+        let width = o.rows(input: 1).channels
+        let (label, weight, y, images) = (o.input(0), o.input(1), o.output(0), Int64(o.count(input: 0)))
+        o.require(Int64(o.count(output: 0)) == images * width, "shapes do not fit")
+        return PreparedOperation(run: { ck_embedding(images, width, label, weight, y) })
+    }
+
+    func embeddingGradient(_ o: Operands) -> PreparedOperation {
+        let (images, width) = o.rows(input: 0)
+        let (dy, label, dweight) = (o.input(0), o.input(1), o.output(0))
+        o.require(
+            o.count(input: 1) == images && Int64(o.count(output: 0)).isMultiple(of: width), "shapes do not fit")
+        return PreparedOperation(run: { ck_embedding_gradient(images, width, label, dy, dweight) })
+    }
+
+    func sinusoidalEmbedding(_ o: Operands, _ dimension: Int, _ cosinesFirst: Bool) -> PreparedOperation {
         let (t, y, images) = (o.input(0), o.output(0), o.count(input: 0))
         o.require(
-            dimension > 0 && dimension % 2 == 0 && o.count(output: 0) == images * dimension, "shapes do not fit")
-        return PreparedOperation(run: { ck_sinusoidal_embedding(Int64(images), Int64(dimension), t, y) })
+            dimension > 0 && (cosinesFirst || dimension % 2 == 0) && o.count(output: 0) == images * dimension,
+            "shapes do not fit")
+        return PreparedOperation(run: {
+            ck_sinusoidal_embedding(Int64(images), Int64(dimension), cosinesFirst ? 1 : 0, t, y)
+        })
     }
 
     func constant(_ o: Operands, _ value: Float) -> PreparedOperation {

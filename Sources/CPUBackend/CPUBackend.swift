@@ -130,8 +130,10 @@ public final class CPUBackend: Backend {
         case .linearAttentionBlock(let heads, let headDim): return try linearAttentionBlock(o, heads, headDim)
         case .linearAttentionBlockGradient(let heads, let headDim):
             return try linearAttentionBlockGradient(o, heads, headDim)
-        case .fullAttention(let heads, let headDim): return try fullAttention(o, heads, headDim)
-        case .fullAttentionGradient(let heads, let headDim): return try fullAttentionGradient(o, heads, headDim)
+        case .fullAttention(let heads, let headDim, let headsFirst):
+            return try fullAttention(o, heads, headDim, headsFirst)
+        case .fullAttentionGradient(let heads, let headDim, let headsFirst):
+            return try fullAttentionGradient(o, heads, headDim, headsFirst)
 
         case .hyperNetwork(let layers): return try hyperNetwork(o, layers: layers)
         case .hyperNetworkGradient(let layers, let addend):
@@ -150,7 +152,12 @@ public final class CPUBackend: Backend {
         case .meanOverPositionsGradient: return meanOverPositionsGradient(o)
         case .maxPool(let window): return pool(o, window, ck_max_pool)
         case .averagePool(let window): return pool(o, window, ck_average_pool)
-        case .sinusoidalEmbedding(let dimension): return sinusoidalEmbedding(o, dimension)
+        case .averagePoolGradient(let window): return averagePoolGradient(o, window)
+        case .dropout(let rate, let layer), .dropoutGradient(let rate, let layer): return dropout(o, rate, layer)
+        case .embedding: return embedding(o)
+        case .embeddingGradient: return embeddingGradient(o)
+        case .sinusoidalEmbedding(let dimension, let cosinesFirst):
+            return sinusoidalEmbedding(o, dimension, cosinesFirst)
         case .constant(let value): return constant(o, value)
         default: preconditionFailure("\(operation) cannot be computed here")
         }
@@ -187,6 +194,8 @@ public final class CPUBackend: Backend {
         case .energyScoreGradient(let score): return energyScoreGradient(o, score)
         case .mixtureLikelihood(let components): return mixtureLikelihood(o, components)
         case .mixtureLikelihoodGradient(let components): return mixtureLikelihoodGradient(o, components)
+        case .variationalBound: return variationalBound(o)
+        case .variationalBoundGradient(let held): return variationalBoundGradient(o, held)
         case .softmaxCrossEntropy: return softmaxCrossEntropy(o)
         case .softmaxCrossEntropyGradient: return softmaxCrossEntropyGradient(o)
         default: return nil

@@ -9,6 +9,7 @@ extension CPUBackend {
 
     /// One step of Adam over whole arenas (Kingma & Ba 2015, algorithm 1; the order of operations is PyTorch's):
     /// with g = gradientScale · gradients, `m += (1 − β1)(g − m)`, `v = β2 v + (1 − β2) g²`,
+    /// first `parameters *= 1 − learningRate · weightDecay` (Loshchilov & Hutter 2019), then
     /// `parameters −= learningRate / (1 − β1^step) · m / (√v / √(1 − β2^step) + ε)`. `step` is 1 for the first step
     /// ever; `gradientScale` is the clip factor, 1 when nothing is clipped.
     ///
@@ -18,7 +19,7 @@ extension CPUBackend {
     public func adamStep(
         parameters: CPUMemory, gradients: CPUMemory, firstMoment: CPUMemory, secondMoment: CPUMemory,
         shard: Range<Int>? = nil, range: Range<Int>? = nil, learningRate: Double, beta1: Double, beta2: Double,
-        epsilon: Double, step: Int, gradientScale: Double = 1
+        epsilon: Double, step: Int, gradientScale: Double = 1, weightDecay: Double = 0
     ) {
         let shard = shard ?? 0..<parameters.count
         let range = range ?? shard
@@ -30,7 +31,7 @@ extension CPUBackend {
                 + "\(shard); step \(step)")
         var settings = ck_adam_settings(
             learningRate: learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon, step: Int64(step),
-            gradientScale: gradientScale)
+            gradientScale: gradientScale, weightDecay: weightDecay)
         ck_adam_step(
             range.count, &settings, gradients.pointer(range), parameters.pointer(range), firstMoment.pointer(inShard),
             secondMoment.pointer(inShard))

@@ -1,3 +1,4 @@
+import NeuralNetwork
 import Yams
 
 /// One key of a configuration: a row of the table (`ConfigurationKey.all`), which holds all that is known about it.
@@ -12,17 +13,24 @@ public struct ConfigurationKey: Sendable {
     public let meaning: String
     /// Whether it does nothing without the mixture.
     let needsMixture: Bool
+    /// The backbone without which it does nothing, if there is one.
+    public let backbone: Backbone?
     let value: KeyValue
 
     /// - Parameter meaning: one that ends in a colon is completed by the words of the choice.
     init(
         _ name: String, _ value: KeyValue, unit: String = "", _ rule: ResumeRule, needsMixture: Bool = false,
-        _ meaning: String
+        only backbone: Backbone? = nil, _ meaning: String
     ) {
         (self.name, self.value, self.unit, self.rule) = (name, value, unit, rule)
         let words = (value.choices ?? []).map { "`\($0)`" }.joined(separator: ", ")
         self.meaning = meaning.hasSuffix(":") ? "\(meaning) \(words)." : meaning
-        self.needsMixture = needsMixture
+        (self.needsMixture, self.backbone) = (needsMixture, backbone)
+    }
+
+    /// Whether it does something in a network of these settings.
+    func counts(in model: ModelConfiguration) -> Bool {
+        (model.smd || !needsMixture) && (backbone == nil || backbone == model.backbone)
     }
 
     /// The words that a choice accepts; nil where the value is none.
@@ -85,6 +93,10 @@ struct KeyValue: Sendable {
 
     static func boolean(_ path: Path<Bool>) -> KeyValue { KeyValue(.boolean, path) }
     static func booleans(_ path: Path<[Bool]>) -> KeyValue { KeyValue(.list(.boolean), path) }
+    /// A text that `fault` says what is wrong with.
+    static func text(
+        _ path: Path<String>, fault: @escaping @Sendable (String) -> String? = { _ in nil }
+    ) -> KeyValue { KeyValue(.text, path, problem: fault) }
     static func path(_ path: Path<String>) -> KeyValue { KeyValue(.path, path) }
     /// Any number of 64 bits.
     static func seed(_ path: Path<UInt64>) -> KeyValue { KeyValue(.integer, path) }

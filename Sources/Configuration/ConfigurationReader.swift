@@ -106,6 +106,10 @@ struct ConfigurationReader {
         if given["diffusion.loss"] == nil, configuration.model.head == .mixture {
             configuration.diffusion.loss = .likelihood
         }
+        if given["diffusion.variance"] == nil, configuration.model.learnedVariance {
+            configuration.diffusion.variance = .learned
+        }
+        if given["model.groups"] == nil, configuration.model.backbone == .adm { configuration.model.unet.groups = 32 }
         return configuration
     }
 }

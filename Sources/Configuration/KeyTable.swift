@@ -99,22 +99,59 @@ extension ConfigurationKey {
             "model.channels", .integer(\.model.channels, 1...1024), unit: "channels", .refused,
             "1 grey, 3 colour; the dimension of a point. Must equal the data's."),
         ConfigurationKey(
+            "model.backbone", .choice(\.model.backbone), .refused,
+            "The network, see [Networks](networks.md): `ddpm` is the published SMD code's; `adm` that of guided-diffusion."
+        ),
+        ConfigurationKey(
             "model.dim", .integer(\.model.unet.dim, 4...8192), unit: "channels", .refused,
             "Channels of the first stage. Even, at least 4, divisible by `model.groups`."),
         ConfigurationKey(
             "model.dim_mults", .integers(\.model.unet.dimMults, each: 1...256), unit: "× `dim`", .refused,
             "Channels of each stage; one entry a stage."),
         ConfigurationKey(
-            "model.full_attention", .booleans(\.model.unet.fullAttention), .refused,
+            "model.full_attention", .booleans(\.model.unet.fullAttention), .refused, only: .ddpm,
             "Full instead of linear attention, one entry a stage; [] is linear everywhere. The middle is always full."),
         ConfigurationKey(
             "model.groups", .integer(\.model.unet.groups, 1...8192), unit: "groups", .refused,
-            "Groups of every GroupNorm."),
+            "Groups of every GroupNorm. With `adm` 32 where it is not given."),
         ConfigurationKey(
-            "model.heads", .integer(\.model.unet.heads, 1...1024), unit: "heads", .refused, "Attention heads."),
+            "model.heads", .integer(\.model.unet.heads, 1...1024), unit: "heads", .refused,
+            "Attention heads; with `adm` only where `model.head_dim` is 0."),
         ConfigurationKey(
-            "model.head_dim", .integer(\.model.unet.headDim, 1...1024), unit: "channels", .refused,
-            "Channels of one attention head."),
+            "model.head_dim", .integer(\.model.unet.headDim, 0...1024), unit: "channels", .refused,
+            "Channels of one attention head. 0 (`adm` only): those of a stage over `model.heads`."),
+        ConfigurationKey(
+            "model.heads_up", .integer(\.model.unet.adm.headsUp, 0...1024), unit: "heads", .refused, only: .adm,
+            "Attention heads on the way up, where `model.head_dim` is 0. 0: `model.heads`."),
+        ConfigurationKey(
+            "model.blocks", .integer(\.model.unet.adm.blocks, 1...64), unit: "blocks", .refused, only: .adm,
+            "Residual blocks a stage on the way down; one more on the way up."),
+        ConfigurationKey(
+            "model.attention_sizes", .integers(\.model.unet.adm.attentionSizes, each: 1...4096), unit: "pixels",
+            .refused, only: .adm,
+            "Sides of the feature maps at which attention follows each residual block; the middle always has it."),
+        ConfigurationKey(
+            "model.scale_shift", .boolean(\.model.unet.adm.scaleShift), .refused, only: .adm,
+            "The time scales and shifts the second norm of a block. `false`: it is added before that norm."),
+        ConfigurationKey(
+            "model.resampling", .choice(\.model.unet.adm.resampling), .refused, only: .adm,
+            "How the image is halved and doubled: `block` in a residual block; `convolution` by one of stride 2, or after "
+                + "copying; `plain` by means and copies."),
+        ConfigurationKey(
+            "model.heads_first", .boolean(\.model.unet.adm.headsFirst), .refused, only: .adm,
+            "Rows of q, k and v are head by head, as in improved-diffusion; for weights from there."),
+        ConfigurationKey(
+            "model.dropout",
+            .number(\.model.unet.adm.dropout, ", wanted 0 or more and below 1") { $0 >= 0 && $0 < 1 }, .warned,
+            only: .adm,
+            "Share of numbers that are dropped in training before the last convolution of each residual block."),
+        ConfigurationKey(
+            "model.learned_variance", .boolean(\.model.learnedVariance), .refused,
+            "The network says a variance of each element, too: trained by `hybrid` or `variational`, used by "
+                + "`diffusion.variance: learned`."),
+        ConfigurationKey(
+            "model.time_scale", .number(\.model.timeScale, above: 0, upTo: 1000), .refused,
+            "The network is told t times this; improved-diffusion has 1000 / `diffusion.timesteps`."),
         ConfigurationKey(
             "model.self_condition", .boolean(\.model.selfCondition), .refused,
             "Feed the network its own estimate of x0 as further input."),
@@ -149,7 +186,8 @@ extension ConfigurationKey {
             "Gaussians of a mixture head; nothing without."),
         ConfigurationKey(
             "model.classes", .integer(\.model.classes, 0...65_536), unit: "classes", .refused,
-            "Classes of a classifier. 0: as many as the data set's labels have. Not for a diffusion."),
+            "Classes of a classifier; 0: as many as the data set's labels have. With `adm` those that it is told; 0: none."
+        ),
         ConfigurationKey(
             "model.identifier.dim", .integer(\.model.identifier.dim, 4...8192), unit: "channels", .refused,
             needsMixture: true, "Channels of the identifier's first stage. Even, at least 4, divisible by its groups."),
@@ -163,8 +201,15 @@ extension ConfigurationKey {
             "model.identifier.heads", .integer(\.model.identifier.heads, 1...1024), unit: "heads", .refused,
             needsMixture: true, "Its attention heads."),
         ConfigurationKey(
-            "model.identifier.head_dim", .integer(\.model.identifier.headDim, 1...1024), unit: "channels", .refused,
-            needsMixture: true, "Channels of one of its attention heads."),
+            "model.identifier.head_dim", .integer(\.model.identifier.headDim, 0...1024), unit: "channels", .refused,
+            needsMixture: true, "Channels of one of its attention heads; 0 as above."),
+        ConfigurationKey(
+            "model.identifier.blocks", .integer(\.model.identifier.adm.blocks, 1...64), unit: "blocks", .refused,
+            needsMixture: true, only: .adm, "Its residual blocks a stage."),
+        ConfigurationKey(
+            "model.identifier.attention_sizes", .integers(\.model.identifier.adm.attentionSizes, each: 1...4096),
+            unit: "pixels", .refused, needsMixture: true, only: .adm,
+            "Sides of its feature maps with attention; its middle always has it."),
     ]
 
     static let diffusion = [
@@ -200,6 +245,12 @@ extension ConfigurationKey {
             "With p above 0 the energy score has the share (1 − ᾱ)^p of the loss, and the squared error the rest: it takes "
                 + "over where noise is low."),
         ConfigurationKey(
+            "diffusion.timestep_sampling", .choice(\.diffusion.timestepSampling), .warned,
+            "How t is drawn in training; `loss_second_moment`, by its last 10 losses, is for `loss: variational`:"),
+        ConfigurationKey(
+            "diffusion.bound_weight", .number(\.diffusion.boundWeight, above: 0, upTo: 1e6), .warned,
+            "Factor of the bound in the hybrid loss; improved-diffusion has `diffusion.timesteps` / 1000."),
+        ConfigurationKey(
             "diffusion.schedule", .choice(\.diffusion.schedule), .refused, "Noise schedule:"),
         ConfigurationKey(
             "diffusion.min_snr", .boolean(\.diffusion.minSNR), .warned,
@@ -219,14 +270,18 @@ extension ConfigurationKey {
             "How previews and `smd sample` draw; see [Sampling](equations.md#sampling):"),
         ConfigurationKey(
             "diffusion.variance", .choice(\.diffusion.variance), .harmless,
-            "Variance of a step: `small` is β̃; `large` is β (`ancestral` only); `optimal` is the best number, which "
-                + "`smd evaluate variance` measures of a checkpoint."),
+            "Variance of a step: `small` β̃; `large` β (`ancestral` only); `optimal` the best number (`smd evaluate variance`); "
+                + "`learned` the network's, which `ddim` ignores."),
         ConfigurationKey(
             "diffusion.sampling_steps", .integer(\.diffusion.samplingSteps), unit: "steps", .harmless,
             "Steps of the sampler, one evaluation of the network each, with `heun` two; at most `diffusion.timesteps`."),
         ConfigurationKey(
             "diffusion.spacing", .choice(\.diffusion.spacing), .harmless,
             "Which times they visit; see there:"),
+        ConfigurationKey(
+            "diffusion.respacing", .text(\.diffusion.respacing), .harmless,
+            "Times visited, in OpenAI's spelling, in place of `sampling_steps`: `ddim25` (one stride), `250` or `10,10,20` "
+                + "(sections)."),
         ConfigurationKey(
             "diffusion.ddim_eta", .number(\.diffusion.ddimEta, "; it must be in 0 ... 1") { 0...1 ~= $0 }, .harmless,
             "Noise of the DDIM sampler: 0 is deterministic, 1 as much as DDPM."),
@@ -275,6 +330,10 @@ extension ConfigurationKey {
             "optimizer.clip_norm",
             .number(\.optimizer.clipNorm, ", wanted 0 (no clip) or more") { $0 >= 0 && $0.isFinite }, unit: "L2 norm",
             .warned, "The gradient of all parameters together is scaled down to this norm. 0: no clip."),
+        ConfigurationKey(
+            "optimizer.weight_decay",
+            .number(\.optimizer.weightDecay, ", wanted 0 (none) or more, at most 1") { 0...1 ~= $0 }, .warned,
+            "AdamW: a parameter first loses this share of itself times the learning rate. 0: Adam."),
         ConfigurationKey(
             "optimizer.sharded", .boolean(\.optimizer.sharded), .harmless,
             "Each of N ranks keeps 1/N of Adam's moments and of the average. Same results, less memory. "

@@ -23,7 +23,7 @@ extension RunConfiguration {
             } else if before == now || key.text(in: normalBefore) == key.text(in: normalNow) {
                 return nil
             }
-            if key.needsMixture && !(model.smd && stored.model.smd) { return nil }
+            if !key.counts(in: model) || !key.counts(in: stored.model) { return nil }
             return ChangedKey(key: key.name, rule: rule(of: key, since: stored), before: before, now: now)
         }
     }

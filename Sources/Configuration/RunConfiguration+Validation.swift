@@ -21,6 +21,7 @@ extension RunConfiguration {
             diffusion.variance != .optimal, "diffusion.variance",
             "is optimal, which is measured of a checkpoint: train with small, then smd evaluate variance, and give "
                 + "smd sample --set diffusion.variance=optimal")
+        try requireVariance()
         if method == .diffusion, let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
         if method != .diffusion { try requirePlain() }
         if method == .classifier {
@@ -41,10 +42,24 @@ extension RunConfiguration {
         _ = try batchPlan(ranks: ranks, threads: threads)
     }
 
+    /// Refuses a learned variance of a network that has none.
+    public func requireVariance() throws {
+        try require(
+            diffusion.variance != .learned || model.learnedVariance, "diffusion.variance",
+            "is learned, but the network says nothing of it: set diffusion.variance=small, or train with "
+                + "model.learned_variance=true")
+    }
+
     /// Refuses what only a diffusion has.
     private func requirePlain() throws {
         let what = networkName == "autoencoder" ? "an autoencoder" : "a classifier"
         try require(!model.smd, "model.smd", "is true, but \(what) has no mixture: model.smd=false")
+        try require(
+            model.backbone == .ddpm, "model.backbone",
+            "is \(model.backbone.rawValue), but \(what) has no such backbone: model.backbone=ddpm")
+        try require(
+            !model.learnedVariance, "model.learned_variance",
+            "is true, but \(what) has no steps: model.learned_variance=false")
         try require(
             !model.selfCondition, "model.self_condition",
             "is true, but \(what) estimates no x0: model.self_condition=false")
@@ -84,7 +99,7 @@ extension ModelConfiguration {
     public func validate() throws {
         var run = RunConfiguration()
         run.model = self
-        try run.requireRanges(of: ConfigurationKey.model.filter { smd || !$0.needsMixture })
+        try run.requireRanges(of: ConfigurationKey.model.filter { $0.counts(in: self) })
         if let fault { throw ConfigurationError(fault) }
     }
 }
@@ -102,6 +117,7 @@ extension DiffusionConfiguration {
             "is \(timesteps); the linear schedule needs more than 20, because its last beta is 20/timesteps and must "
                 + "stay below 1: use more timesteps, or schedule cosine or sigmoid")
         if let samplerFault { throw ConfigurationError(samplerFault) }
+        if let respacingFault { throw ConfigurationError("diffusion.respacing \(respacingFault)") }
         try require(
             (1...timesteps).contains(samplingSteps), "diffusion.sampling_steps",
             "is \(samplingSteps); it must be in 1 ... \(timesteps) (diffusion.timesteps)")

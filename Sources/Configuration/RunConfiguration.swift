@@ -35,6 +35,8 @@ public struct OptimizerConfiguration: Equatable, Sendable {
     public var epsilon = 1e-8
     /// The gradient is scaled down to this L2 norm over all parameters; 0 switches the clip off.
     public var clipNorm = 1.0
+    /// Share of a parameter that it loses a step, in units of the learning rate (Loshchilov and Hutter 2019).
+    public var weightDecay = 0.0
     /// Whether each of N ranks keeps only 1/N of the moments and of the parameters' average. Nothing else changes.
     public var sharded = false
 

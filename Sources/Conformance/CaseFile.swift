@@ -112,7 +112,7 @@ final class CaseFile {
 }
 
 /// `[…, C, pixels] → […, pixels, C]`.
-func channelsLast(_ values: [Float], channels: Int, pixels: Int) -> [Float] {
+func channelsLast<Number>(_ values: [Number], channels: Int, pixels: Int) -> [Number] {
     let size = channels * pixels
     precondition(size > 0 && values.count % size == 0, "\(values.count) elements are no \(channels)×\(pixels) matrices")
     var result = values

@@ -21,7 +21,10 @@ public enum Conformance {
             return try AutoencoderCase(file, tolerances).run({ try optimizers(on: backend, $0, $1) }, on: backend)
         case "sampler": return try SamplerCase(file, tolerances).run(on: backend)
         case "schedules": return try SchedulesCase(file: file).run()
-        default: throw file.error("its kind is '\(kind)'; denoiser, autoencoder, sampler and schedules are known")
+        case "adm-tables": return try ADMTablesCase(file: file, tolerances: tolerances).run(on: backend)
+        default:
+            throw file.error(
+                "its kind is '\(kind)'; denoiser, autoencoder, sampler, schedules and adm-tables are known")
         }
     }
 
@@ -30,7 +33,9 @@ public enum Conformance {
         on backend: any Backend, _ settings: CaseOptimizer, _ parameters: [Float]
     ) throws -> [(name: String, optimizer: any ArenaOptimizer)] {
         let reference = ("Adam in float64", ReferenceOptimizer(settings, parameters: parameters) as any ArenaOptimizer)
-        guard let backend = backend as? CPUBackend, settings.weightDecay == 0 else { return [reference] }
+        guard let backend = backend as? CPUBackend, settings.weightDecay == 0 || settings.kind == "adamw" else {
+            return [reference]
+        }
         return [("product", try FusedOptimizer(settings, parameters: parameters, on: backend)), reference]
     }
 }

@@ -29,8 +29,8 @@ struct DenoiserCase {
         guard imageShape[0] > 0 else { throw file.error("/step0/timestep is empty") }
     }
 
-    /// The published loss, on numbers that the file gives.
-    private var loss: SquaredError { SquaredError(configuration.model, configuration.diffusion) }
+    /// The loss, on numbers that the file gives.
+    private var loss: any Loss { configuration.diffusion.loss.of(configuration.model, configuration.diffusion) }
 
     /// Runs the steps and compares everything that the file holds.
     func run(_ makeOptimizers: OptimizerMaker, on backend: any Backend) throws -> CaseReport {
@@ -81,17 +81,27 @@ struct DenoiserCase {
 
         let selfCondition = c.selfCondition ? try estimate(group) : nil
         inputs[NetworkInput.selfCondition.rawValue] = selfCondition
-        let (plain, z) = try model.predict(xt, timestep: timestep, eta: eta, selfCondition: selfCondition)
+        let labels = c.takesLabels ? try labels(group) : nil
+        inputs[NetworkInput.label.rawValue] = labels
+        let (plain, z) = try model.predict(
+            xt, timestep: timestep, eta: eta, selfCondition: selfCondition, labels: labels)
         let pass = try model.gradient(inputs)
         if let z {
             let shape = [imageShape[0], c.latentDim, c.size, c.size]
             m.compare("z", tolerance: tolerances.output, z, try file.images("\(group)/z", shape: shape), "\(group)/z")
         }
-        let output = try images("output")
+        let output = try file.images(
+            "\(group)/output", shape: [imageShape[0], c.outputChannels, c.size, c.size])
         m.compare("output", tolerance: tolerances.output, pass.output, output, "\(group)/output")
         m.compare("output (inference)", tolerance: tolerances.output, plain, output, "\(group)/output")
         let loss = pass.loss.reduce(0) { $0 + Double($1) } / Double(pass.loss.count)
         m.compare("loss", tolerance: tolerances.loss, [loss], [try file.double("\(group)/loss")], "\(group)/loss")
+        if file.contains("\(group)/loss_per_image") {
+            let each = try file.doubles("\(group)/loss_per_image", shape: [imageShape[0]])
+            m.compare(
+                "loss_per_image", tolerance: tolerances.loss, pass.loss.map(Double.init), each,
+                "\(group)/loss_per_image")
+        }
         let norm = pass.gradients.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
         m.compare(
             "gradient_norm", tolerance: tolerances.loss, [norm], [try file.double("\(group)/gradient_norm")],
@@ -102,6 +112,16 @@ struct DenoiserCase {
                 tolerance: tolerances.gradient)
         }
         for index in optimizers.indices { try optimizers[index].optimizer.update(pass.gradients, norm: norm) }
+    }
+
+    /// The class of each image.
+    private func labels(_ group: String) throws -> [Float] {
+        let labels = try file.integers("\(group)/label")
+        guard labels.count == imageShape[0], labels.allSatisfy({ 0..<configuration.model.classes ~= $0 }) else {
+            throw file.error(
+                "/\(group)/label is \(labels); \(imageShape[0]) in 0 ..< \(configuration.model.classes) were expected")
+        }
+        return labels.map(Float.init)
     }
 
     /// The estimate of x_0 that a step is conditioned on: zeros, unless the file gives one.

@@ -51,10 +51,11 @@ final class DenoiserModel {
 
     /// A forward pass.
     func predict(
-        _ xt: [Float], timestep: [Float], eta: [Float]?, selfCondition: [Float]?
+        _ xt: [Float], timestep: [Float], eta: [Float]?, selfCondition: [Float]?, labels: [Float]? = nil
     ) throws -> (output: [Float], z: [Float]?) {
         inference.write(
-            configuration.inputs(xt: xt, timestep: timestep, eta: eta, selfCondition: selfCondition))
+            configuration.inputs(
+                xt: xt, timestep: timestep, eta: eta, selfCondition: selfCondition, labels: labels))
         try inference.run()
         return (inference.read("output"), configuration.usesEta ? inference.read("z") : nil)
     }

@@ -12,7 +12,8 @@ struct FusedOptimizer: ArenaOptimizer {
     private var step = 0
 
     init(_ settings: CaseOptimizer, parameters: [Float], on backend: CPUBackend) throws {
-        precondition(settings.weightDecay == 0, "the product's Adam has no weight decay")
+        precondition(
+            settings.weightDecay == 0 || settings.kind == "adamw", "the product decays weights, not gradients")
         func memory(_ values: [Float]? = nil) throws -> CPUMemory {
             let memory = try CPUMemory(count: parameters.count)
             if let values { memory.write(values, at: 0) }
@@ -39,7 +40,7 @@ struct FusedOptimizer: ArenaOptimizer {
         backend.adamStep(
             parameters: theta, gradients: self.gradients, firstMoment: m, secondMoment: v,
             learningRate: s.learningRate, beta1: s.beta1, beta2: s.beta2, epsilon: s.epsilon, step: step,
-            gradientScale: s.clipScale(norm: norm))
+            gradientScale: s.clipScale(norm: norm), weightDecay: s.weightDecay)
         for (average, phase) in zip(averages, s.emaPhases) where s.averages(after: step, phase: phase) {
             backend.emaUpdate(average, parameters: theta, decay: s.emaDecay)
         }

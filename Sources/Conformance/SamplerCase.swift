@@ -7,6 +7,8 @@ struct SamplerCase {
     private let tolerances: Tolerances
     private let configuration: CaseConfiguration
     private let sampler: Sampler
+    /// The class of each image, where the network takes it.
+    private var labels: [Float]?
     /// `[N, C, H, W]`.
     private let imageShape: [Int]
 
@@ -27,8 +29,12 @@ struct SamplerCase {
         if kind == .ddim, let steps = configuration.samplingTimesteps { diffusion.samplingSteps = steps }
         diffusion.clipDenoised = try file.flag("clip_denoised")
         sampler = Sampler(diffusion)
+        if configuration.model.takesLabels { labels = try file.integers("label").map(Float.init) }
         imageShape = [try file.shape("x_T").first ?? 0, model.channels, model.size, model.size]
         guard imageShape[0] > 0 else { throw file.error("/x_T is empty") }
+        guard labels?.count ?? imageShape[0] == imageShape[0],
+            labels?.allSatisfy({ $0 >= 0 && $0 < Float(model.classes) }) ?? true
+        else { throw file.error("/label is not a class of \(model.classes) for each image") }
     }
 
     /// Runs the sampler and compares every x on its way.
@@ -45,7 +51,10 @@ struct SamplerCase {
             from: reached[0], usesEta: c.usesEta, selfCondition: c.selfCondition,
             predict: { x, t, eta, estimate in
                 let timestep = [Float](repeating: Float(t), count: count)
-                return try model.predict(x, timestep: timestep, eta: eta, selfCondition: estimate).output
+                let (output, _) = try model.predict(
+                    x, timestep: timestep, eta: eta, selfCondition: estimate, labels: labels)
+                let (noise, v) = c.parts(ofOutput: output)
+                return noise + v
             },
             draw: { _, _ in
                 defer { used += 1 }
@@ -60,7 +69,7 @@ struct SamplerCase {
         try compare(reached, &m)
         return CaseReport(
             path: file.path,
-            summary: "sampler \(sampler.configuration.sampler.rawValue), \(sampler.configuration.samplingSteps) of "
+            summary: "sampler \(sampler.configuration.sampler.rawValue), \(sampler.evaluations) of "
                 + "\(sampler.configuration.timesteps) steps, "
                 + "\(c.smd ? "SMD" : "vanilla"), \(model.parameterCount) parameters",
             measurements: m.all, notes: m.notes)

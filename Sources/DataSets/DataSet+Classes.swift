@@ -1,7 +1,7 @@
 import Crypto
 import Files
 
-/// The labels of a data set as classes, for a classifier.
+/// The labels of a data set as classes, for a classifier or a network that is told them.
 public struct ClassLabels: Sendable {
     /// The class of each sample, in 0 ..< `count`.
     public let values: [Int32]
@@ -34,7 +34,7 @@ extension DataSet {
     public func classLabels(count: Int = 0) throws -> ClassLabels {
         guard let labels = try labels() else {
             throw DataSetError(
-                "\(path): has no labels, which a classifier is trained and tested by: /labels, one integer a sample "
+                "\(path): has no labels, by which classes are learned and tested: /labels, one integer a sample "
                     + "(smd dataset info \(shellWord(path)) says what is there)")
         }
         let names = try labelNames()

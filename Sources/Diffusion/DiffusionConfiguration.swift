@@ -18,6 +18,10 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var energyWindows = [0]
     /// How fast the energy score leaves the loss to the squared error towards low noise: its share is (1 − ᾱ)^this.
     public var energyHandover = 0.0
+    /// How t is drawn in training.
+    public var timestepSampling = TimestepSampling.uniform
+    /// Factor of the variational bound in the hybrid loss.
+    public var boundWeight = 1.0
     /// How β grows.
     public var schedule = ScheduleKind.sigmoid
     /// Clip the signal-to-noise ratio at 5 in the weight of the loss.
@@ -36,8 +40,13 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var spacing = Spacing.linear
     /// Steps of a sampler, 1 … T.
     public var samplingSteps = 50
+    /// Which times are visited, in OpenAI's spelling (``Respacing``); ``Respacing/none``: as ``samplingSteps`` says.
+    public var respacing = Respacing.none
     /// Share of DDIM's step noise, 0 (none) … 1 (as much as ancestral sampling).
     public var ddimEta = 0.0
 
     public init() {}
+
+    /// Sets the number of network evaluations, evenly spaced.
+    public mutating func visit(steps: Int) { (samplingSteps, respacing) = (steps, Respacing.none) }
 }

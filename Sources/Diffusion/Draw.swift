@@ -76,6 +76,11 @@ public struct Drawn: Sendable {
         return found
     }
 
+    /// The same with other timesteps.
+    public func with(timesteps: [Int]) -> Drawn {
+        Drawn(values.merging(["timestep": timesteps.map { Float($0) }]) { $1 })
+    }
+
     /// t of each sample, `[N]`.
     public var timesteps: [Int] { self["timestep"].map { Int($0) } }
 }
@@ -84,5 +89,19 @@ extension ModelConfiguration {
     /// η, where the network takes it.
     public var etaDraw: Draw? {
         usesEta ? Draw("eta", .eta, drawsEta ? .normal : .zero, elements: etaElements) : nil
+    }
+
+    /// What is drawn for a sample in training beside the noise: η, of so many draws of the latent, and with dropout what
+    /// decides where.
+    func networkDraws(latents: Int = 1) -> [Draw] {
+        [etaDraw?.repeated(latents), drops ? Draw("dropout", .dropout, .uniform, elements: 4) : nil].compactMap { $0 }
+    }
+
+    /// Values of the network's inputs at x_t, with what was drawn for the samples.
+    func inputs(xt: [Float], _ drawn: Drawn) -> [String: [Float]] {
+        var inputs = inputs(
+            xt: xt, timestep: drawn.timesteps.map(Float.init), eta: etaDraw.map { drawn[$0.name] })
+        if drops { inputs[NetworkInput.dropoutKey.rawValue] = drawn["dropout"] }
+        return inputs
     }
 }

@@ -31,6 +31,16 @@ public struct NoiseSchedule: Equatable, Sendable {
     /// Coefficient of x_t in the posterior mean, (1 − ᾱ_{t−1}) √α_t/(1 − ᾱ_t).
     public let posteriorMeanXt: [Double]
 
+    /// ln β̃_t, the smaller end of a learned variance; the first, where β̃ is 0, is the second's (Nichol and Dhariwal 2021).
+    public var logVarianceSmall: [Double] {
+        timesteps == 1
+            ? posteriorLogVariance : [log(posteriorVariance[1])] + posteriorVariance.dropFirst().map { log($0) }
+    }
+    /// ln β_t, the larger end.
+    public var logVarianceLarge: [Double] { betas.map { log($0) } }
+    /// β_t, the first one β̃_1: the fixed variance that goes with the likelihood of the last step.
+    public var fixedLargeVariance: [Double] { [posteriorVariance[min(1, timesteps - 1)]] + betas.dropFirst() }
+
     /// T, the number of steps.
     public var timesteps: Int { betas.count }
 

@@ -7,6 +7,14 @@ import Sampling
 import Storage
 import TensorGraph
 
+/// Whose names parameters have in a file of weights.
+public enum WeightNames: String, CaseIterable, Sendable {
+    /// Our own, those of the published SMD code.
+    case smd
+    /// Those of guided-diffusion.
+    case guidedDiffusion = "guided-diffusion"
+}
+
 /// Weights on their way to other programs and back: float32 arrays of safetensors, with the names of PyTorch's modules,
 /// and what a checkpoint says of them in the file's metadata.
 public enum WeightsFile {
@@ -22,12 +30,23 @@ public enum WeightsFile {
 
     /// The bytes of a file with the weights of a checkpoint.
     ///
-    /// - Throws: ``RunError`` where the checkpoint has no such weights, or several networks; `HDF5Error` where they
-    ///   cannot be read.
-    public static func encode(_ checkpoint: CheckpointFile, _ weights: SampleWeights) throws -> [UInt8] {
+    /// - Parameter names: whose names parameters get.
+    /// - Throws: ``RunError`` where the checkpoint has no such weights, several networks, or one without such names;
+    ///   `HDF5Error` where they cannot be read.
+    public static func encode(
+        _ checkpoint: CheckpointFile, _ weights: SampleWeights, names: WeightNames = .smd
+    ) throws -> [UInt8] {
         let header = checkpoint.header
-        let tensors = try checkpoint.weights(weights).map {
-            SafeTensors.Tensor(name: $0.name, shape: $0.shape, values: $0.values)
+        if names == .guidedDiffusion {
+            let model = try RunConfiguration(json: header.config, name: checkpoint.path).model
+            if let fault = GuidedDiffusionNames.fault(model) {
+                throw RunError("\(checkpoint.path) has no names of guided-diffusion: \(fault)")
+            }
+        }
+        let tensors = try checkpoint.weights(weights).map { tensor in
+            SafeTensors.Tensor(
+                name: names == .smd ? tensor.name : GuidedDiffusionNames.theirs(tensor.name), shape: tensor.shape,
+                values: tensor.values)
         }
         return try SafeTensors.encode(
             tensors,
@@ -58,9 +77,14 @@ public enum WeightsFile {
                     + "--config FILE, and --set")
         }
         let wanted = try parameters(of: configuration)
-        try requireSameNames(file, wanted)
+        let isTheirs =
+            GuidedDiffusionNames.areIn(file.entries.keys) && GuidedDiffusionNames.fault(configuration.model) == nil
+        func name(_ parameter: Parameter) -> String {
+            isTheirs ? GuidedDiffusionNames.theirs(parameter.name) : parameter.name
+        }
+        try requireSameNames(file, wanted.map(name))
         let tensors = try wanted.sorted { $0.name < $1.name }.map {
-            NamedTensor(name: $0.name, shape: $0.shape, values: try file.floats($0.name, shape: $0.shape))
+            NamedTensor(name: $0.name, shape: $0.shape, values: try file.floats(name($0), shape: $0.shape))
         }
         var header = CheckpointHeader(
             step: 0, seed: configuration.seed, config: try carried ?? configuration.resolvedJSON(),
@@ -99,10 +123,10 @@ public enum WeightsFile {
         }
     }
 
-    private static func requireSameNames(_ file: SafeTensors, _ wanted: [Parameter]) throws {
+    private static func requireSameNames(_ file: SafeTensors, _ wanted: [String]) throws {
         let found = Set(file.entries.keys.map { Array($0.utf8) })
-        let missing = wanted.map(\.name).filter { !found.contains(Array($0.utf8)) }.sorted()
-        let known = Set(wanted.map { Array($0.name.utf8) })
+        let missing = wanted.filter { !found.contains(Array($0.utf8)) }.sorted()
+        let known = Set(wanted.map { Array($0.utf8) })
         let surplus = file.entries.keys.filter { !known.contains(Array($0.utf8)) }.sorted()
         guard missing.isEmpty && surplus.isEmpty else {
             let words = [

@@ -1,26 +1,73 @@
 import TensorGraph
 
-/// The network from (x_t, t) to the output: each is a file, a case here, and the line below that builds it. The sizes lie
+/// The network from (x_t, t) to the output: each is a file, a case here, and the lines below that build it. The sizes lie
 /// in `ModelConfiguration`, not in the case, so that keys can be given in any order.
 public enum Backbone: String, Codable, CaseIterable, Sendable {
     /// The U-Net of DDPM (Ho et al. 2020).
     case ddpm
+    /// The U-Net of ADM (Dhariwal and Nichol 2021).
+    case adm
 
-    /// Why there can be no such network, if so; and what adds it to a graph: (scope, x, t, latent if there is one) → output.
-    func network(_ c: ModelConfiguration) -> (fault: String?, add: (Scope, Tensor, Tensor, Latent?) -> Tensor) {
+    /// What builds this network and an identifier of its kind.
+    func parts(_ c: ModelConfiguration) -> BackboneParts {
         switch self {
         case .ddpm:
-            (
-                fault: c.unet.fault(section: "model", size: c.size),
-                add: { scope, x, t, latent in
-                    UNet(scope: scope, sizes: c.unet, hypernetLayers: c.hypernetLayers) { scope, x in
+            BackboneParts(
+                fault: { $0.fault(section: $1, size: c.size) },
+                denoiser: { scope, x, condition, latent in
+                    UNet(scope: scope, sizes: c.unet, hypernetLayers: c.hypernetLayers) {
+                        c.lastLayer("final_conv", $0, $1)
+                    }(
+                        x, timestep: condition.timestep, latent: latent)
+                },
+                identifier: { scope, x, condition in
+                    UNet(scope: scope, sizes: c.identifier) { scope, x in
+                        Convolution(scope / "final_conv", x.channels, c.latentDim, kernel: 1)(x)
+                    }(x, timestep: condition.timestep, shared: condition.shared)
+                })
+        case .adm:
+            BackboneParts(
+                fault: { $0.admFault(section: $1, size: c.size) },
+                denoiser: { scope, x, condition, latent in
+                    ADM(scope: scope, sizes: c.unet, hypernetLayers: c.hypernetLayers, classes: c.classes) { scope, x in
                         c.mixtureHead?(scope, x)
-                            ?? Convolution(scope / "final_conv", x.channels, c.channels, kernel: 1)(x)
-                    }(x, timestep: t, latent: latent)
-                }
-            )
+                            ?? Convolution(
+                                scope / "out.2", x.channels, c.outputChannels, kernel: 3, startsAtZero: true)(x)
+                    }(x, condition, latent: latent)
+                },
+                // Its end must not start at zero: z would be the same for every η.
+                identifier: { scope, x, condition in
+                    ADM(scope: scope, sizes: c.admIdentifier) { scope, x in
+                        Convolution(scope / "out.2", x.channels, c.latentDim, kernel: 3)(x)
+                    }(x, condition)
+                })
         }
     }
+
+    /// Whether the network can be told a class, with `model.classes` of them.
+    public var takesLabels: Bool { self == .adm }
+}
+
+/// What a ``Backbone`` consists of.
+struct BackboneParts {
+    /// Why there can be no network of these sizes, if so; told the prefix of their keys.
+    let fault: (UNetSizes, String) -> String?
+    /// (scope, x, condition, latent if there is one) → output.
+    let denoiser: (Scope, Tensor, Condition, Latent?) -> Tensor
+    /// (scope, x and η side by side, condition) → one latent a pixel.
+    let identifier: (Scope, Tensor, Condition) -> Tensor
+}
+
+/// What a network is told of a sample beside the image.
+struct Condition {
+    /// t, `[N]`.
+    let timestep: Tensor
+    /// The class, `[N]`, where the network takes it.
+    var label: Tensor?
+    /// Numbers that are the same for all pixels, `[N, E]`.
+    var shared: Tensor?
+    /// What decides which numbers are dropped, `[N, 4]`, where some are.
+    var dropoutKey: Tensor?
 }
 
 /// η as a network takes it.
@@ -63,22 +110,25 @@ public struct Denoiser {
     ///   - timestep: t, `[N]`, in 0 ..< timesteps.
     ///   - eta: η of N·m samples; needed with SMD.
     ///   - selfCondition: the network's earlier estimate of x0, `[N, H, W, C]`; needed with self-conditioning.
+    ///   - label: the class of each sample, `[N]`; needed where the network takes it.
+    ///   - dropoutKey: what decides which numbers are dropped, `[N, 4]`; nil drops none.
     ///   - draws: m, draws of the latent for each sample, which follow each other.
-    /// - Returns: the output (an estimate of the objective's target), `[N·m, H, W, C]`, or what a ``MixtureHead`` says of
-    ///   it; and with SMD the latent map z.
+    /// - Returns: the output (an estimate of the objective's target), `[N·m, H, W, C]`, with a learned variance followed by
+    ///   v, `[N·m, H, W, 2C]`, or what a ``MixtureHead`` says of it; and with SMD the latent map z.
     public func callAsFunction(
-        _ x: Tensor, timestep: Tensor, eta: Eta?, selfCondition: Tensor?, draws: Int = 1
+        _ x: Tensor, timestep: Tensor, eta: Eta?, selfCondition: Tensor?, label: Tensor? = nil,
+        dropoutKey: Tensor? = nil, draws: Int = 1
     ) -> (output: Tensor, z: Tensor?) {
         let c = configuration
+        let parts = c.backbone.parts(c)
         let (xs, timesteps) = (x.repeatedSamples(draws), timestep.repeatedSamples(draws))
         var z: Tensor?
         if c.smd {
             guard let eta else { preconditionFailure("SMD needs η") }
-            // g_ξ: a small U-Net on (x_t, η) whose output is one latent per pixel.
-            let identifier = UNet(scope: Scope(x.graph, "identifier"), sizes: c.identifier) { scope, x in
-                Convolution(scope / "final_conv", x.channels, c.latentDim, kernel: 1)(x)
-            }
-            z = identifier(xs.concatenated(with: eta.pixels), timestep: timesteps, shared: eta.shared)
+            // g_ξ: a small network on (x_t, η) whose output is one latent per pixel.
+            z = parts.identifier(
+                Scope(x.graph, "identifier"), xs.concatenated(with: eta.pixels),
+                Condition(timestep: timesteps, shared: eta.shared))
         }
         let isShared = c.smd && c.latentAt == .output
         var input = isShared ? x : xs
@@ -88,7 +138,9 @@ public struct Denoiser {
             input = estimate.concatenated(with: input)
         }
         let latent = z.map { Latent(z: $0, draws: isShared ? draws : 1, entersAtInput: !isShared) }
-        let network = c.backbone.network(c).add
-        return (network(Scope(x.graph, "model"), input, isShared ? timestep : timesteps, latent), z)
+        let condition = Condition(
+            timestep: isShared ? timestep : timesteps, label: isShared ? label : label?.repeatedSamples(draws),
+            dropoutKey: isShared ? dropoutKey : dropoutKey?.repeatedSamples(draws))
+        return (parts.denoiser(Scope(x.graph, "model"), input, condition, latent), z)
     }
 }

@@ -41,18 +41,22 @@ struct Linear {
     func callAsFunction(_ x: Tensor) -> Tensor { x.linear(weight, bias: bias) }
 }
 
-/// 2-D convolution that keeps H and W: `[N, H, W, I] → [N, H, W, O]`.
-/// `weight [O, I, k, k]`, `bias [O]`, both U(±1/√(I·k²)).
+/// 2-D convolution that keeps H and W, or divides them by its stride: `[N, H, W, I] → [N, H, W, O]`.
+/// `weight [O, I, k, k]`, `bias [O]`, both U(±1/√(I·k²)), or zero.
 struct Convolution {
     let weight: Tensor
     let bias: Tensor?
     let geometry: ConvolutionGeometry
 
-    init(_ scope: Scope, _ inputs: Int, _ outputs: Int, kernel: Int, bias hasBias: Bool = true) {
-        let fanIn = inputs * kernel * kernel
-        weight = scope.uniform("weight", [outputs, inputs, kernel, kernel], fanIn: fanIn)
-        bias = hasBias ? scope.uniform("bias", [outputs], fanIn: fanIn) : nil
-        geometry = ConvolutionGeometry(kernel: kernel, padding: kernel / 2)
+    init(
+        _ scope: Scope, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, bias hasBias: Bool = true,
+        startsAtZero: Bool = false
+    ) {
+        let bound = 1 / Float(inputs * kernel * kernel).squareRoot()
+        let start: Initializer = startsAtZero ? .constant(0) : .uniform(bound: bound)
+        weight = scope.parameter("weight", [outputs, inputs, kernel, kernel], start)
+        bias = hasBias ? scope.parameter("bias", [outputs], start) : nil
+        geometry = ConvolutionGeometry(kernel: kernel, stride: stride, padding: kernel / 2)
     }
 
     func callAsFunction(_ x: Tensor) -> Tensor { x.convolution(weight, bias: bias, geometry) }

@@ -1,3 +1,5 @@
+import TensorGraph
+
 /// What η, the input that makes the latent a random variable, is drawn from.
 public enum EtaDistribution: String, Codable, CaseIterable, Sendable {
     /// N(0, I), as published.
@@ -38,10 +40,15 @@ public struct ModelConfiguration: Equatable, Sendable {
     public var etaChannels = 0
     /// Where the latent map reaches the U-Net.
     public var latentAt = LatentPlacement.both
-    /// Classes that a ``Classifier`` tells apart; 0: not known yet.
+    /// Classes that a ``Classifier`` tells apart (0: not known yet), or that a denoiser is told (0: none).
     public var classes = 0
+    /// Whether the output is followed by v, which places the variance of a step between its two bounds.
+    public var learnedVariance = false
+    /// The network is told t times this.
+    public var timeScale = 1.0
     /// The U-Net that maps (x_t, η, t) to z.
-    public var identifier = UNetSizes(dim: 32, dimMults: [1, 2], groups: 1, heads: 1, headDim: 8)
+    public var identifier = UNetSizes(
+        dim: 32, dimMults: [1, 2], groups: 1, heads: 1, headDim: 8, adm: .identifier)
 
     /// What the last layer gives.
     public var head = Head.single
@@ -64,6 +71,24 @@ public struct ModelConfiguration: Equatable, Sendable {
     public var mixtureHead: MixtureHead? {
         head == .mixture ? MixtureHead(components: components, channels: channels) : nil
     }
+    /// Channels of the output, where it is no mixture: the estimate, and with a learned variance v.
+    public var outputChannels: Int { learnedVariance ? 2 * channels : channels }
+    /// Whether a denoiser takes the class of each sample.
+    public var takesLabels: Bool { backbone.takesLabels && classes > 0 }
+    /// Whether numbers are dropped in training.
+    public var drops: Bool { backbone == .adm && unet.adm.dropout > 0 }
+    /// The sizes of an identifier that is an ``ADM``: what has no keys of its own is the denoiser's.
+    var admIdentifier: UNetSizes {
+        var sizes = identifier
+        sizes.adm = unet.adm
+        (sizes.adm.headsUp, sizes.adm.dropout) = (0, 0)
+        (sizes.adm.blocks, sizes.adm.attentionSizes) = (identifier.adm.blocks, identifier.adm.attentionSizes)
+        return sizes
+    }
+    /// The last layer of a denoiser, a 1×1 convolution called `name` or a mixture head.
+    func lastLayer(_ name: String, _ scope: Scope, _ x: Tensor) -> Tensor {
+        mixtureHead?(scope, x) ?? Convolution(scope / name, x.channels, outputChannels, kernel: 1)(x)
+    }
     /// Whether the network takes η.
     public var usesEta: Bool { smd }
     /// Whether η is random, so that the network's output is.
@@ -71,7 +96,17 @@ public struct ModelConfiguration: Equatable, Sendable {
 
     /// Why there can be no such network; nil where there can. The identifier counts only where `smd` is true.
     public var fault: String? {
-        backbone.network(self).fault
-            ?? (smd ? identifier.fault(section: "model.identifier", size: size) : nil)
+        let fault = backbone.parts(self).fault
+        return self.fault(fault(unet, "model")) ?? (smd ? fault(identifier, "model.identifier") : nil)
+    }
+
+    private func fault(_ ofSizes: String?) -> String? {
+        if let ofSizes { return ofSizes }
+        if learnedVariance && head == .mixture {
+            return
+                "model.learned_variance is true, but model.head is mixture, which has a variance of its own: set one of "
+                + "model.learned_variance=false, model.head=single"
+        }
+        return nil
     }
 }

@@ -12,21 +12,30 @@ public enum NetworkInput: String {
     case etaChannels = "eta_channels"
     /// The network's earlier estimate of x_0, `[N, H, W, C]`, with self-conditioning.
     case selfCondition = "self_condition"
+    /// The class of each sample, `[N]`, where the network takes it.
+    case label
+    /// What decides which numbers are dropped in training, `[N, 4]`, each in [0, 1); with dropout.
+    case dropoutKey = "dropout_key"
 }
 
 extension ModelConfiguration {
     /// Values of the network's inputs by name, as ``Executor/write(_:)`` takes them.
     ///
     /// - Parameters:
+    ///   - timestep: t, `[N]`, which the network gets times ``timeScale``.
     ///   - eta: given exactly where the network takes η: of each sample first H·W·C numbers, then those that pixels share;
     ///     in training with several draws these follow each other.
     ///   - selfCondition: nil where the network takes none, or it is added later.
+    ///   - labels: the class of each sample; nil where the network takes none, or they are added later.
     public func inputs(
-        xt: [Float], timestep: [Float], eta: [Float]?, selfCondition: [Float]? = nil
+        xt: [Float], timestep: [Float], eta: [Float]?, selfCondition: [Float]? = nil, labels: [Float]? = nil
     ) -> [String: [Float]] {
         precondition(usesEta == (eta != nil), "η is given to a network that takes none, or missing")
         precondition(
             self.selfCondition || selfCondition == nil, "an estimate of x_0 is given without self-conditioning")
+        precondition(takesLabels || labels == nil, "labels are given to a network that takes none")
+        precondition(
+            labels.map { $0.allSatisfy { $0 >= 0 && $0 < Float(classes) } } ?? true, "labels beyond \(classes) classes")
         let shared = eta.map { eta in
             stride(from: 0, to: eta.count, by: etaElements).flatMap { eta[$0 + sampleElements..<$0 + etaElements] }
         }
@@ -37,19 +46,36 @@ extension ModelConfiguration {
                 stride(from: 0, to: eta.count, by: etaElements).flatMap { eta[$0..<$0 + sampleElements] }
             }
         let values: [NetworkInput: [Float]?] = [
-            .xt: xt, .timestep: timestep, .eta: ofPixels, .etaChannels: etaChannels == 0 ? nil : shared,
-            .selfCondition: selfCondition,
+            .xt: xt, .timestep: timeScale == 1 ? timestep : timestep.map { Float(Double($0) * timeScale) },
+            .eta: ofPixels, .etaChannels: etaChannels == 0 ? nil : shared,
+            .selfCondition: selfCondition, .label: labels,
         ]
         return Dictionary(
             uniqueKeysWithValues: values.compactMap { name, values in values.map { (name.rawValue, $0) } })
     }
 }
 
+extension ModelConfiguration {
+    /// The estimates and v of an output `[N, H, W, 2C]`, each `[N, H, W, C]`; without a learned variance the output itself and
+    /// nothing.
+    public func parts(ofOutput output: [Float]) -> (estimate: [Float], v: [Float]) {
+        guard learnedVariance else { return (output, []) }
+        func channels(_ first: Int) -> [Float] {
+            stride(from: first, to: output.count, by: 2 * self.channels).flatMap { output[$0..<$0 + self.channels] }
+        }
+        return (channels(0), channels(self.channels))
+    }
+}
+
 extension Denoiser {
     /// Adds the network for `batch` samples to a graph, and the inputs that it takes.
     ///
-    /// - Parameter draws: draws of the latent for each sample, one after the other in η and in the output.
-    public func callAsFunction(_ graph: Graph, batch: Int, draws: Int = 1) -> (output: Tensor, z: Tensor?) {
+    /// - Parameters:
+    ///   - draws: draws of the latent for each sample, one after the other in η and in the output.
+    ///   - training: whether numbers are dropped, where the network has dropout.
+    public func callAsFunction(
+        _ graph: Graph, batch: Int, draws: Int = 1, training: Bool = true
+    ) -> (output: Tensor, z: Tensor?) {
         let c = configuration
         func input(_ name: NetworkInput, _ shape: [Int]) -> Tensor { graph.input(name.rawValue, shape) }
         let image = [c.size, c.size, c.channels]
@@ -62,7 +88,8 @@ extension Denoiser {
                 shared: c.etaChannels > 0 ? input(.etaChannels, [batch * draws, c.etaChannels]) : nil) : nil
         return self(
             x, timestep: timestep, eta: eta, selfCondition: c.selfCondition ? input(.selfCondition, x.shape) : nil,
-            draws: draws)
+            label: c.takesLabels ? input(.label, [batch]) : nil,
+            dropoutKey: training && c.drops ? input(.dropoutKey, [batch, 4]) : nil, draws: draws)
     }
 
     /// A forward pass over `batch` samples, to be run in `precision`; `output` is kept, and with SMD the latent map `z`.
@@ -70,7 +97,7 @@ extension Denoiser {
     /// - Parameter fused: turned off only to compare with.
     public func inferenceGraph(batch: Int, precision: Precision = .fp32, fused: Bool = true) -> Graph {
         let graph = Graph()
-        let (output, z) = self(graph, batch: batch)
+        let (output, z) = self(graph, batch: batch, training: false)
         graph.keep(output, as: "output")
         if let z { graph.keep(z, as: "z") }
         if fused { graph.fuse(for: precision) }

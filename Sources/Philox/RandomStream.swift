@@ -31,6 +31,8 @@ public enum Purpose: UInt32, CaseIterable, Sendable {
     case headChoice
     /// The draw from that component.
     case headNoise
+    /// Which numbers of a network are dropped in training.
+    case dropout
 }
 
 /// The random numbers of one seed and purpose: a function of (epoch, position), not a sequence with a state.

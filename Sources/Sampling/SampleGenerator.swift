@@ -16,6 +16,23 @@ public struct SamplingTimes: Equatable, Sendable {
     public var all = 0.0
 }
 
+/// Which classes are drawn from a network that is told one.
+public enum SampleClasses: Equatable, Sendable {
+    /// One after the other: sample k is of class k mod K.
+    case all
+    case one(Int)
+
+    /// The class of sample `k`, of so many.
+    public func label(_ k: Int, of classes: Int) -> Int {
+        switch self {
+        case .all: return k % classes
+        case .one(let label):
+            precondition(0..<classes ~= label, "class \(label) of \(classes)")
+            return label
+        }
+    }
+}
+
 /// What sampling consists of.
 package enum SamplingPart {
     /// The operation of that number in the plan.
@@ -102,18 +119,31 @@ public final class SampleGenerator {
     /// Elements of one sample.
     public var sampleSize: Int { model.sampleElements }
 
-    /// The network's output for one batch: `xt`, `eta`, `selfCondition` are `[batch, H, W, C]`, `timesteps` `[batch]`.
+    /// The network's estimate for one batch: `xt`, `eta`, `selfCondition` are `[batch, H, W, C]`, `timesteps` `[batch]`.
     ///
-    /// - Parameter selfCondition: nil stands for zeros.
-    public func predict(xt: [Float], timesteps: [Int], eta: [Float]?, selfCondition: [Float]?) throws -> [Float] {
+    /// - Parameters:
+    ///   - selfCondition: nil stands for zeros.
+    ///   - labels: the class of each sample, `[batch]`, where the network takes it.
+    public func predict(
+        xt: [Float], timesteps: [Int], eta: [Float]?, selfCondition: [Float]?, labels: [Float]? = nil
+    ) throws -> [Float] {
+        try outputs(xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition, labels: labels).estimate
+    }
+
+    /// The same, and v of a learned variance.
+    private func outputs(
+        xt: [Float], timesteps: [Int], eta: [Float]?, selfCondition: [Float]?, labels: [Float]?
+    ) throws -> (estimate: [Float], v: [Float]) {
+        precondition(model.takesLabels == (labels != nil), "labels are missing, or given to a network that takes none")
         let estimate = model.selfCondition ? selfCondition ?? [Float](repeating: 0, count: xt.count) : nil
         executor.write(
-            model.inputs(xt: xt, timestep: timesteps.map(Float.init), eta: eta, selfCondition: estimate))
+            model.inputs(
+                xt: xt, timestep: timesteps.map(Float.init), eta: eta, selfCondition: estimate, labels: labels))
         ended?(.arithmetic)
         times.network += try seconds(of: {
             if let ended { try executor.run { ended(.node($0)) } } else { try executor.run() }
         })
-        return executor.read("output")
+        return model.parts(ofOutput: executor.read("output"))
     }
 
     /// Estimates of x_0 for up to ``batch`` samples, each with the `draw`-th latent of its place: what is compared with
@@ -123,9 +153,11 @@ public final class SampleGenerator {
     ///   - xt: `[places, H, W, C]`.
     ///   - timesteps: t of each, `[places]`.
     ///   - places: what the random numbers of a sample are keyed by.
+    ///   - labels: the class of each, `[places]`, where the network takes it.
     /// - Returns: `[places, H, W, C]`.
     public func estimates(
-        xt: [Float], timesteps: [Int], places: [Int], draw: Int, seed: UInt64, _ process: ForwardProcess
+        xt: [Float], timesteps: [Int], places: [Int], draw: Int, seed: UInt64, _ process: ForwardProcess,
+        labels: [Float]? = nil
     ) throws -> [Float] {
         precondition(1...batch ~= places.count, "\(places.count) samples in a batch of \(batch)")
         precondition(timesteps.count == places.count, "\(timesteps.count) timesteps of \(places.count) samples")
@@ -136,7 +168,8 @@ public final class SampleGenerator {
         let output = drawn(
             try predict(
                 xt: filled.flatMap { xt[$0 * sampleSize..<($0 + 1) * sampleSize] },
-                timesteps: filled.map { timesteps[$0] }, eta: eta, selfCondition: nil),
+                timesteps: filled.map { timesteps[$0] }, eta: eta, selfCondition: nil,
+                labels: labels.map { labels in filled.map { labels[$0] } }),
             { $0.values(seed: seed, at: at) })
         return process.x0Estimate(
             output: Array(output.prefix(xt.count)), xt: xt, timesteps: timesteps)
@@ -153,9 +186,11 @@ public final class SampleGenerator {
 
     /// Samples number `positions` of `seed`, `[positions, H, W, C]`.
     ///
-    /// - Parameter progress: called with (network evaluations done, all) after each.
+    /// - Parameters:
+    ///   - classes: which class sample k is of, where the network takes it.
+    ///   - progress: called with (network evaluations done, all) after each.
     public func samples(
-        _ positions: Range<Int>, seed: UInt64, sampler: Sampler,
+        _ positions: Range<Int>, seed: UInt64, sampler: Sampler, classes: SampleClasses = .all,
         progress: @escaping (Int, Int) throws -> Void = { _, _ in }
     ) throws -> [Float] {
         let noise = Draw("noise", .sampling, .normal, elements: sampleSize)
@@ -183,13 +218,15 @@ public final class SampleGenerator {
                 }
                 return draw.values(seed: seed, at: (first..<first + batch).map { (round, $0) })
             }
+            let labels =
+                model.takesLabels ? (first..<first + batch).map { Float(classes.label($0, of: model.classes)) } : nil
             let batchSamples = try sampler.sample(
                 from: values(noise, round: 0), usesEta: latent != nil, selfCondition: model.selfCondition,
                 predict: { [self] xt, timestep, eta, selfCondition in
                     let timesteps = [Int](repeating: timestep, count: batch)
-                    let output = drawn(
-                        try predict(xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition),
-                        { values($0, round: evaluation) })
+                    let (estimate, v) = try outputs(
+                        xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition, labels: labels)
+                    let output = drawn(estimate, { values($0, round: evaluation) }) + v
                     done += 1
                     evaluation += 1
                     try progress(done, batches * sampler.evaluations)

@@ -46,12 +46,18 @@ public struct SamplingJob {
         }
     }
 
+    /// Refuses a network that is told classes, for what tells it none.
+    public func requireNoClasses(_ what: String) throws {
+        guard configuration.model.takesLabels else { return }
+        throw RunError("\(path) holds a network that is told classes, which \(what) does not do yet")
+    }
+
     /// The sampler of these settings, with what was measured of the checkpoint where they need it.
     ///
     /// - Throws: ``RunError`` where that was not measured.
     public func sampler(_ diffusion: DiffusionConfiguration) throws -> Sampler {
         guard diffusion.variance == .optimal else { return Sampler(diffusion) }
-        if configuration.diffusion.loss != .squaredError {
+        if ![.squaredError, .hybrid].contains(configuration.diffusion.loss) {
             throw RunError(
                 "diffusion.variance is optimal, which is for networks that estimate means; this one was trained by "
                     + "\(configuration.diffusion.loss.rawValue) and draws x0: set diffusion.variance=small")
@@ -94,7 +100,7 @@ public func collectSamples(
 public enum SampleFile {
     /// Bytes of a file of `count` samples, about.
     public static func bytes(count: Int, model: ModelConfiguration) -> Int {
-        count * model.sampleElements * (model.isPoints ? 4 : 1) + 1 << 16
+        count * (model.sampleElements * (model.isPoints ? 4 : 1) + 4) + 1 << 16
     }
 
     /// Samples `[count, H, W, C]` as other programs take them: see `SampleExport`.
@@ -113,11 +119,11 @@ public enum SampleFile {
         }
     }
 
-    /// Writes samples `[count, H, W, C]` to `path`: `/images` (uint8, from [−1, 1]) or `/points` (float32), and
-    /// `attributes` at the root. The file appears under its name only when it is whole and on disk.
+    /// Writes samples `[count, H, W, C]` to `path`: `/images` (uint8, from [−1, 1]) or `/points` (float32), `/labels` where
+    /// they have classes, and `attributes` at the root. The file appears under its name only when it is whole and on disk.
     public static func write(
-        _ samples: [Float], count: Int, model: ModelConfiguration, to path: String, replacing: Bool,
-        attributes: [String: AttributeValue]
+        _ samples: [Float], count: Int, model: ModelConfiguration, labels: [Int32]? = nil, to path: String,
+        replacing: Bool, attributes: [String: AttributeValue]
     ) throws {
         // In memory first: libhdf5 can crash where a disk is full.
         let file = try HDF5File.createInMemory(
@@ -128,6 +134,7 @@ public enum SampleFile {
             try file.root.write(
                 pixels(samples), shape: [count, model.size, model.size, model.channels], to: "images")
         }
+        if let labels { try file.root.write(labels, shape: [count], to: "labels") }
         for (name, value) in attributes.sorted(by: { $0.key < $1.key }) { try file.root.setAttribute(name, value) }
         let image = try file.finishedImage()
         try image.withUnsafeMutableBytes {

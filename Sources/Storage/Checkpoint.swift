@@ -25,6 +25,9 @@ public enum CheckpointGroup {
     /// The group of a network's weights.
     public static let parameters = "parameters"
 
+    /// The losses that timesteps are drawn by, where they are: of the run, not of a network.
+    public static let timestepLosses = "timestep_losses"
+
     /// Where the group `name` of a network lies: the first network's at the root, those of another under its own name.
     public static func name(_ name: String, of network: String?) -> String {
         network.map { "networks/\($0)/\(name)" } ?? name

@@ -137,12 +137,12 @@ extension Operation {
         case .linearAttentionBlockGradient(_, let headDim):
             return OperationTraits(
                 2 * block(inputs[1], inputs[2...3], headDim), parameters: 2..<4, accumulated: 1..<4)
-        case .fullAttention(let heads, let headDim):
+        case .fullAttention(let heads, let headDim, let headsFirst):
             return OperationTraits(
                 2 * 2 * count(outputs[0]) * outputs[1][2],
                 gradient: [
                     GradientRule(
-                        .fullAttentionGradient(heads: heads, headDim: headDim),
+                        .fullAttentionGradient(heads: heads, headDim: headDim, headsFirst: headsFirst),
                         [.dy, .input(0), .output(0), .output(1)], [0])
                 ])
         case .fullAttentionGradient:
@@ -191,11 +191,15 @@ extension Operation {
             return OperationTraits(sharing: [(0, 0)], gradient: [GradientRule(.siluGradient, [.dy, .input(0)], [0])])
         case .gelu:
             return OperationTraits(sharing: [(0, 0)], gradient: [GradientRule(.geluGradient, [.dy, .input(0)], [0])])
-        case .siluGradient, .geluGradient, .relu:
+        case .siluGradient, .geluGradient, .relu, .dropoutGradient:
             return OperationTraits(sharing: [(0, 0)])
         case .modulate:
             return OperationTraits(
                 gradient: [GradientRule(.modulateGradient, [.dy, .input(0), .input(1)], [0, 1])])
+        case .dropout(let rate, let layer):
+            return OperationTraits(
+                sharing: [(0, 0)],
+                gradient: [GradientRule(.dropoutGradient(rate: rate, layer: layer), [.dy, .input(1)], [0])])
         case .add:
             return OperationTraits(sharing: [(0, 0), (1, 0)], gradient: [.identity(0), .identity(1)])
         case .concatenateChannels:
@@ -205,6 +209,13 @@ extension Operation {
                 gradient: parts.enumerated().map { GradientRule(.sliceChannels($1), [.dy], [$0]) })
         case .upsampleNearest:
             return OperationTraits(gradient: [GradientRule(.upsampleNearestGradient, [.dy], [0])])
+        case .averagePool(let window):
+            return OperationTraits(gradient: [GradientRule(.averagePoolGradient(window), [.dy], [0])])
+        case .embedding:
+            return OperationTraits(
+                parameters: 1..<2, gradient: [GradientRule(.embeddingGradient, [.dy, .input(0)], [1])])
+        case .embeddingGradient:
+            return OperationTraits(accumulated: 0..<1)
         case .meanOverPositions:
             return OperationTraits(gradient: [GradientRule(.meanOverPositionsGradient, [.dy], [0])])
         case .softmaxCrossEntropy:
@@ -238,10 +249,15 @@ extension Operation {
                     GradientRule(
                         .mixtureLikelihoodGradient(components: components), [.dy, .input(0), .input(1), .input(2)], [0])
                 ])
+        case .variationalBound(let held):
+            return OperationTraits(
+                gradient: [
+                    GradientRule(.variationalBoundGradient(held: held), [.dy] + (0..<6).map { .input($0) }, [0])
+                ])
         case .modulateGradient, .sliceChannels, .upsampleNearestGradient, .repeatSamplesGradient, .sinusoidalEmbedding,
             .constant, .weightedSquaredErrorGradient, .energyScoreGradient, .mixtureLikelihoodGradient,
-            .meanOverPositionsGradient, .softmaxCrossEntropyGradient, .maxPool, .averagePool,
-            .weightedAbsoluteErrorGradient, .gaussianDrawGradient, .gaussianDivergenceGradient:
+            .meanOverPositionsGradient, .variationalBoundGradient, .softmaxCrossEntropyGradient, .maxPool,
+            .averagePoolGradient, .weightedAbsoluteErrorGradient, .gaussianDrawGradient, .gaussianDivergenceGradient:
             return OperationTraits()
         default:
             return nil

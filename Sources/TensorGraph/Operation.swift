@@ -101,6 +101,14 @@ public enum Operation: Hashable, Sendable {
     /// `dy, x, g → dx, dg +=`. `dx` may share memory with `dy`.
     case rmsNormGradient
 
+    /// `x [N,...], key [N,4] → y`: each element is 0 with probability `rate`, else divided by 1 − `rate` (Srivastava et al.
+    /// 2014, with inverted scaling). Element i of a sample is dropped where word i mod 4 of Philox is below rate·2³²: key
+    /// (k₀, k₁), counter (⌊i/4⌋, `layer`, k₂, k₃), with k the numbers of `key`, in [0, 1), times 2²⁴.
+    /// `y` may share memory with `x`.
+    case dropout(rate: Double, layer: UInt32)
+    /// `dy, key → dx`. `dx` may share memory with `dy`.
+    case dropoutGradient(rate: Double, layer: UInt32)
+
     // MARK: Attention. qkv is [N,H,W,3·heads·headDim]: q, k, v in turn, each head by head. n runs over the H·W positions.
     /// `qkv → out [N,H,W,heads·headDim], softened [N,H,W,3·heads·headDim], context [N,heads,headDim,headDim]`.
     /// q' = softmax of q over headDim · headDim^-½; k' = softmax of k over positions;
@@ -118,9 +126,10 @@ public enum Operation: Hashable, Sendable {
     /// `dy, x, wIn, wOut, q', k', mean → dx, dwIn +=, dwOut +=, dbias +=`.
     case linearAttentionBlockGradient(heads: Int, headDim: Int)
     /// `qkv → out [N,H,W,heads·headDim], logSumExp [N,heads,H·W]`: softmax over m of `q_n·k_m·headDim^-½`, times v.
-    case fullAttention(heads: Int, headDim: Int)
+    /// With `headsFirst` qkv has head after head, and of each q, k, v in turn.
+    case fullAttention(heads: Int, headDim: Int, headsFirst: Bool = false)
     /// `dout, qkv, out, logSumExp → dqkv`.
-    case fullAttentionGradient(heads: Int, headDim: Int)
+    case fullAttentionGradient(heads: Int, headDim: Int, headsFirst: Bool = false)
 
     // MARK: The hypernetwork; a layer is W = p pᵀ + softplus(scales[layer])·I per pixel, never built (SMD, section 4)
     /// `r [...,L], p [...,L], scales [layers] → y = p (p·r) + softplus(scales[layer]) r`. `y` may share memory with `r`.
@@ -157,10 +166,17 @@ public enum Operation: Hashable, Sendable {
     case meanOverPositionsGradient
     /// `x [N,H,W,C] → y [N,H',W',C]`, the largest of each window, of what lies inside the image. Without a derivative.
     case maxPool(ConvolutionGeometry)
-    /// `x [N,H,W,C] → y [N,H',W',C]`, the mean of each window over what lies inside the image. Without a derivative.
+    /// `x [N,H,W,C] → y [N,H',W',C]`, the mean of each window over what lies inside the image.
     case averagePool(ConvolutionGeometry)
-    /// `timestep [N] → [N,dimension]`: sines, then cosines, of `t · exp(-k ln(10000)/(dimension/2 − 1))`.
-    case sinusoidalEmbedding(dimension: Int)
+    /// `dy [N,H',W',C] → dx [N,H,W,C]`.
+    case averagePoolGradient(ConvolutionGeometry)
+    /// `label [N], weight [K,E] → y [N,E]`, the row of each label; labels are whole numbers in 0 ..< K.
+    case embedding
+    /// `dy [N,E], label → dweight [K,E] +=`.
+    case embeddingGradient
+    /// `timestep [N] → [N,dimension]`: sines, then cosines, of `t · exp(-k ln(10000)/(dimension/2 − 1))`; with
+    /// `cosinesFirst` cosines, then sines, of `t · exp(-k ln(10000)/⌊dimension/2⌋)`, and a zero where dimension is odd.
+    case sinusoidalEmbedding(dimension: Int, cosinesFirst: Bool = false)
     /// `→ y`, each element the given number.
     case constant(Float)
 
@@ -193,6 +209,18 @@ public enum Operation: Hashable, Sendable {
     case mixtureLikelihood(components: Int)
     /// `dloss [N], prediction, target, weight → dprediction`.
     case mixtureLikelihoodGradient(components: Int)
+    /// `prediction [N,H,W,2C], target [N,H,W,C], x0 [N,H,W,C], terms [N,4], errorWeight [N], boundWeight [N] → loss [N]`.
+    /// A pixel's prediction is C estimates o, then C numbers v. `errorWeight · mean (o − target)² + boundWeight · mean b`,
+    /// where b, in bits, is a term of the variational bound of a diffusion (Nichol and Dhariwal 2021, section 3.1). With
+    /// (k, s, δ, ends) the image's terms, `d = k (o − target)` the distance of the two means, `l = s + (v + 1)/2 · δ` the
+    /// logarithm of the step's variance and s that of the true step:
+    /// b is `½(l − s − 1 + e^(s−l) + d² e^(−l))`, or where `ends` is 1 minus the logarithm of the mass that N(x0 + d, e^l)
+    /// has in x0's bin (±1/255; below −0.999 and above 0.999 the bin is open), at least 1e-12, with `½(1 + tanh(√(2/π)
+    /// (u + 0.044715 u³)))` as the distribution function. float64 inside.
+    /// With `held` b is not differentiated with respect to o.
+    case variationalBound(held: Bool)
+    /// `dloss [N], prediction, target, x0, terms, errorWeight, boundWeight → dprediction`.
+    case variationalBoundGradient(held: Bool)
     /// `logits [N,K], label [N], weight [N] → loss [N]`, `weight · (ln Σ_k e^(logit_k) − logit_label)`; labels are whole
     /// numbers in 0 ..< K.
     case softmaxCrossEntropy

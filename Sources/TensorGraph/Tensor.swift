@@ -70,6 +70,13 @@ public struct Tensor {
     /// `max(x, 0)`.
     public func relu() -> Tensor { one(.relu, [self], shape) }
 
+    /// Each element 0 with probability `rate`, else divided by 1 − `rate`; which are, `layer` and the sample's `key [N, 4]`
+    /// decide, numbers in [0, 1).
+    public func dropped(_ rate: Double, key: Tensor, layer: UInt32) -> Tensor {
+        precondition(key.shape == [shape[0], 4] && rate >= 0 && rate < 1, "\(rate) of \(shape), keys \(key.shape)")
+        return one(.dropout(rate: rate, layer: layer), [self, key], shape)
+    }
+
     /// `x / max(‖x‖₂ over C, 1e-12) · g · √C`.
     public func rmsNorm(scale g: Tensor) -> Tensor { one(.rmsNorm(residual: false), [self, g], shape) }
 
@@ -82,12 +89,13 @@ public struct Tensor {
                 [shape.dropLast() + [heads * headDim], shape, [shape[0], heads, headDim, headDim]])[0])
     }
 
-    /// Softmax attention over positions; self is qkv `[N, H, W, 3·heads·headDim]`.
-    public func fullAttention(heads: Int, headDim: Int) -> Tensor {
+    /// Softmax attention over positions; self is qkv `[N, H, W, 3·heads·headDim]`: q, k and v, each head by head, or with
+    /// `headsFirst` head by head, each q, k and v.
+    public func fullAttention(heads: Int, headDim: Int, headsFirst: Bool = false) -> Tensor {
         precondition(channels == 3 * heads * headDim, "\(channels) channels are not 3·\(heads)·\(headDim)")
         return graph.tensor(
             graph.append(
-                .fullAttention(heads: heads, headDim: headDim), [id],
+                .fullAttention(heads: heads, headDim: headDim, headsFirst: headsFirst), [id],
                 [shape.dropLast() + [heads * headDim], [shape[0], heads, shape[1] * shape[2]]])[0])
     }
 
@@ -142,6 +150,19 @@ public struct Tensor {
         return one(.sinusoidalEmbedding(dimension: dimension), [self], [shape[0], dimension])
     }
 
+    /// Cosines and sines of a timestep `[N]`, as `[N, dimension]`, with frequencies from 1 down to, but not with, 1/10000;
+    /// where `dimension` is odd a zero comes last.
+    public func cosineEmbedding(dimension: Int) -> Tensor {
+        precondition(dimension >= 2, "an embedding of dimension \(dimension)")
+        return one(.sinusoidalEmbedding(dimension: dimension, cosinesFirst: true), [self], [shape[0], dimension])
+    }
+
+    /// The row of `weight [K, E]` of each label: `[N, E]`. Self is labels `[N]`, whole numbers in 0 ..< K.
+    public func embedded(_ weight: Tensor) -> Tensor {
+        precondition(shape.count == 1 && weight.shape.count == 2, "labels \(shape), weight \(weight.shape)")
+        return one(.embedding, [self, weight], [shape[0], weight.channels])
+    }
+
     /// Per sample, `weight · mean((self − target)²)`: `[N]`.
     public func weightedSquaredError(target: Tensor, weight: Tensor) -> Tensor {
         precondition(target.shape == shape && weight.shape == [shape[0]], "\(shape), \(target.shape), \(weight.shape)")
@@ -184,6 +205,19 @@ public struct Tensor {
             shape == target.shape.dropLast() + [components * (target.channels + 1) + 1] && weight.shape == [shape[0]],
             "\(components) components of \(shape), \(target.shape), \(weight.shape)")
         return one(.mixtureLikelihood(components: components), [self, target, weight], [shape[0]])
+    }
+
+    /// Per sample, the squared error of an estimate and a term of the variational bound: `[N]`. Self is `[N, H, W, 2C]`,
+    /// estimates and v; `terms` is `[N, 4]`, see ``Operation/variationalBound(held:)``.
+    public func variationalBound(
+        target: Tensor, x0: Tensor, terms: Tensor, errorWeight: Tensor, boundWeight: Tensor, held: Bool
+    ) -> Tensor {
+        precondition(
+            shape == target.shape.dropLast() + [2 * target.channels] && x0.shape == target.shape
+                && terms.shape == [shape[0], 4] && errorWeight.shape == [shape[0]] && boundWeight.shape == [shape[0]],
+            "\(shape), \(target.shape), \(x0.shape), \(terms.shape), \(errorWeight.shape), \(boundWeight.shape)")
+        return one(
+            .variationalBound(held: held), [self, target, x0, terms, errorWeight, boundWeight], [shape[0]])
     }
 
     /// Per sample, `weight · (ln Σ_k e^(logit_k) − logit_label)`: `[N]`. Self is logits `[N, K]`; `label` and `weight` are

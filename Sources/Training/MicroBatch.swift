@@ -14,24 +14,43 @@ package struct MicroBatch {
     package var places: [(epoch: Int, position: Int)]
     /// Number of each sample in the data set.
     package var indices: [Int]
+    /// What the loss of each sample was multiplied by, where t was not drawn uniformly.
+    package private(set) var importance: [Double]?
 
     /// x_t, `[N, H, W, C]`.
     package var xt: [Float] { inputs[NetworkInput.xt.rawValue] ?? [] }
 
+    /// The class of each sample, `[N]`, where the loss reads it.
+    package var labels: [Float]? { inputs[labelInput] }
+
     /// The micro-batch of clean samples `x0`, `[N, H, W, C]`.
     ///
-    /// - Parameter labels: the class of each sample; for a loss that reads them.
+    /// - Parameters:
+    ///   - samples: clean, `[N, H, W, C]`, and which they are.
+    ///   - labels: the class of each sample; for a loss that reads them.
+    ///   - history: what t is drawn by; nil: uniformly.
     package init(
-        _ x0: [Float], labels: [Float]? = nil, _ loss: any Loss, seed: UInt64,
-        places: [(epoch: Int, position: Int)], indices: [Int]
+        _ samples: StreamSamples, labels: [Float]? = nil, _ loss: any Loss, seed: UInt64, history: LossHistory? = nil
     ) {
         precondition(loss.readsLabels == (labels != nil), "labels are missing, or given to a loss that reads none")
-        let drawn = Drawn(loss.draws, seed: seed, at: places)
-        inputs = loss.inputs(x0: x0, drawn)
+        let places = samples.places
+        var drawn = Drawn(loss.draws, seed: seed, at: places)
+        if let history {
+            let stream = RandomStream(seed: seed, purpose: .timestep)
+            let draws = places.map { history.draw(stream.uniform(epoch: $0.epoch, position: $0.position)) }
+            drawn = drawn.with(timesteps: draws.map(\.timestep))
+            importance = draws.map(\.weight)
+        }
+        inputs = loss.inputs(x0: samples.x0, drawn)
+        if let importance {
+            for name in loss.weightInputs {
+                inputs[name] = inputs[name].map { zip($0, importance).map { Float(Double($0) * $1) } }
+            }
+        }
         inputs[labelInput] = labels
         timesteps = drawn.timesteps
         self.places = places
-        self.indices = indices
+        indices = samples.indices
     }
 }
 
@@ -42,8 +61,8 @@ extension MicroBatch {
         let x0 = RandomStream(seed: 0, purpose: .data)
             .normals(count: count * step.configuration.model.sampleElements, epoch: 0, position: 0)
         let labels = step.loss.readsLabels ? (0..<count).map { Float($0 % step.loss.model.classes) } : nil
-        self.init(
-            x0, labels: labels, step.loss, seed: 0, places: (0..<count).map { (0, $0) }, indices: Array(0..<count))
+        let samples = StreamSamples(x0: x0, places: (0..<count).map { (0, $0) }, indices: Array(0..<count))
+        self.init(samples, labels: labels, step.loss, seed: 0)
     }
 }
 
@@ -58,6 +77,7 @@ package struct BatchSource {
     private let labels: ClassLabels?
     private let loss: any Loss
     private let seed: UInt64
+    private let history: TimestepHistory?
     private var samples: SampleStream
     private let ahead: ReadAhead?
 
@@ -65,8 +85,13 @@ package struct BatchSource {
     ///   - labels: those of `data`, for a loss that reads them.
     ///   - ahead: reads the samples; without it they are read when wanted, which several threads may do where they are in
     ///     memory.
-    package init(_ data: DataSet, _ step: StepPlan, labels: ClassLabels? = nil, ahead: ReadAhead? = nil) {
+    ///   - history: what t is drawn by, where it is not uniform.
+    package init(
+        _ data: DataSet, _ step: StepPlan, labels: ClassLabels? = nil, ahead: ReadAhead? = nil,
+        history: TimestepHistory? = nil
+    ) {
         self.labels = labels
+        self.history = history
         loss = step.loss
         seed = step.configuration.seed
         samples = SampleStream(data, step.configuration)
@@ -79,8 +104,8 @@ package struct BatchSource {
     package mutating func microBatch(_ positions: Range<Int>) throws -> MicroBatch {
         let samples = try read(positions)
         return MicroBatch(
-            samples.x0, labels: labels.map { labels in samples.indices.map { Float(labels.values[$0]) } }, loss,
-            seed: seed, places: samples.places, indices: samples.indices)
+            samples, labels: labels.map { labels in samples.indices.map { Float(labels.values[$0]) } }, loss,
+            seed: seed, history: history?.losses)
     }
 
     /// Clean samples in the order of the stream, mirrored by chance.

@@ -39,7 +39,8 @@ extension ModelState {
                 parameters: parameters, gradients: gradients, firstMoment: self[.firstMoment],
                 secondMoment: self[.secondMoment], shard: own, range: piece, learningRate: settings.learningRate,
                 beta1: optimizer.beta1, beta2: optimizer.beta2,
-                epsilon: optimizer.epsilon, step: step, gradientScale: clip)
+                epsilon: optimizer.epsilon, step: step, gradientScale: clip,
+                weightDecay: optimizer.weightDecay)
             if let decay, decay > 0 {
                 backend.emaUpdate(ema, parameters: parameters, shard: own, range: piece, decay: decay)
             }

@@ -88,8 +88,12 @@ package final class Replica {
     }
 
     /// The losses of this rank's micro-batches among zeros for those of others: the sum over ranks is exact.
-    package var ownLosses: [Double] {
-        let own = workers.flatMap(\.losses)
+    package var ownLosses: [Double] { amongAll(workers.flatMap(\.losses)) }
+
+    /// The t and the loss of each of this rank's samples among zeros for those of others; empty where t is uniform.
+    package var ownTimestepLosses: [Double] { amongAll(workers.flatMap(\.timestepLosses)) }
+
+    private func amongAll(_ own: [Double]) -> [Double] {
         var all = [Double](repeating: 0, count: own.count * communicator.size)
         all.replaceSubrange(communicator.rank * own.count..<(communicator.rank + 1) * own.count, with: own)
         return all

@@ -2,11 +2,11 @@ import Configuration
 import DataSets
 
 extension RunConfiguration {
-    /// The classes of a data set for the classifier that is to be trained; nil for another method.
+    /// The classes of a data set for the network that is to be trained; nil where it reads none.
     ///
     /// - Throws: `DataSetError` or `HDF5Error` where its labels are not classes.
     package func labels(of data: DataSet) throws -> ClassLabels? {
-        method == .classifier ? try data.classLabels(count: model.classes) : nil
+        method == .classifier || model.takesLabels ? try data.classLabels(count: model.classes) : nil
     }
 
     /// The same with `model.classes` written out, for what is planned or measured without training.

@@ -21,12 +21,13 @@ extension Trainer {
                 network.initialize(seed: configuration.seed, number: number)
             }
             (self.step, samplesSeen) = (0, 0)
-            return
+            return try timesteps?.restore(nil, on: communicator) ?? ()
         }
         self.step = Int(step[0])
         let seen = try communicator.sum([Double(found.map { samplesSeen($0.header) } ?? 0)])
         samplesSeen = Int(seen[0])
         try networks.restore(found, on: communicator)
+        try timesteps?.restore(found, on: communicator)
         if let found { say(restored: found.header, found.path) }
     }
 
@@ -103,6 +104,7 @@ extension Trainer {
             guard let image else { return }
             do {
                 if let problem { throw problem }
+                try timesteps?.add(to: image)
                 // Rows that the checkpoint builds on are on disk before it is.
                 let synchronize = try synchronizingMetrics()
                 save = try CheckpointSaver(

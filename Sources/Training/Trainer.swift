@@ -65,6 +65,8 @@ public final class Trainer {
     let labels: ClassLabels?
     /// Reads samples that are not in memory.
     private let ahead: ReadAhead?
+    /// What t is drawn by, where it is not uniform.
+    let timesteps: TimestepHistory?
     let observer: any TrainingObserver
     let replica: Replica
     /// What the run computes in.
@@ -121,7 +123,9 @@ public final class Trainer {
         let step = StepPlan(configuration, batch, precision.precision)
         let ahead = ReadAhead(data, step, threads: threads, rank: communicator.rank)
         self.ahead = ahead
-        let source = BatchSource(data, step, labels: labels, ahead: ahead)
+        let timesteps = TimestepHistory(configuration)
+        self.timesteps = timesteps
+        let source = BatchSource(data, step, labels: labels, ahead: ahead, history: timesteps)
         replica = try communicator.together("building the network") {
             try Replica(step, threads: threads, communicator: communicator) {
                 var source = source
@@ -182,14 +186,16 @@ public final class Trainer {
         clock.begin(.communication)
         Watchdog.enter(.allReduce, step: step + 1)
         try replica.finishGradients()
-        let sums = try communicator.sum([workers[0].etaVariance ?? 0] + replica.ownLosses)
-        let losses = Array(sums.dropFirst())
+        let own = replica.ownLosses
+        let sums = try communicator.sum([workers[0].etaVariance ?? 0] + own + replica.ownTimestepLosses)
+        let losses = Array(sums.dropFirst().prefix(own.count))
         let loss = losses.reduce(0, +) / Double(configuration.batchSize)
         clock.begin(.optimizer)
         Watchdog.enter(.update, step: step + 1)
         let gradientNorm = try replica.gradientNorm()
         let verdict = history.judge(loss: loss, gradientNorm: gradientNorm)
         if verdict == .good {
+            timesteps?.add(sums.dropFirst(1 + own.count))
             try replica.update(step + 1, gradientNorm: gradientNorm)
             if let shards = state.shards {
                 clock.begin(.communication)

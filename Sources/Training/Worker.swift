@@ -18,6 +18,8 @@ package final class Worker {
     package let sums: PartialSums
     /// Loss of each of this worker's micro-batches of the last step.
     private(set) var losses: [Double] = []
+    /// Of each sample of the last step its t and its loss, one after the other, where t is drawn by losses.
+    private(set) var timestepLosses: [Double] = []
     /// The variance over η that the last step was asked to measure.
     private(set) var etaVariance: Double?
     /// Seconds of the last step that went into making batches.
@@ -65,6 +67,7 @@ package final class Worker {
         _ starts: [Int], step: Int, probing: Bool, ended: (Part) -> Void = { _ in }, run: (_ last: Bool) throws -> Void
     ) throws {
         losses.removeAll(keepingCapacity: true)
+        timestepLosses.removeAll(keepingCapacity: true)
         etaVariance = nil
         secondsData = 0
         sums.begin()
@@ -85,7 +88,13 @@ package final class Worker {
             try write(batch, step: step)
             ended(.inputs)
             try run(number == starts.count - 1)
-            losses.append(executor.read("loss").reduce(0) { $0 + Double($1) })
+            let each = executor.read("loss")
+            losses.append(each.reduce(0) { $0 + Double($1) })
+            if let importance = batch.importance {
+                for (n, t) in batch.timesteps.enumerated() {
+                    timestepLosses += [Double(t), Double(Float(Double(each[n]) / importance[n]))]
+                }
+            }
         }
     }
 
@@ -140,7 +149,8 @@ package final class Worker {
         let outputs = try (0..<2).map { draw in
             try generator().predict(
                 xt: batch.xt, timesteps: batch.timesteps,
-                eta: stream.normals(count: count, epoch: step, position: draw), selfCondition: nil)
+                eta: stream.normals(count: count, epoch: step, position: draw), selfCondition: nil,
+                labels: batch.labels)
         }
         let squares = zip(outputs[0], outputs[1]).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
         return squares / 2 / Double(outputs[0].count)
@@ -155,7 +165,8 @@ package final class Worker {
         // Epoch 0 of the stream belongs to the coin.
         let places = batch.places.map { (epoch: $0.epoch + 1, position: $0.position) }
         let eta = configuration.model.etaDraw?.with(.selfCondition).values(seed: configuration.seed, at: places)
-        let output = try generator().predict(xt: batch.xt, timesteps: batch.timesteps, eta: eta, selfCondition: nil)
+        let output = try generator().predict(
+            xt: batch.xt, timesteps: batch.timesteps, eta: eta, selfCondition: nil, labels: batch.labels)
         return self.step.loss.process.x0Estimate(output: output, xt: batch.xt, timesteps: batch.timesteps)
     }
 

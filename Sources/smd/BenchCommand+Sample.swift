@@ -68,7 +68,7 @@ extension BenchCommand {
 
         private func measure() throws -> (SampleBenchReport, MachineRates) {
             var configuration = try network.load()
-            if let steps { configuration.diffusion.samplingSteps = steps }
+            if let steps { configuration.diffusion.visit(steps: steps) }
             if let sampler { configuration.diffusion.sampler = sampler }
             try configuration.diffusion.validate()
             let probe = try MachineProbe()

@@ -10,6 +10,8 @@ enum WeightsFormat: String, CaseIterable, ExpressibleByArgument {
     case safetensors
 }
 
+extension WeightNames: ExpressibleByArgument {}
+
 /// `smd checkpoint export`.
 struct CheckpointExportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -23,6 +25,7 @@ struct CheckpointExportCommand: ParsableCommand {
             EXAMPLES
               smd checkpoint export runs/fashion --format safetensors --output fashion.safetensors
               smd checkpoint export step-00030000.h5 --weights raw --output raw.safetensors
+              smd checkpoint export runs/adm-cifar --names guided-diffusion --output theirs.safetensors
               python3 -c 'import safetensors.numpy as s; print(s.load_file("fashion.safetensors").keys())'
             """)
 
@@ -34,6 +37,9 @@ struct CheckpointExportCommand: ParsableCommand {
 
     @Option(help: "Format: safetensors.")
     var format = WeightsFormat.safetensors
+
+    @Option(help: "Names of parameters: smd, or guided-diffusion for a network of adm without the mixture.")
+    var names = WeightNames.smd
 
     @Option(help: "Weights: ema (the moving average) or raw.")
     var weights = SampleWeights.ema
@@ -53,7 +59,7 @@ struct CheckpointExportCommand: ParsableCommand {
         let path = try triedCheckpoint(checkpoint)
         let file = try CheckpointFile(path, isVerified: false)
         try requireWritable(output, overwrite: overwrite, bytes: file.bytes / 4, inputs: [path])
-        let bytes = try WeightsFile.encode(file, weights)
+        let bytes = try WeightsFile.encode(file, weights, names: names)
         try creatingOutput {
             try bytes.withUnsafeBytes { try DurableFile.write($0, to: output, replacing: overwrite) }
         }

@@ -11,13 +11,15 @@ struct CheckpointImportCommand: ParsableCommand {
         abstract: "Make a checkpoint of a file of weights (safetensors).",
         discussion: """
             Takes what smd checkpoint export wrote, and files of other programs with the parameter names of the authors' \
-            PyTorch code (model.…, identifier.…); for these the network is that of --config and --set. float16 and \
+            PyTorch code (model.…, identifier.…), or of guided-diffusion and improved-diffusion (input_blocks.…, with \
+            model.backbone adm); for these the network is that of --config and --set. float16 and \
             bfloat16 become float32. Every tensor of the network must be there, and no other. The checkpoint can be \
             sampled and evaluated; a run cannot go on from it, because it has no moments of Adam.
 
             EXAMPLES
               smd checkpoint import fashion.safetensors --output fashion.h5
               smd checkpoint import theirs.safetensors --config cifar --set model.dim=64 --output theirs.h5
+              smd checkpoint import openai.safetensors --config adm-cifar --output openai.h5
               smd sample theirs.h5 --count 64 --output samples.h5
             """)
 

@@ -88,7 +88,11 @@ struct EvaluateOracleCommand: RankCommand {
         let progress = WorkProgress("evaluating", unit: "network evaluations")
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let checkpoint = try triedCheckpoint(self.checkpoint, communicator)
-            let job = try communicator.together("reading the checkpoint") { try SamplingJob(checkpoint, weights) }
+            let job = try communicator.together("reading the checkpoint") {
+                let job = try SamplingJob(checkpoint, weights)
+                try job.requireNoClasses("smd evaluate oracle")
+                return job
+            }
             let mixture = try knownMixture(data, communicator)
             let visited = try communicator.together("checking the settings") {
                 if let plot, communicator.rank == 0 {

@@ -79,7 +79,11 @@ struct EvaluateSpreadCommand: RankCommand {
     func run() throws {
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let path = try triedCheckpoint(checkpoint, communicator)
-            let job = try communicator.together("reading the checkpoint") { try SamplingJob(path, weights) }
+            let job = try communicator.together("reading the checkpoint") {
+                let job = try SamplingJob(path, weights)
+                try job.requireNoClasses("smd evaluate spread")
+                return job
+            }
             let samples = try communicator.together("reading the samples") {
                 if communicator.rank == 0 { try FileTrial.run(.dataset, data) }
                 return try self.samples(job)

@@ -62,6 +62,7 @@ struct EvaluateVarianceCommand: RankCommand {
             let checkpoint = try triedCheckpoint(self.checkpoint, communicator)
             let (job, samples) = try communicator.together("reading the checkpoint and the data") {
                 let job = try SamplingJob(checkpoint, weights)
+                try job.requireNoClasses("smd evaluate variance")
                 if communicator.rank == 0 { try FileTrial.run(.dataset, data) }
                 return (job, try DataSet(path: data))
             }

@@ -30,6 +30,7 @@ struct SampleCommand: RankCommand {
               smd sample CHECKPOINT --count 16 --output few.h5 --sampler ddim --steps 10
               mpirun -n 8 smd sample CHECKPOINT --count 50000 --output many.h5 --sampler ancestral
               smd sample CHECKPOINT --count 10000 --output images/
+              smd sample CHECKPOINT --label 3 --count 16 --output threes.h5
               smd sample CHECKPOINT --count 10000 --output samples.npz
               smd sample --oracle grid.h5 --set diffusion.timesteps=5 --count 10000 --output exact.h5
               smd sample --oracle grid.h5 --config grid --oracle-estimate mean --count 10000 --output blurred.h5
@@ -61,6 +62,12 @@ struct SampleCommand: RankCommand {
 
     @Option(help: "Share of step noise of ddim, 0 to 1; default: that of the checkpoint's configuration.")
     var ddimEta: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "Class to draw, where the network is told one: its number, its name in the run's data set, or all in turn "
+                + "(default).", valueName: "class"))
+    var label: String?
 
     @Option(
         name: .customLong("set"), parsing: .singleValue,
@@ -102,10 +109,11 @@ struct SampleCommand: RankCommand {
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let checkpoint = try triedCheckpoint(self.checkpoint ?? "", communicator)
             let job = try communicator.together("reading the checkpoint") { try SamplingJob(checkpoint, weights) }
-            let settings = try communicator.together("checking the sampler's settings") {
-                let settings = try self.settings(of: job)
+            let (settings, classes) = try communicator.together("checking the sampler's settings") {
+                () throws -> (RunConfiguration, SampleClasses) in
+                let found = (try self.settings(of: job), try self.classes(job))
                 if communicator.rank == 0 { try tryOutputs(job.configuration.model, checkpoint) }
-                return settings
+                return found
             }
             let sampler = try communicator.together("reading what was measured of the checkpoint") {
                 try job.sampler(settings.diffusion)
@@ -123,7 +131,9 @@ struct SampleCommand: RankCommand {
             let (samples, sampleSize) = try communicator.together("sampling") {
                 let generator = try job.generator(
                     batch: SampleGenerator.batch(for: mine.count, atMost: batch), precision: runs)
-                let samples = try generator.samples(mine, seed: seed, sampler: sampler) { done, all in
+                let samples = try generator.samples(
+                    mine, seed: seed, sampler: sampler, classes: classes
+                ) { done, all in
                     Watchdog.beat()
                     try endingAllRanks(communicator) {
                         try communicator.rank == 0 ? progress.update(done, all) : progress.stopIfAsked(done, all)
@@ -134,7 +144,10 @@ struct SampleCommand: RankCommand {
             let all = try collectSamples(samples, count: count, sampleSize: sampleSize, on: communicator)
             try communicator.together("writing the samples") {
                 guard communicator.rank == 0 else { return }
-                try write(all, job, checkpoint, settings, runs)
+                let model = job.configuration.model
+                let labels =
+                    model.takesLabels ? (0..<count).map { Int32(classes.label($0, of: model.classes)) } : nil
+                try write(all, labels, job, checkpoint, settings, runs)
                 try sayWritten(progress)
             }
         }
@@ -150,9 +163,38 @@ struct SampleCommand: RankCommand {
     /// Lays the sampler's options of this command over `settings`.
     func apply(to settings: inout RunConfiguration) throws {
         if let sampler { settings.diffusion.sampler = sampler }
-        if let steps { settings.diffusion.samplingSteps = steps }
+        if let steps { settings.diffusion.visit(steps: steps) }
         if let ddimEta { settings.diffusion.ddimEta = ddimEta }
         try settings.diffusion.validate()
+        try settings.requireVariance()
+    }
+
+    /// What --label says of a network that is told classes: all in turn where it is left out.
+    private func classes(_ job: SamplingJob) throws -> SampleClasses {
+        let model = job.configuration.model
+        guard let label else { return .all }
+        guard model.takesLabels else {
+            throw CommandFailure(.badInput, "--label is \(label), but the network knows no classes")
+        }
+        if label == "all" { return .all }
+        let data = job.configuration.data
+        guard let number = try Int(label) ?? names(data)?.firstIndex(of: label) else {
+            throw CommandFailure(
+                .badInput,
+                "--label is \(label), which is no number, and no name of a class in the data set of the "
+                    + "run, \(data): wanted all, 0 ... \(model.classes - 1), or such a name")
+        }
+        guard 0..<model.classes ~= number else {
+            throw CommandFailure(.badInput, "--label is \(number), wanted 0 ... \(model.classes - 1), or all")
+        }
+        return .one(number)
+    }
+
+    /// The names of the classes of a data set, where it is in reach.
+    private func names(_ data: String) throws -> [String]? {
+        guard FileManager.default.fileExists(atPath: data) else { return nil }
+        try FileTrial.run(.dataset, data)
+        return try DataSet(path: data).labelNames()
     }
 
     /// Says now, before all sampling, that a file cannot be written.
@@ -175,11 +217,11 @@ struct SampleCommand: RankCommand {
     private var isExported: Bool { [".npz", ".zip", "/"].contains { output.lowercased().hasBytes(suffix: $0) } }
 
     private func write(
-        _ values: [Float], _ job: SamplingJob, _ checkpoint: String, _ settings: RunConfiguration,
-        _ runs: JobPrecision
+        _ values: [Float], _ labels: [Int32]?, _ job: SamplingJob, _ checkpoint: String,
+        _ settings: RunConfiguration, _ runs: JobPrecision
     ) throws {
         try write(
-            values, job.configuration.model, settings,
+            values, labels: labels, job.configuration.model, settings,
             attributes: [
                 "checkpoint": .string(checkpoint), "checkpoint_step": .integer(job.step),
                 "weights": .string(weights.rawValue), "precision": .string(runs.precision.rawValue),
@@ -194,9 +236,9 @@ struct SampleCommand: RankCommand {
         try printOut("\(output): \(grouped(count)) \(count == 1 ? "sample" : "samples")\(picture)")
     }
 
-    /// Writes samples with the sampler's settings and further attributes.
+    /// Writes samples, with their classes where they have some, the sampler's settings and further attributes.
     func write(
-        _ values: [Float], _ model: ModelConfiguration, _ settings: RunConfiguration,
+        _ values: [Float], labels: [Int32]? = nil, _ model: ModelConfiguration, _ settings: RunConfiguration,
         attributes: [String: AttributeValue]
     ) throws {
         var attributes = attributes
@@ -217,7 +259,8 @@ struct SampleCommand: RankCommand {
                     .write(overwrite: overwrite) { _, _ in Watchdog.beat() }
             } else {
                 try SampleFile.write(
-                    values, count: count, model: model, to: output, replacing: overwrite, attributes: attributes)
+                    values, count: count, model: model, labels: labels, to: output, replacing: overwrite,
+                    attributes: attributes)
             }
             if let grid { try Picture(samples: values, model.size, model.channels, count: count).write(to: grid) }
         }

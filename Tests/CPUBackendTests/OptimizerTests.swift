@@ -47,6 +47,24 @@ import Testing
         #expect(abs(Double(memories[0].read(0..<1)[0]) + 0.5) < 1e-6)
     }
 
+    /// Decoupled weight decay: without a gradient a parameter keeps 1 − rate · λ of itself, and with one Adam's step is the
+    /// same as without decay.
+    @Test(arguments: [1, 19]) func weightsDecayBesideTheStep(count: Int) throws {
+        let backend = try CPUBackend()
+        func stepped(_ gradient: Float, _ decay: Double) throws -> [Float] {
+            let memories = try (0..<4).map { _ in try CPUMemory(count: count) }
+            memories[0].write([Float](repeating: 3, count: count), at: 0)
+            memories[1].write([Float](repeating: gradient, count: count), at: 0)
+            backend.adamStep(
+                parameters: memories[0], gradients: memories[1], firstMoment: memories[2], secondMoment: memories[3],
+                learningRate: 0.1, beta1: 0.9, beta2: 0.99, epsilon: 1e-3, step: 1, weightDecay: decay)
+            return memories[0].read(0..<count)
+        }
+        #expect(try stepped(0, 0.5).allSatisfy { abs($0 - 3 * 0.95) < 1e-6 })
+        let (plain, decayed) = (try stepped(0.2, 0), try stepped(0.2, 0.5))
+        #expect(zip(plain, decayed).allSatisfy { abs(($0 - 3) - ($1 - 3 * 0.95)) < 1e-6 } && plain[0] < 2.95)
+    }
+
     @Test(arguments: [1, 19, 64])
     func movingAverageFollowsItsFormula(count: Int) throws {
         let backend = try CPUBackend()

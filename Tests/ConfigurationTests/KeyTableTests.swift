@@ -27,8 +27,9 @@ import Testing
         let changed = zip(set.settings(), RunConfiguration().settings()).filter { $0.value != $1.value }.map(\.0.key)
         // A choice may have one word so far.
         #expect(
-            changed == (value == key.text(in: RunConfiguration()) ? [] : (ResumeRuleTests.implied[name] ?? []) + [name])
-        )
+            Set(changed)
+                == (value == key.text(in: RunConfiguration())
+                    ? [] : Set((ResumeRuleTests.implied[name] ?? []) + [name])))
         let parts = name.split(separator: ".")
         let lines = parts.enumerated().map { String(repeating: "  ", count: $0) + $1 + ":" }
         let file = try RunConfiguration.load(text: lines.joined(separator: "\n") + " \(value)", name: "test")

@@ -13,11 +13,15 @@ import Testing
         "data": "b.h5", "precision": "bf16", "model.dim_mults": "[1, 2, 2]",
         "model.full_attention": "[true, false, false, false]",
         "model.identifier.dim_mults": "[1, 3]", "micro_batch_size": "2", "diffusion.energy_windows": "[0, 8]",
+        "model.attention_sizes": "[16]", "model.identifier.attention_sizes": "[8]", "diffusion.respacing": "ddim25",
         "autoencoder.channels": "[16, 32]",
     ]
 
     /// Other keys that such a value of a key decides, where they are not given.
-    static let implied = ["model.head": ["diffusion.loss"]]
+    static let implied = [
+        "model.head": ["diffusion.loss"], "model.backbone": ["model.groups"],
+        "model.learned_variance": ["diffusion.variance"],
+    ]
 
     static func other(_ key: String, than value: String) -> String {
         if let other = others[key] { return other }
@@ -31,15 +35,20 @@ import Testing
 
     /// A change of each key alone is found, with both values, and the settings that it names take it back.
     @Test func everyChangeIsFound() throws {
-        let base = try Self.base
-        for (key, value) in base.settings() where Self.other(key, than: value) != value {
+        for row in ConfigurationKey.all {
+            // In a network that has it.
+            let text = "data: a.h5" + (row.backbone.map { "\nmodel: {backbone: \($0.rawValue)}" } ?? "")
+            let base = try RunConfiguration.load(text: text, name: "test")
+            let (key, value) = (row.name, row.text(in: base))
+            if Self.other(key, than: value) == value { continue }
             let now = try RunConfiguration.load(
-                text: "data: a.h5", name: "test", overrides: ["\(key)=\(Self.other(key, than: value))"])
+                text: text, name: "test", overrides: ["\(key)=\(Self.other(key, than: value))"])
             let changes = now.changes(since: base, sameData: key != "data")
             #expect(
-                changes.map(\.key) == (Self.implied[key] ?? []) + [key], "\(key) = \(Self.other(key, than: value))")
-            let change = try #require(changes.last)
-            #expect(change.rule == ConfigurationKey.all.first { $0.name == key }?.rule)
+                changes.map(\.key) == ((Self.implied[key] ?? []) + [key]).sorted(),
+                "\(key) = \(Self.other(key, than: value))")
+            let change = try #require(changes.first { $0.key == key })
+            #expect(change.rule == row.rule)
             #expect(change.before == value && change.now == Self.other(key, than: value), "\(change)")
             #expect(change.description == "\(key) (\(value) before, \(change.now) now)")
             let setting = try #require(change.wayBack).dropFirst("--set ".count).filter { $0 != "'" }
@@ -48,6 +57,18 @@ import Testing
             let again = try RunConfiguration.load(
                 text: back.resolvedJSON(), name: "test", overrides: [String(setting)])
             #expect(again == base, "\(setting)")
+        }
+    }
+
+    /// What the other network has not is no change.
+    @Test func keysOfTheOtherNetworkDoNotCount() throws {
+        for row in ConfigurationKey.all where row.backbone != nil {
+            let other = row.backbone == .adm ? "ddpm" : "adm"
+            let text = "data: a.h5\nmodel: {backbone: \(other)}"
+            let base = try RunConfiguration.load(text: text, name: "test")
+            let value = Self.other(row.name, than: row.text(in: base))
+            let now = try RunConfiguration.load(text: text, name: "test", overrides: ["\(row.name)=\(value)"])
+            #expect(now.changes(since: base, sameData: true).isEmpty, "\(row.name)")
         }
     }
 

@@ -61,7 +61,8 @@ import Testing
 
     /// All presets, sorted.
     static let presets = [
-        "autoencoder-fashion", "cifar", "classifier-fashion", "fashion", "fashion-few", "grid", "grid-few",
+        "adm-64", "adm-cifar", "autoencoder-fashion", "cifar", "classifier-fashion", "fashion", "fashion-few", "grid",
+        "grid-few",
         "quickstart",
     ]
 

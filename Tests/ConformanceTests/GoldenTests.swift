@@ -7,6 +7,10 @@ import Testing
 
 @Suite struct GoldenTests {
     static let vanilla = ["x_t", "output", "output (inference)", "loss", "gradient_norm", "gradients"]
+    static let adm = [
+        "x_t", "output", "output (inference)", "loss", "loss_per_image", "gradient_norm", "gradients",
+    ]
+    static let admWithLatent = ["x_t", "z"] + adm.dropFirst()
     static let final = [
         "final parameters", "ema", "final parameters (Adam in float64)", "ema (Adam in float64)",
     ]
@@ -21,6 +25,13 @@ import Testing
         (
             "autoencoder-kl-l1-16x16x3",
             ["moments", "reconstruction", "loss per image", "loss", "gradient_norm", "gradients"] + final
+        ),
+        ("adm-mse-linear-class-16x16x3", adm + final), ("adm-hybrid-cosine-8x8x3", adm + final),
+        ("smd-adm-hybrid-8x8x3", admWithLatent + final), ("sampler-adm-ancestral-learned-8x8x3", ["trajectory"]),
+        ("sampler-adm-ddim-class-8x8x3", ["trajectory"]),
+        (
+            "adm-tables",
+            ["respacing", "variance", "likelihood", "likelihood, small masses", "bound", "embedding", "importance"]
         ),
     ])
     func referenceCasesPass(name: String, quantities: [String]) throws {

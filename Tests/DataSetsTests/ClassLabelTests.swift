@@ -45,7 +45,7 @@ import Testing
     }
 
     @Test func whatAreNoClassesIsRefused() throws {
-        #expect(try complaint(nil).hasPrefix("/set.h5: has no labels, which a classifier is trained and tested by"))
+        #expect(try complaint(nil).hasPrefix("/set.h5: has no labels, by which classes are learned and tested"))
         let range = "/set.h5: the label of sample 1 is 5; with 3 classes labels are wanted in 0 ... 2"
         #expect(try complaint([0, 5, 1, 1], count: 3) == range)
         #expect(try complaint([0, 1, -1, 1]).contains("the label of sample 2 is -1; with 2 classes"))

@@ -37,6 +37,7 @@ import Testing
     func everyLossMakesItsInputs(kind: LossKind, network: (smd: Bool, head: Head)) {
         var model = Self.model(smd: network.smd)
         (model.head, model.etaChannels) = (network.head, 3)
+        model.learnedVariance = [.hybrid, .variational].contains(kind)
         if kind.fault(model, DiffusionConfiguration()) != nil { return }
         let loss = kind.of(model, DiffusionConfiguration())
         let inputs = loss.inputs(
@@ -53,15 +54,16 @@ import Testing
     @Test func eachLossNamesTheNetworksThatItTrains() {
         for kind in LossKind.allCases {
             for smd in [true, false] {
-                for head in Head.allCases {
+                for (head, learned) in Head.allCases.flatMap({ [($0, false), ($0, true)] }) {
                     var model = Self.model(smd: smd)
-                    model.head = head
+                    (model.head, model.learnedVariance) = (head, learned)
                     let fault = kind.fault(model, DiffusionConfiguration())
                     let trains =
                         switch kind {
-                        case .squaredError: head == .single
-                        case .energyScore: smd && head == .single
-                        case .likelihood: head == .mixture
+                        case .squaredError: head == .single && !learned
+                        case .energyScore: smd && head == .single && !learned
+                        case .likelihood: head == .mixture && !learned
+                        case .hybrid, .variational: head == .single && learned
                         }
                     #expect((fault == nil) == trains)
                     #expect(fault.map { $0.contains("set ") } ?? true)

@@ -101,14 +101,14 @@ extension OperationCase {
                 values == .saturated ? 3e-5 : 3e-6,
                 [random.normals(x)] + blockWeights(inner, &random) + [vector(outputChannels, &random)],
                 [activation(outputChannels), softened, softened, [images, inner, channels]].map { Output(shape: $0) })
-        case .fullAttention(let heads, let headDim):
+        case .fullAttention(let heads, let headDim, let headsFirst):
             let qkv = queriesKeysValues(deviation: 5, heads, headDim, &random)
             // A logit of 80 is rounded by 4e-6, and its exponential is off by as much.
             return CaseOperands(
                 values == .saturated ? 1e-5 : 3e-6, [qkv],
                 [
                     Output(shape: activation(heads * headDim)), Output(shape: [images, heads, positions.reduce(1, *)]),
-                ], inputParts: [0: 3])
+                ], inputParts: headsFirst ? [:] : [0: 3])
 
         case .rankOneUpdate:
             return CaseOperands(1e-6, [fill(x, &random), random.normals(x), scales(&random)], [Output(shape: x)])
@@ -139,7 +139,16 @@ extension OperationCase {
         case .repeatSamples(let count):
             return CaseOperands(
                 0, gradient: 3e-7, [random.normals(x)], [Output(shape: [images * count] + x.dropFirst())])
-        case .sinusoidalEmbedding(let dimension):
+        case .dropout:
+            let keys = (0..<4 * images).map { Double(UInt32(($0 * 7_654_321) % (1 << 24))) * 0x1p-24 }
+            return CaseOperands(
+                1e-7, [random.normals(x), ReferenceTensor([images, 4], keys)], [Output(shape: x)])
+        case .embedding:
+            let labels = (0..<images).map { Double((3 * $0 + 1) % outputChannels) }
+            return CaseOperands(
+                0, gradient: 3e-7, [ReferenceTensor([images], labels), random.normals([outputChannels, channels])],
+                [Output(shape: [images, channels])])
+        case .sinusoidalEmbedding(let dimension, _):
             let timesteps = [999, 0, 1, 500, 37, 998].map(Double.init).prefix(images)
             return CaseOperands(
                 5e-7, [ReferenceTensor([images], Array(timesteps))], [Output(shape: [images, dimension])])
@@ -178,6 +187,18 @@ extension OperationCase {
                 2e-6, gradient: 5e-6,
                 [
                     random.normals(prediction, deviation: values == .saturated ? 20 : 1), random.normals(x),
+                    random.normals([images], mean: 2, deviation: 0.5),
+                ], [Output(shape: [images])])
+        case .variationalBound:
+            // k, ln of the true step's variance, the width of the range, and whether it is the last step.
+            let terms = (0..<images).flatMap { [0.1 + 0.02 * Double($0), -4.0, 0.7, Double($0 % 2)] }
+            let x0 = random.normals(x).map { max(-1, min(1, $0)) }
+            return CaseOperands(
+                1e-6,
+                [
+                    random.normals(activation(2 * channels)), random.normals(x), x0,
+                    ReferenceTensor([images, 4], terms),
+                    random.normals([images], mean: 2, deviation: 0.5),
                     random.normals([images], mean: 2, deviation: 0.5),
                 ], [Output(shape: [images])])
         case .meanOverPositions:

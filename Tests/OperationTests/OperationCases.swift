@@ -218,6 +218,7 @@ private let attentionCases: [OperationCase] = [(1, 8), (2, 4), (4, 32), (2, 2)].
     let operations: [Operation] = [
         .linearAttention(heads: heads, headDim: headDim), .linearAttentionBlock(heads: heads, headDim: headDim),
         .fullAttention(heads: heads, headDim: headDim),
+        .fullAttention(heads: heads, headDim: headDim, headsFirst: true),
     ]
     let sizes = [(1, [1, 1]), (3, [2, 1]), (2, [4, 4]), (1, [3, 5]), (1, [17, 3]), (2, [8, 8]), (1, [16, 16])]
     let ordinary = sizes.flatMap { images, positions in
@@ -281,6 +282,13 @@ private let movementCases: [OperationCase] = {
     let embeddings = [(1, 4), (2, 8), (3, 32), (6, 128)].map { images, dimension in
         OperationCase(operation: .sinusoidalEmbedding(dimension: dimension), images: images)
     }
+    let cosines = [(1, 2), (2, 8), (3, 15), (6, 128)].map { images, dimension in
+        OperationCase(operation: .sinusoidalEmbedding(dimension: dimension, cosinesFirst: true), images: images)
+    }
+    let labels = [(1, 1, 1), (6, 24, 4), (5, 7, 11)].map { images, channels, rows in
+        OperationCase(
+            operation: .embedding, images: images, positions: [], channels: channels, outputChannels: rows)
+    }
     let windows = [
         ConvolutionGeometry(kernel: 3, stride: 2), ConvolutionGeometry(kernel: 3, padding: 1),
         ConvolutionGeometry(oddKernel: 5, 3), ConvolutionGeometry(kernel: 2, stride: 2),
@@ -293,7 +301,9 @@ private let movementCases: [OperationCase] = {
         }
     }
     let largeMean = OperationCase(operation: .meanOverPositions, positions: [33, 31], channels: 37, values: .offset)
-    return spatial + flat + embeddings + pools + [largeMean] + [OperationCase(operation: .constant(0.375))]
+    return spatial + flat + embeddings + cosines + labels + pools + [largeMean] + [
+        OperationCase(operation: .constant(0.375))
+    ]
 }()
 
 private let lossCases: [OperationCase] =
@@ -309,6 +319,7 @@ private let lossCases: [OperationCase] =
     + [Operation.gaussianDraw, .gaussianDivergence].map {
         OperationCase(operation: $0, images: 2, positions: [4, 4], channels: 4, values: .saturated)
     }
+    + [false, true].map { OperationCase(operation: .variationalBound(held: $0), images: 4, channels: 3) }
     + [(1, 1), (2, 10), (5, 3), (32, 1000)].flatMap { images, classes in
         [OperationCase.Values.ordinary, .saturated, .offset].map { values in
             OperationCase(
@@ -421,7 +432,16 @@ private let smallOthers: [OperationCase] =
             operation: .energyScore(EnergyScore(draws: 3, exponent: 1.5, repulsion: 0.8, softening: 0.3)), images: 1),
         OperationCase(operation: .mixtureLikelihood(components: 5), positions: [2, 3], channels: 3),
         OperationCase(operation: .mixtureLikelihood(components: 1), positions: [1, 1], channels: 2),
+        OperationCase(operation: .variationalBound(held: false), images: 3, channels: 3),
+        OperationCase(operation: .dropout(rate: 0.3, layer: 5), images: 3, positions: [3, 2], channels: 3),
+        OperationCase(operation: .dropout(rate: 0.5, layer: .max), positions: [4, 4], channels: 16),
         OperationCase(operation: .meanOverPositions, positions: [3, 2], channels: 3),
+        OperationCase(operation: .averagePool(ConvolutionGeometry(kernel: 2, stride: 2)), channels: 3),
+        OperationCase(
+            operation: .averagePool(ConvolutionGeometry(kernel: 3, padding: 1)), positions: [3, 2], channels: 17),
+        OperationCase(
+            operation: .averagePool(ConvolutionGeometry(kernel: 3, stride: 2)), positions: [5, 4], channels: 2),
+        OperationCase(operation: .embedding, images: 5, positions: [], channels: 3, outputChannels: 4),
         OperationCase(operation: .softmaxCrossEntropy, images: 3, positions: [], channels: 5),
     ]
     + [(1, 8), (2, 4), (4, 3), (2, 2)].flatMap { heads, headDim in
@@ -432,6 +452,8 @@ private let smallOthers: [OperationCase] =
                     operation: .linearAttentionBlock(heads: heads, headDim: headDim), positions: positions, channels: 3,
                     outputChannels: 5),
                 OperationCase(operation: .fullAttention(heads: heads, headDim: headDim), positions: positions),
+                OperationCase(
+                    operation: .fullAttention(heads: heads, headDim: headDim, headsFirst: true), positions: positions),
             ]
         }
     }

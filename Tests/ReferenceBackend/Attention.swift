@@ -9,20 +9,24 @@ private struct ByHead {
     let headDim: Int
     let images: Int
     let positions: Int
+    /// Head by head, each q, k, v; else q, k, v, each head by head.
+    let headsFirst: Bool
 
-    init(_ tensor: ReferenceTensor, parts: Int, heads: Int, headDim: Int) {
+    init(_ tensor: ReferenceTensor, parts: Int, heads: Int, headDim: Int, headsFirst: Bool = false) {
         precondition(
             tensor.columns == parts * heads * headDim, "\(tensor.shape) for \(parts) parts of \(heads) × \(headDim)")
         self.parts = parts
         self.heads = heads
         self.headDim = headDim
+        self.headsFirst = headsFirst
         images = tensor.shape[0]
         positions = tensor.rows / images
     }
 
     /// Index into the values.
     func index(_ image: Int, _ position: Int, part: Int, _ head: Int, _ channel: Int) -> Int {
-        (((image * positions + position) * parts + part) * heads + head) * headDim + channel
+        let vector = headsFirst ? head * parts + part : part * heads + head
+        return ((image * positions + position) * parts * heads + vector) * headDim + channel
     }
 
     /// The vectors of one head, `[P][D]`.
@@ -137,8 +141,8 @@ func linearAttentionGradient(
 
 /// Per image and head, `S[n,m] = D^-½·Σ_d q[n,d]·k[m,d]`, `out[n,e] = Σ_m softmax_m(S[n,·])[m]·v[m,e]`,
 /// `logSumExp[n] = ln Σ_m e^S[n,m]`. Returns out and logSumExp `[N,heads,P]`.
-func fullAttention(qkv: ReferenceTensor, heads: Int, headDim: Int) -> [ReferenceTensor] {
-    let axes = ByHead(qkv, parts: 3, heads: heads, headDim: headDim)
+func fullAttention(qkv: ReferenceTensor, heads: Int, headDim: Int, headsFirst: Bool) -> [ReferenceTensor] {
+    let axes = ByHead(qkv, parts: 3, heads: heads, headDim: headDim, headsFirst: headsFirst)
     var out = ReferenceTensor(qkv.shape.dropLast() + [heads * headDim])
     let outAxes = ByHead(out, parts: 1, heads: heads, headDim: headDim)
     var logSumExp = ReferenceTensor([axes.images, heads, axes.positions])
@@ -169,9 +173,9 @@ private func attentionLogits(_ qkv: ReferenceTensor, _ axes: ByHead, _ image: In
 /// `dS[n,m] = A[n,m]·(dA[n,m] − dout[n]·out[n])`, `dq[n] = D^-½·Σ_m dS[n,m]·k[m]`, `dk[m] = D^-½·Σ_n dS[n,m]·q[n]`.
 func fullAttentionGradient(
     dout: ReferenceTensor, qkv: ReferenceTensor, out: ReferenceTensor, logSumExp: ReferenceTensor, heads: Int,
-    headDim: Int
+    headDim: Int, headsFirst: Bool
 ) -> ReferenceTensor {
-    let axes = ByHead(qkv, parts: 3, heads: heads, headDim: headDim)
+    let axes = ByHead(qkv, parts: 3, heads: heads, headDim: headDim, headsFirst: headsFirst)
     let outAxes = ByHead(dout, parts: 1, heads: heads, headDim: headDim)
     let scale = 1 / Double(headDim).squareRoot()
     var dqkv = ReferenceTensor(qkv.shape)

@@ -110,13 +110,13 @@ public func evaluate(
         results = linearAttentionBlockGradient(
             dy: operand.next(), x: operand.next(), wIn: operand.next(), wOut: operand.next(), queries: operand.next(),
             keys: operand.next(), mean: operand.next(), heads: heads, headDim: headDim)
-    case .fullAttention(let heads, let headDim):
-        results = fullAttention(qkv: operand.next(), heads: heads, headDim: headDim)
-    case .fullAttentionGradient(let heads, let headDim):
+    case .fullAttention(let heads, let headDim, let headsFirst):
+        results = fullAttention(qkv: operand.next(), heads: heads, headDim: headDim, headsFirst: headsFirst)
+    case .fullAttentionGradient(let heads, let headDim, let headsFirst):
         results = [
             fullAttentionGradient(
                 dout: operand.next(), qkv: operand.next(), out: operand.next(), logSumExp: operand.next(),
-                heads: heads, headDim: headDim)
+                heads: heads, headDim: headDim, headsFirst: headsFirst)
         ]
 
     case .rankOneUpdate(let layer):
@@ -155,8 +155,20 @@ public func evaluate(
         results = [maxPool(x: operand.next(), window)]
     case .averagePool(let window):
         results = [averagePool(x: operand.next(), window)]
-    case .sinusoidalEmbedding(let dimension):
-        results = [sinusoidalEmbedding(timestep: operand.next(), dimension: dimension)]
+    case .averagePoolGradient(let window):
+        results = [averagePoolGradient(dy: operand.next(), outputShapes[0], window)]
+    case .dropout(let rate, let layer), .dropoutGradient(let rate, let layer):
+        results = [dropout(x: operand.next(), key: operand.next(), rate: rate, layer: layer)]
+    case .embedding:
+        results = [embedding(label: operand.next(), weight: operand.next())]
+    case .embeddingGradient:
+        results = [embeddingGradient(dy: operand.next(), label: operand.next(), outputShapes[0])]
+    case .sinusoidalEmbedding(let dimension, let cosinesFirst):
+        results = [
+            cosinesFirst
+                ? cosineEmbedding(timestep: operand.next(), dimension: dimension)
+                : sinusoidalEmbedding(timestep: operand.next(), dimension: dimension)
+        ]
     case .constant(let value):
         results = [ReferenceTensor(outputShapes[0], repeating: Double(value))]
 
@@ -203,6 +215,13 @@ public func evaluate(
             mixtureLikelihoodGradient(
                 dloss: operand.next(), prediction: operand.next(), target: operand.next(), weight: operand.next(),
                 components: components)
+        ]
+    case .variationalBound:
+        results = [variationalBound(operand.next(), (0..<5).map { _ in operand.next() })]
+    case .variationalBoundGradient(let held):
+        results = [
+            variationalBoundGradient(
+                dloss: operand.next(), operand.next(), (0..<5).map { _ in operand.next() }, held: held)
         ]
     case .softmaxCrossEntropy:
         results = [softmaxCrossEntropy(logits: operand.next(), label: operand.next(), weight: operand.next())]

@@ -103,3 +103,32 @@ func sinusoidalEmbedding(timestep: ReferenceTensor, dimension: Int) -> Reference
     }
     return y
 }
+
+/// With `half = ⌊dimension/2⌋` and `f_k = e^(−k·ln(10000)/half)`: `y[n,k] = cos(t_n·f_k)`, `y[n, half + k] = sin(t_n·f_k)`;
+/// the last of an odd dimension is 0.
+func cosineEmbedding(timestep: ReferenceTensor, dimension: Int) -> ReferenceTensor {
+    let half = dimension / 2
+    var y = ReferenceTensor([timestep.values.count, dimension])
+    for (n, t) in timestep.values.enumerated() {
+        for k in 0..<half {
+            let frequency = exp(-Double(k) * log(10000) / Double(half))
+            y[n, k] = cos(t * frequency)
+            y[n, half + k] = sin(t * frequency)
+        }
+    }
+    return y
+}
+
+/// `y[n,e] = weight[label_n, e]`.
+func embedding(label: ReferenceTensor, weight: ReferenceTensor) -> ReferenceTensor {
+    var y = ReferenceTensor([label.values.count, weight.columns])
+    for (n, k) in label.values.enumerated() { for e in 0..<weight.columns { y[n, e] = weight[Int(k), e] } }
+    return y
+}
+
+/// `dweight[k,e] = Σ_n [label_n = k] dy[n,e]`.
+func embeddingGradient(dy: ReferenceTensor, label: ReferenceTensor, _ shape: [Int]) -> ReferenceTensor {
+    var dweight = ReferenceTensor(shape)
+    for (n, k) in label.values.enumerated() { for e in 0..<dy.columns { dweight[Int(k), e] += dy[n, e] } }
+    return dweight
+}

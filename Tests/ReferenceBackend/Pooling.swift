@@ -28,3 +28,24 @@ private func pooled(
     }
     return y
 }
+
+/// `dx[n,h,w,c] = Σ dy[n,v,u,c] / (pixels of the window inside the image)` over the windows that (h,w) lies in.
+func averagePoolGradient(dy: ReferenceTensor, _ shape: [Int], _ window: ConvolutionGeometry) -> ReferenceTensor {
+    let (height, width, channels) = (shape[1], shape[2], shape[3])
+    let size = (height: dy.shape[1], width: dy.shape[2])
+    var dx = ReferenceTensor(shape)
+    for n in 0..<shape[0] {
+        for c in 0..<channels {
+            var seen = [[(Int, Int)]](repeating: [], count: size.height * size.width)
+            forEachTap(window, input: (height, width), output: size) { v, u, h, w, _, _ in
+                seen[v * size.width + u].append((h, w))
+            }
+            for (index, pixels) in seen.enumerated() {
+                for (h, w) in pixels {
+                    dx[n, h, w, c] += dy[n, index / size.width, index % size.width, c] / Double(pixels.count)
+                }
+            }
+        }
+    }
+    return dx
+}

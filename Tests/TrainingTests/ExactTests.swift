@@ -120,10 +120,10 @@ import Training
     }
 
     /// Every loss and head. An image's draws lie in one micro-batch and belong to the image.
-    @Test(arguments: [Run.energy, Run.energyAtOutput, Run.mixture])
+    @Test(arguments: [Run.energy, Run.energyAtOutput, Run.mixture, Run.adm, Run.admVariational, Run.byLosses])
     func sameBitsOfEveryLoss(settings: [String]) throws {
         try withTemporaryDirectory { folder in
-            let run = try Run(in: folder)
+            let run = try Run(in: folder, classes: 3)
             let launches = [
                 Launch(ranks: 1), Launch(ranks: 4), Launch(ranks: 1, threads: 2),
                 Launch(ranks: 2, threads: 2, sharded: true),

@@ -12,7 +12,7 @@ struct KillTests {
 
     /// What is trained, and how often it is killed at least.
     enum Trained: String, CaseIterable {
-        case diffusion, classifier, autoencoder, energy, mixture
+        case diffusion, classifier, autoencoder, energy, mixture, adm
         var settings: [String] {
             let own: [String] =
                 switch self {
@@ -21,6 +21,7 @@ struct KillTests {
                 case .autoencoder: Run.autoencoder
                 case .energy: Run.energyAtOutput
                 case .mixture: Run.mixture
+                case .adm: Run.adm
                 }
             return KillTests.settings + own
         }

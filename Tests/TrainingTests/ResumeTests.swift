@@ -7,7 +7,9 @@ import Testing
 
 @Suite struct ResumeTests {
     /// A run in two parts ends with the bits of the run in one part, metrics included.
-    @Test(arguments: [1, 2], [[], Run.classifier, Run.autoencoder, Run.energyAtOutput, Run.mixture])
+    @Test(
+        arguments: [1, 2],
+        [[], Run.classifier, Run.autoencoder, Run.energyAtOutput, Run.mixture, Run.adm, Run.byLosses])
     func resumedRunIsBitwiseTheSame(
         ranks: Int, settings: [String]
     ) throws {

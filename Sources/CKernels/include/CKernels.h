@@ -84,8 +84,19 @@ typedef struct {
 void ck_max_pool(const ck_pool_shape *shape, const float *x, float *y);
 /// y = the mean of each window of x over what lies inside the image.
 void ck_average_pool(const ck_pool_shape *shape, const float *x, float *y);
-/// y [N,D]: sines, then cosines, of t_n · exp(−k ln(10000) / (D/2 − 1)), k < D/2; float64 inside. D even.
-void ck_sinusoidal_embedding(int64_t images, int64_t dimension, const float *timestep, float *y);
+/// dx [N,H,W,C] of dy [N,H',W',C].
+void ck_average_pool_gradient(const ck_pool_shape *shape, const float *dy, float *dx);
+/// y [N,E] = x / (1 − rate), or 0 where word i mod 4 of Philox 4×32-10 is below rate·2³², with key (k0, k1) and counter
+/// (⌊i/4⌋, layer, k2, k3), k = key [N,4] · 2²⁴. y may be x.
+void ck_dropout(int64_t images, int64_t elements, double rate, uint32_t layer, const float *x, const float *key,
+                float *y);
+/// y [N,E]: of weight [K,E] the row of each label [N], a whole number in 0 ..< K.
+void ck_embedding(int64_t images, int64_t width, const float *label, const float *weight, float *y);
+/// The rows of dweight [K,E] += dy [N,E], image by image.
+void ck_embedding_gradient(int64_t images, int64_t width, const float *label, const float *dy, float *dweight);
+/// y [N,D]: sines, then cosines, of t_n · exp(−k ln(10000) / (D/2 − 1)), k < D/2; float64 inside. D even. With
+/// `cosinesFirst` cosines, then sines, of t_n · exp(−k ln(10000) / ⌊D/2⌋), and a zero where D is odd.
+void ck_sinusoidal_embedding(int64_t images, int64_t dimension, int cosinesFirst, const float *timestep, float *y);
 /// loss_n = weight_n · mean of (prediction − target)² over E elements. prediction, target [N,E]; weight, loss [N].
 void ck_weighted_squared_error(int64_t images, int64_t elements, const float *prediction, const float *target,
                                const float *weight, float *loss);
@@ -141,6 +152,18 @@ void ck_mixture_likelihood(int64_t images, int64_t pixels, int64_t channels, int
 void ck_mixture_likelihood_gradient(int64_t images, int64_t pixels, int64_t channels, int64_t components,
                                     const float *dloss, const float *prediction, const float *target,
                                     const float *weight, float *dprediction);
+typedef struct {
+    int64_t images, pixels, channels;
+} ck_bound_shape;
+/// prediction [N,P,2C] (C estimates, then C numbers v), target, x0 [N,P,C], terms [N,4], weights [N].
+typedef struct {
+    const float *prediction, *target, *x0, *terms, *errorWeight, *boundWeight;
+} ck_bound;
+/// loss [N]: squared error and a term of the variational bound, see Operation.variationalBound; float64 inside.
+void ck_variational_bound(ck_bound_shape shape, const ck_bound *bound, float *loss);
+/// dprediction [N,P,2C]; with `held` the bound counts as constant in the estimates.
+void ck_variational_bound_gradient(ck_bound_shape shape, const ck_bound *bound, int held, const float *dloss,
+                                   float *dprediction);
 /// loss_n = weight_n · (ln Σ_k exp(logits_nk) − logits at label_n); float64 inside. logits [N,K]; label, a whole number
 /// in 0 ..< K, weight, loss [N].
 void ck_softmax_cross_entropy(int64_t images, int64_t classes, const float *logits, const float *label,
@@ -243,6 +266,7 @@ void ck_narrow_weights_gradient(const ck_narrow_shape *shape, int64_t weightInpu
 
 typedef struct {
     int64_t images, positions, heads, headDim;
+    int headsFirst;  // of full attention: a row of qkv is head by head, each q, k, v
 } ck_attention_shape;
 
 /// Floats of scratch (64-byte aligned) that the two functions below need.
@@ -336,9 +360,11 @@ typedef struct {
     double learningRate, beta1, beta2, epsilon;
     int64_t step;          // 1 for the first
     double gradientScale;  // factor on the gradients, 1 when they are not clipped
+    double weightDecay;    // λ
 } ck_adam_settings;
 
-/// One step of Adam (Kingma & Ba 2015, algorithm 1, in PyTorch's order of operations), everything in one pass:
+/// One step of Adam (Kingma & Ba 2015, algorithm 1, in PyTorch's order of operations), everything in one pass,
+/// with decoupled weight decay (Loshchilov & Hutter 2019): first parameter *= 1 − lr λ, then
 /// m += (1 − β1)(g − m); v = β2 v + (1 − β2) g²; parameter −= lr/(1 − β1^t) · m / (√v/√(1 − β2^t) + ε).
 void ck_adam_step(size_t count, const ck_adam_settings *settings, const float *gradients, float *parameters,
                   float *firstMoment, float *secondMoment);

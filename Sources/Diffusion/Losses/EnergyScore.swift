@@ -28,8 +28,10 @@ public struct EnergyScoreLoss: Loss {
     }
 
     public var draws: [Draw] {
-        process.draws(for: model) + (model.etaDraw.map { [$0.repeated(score.draws)] } ?? [])
+        process.draws(for: model) + model.networkDraws(latents: score.draws)
     }
+
+    public var weightInputs: [String] { ["energy_weight", "error_weight"] }
 
     public func inputs(x0: [Float], _ drawn: Drawn) -> [String: [Float]] {
         let (xt, target) = process.noised(x0, drawn)
@@ -38,7 +40,7 @@ public struct EnergyScoreLoss: Loss {
             let (weight, share) = (process.weight(t), pow(1 - process.schedule.alphaBars[t], handover))
             return (energy: share * pow(weight, Double(score.exponent) / 2), error: (1 - share) * weight)
         }
-        return model.inputs(xt: xt, timestep: t.map(Float.init), eta: drawn["eta"]).merging([
+        return model.inputs(xt: xt, drawn).merging([
             "target": target, "energy_weight": weights.map { Float($0.energy) },
             "error_weight": weights.map { Float($0.error) },
         ]) { $1 }

@@ -15,12 +15,12 @@ public struct Likelihood: Loss {
         process = ForwardProcess(diffusion)
     }
 
-    public var draws: [Draw] { process.draws(for: model) + (model.etaDraw.map { [$0] } ?? []) }
+    public var draws: [Draw] { process.draws(for: model) + model.networkDraws() }
 
     public func inputs(x0: [Float], _ drawn: Drawn) -> [String: [Float]] {
         let (xt, target) = process.noised(x0, drawn)
         let t = drawn.timesteps
-        let network = model.inputs(xt: xt, timestep: t.map(Float.init), eta: model.etaDraw.map { drawn[$0.name] })
+        let network = model.inputs(xt: xt, drawn)
         return network.merging(["target": target, "weight": t.map { _ in 1 }]) { $1 }
     }
 

@@ -9,6 +9,10 @@ public enum LossKind: String, Codable, CaseIterable, Sendable {
     case energyScore = "energy_score"
     /// The likelihood of a mixture head.
     case likelihood
+    /// The squared error, and the variational bound for a learned variance.
+    case hybrid
+    /// The variational bound.
+    case variational
 
     /// The loss that trains `model`.
     public func of(_ model: ModelConfiguration, _ diffusion: DiffusionConfiguration) -> any Loss {
@@ -16,15 +20,23 @@ public enum LossKind: String, Codable, CaseIterable, Sendable {
         case .squaredError: SquaredError(model, diffusion)
         case .energyScore: EnergyScoreLoss(model, diffusion)
         case .likelihood: Likelihood(model, diffusion)
+        case .hybrid: Hybrid(model, diffusion)
+        case .variational: Variational(model, diffusion)
         }
     }
 
     /// Why `model` cannot be trained so, and what to set; nil where it can.
     public func fault(_ model: ModelConfiguration, _ diffusion: DiffusionConfiguration) -> String? {
-        switch self {
+        if model.learnedVariance, self != .hybrid, self != .variational {
+            return "model.learned_variance is true, but diffusion.loss is \(rawValue), which does not train it: set "
+                + "diffusion.loss=hybrid, or model.learned_variance=false"
+        }
+        return switch self {
         case .squaredError: SquaredError.fault(model, diffusion)
         case .energyScore: EnergyScoreLoss.fault(model, diffusion)
         case .likelihood: Likelihood.fault(model, diffusion)
+        case .hybrid: Hybrid.fault(model, diffusion)
+        case .variational: Variational.fault(model, diffusion)
         }
     }
 
@@ -45,6 +57,8 @@ public protocol Loss: Sendable {
     /// Values of the inputs that ``callAsFunction(_:batch:)`` declares, but for self-conditioning and labels: from clean samples
     /// `x0 [N, H, W, C]` and what was drawn for them.
     func inputs(x0: [Float], _ drawn: Drawn) -> [String: [Float]]
+    /// The inputs that are factors of each sample's loss, `[N]`: all of it is a sum of terms with one of them each.
+    var weightInputs: [String] { get }
     /// Adds network and loss for `batch` samples to a graph, and keeps the network's output as `output`.
     ///
     /// - Returns: the loss of each sample, `[batch]`.
@@ -52,10 +66,12 @@ public protocol Loss: Sendable {
 }
 
 /// The input of a loss's graph that is the class of each sample, `[N]`.
-public let labelInput = "label"
+public let labelInput = NetworkInput.label.rawValue
 
 extension Loss {
-    public var readsLabels: Bool { false }
+    public var weightInputs: [String] { ["weight"] }
+
+    public var readsLabels: Bool { model.takesLabels }
 
     /// A forward and backward pass over `batch` samples, to be run in `precision`; `loss [batch]` and `output` are kept.
     ///

@@ -13,12 +13,12 @@ public struct SquaredError: Loss {
         process = ForwardProcess(diffusion)
     }
 
-    public var draws: [Draw] { process.draws(for: model) + (model.etaDraw.map { [$0] } ?? []) }
+    public var draws: [Draw] { process.draws(for: model) + model.networkDraws() }
 
     public func inputs(x0: [Float], _ drawn: Drawn) -> [String: [Float]] {
         let (xt, target) = process.noised(x0, drawn)
         let t = drawn.timesteps
-        let network = model.inputs(xt: xt, timestep: t.map(Float.init), eta: model.etaDraw.map { drawn[$0.name] })
+        let network = model.inputs(xt: xt, drawn)
         let weight = t.map { Float(process.weight($0)) }
         return network.merging(["target": target, "weight": weight]) { $1 }
     }

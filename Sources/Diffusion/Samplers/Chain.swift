@@ -12,8 +12,10 @@ package struct Chain: Sendable {
     let variance: VarianceKind
     /// σ² of the estimate of x_0 at each of the times; 0 where the estimate is taken for x_0 itself.
     let x0Variances: [Double]
+    /// ln β̃ and ln β between the times, the ends of a learned variance.
+    let logVariances: [(small: Double, large: Double)]
 
-    /// `sampling_steps` of the T times, as `spacing` has them.
+    /// `sampling_steps` of the T times, as `spacing` has them, or those of `respacing`.
     ///
     /// - Parameter x0Variance: needed for the optimal variance.
     package init(_ configuration: DiffusionConfiguration, _ x0Variance: X0Variance? = nil) {
@@ -23,8 +25,9 @@ package struct Chain: Sendable {
         precondition(
             1...whole.timesteps ~= configuration.samplingSteps,
             "\(configuration.samplingSteps) steps of \(whole.timesteps)")
-        times = configuration.spacing.times(configuration.samplingSteps, of: whole)
+        times = configuration.visitedTimes(of: whole)
         schedule = whole.respaced(to: times)
+        logVariances = zip(schedule.logVarianceSmall, schedule.logVarianceLarge).map { (small: $0, large: $1) }
         objective = configuration.objective
         clip = configuration.clipDenoised
         let isOptimal = variance == .optimal

@@ -89,7 +89,8 @@ public struct Sampler: Sendable {
     ///   - xT: draws of N(0, 1).
     ///   - usesEta: whether the network takes η; it is drawn at every evaluation, before the step's noise.
     ///   - selfCondition: whether the network takes the last estimate of x_0; zeros at the first evaluation.
-    ///   - predict: the network: (x_t, t, η, estimate of x_0) → output, all of the size of `xT`.
+    ///   - predict: the network: (x_t, t, η, estimate of x_0) → output, all of the size of `xT`; where the network has a
+    ///     learned variance v of the same size follows the output.
     ///   - draw: (number, which) → draws of N(0, 1) of the size of `xT`; evaluations (for η) and steps (for noise) count
     ///     from 0.
     ///   - reached: called with (step, x) after each step.
@@ -115,13 +116,17 @@ struct SampledNetwork {
     var lastEstimate: [Float]?
     let predict: ([Float], Int, [Float]?, [Float]?) throws -> [Float]
     let draw: (Int, SamplerDraw) throws -> [Float]
+    /// What the last evaluation said of the variance; empty where it says nothing.
+    private(set) var v: [Float] = []
     fileprivate var evaluations = 0
 
     /// Output and estimate of x_0 at the `i`-th time of `chain`.
     mutating func evaluate(_ x: [Float], _ chain: Chain, _ i: Int) throws -> (output: [Float], x0: [Float]) {
         let eta = usesEta ? try draw(evaluations, .eta) : nil
-        let output = try predict(x, chain.times[i], eta, lastEstimate)
+        var output = try predict(x, chain.times[i], eta, lastEstimate)
         evaluations += 1
+        v = Array(output.dropFirst(x.count))
+        output.removeLast(v.count)
         let x0 = chain.x0Estimate(output: output, xt: x, i)
         if lastEstimate != nil { lastEstimate = x0 }
         return (output, x0)

@@ -1,0 +1,75 @@
+/// How t of a training sample is drawn.
+public enum TimestepSampling: String, Codable, CaseIterable, Sendable {
+    /// Each t equally likely.
+    case uniform
+    /// In proportion to the root of the mean square of the last losses at t (Nichol and Dhariwal 2021, section 3.3).
+    case lossSecondMoment = "loss_second_moment"
+}
+
+/// The last 10 losses at each t, and t drawn by them: with probability `0.999 · √⟨loss²⟩ / Σ_t √⟨loss²⟩ + 0.001/T`, and
+/// each equally likely until every t has 10 losses (Nichol and Dhariwal 2021, equation 18).
+public struct LossHistory: Equatable, Sendable {
+    /// Losses that are kept of each t.
+    public static let length = 10
+    private static let uniformShare = 0.001
+
+    /// The losses, oldest first, of each t.
+    public private(set) var losses: [[Float]]
+    /// Probability of each t.
+    public private(set) var probabilities: [Double]
+    private var cumulative: [Double] = []
+
+    /// T.
+    public var timesteps: Int { losses.count }
+
+    /// A history without losses.
+    public init(timesteps: Int) { self.init(losses: [[Float]](repeating: [], count: timesteps)) }
+
+    /// A history of these losses, of each t at most ``length``, oldest first.
+    public init(losses: [[Float]]) {
+        precondition(!losses.isEmpty && losses.allSatisfy { $0.count <= Self.length }, "\(losses.count) timesteps")
+        self.losses = losses
+        probabilities = []
+        weigh()
+    }
+
+    /// Adds the losses of a step, in the order of its samples.
+    public mutating func add(_ samples: [(timestep: Int, loss: Float)]) {
+        for (t, loss) in samples {
+            if losses[t].count == Self.length { losses[t].removeFirst() }
+            losses[t].append(loss)
+        }
+        weigh()
+    }
+
+    /// The t of a number `u` in [0, 1), by inverse transform, and the weight 1/(T p_t) that makes up for its probability.
+    public func draw(_ u: Double) -> (timestep: Int, weight: Double) {
+        var (low, high) = (0, timesteps - 1)
+        while low < high {
+            let middle = (low + high) / 2
+            if cumulative[middle] > u { high = middle } else { low = middle + 1 }
+        }
+        return (low, 1 / (Double(timesteps) * probabilities[low]))
+    }
+
+    private mutating func weigh() {
+        let uniform = 1 / Double(timesteps)
+        if losses.allSatisfy({ $0.count == Self.length }) {
+            let roots = losses.map { last in
+                (last.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(Self.length)).squareRoot()
+            }
+            let sum = roots.reduce(0, +)
+            // Losses that are all 0 leave nothing to weigh by.
+            probabilities = roots.map {
+                sum > 0 ? (1 - Self.uniformShare) * $0 / sum + Self.uniformShare * uniform : uniform
+            }
+        } else {
+            probabilities = losses.map { _ in uniform }
+        }
+        var sum = 0.0
+        cumulative = probabilities.map { probability in
+            sum += probability
+            return sum
+        }
+    }
+}
