@@ -270,8 +270,8 @@ extension ConfigurationKey {
             "How previews and `smd sample` draw; see [Sampling](equations.md#sampling):"),
         ConfigurationKey(
             "diffusion.variance", .choice(\.diffusion.variance), .harmless,
-            "Variance of a step: `small` β̃; `large` β (`ancestral` only); `optimal` the best number (`smd evaluate variance`); "
-                + "`learned` the network's, which `ddim` ignores."),
+            "Variance of a step of `ancestral`: `small` β̃; `large` β; `learned` the network's; `optimal` (of `ddim`, too) the "
+                + "best number, see `smd evaluate variance`."),
         ConfigurationKey(
             "diffusion.sampling_steps", .integer(\.diffusion.samplingSteps), unit: "steps", .harmless,
             "Steps of the sampler, one evaluation of the network each, with `heun` two; at most `diffusion.timesteps`."),

@@ -22,6 +22,8 @@ private final class Lines: TrainingObserver {
         "model.full_attention": "[true, false]",
         "model.identifier.dim_mults": "[2]", "diffusion.energy_windows": "[0, 4]",
         "autoencoder.channels": "[16, 32]",
+        "model.attention_sizes": "[4]",
+        "model.identifier.attention_sizes": "[4]", "diffusion.respacing": "ddim25",
     ]
 
     private static func other(_ key: String, than value: String) -> String {

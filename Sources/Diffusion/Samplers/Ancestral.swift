@@ -1,7 +1,7 @@
 import Foundation
 
-/// `x' = μ̃(x_t, x̂_0) + σ · noise` (Ho et al. 2020, algorithm 2), σ² as ``VarianceKind`` says: β̃, β, or what the network says of each element between them,
-/// without noise at the last step; or `β̃ + c²σ²(t)` with `c = β √ᾱ'/(1 − ᾱ)`, at every step.
+/// `x' = μ̃(x_t, x̂_0) + σ · noise` (Ho et al. 2020, algorithm 2), σ² as ``VarianceKind`` says: β̃, β, or what the network
+/// says of each element between them, without noise at the last step; or `β̃ + c²σ²(t)` with `c = β √ᾱ'/(1 − ᾱ)`, at every step.
 struct Ancestral: SamplingMethod {
     static let variances = VarianceKind.allCases
     let chain: Chain

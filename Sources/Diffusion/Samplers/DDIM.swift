@@ -2,7 +2,7 @@
 /// (Song et al. 2021, equations 12 and 16). With the optimal variance `c²σ²(t)` is added to σ², at the last step too, where
 /// `c = √ᾱ' − √(1 − ᾱ' − σ²) √(ᾱ/(1 − ᾱ))` is the coefficient of x̂_0 (Bao et al. 2022).
 struct DDIM: SamplingMethod {
-    static let variances = [VarianceKind.small, .optimal]
+    static let variances = [VarianceKind.small, .optimal, .learned]
     let chain: Chain
     /// The share of step noise: 0 none, 1 as much as ancestral sampling.
     let eta: Double

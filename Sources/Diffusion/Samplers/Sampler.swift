@@ -37,7 +37,7 @@ public enum SamplerKind: String, Codable, CaseIterable, Sendable {
 /// A way from x_T to x_0. It owns its loop: when it evaluates the network, at which t, and what it draws.
 protocol SamplingMethod: Sendable {
     init(_ chain: Chain, _ configuration: DiffusionConfiguration)
-    /// The variances that a step can have.
+    /// The variances that a step can have. `small` and `learned` leave alone a method whose steps have noise of their own.
     static var variances: [VarianceKind] { get }
     /// Whether estimates may be draws of x_0, another one at each evaluation, instead of its mean.
     static var takesDraws: Bool { get }
@@ -52,7 +52,7 @@ protocol SamplingMethod: Sendable {
 }
 
 extension SamplingMethod {
-    static var variances: [VarianceKind] { [.small] }
+    static var variances: [VarianceKind] { [.small, .learned] }
     static var takesDraws: Bool { true }
 }
 

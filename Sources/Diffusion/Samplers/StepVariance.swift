@@ -8,7 +8,7 @@ public enum VarianceKind: String, Codable, CaseIterable, Sendable {
     /// the estimate's coefficient in the step (Bao et al. 2022, of the mean over elements).
     case optimal
     /// Of each element as the network says, between β̃ and β: `ln σ² = (1 − w) ln β̃ + w ln β`, w = (v + 1)/2 (Nichol and
-    /// Dhariwal 2021, equation 15). DDIM, whose step noise is `ddim_eta`, leaves it alone.
+    /// Dhariwal 2021, equation 15). Of ancestral steps; the other samplers, whose steps have their own noise, leave it alone.
     case learned
 
     /// Why `configuration`, whose variance this is, means nothing, and what to set.
