@@ -16,6 +16,9 @@ extension ConfigurationKey {
             "data", .path(\.data), unit: "path", .warned,
             "The HDF5 data set. Compared by its samples, not by its path. Every rank must find it there."),
         ConfigurationKey(
+            "first_stage", .path(\.firstStage), unit: "path", .harmless,
+            "Of latents: the checkpoint or run that encoded them, by which previews and `smd sample` show images."),
+        ConfigurationKey(
             "cache", .choice(\.cache), .harmless,
             "Where samples lie while a run reads them; see [Sets larger than memory](#sets-larger-than-memory):"),
         ConfigurationKey(

@@ -69,6 +69,8 @@ public struct RunConfiguration: Equatable, Sendable {
     public var method = TrainingMethod.diffusion
     /// Path of the HDF5 data set, absolute or from the current directory.
     public var data = ""
+    /// Path of the first stage, a checkpoint or a run's folder, where `data` holds its latents, or "none".
+    public var firstStage = "none"
     /// Where the samples lie while a run reads them.
     public var cache = SampleCache.auto
     /// What an epoch's order mixes.
@@ -128,6 +130,9 @@ public struct RunConfiguration: Equatable, Sendable {
     public var optimizer = OptimizerConfiguration()
     /// The moving average of the parameters.
     public var ema = EMAConfiguration()
+
+    /// ``firstStage`` where there is one.
+    public var firstStagePath: String? { firstStage == "none" ? nil : firstStage }
 
     /// The defaults: the published CIFAR-10 settings, without a data set.
     public init() {}

@@ -46,12 +46,12 @@ extension DataSet {
             }
             var done = part.range.lowerBound
             func advance(_ values: Int) throws {
-                done += values / source.sample.elements
+                done += values / source.sample.storedElements
                 try progress(done, source.count)
             }
             switch source.sample {
             case .image: try source.checkSamples(index, as: UInt8.self) { try advance($0.count) }
-            case .point: try source.checkSamples(index, as: Float.self) { try advance($0.count) }
+            case .point, .latent: try source.checkSamples(index, as: Float.self) { try advance($0.count) }
             }
             digests += part.storedDigest != nil ? 1 : 0
             try verifyLabelDigest(source.file(index))

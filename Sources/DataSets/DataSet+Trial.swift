@@ -29,7 +29,7 @@ extension DataSet {
             let all = try file.samples.isCompressed() && source.totalBytes <= wholeTrialBytes
             switch (source.sample, all) {
             case (.image, true): try source.stream(index, as: UInt8.self) { _ in }
-            case (.point, true): try source.stream(index, as: Float.self) { _ in }
+            case (.point, true), (.latent, true): try source.stream(index, as: Float.self) { _ in }
             case (_, false): try readSpread(part, of: source)
             }
         }

@@ -1,6 +1,6 @@
 import HDF5
 
-/// A data set to train on: an HDF5 file of images or points, or the manifest of several.
+/// A data set to train on: an HDF5 file of images, points or latents, or the manifest of several.
 ///
 /// Files of this product (docs/data-sets.md) and any other HDF5 file with `/images` uint8 N×H×W×C (or N×H×W, one
 /// channel) or `/points` float N×D are read. Not for use from several threads at once.
@@ -15,7 +15,9 @@ public final class DataSet {
     /// over the stored digests and 1024 samples spread over the set. The name and place of the file, its compression
     /// and, up to 2 GiB, its division into shards do not matter.
     public let fingerprint: String
-    /// Numbers in a sample.
+    /// What latents are latents of.
+    public var latents: LatentFacts? { source.latents }
+    /// Numbers in a sample, as a network is shown it.
     public var elementsPerSample: Int { sample.elements }
     /// Bytes of a sample as it is stored in a file of this product.
     public var bytesPerSample: Int { source.bytesPerSample }
@@ -101,23 +103,41 @@ public final class DataSet {
     /// Reads sample `index` into `out`, which holds ``elementsPerSample`` numbers.
     ///
     /// Images arrive as height × width × channels, scaled from 0…255 to −1…1 by 2·v/255 − 1, mirrored left to right
-    /// with `flip`. Points arrive as they are; `flip` does not touch them.
+    /// with `flip`. Points arrive as they are. Latents arrive as (mean + deviation · noise) · scale, or as mean · scale.
+    /// `flip` does not touch either.
     ///
+    /// - Parameter noise: draws of N(0, 1), one for each number of a latent.
     /// - Throws: `HDF5Error` when the set is not in memory and the file fails.
-    public func read(_ index: Int, flip: Bool, into out: UnsafeMutableBufferPointer<Float>) throws {
+    public func read(
+        _ index: Int, flip: Bool, noise: [Float]? = nil, into out: UnsafeMutableBufferPointer<Float>
+    ) throws {
         precondition(out.count == elementsPerSample, "\(out.count) numbers for a sample of \(elementsPerSample)")
         try withStored(index) { stored in
             switch sample {
             case .point: _ = out.update(fromContentsOf: stored.bindMemory(to: Float.self))
             case .image(_, let width, let channels):
                 Self.scale(stored.bindMemory(to: UInt8.self), width, channels, flip, into: out)
+            case .latent: draw(stored.bindMemory(to: Float.self), noise, into: out)
             }
         }
     }
 
-    /// Some samples, as ``read(_:flip:into:)`` gives them, not mirrored: `[indices, elementsPerSample]`.
+    /// (mean + deviation · noise) · scale of `[mean, deviation]`.
+    private func draw(
+        _ stored: UnsafeBufferPointer<Float>, _ noise: [Float]?, into out: UnsafeMutableBufferPointer<Float>
+    ) {
+        guard let latents else { preconditionFailure("\(path) holds no latents") }
+        precondition(noise.map { $0.count == out.count } ?? true, "\(noise?.count ?? 0) draws for \(out.count) numbers")
+        let (scale, count) = (Float(latents.scale), out.count)
+        for i in 0..<count {
+            out[i] = (noise.map { stored[i] + stored[count + i] * $0[i] } ?? stored[i]) * scale
+        }
+    }
+
+    /// Some samples, as ``read(_:flip:noise:into:)`` gives them, not mirrored, of latents the means:
+    /// `[indices, elementsPerSample]`.
     ///
-    /// - Throws: as ``read(_:flip:into:)``.
+    /// - Throws: as ``read(_:flip:noise:into:)``.
     public func samples(_ indices: some Collection<Int>) throws -> [Float] {
         let size = elementsPerSample
         return try [Float](unsafeUninitializedCapacity: indices.count * size) { buffer, filled in
@@ -136,6 +156,12 @@ public final class DataSet {
         guard case .image = sample else { preconditionFailure("\(path) holds \(sample.words), not images") }
         return try withStored(index) { Array($0) }
     }
+
+    /// Sample `index` as it is stored in a file of this product: bytes of an image, float32 of a point, and of a latent its
+    /// means and then its deviations.
+    ///
+    /// - Throws: `HDF5Error` when the set is not in memory and the file fails.
+    func stored(_ index: Int) throws -> [UInt8] { try withStored(index) { Array($0) } }
 
     /// Calls `body` with sample `index` as it is stored in a file of this product.
     private func withStored<T>(_ index: Int, _ body: (UnsafeRawBufferPointer) throws -> T) throws -> T {

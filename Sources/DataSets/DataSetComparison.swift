@@ -33,8 +33,7 @@ public struct DataSetComparison: Encodable, Sendable {
         func digests(_ set: DataSet, after done: Int) throws -> [ContentDigest] {
             try (0..<set.count).map { index in
                 try progress(done + index, all)
-                guard case .point = set.sample else { return ContentDigest(of: try set.pixels(index)) }
-                return ContentDigest(of: try set.samples([index]).withUnsafeBytes { Array($0) })
+                return ContentDigest(of: try set.stored(index))
             }
         }
         let (one, two) = (try digests(first, after: 0), try digests(second, after: first.count))

@@ -3,12 +3,15 @@ import Foundation
 import HDF5
 
 /// One HDF5 file of samples, opened and checked: this product's own, or any with `/images` uint8 N×H×W×C (or N×H×W) or
-/// `/points` float N×D.
+/// `/points` float N×D. Latents, `/mean` and `/deviation`, are read only of this product's files.
 struct DataSetFile {
     let path: String
     let file: HDF5File
-    let samples: HDF5Dataset
+    /// Those that hold samples: one, or of latents their means and their deviations.
+    private let sets: [HDF5Dataset]
     let sample: SampleShape
+    /// What latents are latents of.
+    let latents: LatentFacts?
     let count: Int
     /// Bytes of the file.
     private let size: Int
@@ -28,9 +31,15 @@ struct DataSetFile {
         let root = file.root
         isOurs = Self.isText(try? root.attribute("format"), DataSetFormat.name)
         let kind = try isOurs ? Self.statedKind(of: root, path: path) : Self.foundKind(of: root, path: path)
-        samples = try root.dataset(kind)
-        let shape = samples.shape
-        (sample, count) = try kind == "images" ? Self.images(samples, path) : Self.points(samples, path)
+        sets = try SampleShape.datasets(kind).map(root.dataset)
+        let shape = sets[0].shape
+        (sample, count) =
+            switch kind {
+            case "images": try Self.images(sets[0], path)
+            case "points": try Self.points(sets[0], path)
+            default: try Self.latents(sets, path)
+            }
+        latents = try kind == "latents" ? LatentFacts(root, path) : nil
         guard count > 0 else { throw DataSetError("\(path): /\(kind) of \(shapeText(shape)) holds no samples") }
         guard count <= Int(Int32.max) else {
             throw DataSetError("\(path): /\(kind) of \(shapeText(shape)): at most \(Int32.max) samples are read")
@@ -45,11 +54,11 @@ struct DataSetFile {
             elements = product
         }
         // A header can claim anything; deflate shrinks at most 1032 to 1. The product is below 2³¹·2²⁸·2².
-        guard count * elements * sample.elementBytes / 1100 <= size else {
+        guard count * sample.storedBytes / 1100 <= size else {
             throw DataSetError(
                 "\(path): /\(kind) claims to be \(shapeText(shape)), which a file of \(size) bytes cannot hold")
         }
-        storedDigest = try isOurs ? Self.text(DataSetFormat.digestAttribute, of: samples.attribute, path) : nil
+        storedDigest = try isOurs ? Self.text(DataSetFormat.digestAttribute, of: sets[0].attribute, path) : nil
         guard isOurs else { return }
         if let said = try Self.integer("count", of: root.attribute, path), said != count {
             throw DataSetError("\(path): says it has \(said) samples, but /\(kind) has \(count); prepare it again")
@@ -57,10 +66,13 @@ struct DataSetFile {
         _ = try openLabels()
     }
 
-    /// Bytes of a sample as it is kept in memory.
-    var bytesPerSample: Int { sample.elements * sample.elementBytes }
+    /// The first that holds samples.
+    var samples: HDF5Dataset { sets[0] }
 
-    /// Reads the samples `range` into `out`.
+    /// Bytes of a sample as it is kept in memory.
+    var bytesPerSample: Int { sample.storedBytes }
+
+    /// Reads the samples `range` into `out`; of a latent its means, then its deviations.
     func read<T: HDF5Scalar>(_ range: Range<Int>, into out: UnsafeMutableBufferPointer<T>) throws {
         // Behind the end of a file libhdf5 reads zeros.
         if let now = try? FileFacts(BytePath(path)).bytes, now < size {
@@ -68,7 +80,19 @@ struct DataSetFile {
                 "\(path): was cut short while in use, from \(size) to \(now) bytes; make or copy it again")
         }
         let axes = Array(samples.shape.dropFirst())
-        try samples.read(into: out, offset: [range.lowerBound] + axes.map { _ in 0 }, count: [range.count] + axes)
+        let (offset, count) = ([range.lowerBound] + axes.map { _ in 0 }, [range.count] + axes)
+        if sets.count == 1 { return try samples.read(into: out, offset: offset, count: count) }
+        let size = sample.elements
+        let part = UnsafeMutableBufferPointer<T>.allocate(capacity: range.count * size)
+        defer { part.deallocate() }
+        for (number, set) in sets.enumerated() {
+            try set.read(into: part, offset: offset, count: count)
+            for slot in 0..<range.count {
+                let place = (slot * sets.count + number) * size
+                _ = UnsafeMutableBufferPointer(rebasing: out[place..<place + size])
+                    .update(fromContentsOf: part[slot * size..<(slot + 1) * size])
+            }
+        }
     }
 
     /// What a file of this product says it holds.
@@ -78,8 +102,8 @@ struct DataSetFile {
                 "\(path): data set of format version \(version); this program reads \(DataSetFormat.version)")
         }
         guard let kind = try text("kind", of: root.attribute, path) else { return try foundKind(of: root, path: path) }
-        guard kind == "images" || kind == "points" else {
-            throw DataSetError("\(path): a data set of \(kind.prefix(40)); images or points are wanted")
+        guard ["images", "points", "latents"].contains(kind) else {
+            throw DataSetError("\(path): a data set of \(kind.prefix(40)); images, points or latents are wanted")
         }
         return kind
     }
@@ -118,6 +142,15 @@ struct DataSetFile {
             throw DataSetError("\(found), of rank \(set.shape.count); wanted is rank 2, N×D")
         }
         return (.point(dimension: set.shape[1]), set.shape[0])
+    }
+
+    private static func latents(_ sets: [HDF5Dataset], _ path: String) throws -> (SampleShape, Int) {
+        let found = sets.map { "\($0.path) is \($0.elementType) \(shapeText($0.shape))" }.joined(separator: ", ")
+        let shape = sets[0].shape
+        guard sets.allSatisfy({ $0.elementType == .float32 && $0.shape == shape }), shape.count == 4 else {
+            throw DataSetError("\(path): \(found); wanted are two of float32 N×H×W×Z")
+        }
+        return (.latent(height: shape[1], width: shape[2], channels: shape[3]), shape[0])
     }
 
     /// Whether an attribute is this text, alone or as a list of one.

@@ -6,36 +6,45 @@ public enum SampleShape: Equatable, Sendable {
     case image(height: Int, width: Int, channels: Int)
     /// A vector of `dimension` numbers.
     case point(dimension: Int)
+    /// Of an image what a first stage makes of it: a Gaussian of height × width × channels numbers, each with its mean and
+    /// its deviation.
+    case latent(height: Int, width: Int, channels: Int)
 
-    /// Numbers in a sample.
-    public var elements: Int {
-        switch self {
-        case .image(let height, let width, let channels): height * width * channels
-        case .point(let dimension): dimension
-        }
-    }
+    /// Numbers in a sample as a network is shown it.
+    public var elements: Int { axes.reduce(1, *) }
+
+    /// Numbers that are stored of a sample: of a latent all means, then all deviations.
+    package var storedElements: Int { elements * datasets.count }
+    /// Their bytes.
+    package var storedBytes: Int { storedElements * elementBytes }
 
     /// Lengths of the axes that follow the samples' own: [height, width, channels] or [dimension].
     package var axes: [Int] {
         switch self {
-        case .image(let height, let width, let channels): [height, width, channels]
+        case .image(let height, let width, let channels), .latent(let height, let width, let channels):
+            [height, width, channels]
         case .point(let dimension): [dimension]
         }
     }
 
-    /// "images" or "points": the value of the attribute `kind`, and the name of the HDF5 data set.
+    /// "images", "points" or "latents": the value of the attribute `kind`.
     package var kind: String {
         switch self {
         case .image: "images"
         case .point: "points"
+        case .latent: "latents"
         }
     }
+
+    /// Names of the HDF5 data sets that hold samples of a kind.
+    static func datasets(_ kind: String) -> [String] { kind == "latents" ? ["mean", "deviation"] : [kind] }
+    var datasets: [String] { Self.datasets(kind) }
 
     /// Bytes of a number in a file that this product writes.
     var elementBytes: Int {
         switch self {
         case .image: 1
-        case .point: 4
+        case .point, .latent: 4
         }
     }
 
@@ -43,16 +52,69 @@ public enum SampleShape: Equatable, Sendable {
     var elementType: ElementType {
         switch self {
         case .image: .uint8
-        case .point: .float32
+        case .point, .latent: .float32
         }
     }
 
     /// The shape in words: "32×32×1 images" or "2-dimensional points".
     package var words: String {
         switch self {
-        case .image: "\(shapeText(axes)) images"
+        case .image, .latent: "\(shapeText(axes)) \(kind)"
         case .point(let dimension): "\(dimension)-dimensional points"
         }
+    }
+}
+
+/// What latents are latents of.
+public struct LatentFacts: Equatable, Sendable {
+    /// SHA-256 of the first stage's checkpoint.
+    public let firstStage: String
+    /// A network is shown latents times this: one over the deviation of all of them (Rombach et al. 2022, section G).
+    public let scale: Double
+    /// [height, width, channels] of the images.
+    public let image: [Int]
+
+    public init(firstStage: String, scale: Double, image: [Int]) {
+        (self.firstStage, self.scale, self.image) = (firstStage, scale, image)
+    }
+
+    static let names = (firstStage: "first_stage_sha256", scale: "scaling_factor", image: "image_shape")
+    static let attributeNames = [names.firstStage, names.scale, names.image]
+
+    /// What a file of `count` latents says of itself.
+    package func fileAttributes(count: Int) -> [String: AttributeValue] {
+        let own: [String: AttributeValue] = [
+            "format": .string(DataSetFormat.name), "format_version": .integer(DataSetFormat.version),
+            "kind": .string("latents"), "count": .integer(count),
+        ]
+        return own.merging(attributes.map { ($0.name, $0.value) }) { $1 }
+    }
+
+    /// As a file states them.
+    package var attributes: [(name: String, value: AttributeValue)] {
+        [
+            (Self.names.firstStage, .string(firstStage)), (Self.names.scale, .double(scale)),
+            (Self.names.image, .integers(image)),
+        ]
+    }
+
+    /// What attributes state; nil where they do not.
+    package init?(_ attribute: (String) throws -> AttributeValue?) rethrows {
+        guard case .string(let firstStage)? = try attribute(Self.names.firstStage),
+            case .double(let scale)? = try attribute(Self.names.scale), scale > 0, scale.isFinite,
+            case .integers(let image)? = try attribute(Self.names.image), image.count == 3
+        else { return nil }
+        self.init(firstStage: firstStage, scale: scale, image: image)
+    }
+
+    /// What the file of latents at `path` states.
+    init(_ root: HDF5Group, _ path: String) throws {
+        guard let stated = try LatentFacts(root.attribute) else {
+            throw DataSetError(
+                "\(path): is damaged: latents without \(Self.attributeNames.joined(separator: ", ")); encode them again"
+            )
+        }
+        self = stated
     }
 }
 
@@ -104,6 +166,6 @@ enum DataSetFormat {
     /// Samples per chunk: about 128 KB, at least one. Training reads single samples in random order, and a chunk is
     /// what is read from the disk.
     static func chunkSamples(_ sample: SampleShape) -> Int {
-        max(1, (128 << 10) / max(1, sample.elements * sample.elementBytes))
+        max(1, (128 << 10) / max(1, sample.storedBytes))
     }
 }

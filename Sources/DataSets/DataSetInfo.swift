@@ -56,15 +56,16 @@ public struct DataSetInfo {
             ]
             for (name, value) in facts { if let value { lines.append((name, value)) } }
         }
+        let known = ImageTreatment.attributeNames + LatentFacts.attributeNames
         for attribute in found {
-            if source.manifest != nil && !ImageTreatment.attributeNames.contains(attribute.name) { continue }
+            if source.manifest != nil && !known.contains(attribute.name) { continue }
             // In the files of others the same names mean other things.
             if file.isOurs && ["kind", "count"].contains(attribute.name) { continue }
             lines.append((file.isOurs ? attribute.name : "attribute \(attribute.name)", Self.words(attribute.value)))
         }
         if !file.isOurs {
             for attribute in try file.samples.foundAttributes() {
-                lines.append(("attribute /\(sample.kind) \(attribute.name)", Self.words(attribute.value)))
+                lines.append(("attribute \(file.samples.path) \(attribute.name)", Self.words(attribute.value)))
             }
         }
         for name in ["mixture", "rectangles"] where root.isGroup(name) {

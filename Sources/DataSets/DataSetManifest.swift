@@ -18,7 +18,7 @@ struct DataSetManifest: Codable, Equatable {
     var format = DataSetFormat.manifestName
     var formatVersion = DataSetFormat.version
     var kind: String
-    /// [height, width, channels] or [dimension].
+    /// [height, width, channels] of images and latents, or [dimension].
     var sampleShape: [Int]
     var count: Int
     var source: String?
@@ -71,7 +71,7 @@ struct DataSetManifest: Codable, Equatable {
         guard formatVersion == DataSetFormat.version else {
             throw DataSetError("\(path): manifest of version \(formatVersion); this program reads 1")
         }
-        guard (kind == "images" && sampleShape.count == 3) || (kind == "points" && sampleShape.count == 1) else {
+        guard ["images": 3, "points": 1, "latents": 3][kind] == sampleShape.count else {
             throw DataSetError("\(path): a manifest of \(kind) cannot have the sample shape \(sampleShape)")
         }
         guard !shards.isEmpty else { throw DataSetError("\(path): lists no shards") }

@@ -62,7 +62,7 @@ public struct DataSetStatistics: Encodable, Sendable {
     }
 
     private static func values(_ set: DataSet, _ index: Int) throws -> [Double] {
-        guard case .point = set.sample else { return try set.pixels(index).map { Double($0) } }
+        if case .image = set.sample { return try set.pixels(index).map { Double($0) } }
         return try set.samples([index]).map { Double($0) }
     }
 

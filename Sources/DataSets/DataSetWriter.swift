@@ -62,8 +62,11 @@ public final class DataSetWriter {
     /// Appends points: whole samples of `dimension` numbers, with a label each in a labelled set.
     public func append(points: [Float], labels: [Int32]? = nil) throws { try append(points, labels: labels) }
 
+    /// Appends latents: of each its means, then its deviations, with a label each in a labelled set.
+    public func append(latents: [Float], labels: [Int32]? = nil) throws { try append(latents, labels: labels) }
+
     private func append<T: HDF5Scalar>(_ values: [T], labels: [Int32]?, sources: [SampleOrigin]? = nil) throws {
-        let elements = sample.elements
+        let elements = sample.storedElements
         let added = values.count / elements
         guard count + added <= Int(Int32.max) else {
             throw DataSetError("\(path): a data set holds at most \(Int32.max) samples")
@@ -120,7 +123,7 @@ public final class DataSetWriter {
             try FileReplacement(path: target).check(overwrite: overwrite)
         }
         let expected = shardSize.map { min($0, expectedCount) } ?? expectedCount
-        let (bytes, overflow) = expected.multipliedReportingOverflow(by: sample.elements * sample.elementBytes)
+        let (bytes, overflow) = expected.multipliedReportingOverflow(by: sample.storedBytes)
         return try ShardWriter(
             path: target, sample: sample, labelled: labelled, expectedBytes: overflow ? Int.max : bytes,
             replacing: overwrite)

@@ -203,7 +203,7 @@ extension Preparation {
         return kept
     }
 
-    private func isStop(_ error: any Error) -> Bool { (error as? any HasExitStatus)?.exitStatus == .tryAgain }
+    func isStop(_ error: any Error) -> Bool { (error as? any HasExitStatus)?.exitStatus == .tryAgain }
 
     /// Ranges of at most 512 images and `bytes` of them, or of one.
     private func batches(_ range: Range<Int>, _ source: some ImageSource, _ bytes: Int) -> [Range<Int>] {

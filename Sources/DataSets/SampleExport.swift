@@ -37,8 +37,14 @@ public struct SampleExport {
     ) throws {
         (self.output, form) = (output, Form(of: output))
         (self.sample, self.count, self.labels, self.bytes) = (sample, count, labels, bytes)
-        if form != .npz, case .point = sample {
+        switch sample {
+        case .image: return
+        case .point where form == .npz: return
+        case .point:
             throw DataSetError("\(output): points are no pictures; give a name that ends in .npz", status: .usage)
+        case .latent:
+            throw DataSetError(
+                "\(output): latents are no pictures; make images of them with: smd dataset decode", status: .usage)
         }
     }
 
@@ -176,8 +182,7 @@ extension DataSet {
     /// All samples of the set, to be written to `output`.
     public func export(to output: String) throws -> SampleExport {
         try SampleExport(to: output, sample: sample, count: count, labels: labels()) { index in
-            guard case .point = self.sample else { return try self.pixels(index) }
-            return try self.samples([index]).withUnsafeBytes { Array($0) }
+            try self.stored(index)
         }
     }
 }

@@ -18,6 +18,10 @@ public struct SampleSelection {
         if let other = sets.first(where: { $0.sample != sets[0].sample }) {
             throw DataSetError("\(other.path): holds \(other.sample.words), \(sets[0].path) \(sets[0].sample.words)")
         }
+        if let other = sets.first(where: { $0.latents != sets[0].latents }) {
+            throw DataSetError(
+                "\(other.path): holds latents of another first stage, or scaled otherwise, than \(sets[0].path)")
+        }
         self.sets = sets
         places = sets.indices.flatMap { set in (0..<sets[set].count).map { (set, $0) } }
     }
@@ -118,9 +122,10 @@ public struct SampleSelection {
             for start in stride(from: 0, to: places.count, by: 1024) {
                 let some = start..<min(places.count, start + 1024)
                 let numbers = labels.map { labels in some.map { Int32(clamping: labels.numbers[$0]) } }
-                if case .point = shape {
-                    try writer.append(points: some.flatMap { try point(places[$0]) }, labels: numbers)
-                } else {
+                switch shape {
+                case .point: try writer.append(points: some.flatMap { try stored(places[$0]) }, labels: numbers)
+                case .latent: try writer.append(latents: some.flatMap { try stored(places[$0]) }, labels: numbers)
+                case .image:
                     let pixels = try some.flatMap { try self.pixels(places[$0], treatment) }
                     let sources = keeps ? some.compactMap { origins[places[$0].set]?[places[$0].sample] } : nil
                     try writer.append(images: pixels, labels: numbers, sources: sources)
@@ -131,8 +136,8 @@ public struct SampleSelection {
         }
     }
 
-    private func point(_ place: (set: Int, sample: Int)) throws -> [Float] {
-        try sets[place.set].samples([place.sample])
+    private func stored(_ place: (set: Int, sample: Int)) throws -> [Float] {
+        try sets[place.set].stored(place.sample).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
     }
 
     private func pixels(_ place: (set: Int, sample: Int), _ treatment: ImageTreatment?) throws -> [UInt8] {
@@ -147,6 +152,7 @@ public struct SampleSelection {
     /// What was done to the images of all sets, where that is the same.
     private func attributes(_ treatment: ImageTreatment?) throws -> [(name: String, value: AttributeValue)] {
         if let treatment { return treatment.attributes }
+        if let latents = sets[0].latents { return latents.attributes }
         let stated = try sets.map { try $0.source.treatment() }
         return stated.allSatisfy { $0.elementsEqual(stated[0]) { $0 == $1 } } ? stated[0] : []
     }

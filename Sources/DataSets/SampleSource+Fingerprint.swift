@@ -34,7 +34,7 @@ extension SampleSource {
     func fingerprintFromFiles() throws -> String {
         switch sample {
         case .image: try fingerprint(reading: UInt8.self)
-        case .point: try fingerprint(reading: Float.self)
+        case .point, .latent: try fingerprint(reading: Float.self)
         }
     }
 
@@ -56,7 +56,7 @@ extension SampleSource {
         var first = part.range.lowerBound
         try stream(index, as: type) { values in
             try checkFinite(values, part: part, first: first)
-            first += values.count / sample.elements
+            first += values.count / sample.storedElements
             hash.update(bufferPointer: UnsafeRawBufferPointer(values))
             try body(values)
         }
@@ -64,7 +64,7 @@ extension SampleSource {
     }
 
     private func samples<T>(of part: Part, in all: UnsafeBufferPointer<T>) -> UnsafeBufferPointer<T> {
-        let range = part.range.lowerBound * sample.elements..<part.range.upperBound * sample.elements
+        let range = part.range.lowerBound * sample.storedElements..<part.range.upperBound * sample.storedElements
         return UnsafeBufferPointer(rebasing: all[range])
     }
 
@@ -102,8 +102,9 @@ extension SampleSource {
         guard T.self == Float.self else { return }
         try values.withMemoryRebound(to: Float.self) { numbers in
             guard let bad = numbers.firstIndex(where: { !$0.isFinite }) else { return }
-            let row = first - part.range.lowerBound + bad / sample.elements
-            throw DataSetError("\(part.path): /points row \(row) holds \(numbers[bad]), not a finite float32")
+            let row = first - part.range.lowerBound + bad / sample.storedElements
+            let name = sample.datasets.count == 1 ? sample.kind : "mean or /deviation"
+            throw DataSetError("\(part.path): /\(name) row \(row) holds \(numbers[bad]), not a finite float32")
         }
     }
 }

@@ -23,7 +23,9 @@ package final class SampleSource {
     /// Bytes of all samples, as they are kept in memory.
     package let totalBytes: Int
     /// Bytes of one.
-    var bytesPerSample: Int { sample.elements * sample.elementBytes }
+    var bytesPerSample: Int { sample.storedBytes }
+    /// What latents are latents of.
+    package let latents: LatentFacts?
 
     /// Open files by part, the most recently used last. A set may have more shards than a process may open files.
     private var open: [(part: Int, file: DataSetFile)] = []
@@ -55,7 +57,7 @@ package final class SampleSource {
             parts = [Part(path: path, range: 0..<first.count, storedDigest: first.storedDigest, fileDigest: nil)]
         }
         open = [(0, first)]
-        sample = first.sample
+        (sample, latents) = (first.sample, first.latents)
         count = parts.last?.range.upperBound ?? 0
         // The factors are at most 2³¹ and 2³⁰ (checked by DataSetFile): no overflow.
         totalBytes = count * first.bytesPerSample
@@ -86,6 +88,9 @@ package final class SampleSource {
                     "\(path): its shard \(shard.file) holds \(file.sample.words), not "
                         + "\(shapeText(manifest.sampleShape)) \(manifest.kind)")
             }
+            guard first == nil || file.latents == first?.latents else {
+                throw DataSetError("\(path): its shard \(shard.file) holds latents of another first stage or scale")
+            }
             guard file.count == shard.count else {
                 throw DataSetError("\(path): its shard \(shard.file) has \(file.count) samples, not \(shard.count)")
             }
@@ -108,7 +113,7 @@ package final class SampleSource {
         }
         if open.count >= Self.maximumOpen { try open.removeFirst().file.file.close() }
         let file = try DataSetFile(path: parts[part].path)
-        guard file.count == parts[part].range.count, file.sample == sample else {
+        guard file.count == parts[part].range.count, file.sample == sample, file.latents == latents else {
             throw DataSetError("\(parts[part].path): was replaced while in use")
         }
         open.append((part, file))
@@ -138,7 +143,7 @@ package final class SampleSource {
             let inPart = piece.lowerBound - part.lowerBound..<piece.upperBound - part.lowerBound
             switch sample {
             case .image: try file(low).read(inPart, into: bytes.bindMemory(to: UInt8.self))
-            case .point: try file(low).read(inPart, into: bytes.bindMemory(to: Float.self))
+            case .point, .latent: try file(low).read(inPart, into: bytes.bindMemory(to: Float.self))
             }
             rest = piece.upperBound..<rest.upperBound
             low += 1
@@ -153,7 +158,7 @@ package final class SampleSource {
         try read(0..<count, into: out)
         return switch sample {
         case .image: try fingerprint(ofAll: UnsafeRawBufferPointer(out).bindMemory(to: UInt8.self))
-        case .point: try fingerprint(ofAll: UnsafeRawBufferPointer(out).bindMemory(to: Float.self))
+        case .point, .latent: try fingerprint(ofAll: UnsafeRawBufferPointer(out).bindMemory(to: Float.self))
         }
     }
 
@@ -163,11 +168,11 @@ package final class SampleSource {
         let chunk = file.samples.chunk?.first ?? 1
         let some = max(1, (8 << 20) / file.bytesPerSample)
         let step = min(file.count, some < chunk ? some : some / chunk * chunk)
-        let buffer = UnsafeMutableBufferPointer<T>.allocate(capacity: step * sample.elements)
+        let buffer = UnsafeMutableBufferPointer<T>.allocate(capacity: step * sample.storedElements)
         defer { buffer.deallocate() }
         for start in stride(from: 0, to: file.count, by: step) {
             let end = min(file.count, start + step)
-            let piece = UnsafeMutableBufferPointer(rebasing: buffer[..<((end - start) * sample.elements)])
+            let piece = UnsafeMutableBufferPointer(rebasing: buffer[..<((end - start) * sample.storedElements)])
             try file.read(start..<end, into: piece)
             try body(UnsafeBufferPointer(piece))
         }

@@ -12,7 +12,7 @@ final class ShardWriter {
     private let hdf5: HDF5File
     private let inMemory: Bool
     private let replacing: Bool
-    private let samples: HDF5Dataset
+    private let sets: [HDF5Dataset]
     private let labels: HDF5Dataset?
     private var samplesHash = SHA256()
     private var labelsHash = SHA256()
@@ -35,9 +35,11 @@ final class ShardWriter {
             ? HDF5File.createInMemory(expectedBytes: max(1 << 20, expectedBytes + expectedBytes / 16))
             : HDF5File.create(file.temporary, overwrite: true)
         do {
-            samples = try hdf5.root.createDataset(
-                sample.kind, type: sample.elementType, shape: [0] + sample.axes,
-                maximumShape: [nil] + sample.axes, chunk: [chunk] + sample.axes)
+            sets = try sample.datasets.map { [root = hdf5.root] name in
+                try root.createDataset(
+                    name, type: sample.elementType, shape: [0] + sample.axes,
+                    maximumShape: [nil] + sample.axes, chunk: [chunk] + sample.axes)
+            }
             labels =
                 labelled
                 ? try hdf5.root.createDataset(
@@ -52,8 +54,8 @@ final class ShardWriter {
     /// Appends whole samples, and one label a sample in a labelled set.
     func append<T: HDF5Scalar>(_ values: [T], labels newLabels: [Int32]?, sources: [SampleOrigin]? = nil) throws {
         precondition(T.elementType == sample.elementType, "\(T.self) are not \(sample.words)")
-        precondition(values.count % sample.elements == 0, "\(values.count) values are no whole \(sample.words)")
-        let added = values.count / sample.elements
+        precondition(values.count % sample.storedElements == 0, "\(values.count) values are no whole \(sample.words)")
+        let added = values.count / sample.storedElements
         let fits = newLabels.map { $0.count == added && labels != nil } ?? (labels == nil)
         precondition(fits, "\(newLabels?.count ?? 0) labels for \(added) samples")
         precondition((sources ?? []).count == (sources == nil ? 0 : added), "\(sources?.count ?? 0) sources")
@@ -62,8 +64,10 @@ final class ShardWriter {
         origins += sources ?? []
         if !inMemory { try checkSpace(values.count * sample.elementBytes) }
         let zeros = sample.axes.map { _ in 0 }
-        try samples.extend(to: [count + added] + sample.axes)
-        try samples.write(values, offset: [count] + zeros, count: [added] + sample.axes)
+        for (number, set) in sets.enumerated() {
+            try set.extend(to: [count + added] + sample.axes)
+            try set.write(part(number, of: values), offset: [count] + zeros, count: [added] + sample.axes)
+        }
         samplesHash.update(values: values)
         if let labels, let newLabels {
             try labels.extend(to: [count + added])
@@ -71,6 +75,14 @@ final class ShardWriter {
             labelsHash.update(values: newLabels)
         }
         count += added
+    }
+
+    /// Of samples what goes into the `number`-th data set.
+    private func part<T>(_ number: Int, of values: [T]) -> [T] {
+        if sets.count == 1 { return values }
+        let size = sample.elements
+        return stride(from: number * size, to: values.count, by: sample.storedElements)
+            .flatMap { values[$0..<$0 + size] }
     }
 
     /// Adds the attributes, and whatever `extra` wants, and publishes the file.
@@ -139,14 +151,14 @@ final class ShardWriter {
         try root.setAttribute("command", .string(provenance.command))
         try root.setAttribute("tool", .string(provenance.tool))
         for (name, value) in provenance.attributes { try root.setAttribute(name, value) }
-        try samples.setAttribute(DataSetFormat.digestAttribute, .string(samplesHash.finalize().hexadecimal))
+        try sets[0].setAttribute(DataSetFormat.digestAttribute, .string(samplesHash.finalize().hexadecimal))
         guard case .image(_, _, let channels) = sample else { return }
         // The HDF5 Image Specification 1.2 knows single images; viewers take a stack of them with these as well.
-        try samples.setAttribute("CLASS", .string("IMAGE"))
-        try samples.setAttribute("IMAGE_VERSION", .string("1.2"))
-        try samples.setAttribute("IMAGE_SUBCLASS", .string(channels == 3 ? "IMAGE_TRUECOLOR" : "IMAGE_GRAYSCALE"))
-        try samples.setAttribute("DISPLAY_ORIGIN", .string("UL"))
-        if channels == 3 { try samples.setAttribute("INTERLACE_MODE", .string("INTERLACE_PIXEL")) }
+        try sets[0].setAttribute("CLASS", .string("IMAGE"))
+        try sets[0].setAttribute("IMAGE_VERSION", .string("1.2"))
+        try sets[0].setAttribute("IMAGE_SUBCLASS", .string(channels == 3 ? "IMAGE_TRUECOLOR" : "IMAGE_GRAYSCALE"))
+        try sets[0].setAttribute("DISPLAY_ORIGIN", .string("UL"))
+        if channels == 3 { try sets[0].setAttribute("INTERLACE_MODE", .string("INTERLACE_PIXEL")) }
     }
 
     /// Stops before the disk is full.

@@ -33,6 +33,8 @@ public enum Purpose: UInt32, CaseIterable, Sendable {
     case headNoise
     /// Which numbers of a network are dropped in training.
     case dropout
+    /// The draw of a training sample from the Gaussian of its latent.
+    case latent
 }
 
 /// The random numbers of one seed and purpose: a function of (epoch, position), not a sequence with a state.

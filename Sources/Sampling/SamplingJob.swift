@@ -32,6 +32,8 @@ public struct SamplingJob {
     /// SHA-256 of the checkpoint, as its prefix has it.
     var digest: String { network.digest }
     var path: String { network.path }
+    /// What the samples are latents of; nil where they are none.
+    public var latents: LatentFacts? { network.latents }
 
     /// Reads and verifies the checkpoint at `path`.
     ///
@@ -121,14 +123,23 @@ public enum SampleFile {
 
     /// Writes samples `[count, H, W, C]` to `path`: `/images` (uint8, from [−1, 1]) or `/points` (float32), `/labels` where
     /// they have classes, and `attributes` at the root. The file appears under its name only when it is whole and on disk.
+    ///
+    /// - Parameter latents: what the samples are latents of, where they are to be a data set of such: `/mean`, and
+    ///   `/deviation`, which is 0.
     public static func write(
-        _ samples: [Float], count: Int, model: ModelConfiguration, labels: [Int32]? = nil, to path: String,
-        replacing: Bool, attributes: [String: AttributeValue]
+        _ samples: [Float], count: Int, model: ModelConfiguration, labels: [Int32]? = nil, latents: LatentFacts? = nil,
+        to path: String, replacing: Bool, attributes: [String: AttributeValue]
     ) throws {
+        var attributes = attributes
         // In memory first: libhdf5 can crash where a disk is full.
         let file = try HDF5File.createInMemory(
             userBlockBytes: 0, expectedBytes: bytes(count: count, model: model))
-        if model.isPoints {
+        if let latents {
+            let shape = [count, model.size, model.size, model.channels]
+            try file.root.write(samples.map { $0 / Float(latents.scale) }, shape: shape, to: "mean")
+            try file.root.write([Float](repeating: 0, count: samples.count), shape: shape, to: "deviation")
+            attributes.merge(latents.fileAttributes(count: count)) { $1 }
+        } else if model.isPoints {
             try file.root.write(samples, shape: [count, model.channels], to: "points")
         } else {
             try file.root.write(

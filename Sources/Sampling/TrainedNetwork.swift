@@ -1,5 +1,6 @@
 import CPUBackend
 import Configuration
+import DataSets
 import Storage
 import TensorGraph
 
@@ -16,6 +17,8 @@ struct TrainedNetwork {
     /// SHA-256 of the checkpoint, as its prefix has it.
     let digest: String
     let path: String
+    /// What the samples are latents of; nil where they are none.
+    let latents: LatentFacts?
     private let tensors: [NamedTensor]
 
     /// Reads and verifies the checkpoint at `path`.
@@ -26,6 +29,7 @@ struct TrainedNetwork {
         json = checkpoint.header.config
         step = checkpoint.header.step
         digest = checkpoint.digest
+        latents = LatentFacts { checkpoint.header.attributes[$0] }
         (self.path, self.weights) = (path, weights)
         tensors = try checkpoint.values((weights == .ema ? ArenaRole.ema : .parameters).rawValue)
     }

@@ -15,6 +15,13 @@ extension ModelConfiguration {
                         + "\(size)×\(size)×\(self.channels): set model.size and model.channels, or prepare the images anew",
                     status: .badInput)
             }
+        case .latent(let height, let width, let channels):
+            guard height == size, width == size, channels == self.channels else {
+                throw RunError(
+                    "\(data.path) holds latents of \(height)×\(width)×\(channels), the network takes "
+                        + "\(size)×\(size)×\(self.channels): set model.size=\(height) and model.channels=\(channels)",
+                    status: .badInput)
+            }
         case .point(let dimension):
             guard isPoints, channels == dimension else {
                 throw RunError(

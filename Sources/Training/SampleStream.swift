@@ -18,11 +18,14 @@ package struct SampleStream {
     private let data: DataSet
     /// Mirrors samples; nil where none are.
     private let flip: RandomStream?
+    /// Draws latents from their Gaussians; nil where there are none.
+    private let latents: RandomStream?
     private var order: EpochOrder
 
     package init(_ data: DataSet, _ configuration: RunConfiguration) {
         self.data = data
         flip = configuration.diffusion.flip ? RandomStream(seed: configuration.seed, purpose: .flip) : nil
+        latents = data.latents == nil ? nil : RandomStream(seed: configuration.seed, purpose: .latent)
         order = EpochOrder(seed: configuration.seed, count: data.count, pools: configuration.pools(of: data))
     }
 
@@ -36,8 +39,9 @@ package struct SampleStream {
         let x0 = try [Float](unsafeUninitializedCapacity: positions.count * size) { buffer, filled in
             for (slot, place) in places.enumerated() {
                 let flipped = flip?.integer(below: 2, epoch: place.epoch, position: place.position) == 1
+                let noise = latents?.normals(count: size, epoch: place.epoch, position: place.position)
                 let sample = UnsafeMutableBufferPointer(rebasing: buffer[slot * size..<(slot + 1) * size])
-                try data.read(samples[slot].index, flip: flipped, into: sample)
+                try data.read(samples[slot].index, flip: flipped, noise: noise, into: sample)
             }
             filled = positions.count * size
         }

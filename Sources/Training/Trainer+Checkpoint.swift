@@ -155,6 +155,7 @@ extension Trainer {
                 "samples_seen": .integer(samplesSeen), "precision": .string(precision.precision.rawValue),
             ])
         if let labels { header.attributes[Self.labelsAttribute] = .string(labels.fingerprint) }
+        for (name, value) in data.latents?.attributes ?? [] { header.attributes[name] = value }
         return try networks.emptyImage(header)
     }
 }

@@ -1,6 +1,7 @@
 import Communication
 import Configuration
 import DataSets
+import Sampling
 
 extension RunConfiguration {
     /// Opens the data set as `cache` says, and checks that the network fits it. Collective.
@@ -13,8 +14,36 @@ extension RunConfiguration {
             return cache == .node ? (source, nil) : (source, try DataSet(source, holding: holding))
         }
         let opened = try found.1 ?? shared(found.0, communicator)
-        try communicator.together("opening the data set") { try model.check(opened) }
+        try communicator.together("opening the data set") {
+            try model.check(opened)
+            if opened.latents != nil {
+                try checkForLatents(opened.path)
+            } else if firstStagePath != nil {
+                throw RunError(
+                    "first_stage is \(firstStage), but \(opened.path) holds \(opened.sample.words), no latents: leave it out",
+                    status: .badInput)
+            }
+        }
         return opened
+    }
+
+    /// Refuses what only images have.
+    private func checkForLatents(_ path: String) throws {
+        func refuse(_ problem: String) -> RunError {
+            RunError("\(path) holds latents, but \(problem)", status: .badInput)
+        }
+        if method != .diffusion {
+            throw refuse("method is \(method.rawValue), which takes images")
+        }
+        if diffusion.flip {
+            throw refuse(
+                "diffusion.flip is true, and they cannot be mirrored: set diffusion.flip=false, and encode the images with "
+                    + "--mirror where they may be")
+        }
+        if diffusion.clipDenoised {
+            throw refuse(
+                "diffusion.clip_denoised is true, and they are not bound to [-1, 1]: set diffusion.clip_denoised=false")
+        }
     }
 
     /// The samples in memory that the ranks of a host share.

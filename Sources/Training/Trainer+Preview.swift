@@ -14,7 +14,7 @@ extension Trainer {
     func drawPreviews(_ signals: StopSignals) throws -> Bool {
         let isPoints = configuration.model.isPoints
         let count = isPoints ? max(configuration.previewCount, 2000) : configuration.previewCount
-        guard count > 0 else { return true }
+        guard count > 0, data.latents == nil || configuration.firstStagePath != nil else { return true }
         Watchdog.enter(.preview, step: step)
         do {
             try drawPreview("raw", count, signals)
@@ -43,8 +43,9 @@ extension Trainer {
         guard communicator.rank == 0 else { return }
         let path = folder.preview(step: step, kind)
         do {
-            try Picture(samples: floats(all), configuration.model.size, configuration.model.channels, count: count)
-                .write(to: path)
+            let samples = try images.map { try $0(floats(all)) } ?? floats(all)
+            let shown = images?.shown(configuration.model) ?? configuration.model
+            try Picture(samples: samples, shown.size, shown.channels, count: count).write(to: path)
         } catch {
             observer.warn("the preview \(path) could not be written, training goes on: \(error)")
         }

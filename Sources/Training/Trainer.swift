@@ -68,6 +68,8 @@ public final class Trainer {
     /// What t is drawn by, where it is not uniform.
     let timesteps: TimestepHistory?
     let observer: any TrainingObserver
+    /// Makes images of latents for previews, on rank 0.
+    let images: LatentImages?
     let replica: Replica
     /// What the run computes in.
     public let precision: JobPrecision
@@ -118,6 +120,11 @@ public final class Trainer {
         (self.data, self.labels) = (data, labels)
         let precision = try JobPrecision.agree(configuration.precision, communicator)
         self.precision = precision
+        images = try communicator.together("opening the first stage") {
+            guard communicator.rank == 0, configuration.previewDistance > 0, let path = configuration.firstStagePath
+            else { return nil }
+            return try data.latents.map { try LatentImages($0, at: path, precision: precision) }
+        }
         history = StepHistory(spikeFactor: configuration.spikeFactor)
         let batch = try configuration.batchPlan(ranks: communicator.size, threads: threads)
         let step = StepPlan(configuration, batch, precision.precision)
@@ -139,6 +146,11 @@ public final class Trainer {
         try replica.parametersChanged()
         if configuration.method != .diffusion, configuration.previewEvery > 0, communicator.rank == 0 {
             observer.say("method \(configuration.method.rawValue) draws no samples: preview_every does nothing")
+        }
+        if data.latents != nil, configuration.firstStagePath == nil, configuration.previewDistance > 0,
+            communicator.rank == 0
+        {
+            observer.warn("no previews are drawn: first_stage does not say what makes images of the latents")
         }
         if let why = batch.whyNotExact, communicator.rank == 0 {
             observer.warn("results depend on the number of ranks and threads in their last bits: \(why)")

@@ -21,7 +21,7 @@ struct DrawnPointOptions: ParsableArguments {
     /// Draws the points; `arguments` are those of the distribution, `words` say what it is.
     func prepare(_ name: String, _ arguments: [String], _ source: some DrawnPoints, _ words: String) throws {
         let progress = WorkProgress("drawing", unit: "points")
-        let whole = [name, "--count", "\(count)"] + arguments + ["--seed", "\(seed)"]
+        let whole = ["prepare", name, "--count", "\(count)"] + arguments + ["--seed", "\(seed)"]
         try output.preparation(whole, source: words, progress: progress.update).points(drawnFrom: source, count: count)
         progress.finish()
         try printOut(printable("\(output.output): \(count) points from a \(words)"))

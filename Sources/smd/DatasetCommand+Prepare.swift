@@ -77,7 +77,7 @@ struct DatasetOutputOptions: ParsableArguments {
     func preparation(
         _ arguments: [String], source: String, progress: @escaping (Int, Int) throws -> Void
     ) -> Preparation {
-        var preparation = file.preparation(["prepare"] + arguments, source: source, progress: progress)
+        var preparation = file.preparation(arguments, source: source, progress: progress)
         preparation.resume = resume
         return preparation
     }
@@ -88,8 +88,23 @@ struct DatasetOutputOptions: ParsableArguments {
     func prepare(
         _ arguments: [String], source: String, _ body: (Preparation, (PreparationNote) -> Void) throws -> String
     ) throws {
+        try work(["prepare"] + arguments, source: source, "reading") { _, preparation, progress in
+            try body(preparation) { note in
+                switch note {
+                case .skipped(let line): progress.warn("skipped \(line)")
+                case .warning(let line): progress.warn(line)
+                }
+            }
+        }
+    }
+
+    /// The same for a command of any name, with which `arguments` begin.
+    func work(
+        _ arguments: [String], source: String, _ what: String,
+        _ body: (any Communicator, Preparation, WorkProgress) throws -> String
+    ) throws {
         try onAllRanks { communicator in
-            let progress = WorkProgress("reading", unit: "images")
+            let progress = WorkProgress(what, unit: "images")
             Watchdog.enter(.data)
             var preparation = preparation(arguments, source: source) { done, total in
                 Watchdog.beat()
@@ -100,12 +115,7 @@ struct DatasetOutputOptions: ParsableArguments {
             if communicator.size > 1 {
                 preparation.team.together = { try communicator.together("preparing \(output)", $0) }
             }
-            let words = try body(preparation) { note in
-                switch note {
-                case .skipped(let line): progress.warn("skipped \(line)")
-                case .warning(let line): progress.warn(line)
-                }
-            }
+            let words = try body(communicator, preparation, progress)
             progress.finish()
             if communicator.rank == 0 { try printOut(printable("\(output): \(words)")) }
         }

@@ -9,8 +9,8 @@ struct DatasetCommand: ParsableCommand {
         commandName: "dataset",
         abstract: "Make data sets for training, and look at them.",
         discussion: """
-            A data set is an HDF5 file with /images (uint8, N×H×W×C) or /points (float32, N×D), or a JSON manifest \
-            that lists several such files. HDF5 files from elsewhere that hold such an array can be used as they are.
+            A data set is an HDF5 file with /images (uint8, N×H×W×C), /points (float32, N×D) or latents (/mean and \
+            /deviation, float32, N×h×w×Z), or a JSON manifest that lists several such files. HDF5 files from elsewhere that hold such an array can be used as they are.
 
             EXAMPLES
               smd dataset prepare fashion-mnist --output fashion-mnist.h5
@@ -22,7 +22,7 @@ struct DatasetCommand: ParsableCommand {
             DatasetPrepareCommand.self, DatasetInfoCommand.self, DatasetVerifyCommand.self, DatasetPreviewCommand.self,
             DatasetStatsCommand.self, DatasetDiffCommand.self, DatasetMergeCommand.self, DatasetSplitCommand.self,
             DatasetSubsetCommand.self, DatasetShuffleCommand.self, DatasetConvertCommand.self,
-            DatasetExportCommand.self,
+            DatasetExportCommand.self, DatasetEncodeCommand.self, DatasetDecodeCommand.self,
         ])
 }
 
@@ -125,6 +125,8 @@ struct DatasetPreviewCommand: ParsableCommand {
                 images, of: (height, width, visible), columns: columns, scale: scale)
             try PNG.write(grid.pixels, height: grid.height, width: grid.width, channels: visible, to: output)
             try printOut(printable("\(output): \(shown) of \(set.count) images"))
+        case .latent:
+            throw DataSetError("\(file): latents are no pictures; make images of them with: smd dataset decode")
         case .point(let dimension):
             guard dimension >= 2 else {
                 throw DataSetError("\(file): points of \(dimension) coordinate cannot be drawn; 2 or more are wanted")

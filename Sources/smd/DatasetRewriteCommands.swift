@@ -293,7 +293,8 @@ struct DatasetConvertCommand: ParsableCommand {
         var treatment: ImageTreatment?
         if size != nil || channels != nil {
             guard case .image(let height, let width, let present) = selection.sets[0].sample else {
-                throw CommandFailure(.usage, "\(file): points have no --size or --channels")
+                throw CommandFailure(
+                    .usage, "\(file): holds \(selection.sets[0].sample.kind), which have no --size or --channels")
             }
             guard size != nil || height == width else {
                 throw CommandFailure(.usage, "\(file): its images are \(height)×\(width); say how large: --size")

@@ -25,8 +25,9 @@ struct PreparePoints: ParsableCommand {
 
     func run() throws {
         let progress = WorkProgress("writing", unit: "points")
-        let result = try output.preparation(["points", file], source: file, progress: progress.update).points(
-            file: file)
+        let result = try output.preparation(["prepare", "points", file], source: file, progress: progress.update)
+            .points(
+                file: file)
         progress.finish()
         try printOut(printable("\(output.output): \(result.count) points of \(result.dimension) coordinates"))
     }

@@ -32,6 +32,8 @@ struct SampleCommand: RankCommand {
               smd sample CHECKPOINT --count 10000 --output images/
               smd sample CHECKPOINT --label 3 --count 16 --output threes.h5
               smd sample CHECKPOINT --count 10000 --output samples.npz
+              smd sample runs/ldm --first-stage runs/autoencoder --count 64 --output images.h5
+              smd sample runs/ldm --latents --count 64 --output latents.h5
               smd sample --oracle grid.h5 --set diffusion.timesteps=5 --count 10000 --output exact.h5
               smd sample --oracle grid.h5 --config grid --oracle-estimate mean --count 10000 --output blurred.h5
             """)
@@ -68,6 +70,8 @@ struct SampleCommand: RankCommand {
             "Class to draw, where the network is told one: its number, its name in the run's data set, or all in turn "
                 + "(default).", valueName: "class"))
     var label: String?
+
+    @OptionGroup var latents: LatentOptions
 
     @Option(
         name: .customLong("set"), parsing: .singleValue,
@@ -109,10 +113,11 @@ struct SampleCommand: RankCommand {
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let checkpoint = try triedCheckpoint(self.checkpoint ?? "", communicator)
             let job = try communicator.together("reading the checkpoint") { try SamplingJob(checkpoint, weights) }
+            let images = try latents.images(of: job, communicator)
             let (settings, classes) = try communicator.together("checking the sampler's settings") {
                 () throws -> (RunConfiguration, SampleClasses) in
                 let found = (try self.settings(of: job), try self.classes(job))
-                if communicator.rank == 0 { try tryOutputs(job.configuration.model, checkpoint) }
+                if communicator.rank == 0 { try tryOutputs(shown(job, images), checkpoint) }
                 return found
             }
             let sampler = try communicator.together("reading what was measured of the checkpoint") {
@@ -139,7 +144,8 @@ struct SampleCommand: RankCommand {
                         try communicator.rank == 0 ? progress.update(done, all) : progress.stopIfAsked(done, all)
                     }
                 }
-                return (samples, generator.sampleSize)
+                let shown = try images.map { try $0(samples) { _ in Watchdog.beat() } } ?? samples
+                return (shown, self.shown(job, images).sampleElements)
             }
             let all = try collectSamples(samples, count: count, sampleSize: sampleSize, on: communicator)
             try communicator.together("writing the samples") {
@@ -147,7 +153,7 @@ struct SampleCommand: RankCommand {
                 let model = job.configuration.model
                 let labels =
                     model.takesLabels ? (0..<count).map { Int32(classes.label($0, of: model.classes)) } : nil
-                try write(all, labels, job, checkpoint, settings, runs)
+                try write(all, labels, job, images, checkpoint, settings, runs)
                 try sayWritten(progress)
             }
         }
@@ -167,6 +173,11 @@ struct SampleCommand: RankCommand {
         if let ddimEta { settings.diffusion.ddimEta = ddimEta }
         try settings.diffusion.validate()
         try settings.requireVariance()
+    }
+
+    /// The sizes of what is written.
+    private func shown(_ job: SamplingJob, _ images: LatentImages?) -> ModelConfiguration {
+        images?.shown(job.configuration.model) ?? job.configuration.model
     }
 
     /// What --label says of a network that is told classes: all in turn where it is left out.
@@ -217,11 +228,11 @@ struct SampleCommand: RankCommand {
     private var isExported: Bool { [".npz", ".zip", "/"].contains { output.lowercased().hasBytes(suffix: $0) } }
 
     private func write(
-        _ values: [Float], _ labels: [Int32]?, _ job: SamplingJob, _ checkpoint: String,
+        _ values: [Float], _ labels: [Int32]?, _ job: SamplingJob, _ images: LatentImages?, _ checkpoint: String,
         _ settings: RunConfiguration, _ runs: JobPrecision
     ) throws {
         try write(
-            values, labels: labels, job.configuration.model, settings,
+            values, labels: labels, latents: images == nil ? job.latents : nil, shown(job, images), settings,
             attributes: [
                 "checkpoint": .string(checkpoint), "checkpoint_step": .integer(job.step),
                 "weights": .string(weights.rawValue), "precision": .string(runs.precision.rawValue),
@@ -238,8 +249,8 @@ struct SampleCommand: RankCommand {
 
     /// Writes samples, with their classes where they have some, the sampler's settings and further attributes.
     func write(
-        _ values: [Float], labels: [Int32]? = nil, _ model: ModelConfiguration, _ settings: RunConfiguration,
-        attributes: [String: AttributeValue]
+        _ values: [Float], labels: [Int32]? = nil, latents: LatentFacts? = nil, _ model: ModelConfiguration,
+        _ settings: RunConfiguration, attributes: [String: AttributeValue]
     ) throws {
         var attributes = attributes
         attributes["seed"] = .string("\(seed)")
@@ -259,8 +270,8 @@ struct SampleCommand: RankCommand {
                     .write(overwrite: overwrite) { _, _ in Watchdog.beat() }
             } else {
                 try SampleFile.write(
-                    values, count: count, model: model, labels: labels, to: output, replacing: overwrite,
-                    attributes: attributes)
+                    values, count: count, model: model, labels: labels, latents: latents, to: output,
+                    replacing: overwrite, attributes: attributes)
             }
             if let grid { try Picture(samples: values, model.size, model.channels, count: count).write(to: grid) }
         }

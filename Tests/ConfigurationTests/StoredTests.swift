@@ -62,8 +62,7 @@ import Testing
     /// All presets, sorted.
     static let presets = [
         "adm-64", "adm-cifar", "autoencoder-fashion", "cifar", "classifier-fashion", "fashion", "fashion-few", "grid",
-        "grid-few",
-        "quickstart",
+        "grid-few", "ldm-fashion", "quickstart",
     ]
 
     @Test(arguments: presets)

@@ -120,10 +120,13 @@ import Training
     }
 
     /// Every loss and head. An image's draws lie in one micro-batch and belong to the image.
-    @Test(arguments: [Run.energy, Run.energyAtOutput, Run.mixture, Run.adm, Run.admVariational, Run.byLosses])
+    @Test(
+        arguments: [
+            Run.energy, Run.energyAtOutput, Run.mixture, Run.adm, Run.admVariational, Run.byLosses, Run.ofLatents,
+        ])
     func sameBitsOfEveryLoss(settings: [String]) throws {
         try withTemporaryDirectory { folder in
-            let run = try Run(in: folder, classes: 3)
+            let run = try settings == Run.ofLatents ? Run(latentsIn: folder) : Run(in: folder, classes: 3)
             let launches = [
                 Launch(ranks: 1), Launch(ranks: 4), Launch(ranks: 1, threads: 2),
                 Launch(ranks: 2, threads: 2, sharded: true),

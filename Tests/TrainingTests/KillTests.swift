@@ -12,7 +12,7 @@ struct KillTests {
 
     /// What is trained, and how often it is killed at least.
     enum Trained: String, CaseIterable {
-        case diffusion, classifier, autoencoder, energy, mixture, adm
+        case diffusion, classifier, autoencoder, energy, mixture, adm, latents
         var settings: [String] {
             let own: [String] =
                 switch self {
@@ -22,6 +22,7 @@ struct KillTests {
                 case .energy: Run.energyAtOutput
                 case .mixture: Run.mixture
                 case .adm: Run.adm
+                case .latents: Run.ofLatents
                 }
             return KillTests.settings + own
         }
@@ -44,7 +45,7 @@ struct KillTests {
 
     @Test(arguments: Trained.allCases) func killedRunIsBitwiseTheSame(trained: Trained) throws {
         try withTemporaryDirectory { folder in
-            let run = try Run(in: folder, classes: 3)
+            let run = try trained == .latents ? Run(latentsIn: folder) : Run(in: folder, classes: 3)
             let settings = trained.settings
             try run.train(2, run.command("whole", settings: settings))
             var random = SplitMix64(seed: Torture.seed)

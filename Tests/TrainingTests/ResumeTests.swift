@@ -9,12 +9,12 @@ import Testing
     /// A run in two parts ends with the bits of the run in one part, metrics included.
     @Test(
         arguments: [1, 2],
-        [[], Run.classifier, Run.autoencoder, Run.energyAtOutput, Run.mixture, Run.adm, Run.byLosses])
+        [[], Run.classifier, Run.autoencoder, Run.energyAtOutput, Run.mixture, Run.adm, Run.byLosses, Run.ofLatents])
     func resumedRunIsBitwiseTheSame(
         ranks: Int, settings: [String]
     ) throws {
         try withTemporaryDirectory { folder in
-            let run = try Run(in: folder, classes: 3)
+            let run = try settings == Run.ofLatents ? Run(latentsIn: folder) : Run(in: folder, classes: 3)
             try run.trainHere("whole", ranks: ranks, settings: settings)
             try run.trainHere("parts", ranks: ranks, settings: settings + ["steps=4"])
             let resumed = try run.trainHere("parts", ranks: ranks, resume: "auto", settings: settings)

@@ -1,5 +1,6 @@
 import Communication
 import Configuration
+import DataSets
 import Files
 import Foundation
 import HDF5
@@ -73,6 +74,11 @@ struct Run {
             "diffusion.timesteps=4", "diffusion.schedule=cosine", "diffusion.timestep_sampling=loss_second_moment",
         ]
 
+    /// Settings for latents in the place of its images.
+    static let ofLatents = [
+        "model.size=4", "model.channels=2", "diffusion.flip=false", "diffusion.clip_denoised=false",
+    ]
+
     /// - Parameter classes: of labels; 0: the images have none.
     init(in folder: String, classes: Int = 0) throws {
         self.folder = folder
@@ -96,6 +102,30 @@ struct Run {
         let text = Self.text.replacing("  size: 8\n", with: "  size: 1\n").replacing("channels: 1", with: "channels: 2")
             .replacing("dim_mults: [1, 2]", with: "dim_mults: [1]")
         try text.write(toFile: config, atomically: true, encoding: .utf8)
+    }
+
+    /// The same with latents of its images in their place, 40 of 4×4×2; for ``ofLatents``.
+    init(latentsIn folder: String, classes: Int = 0) throws {
+        let images = try Run(in: folder, classes: classes)
+        (self.folder, config, data) = (folder, images.config, folder + "/latents.h5")
+        let job = Preparation(
+            output: data, provenance: Provenance(source: "images", command: "none", tool: "none"), overwrite: true)
+        var number = -1
+        _ = try job.latents(
+            of: DataSet(path: images.data), to: .latent(height: 4, width: 4, channels: 2), firstStage: "none",
+            mirrored: false
+        ) { batch in
+            (0..<batch.count / 64).flatMap { _ -> [Float] in
+                number += 1
+                let all = (0..<32).map { Self.latent(number, $0) }
+                return all.map(\.mean) + all.map(\.deviation)
+            }
+        }
+    }
+
+    /// Number `i` of latent `number`.
+    static func latent(_ number: Int, _ i: Int) -> (mean: Float, deviation: Float) {
+        (Float((number * 37 + i * 11) % 64) / 32 - 1, Float((number * 5 + i * 3) % 16 + 1) / 32)
     }
 
     private static func labels(_ classes: Int, _ count: Int) -> [Int32]? {
