@@ -298,6 +298,9 @@ extension ConfigurationKey {
 
     static let autoencoder = [
         ConfigurationKey(
+            "autoencoder.kind", .choice(\.autoencoder.sizes.kind), .refused,
+            "`kl`, which is trained, or `tiny`, the network of TAESD, which is imported."),
+        ConfigurationKey(
             "autoencoder.channels", .integers(\.autoencoder.sizes.channels, each: 1...8192), .refused,
             "Channels of each stage; between two of them sides are halved. Divisible by `autoencoder.groups`."),
         ConfigurationKey(

@@ -28,6 +28,9 @@ extension RunConfiguration {
             try require(
                 model.classes != 1, "model.classes", "is 1, wanted 2 or more, or 0: those of the data set's labels")
         }
+        try require(
+            method != .autoencoder || autoencoder.sizes.kind == .kl, "autoencoder.kind",
+            "is tiny, which is used as smd checkpoint import makes it, not trained: autoencoder.kind=kl")
         if method == .autoencoder, let fault = autoencoder.sizes.fault(size: model.size) {
             throw ConfigurationError(fault)
         }

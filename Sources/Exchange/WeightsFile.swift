@@ -79,12 +79,17 @@ public enum WeightsFile {
         let wanted = try parameters(of: configuration)
         let isTheirs =
             GuidedDiffusionNames.areIn(file.entries.keys) && GuidedDiffusionNames.fault(configuration.model) == nil
-        func name(_ parameter: Parameter) -> String {
-            isTheirs ? GuidedDiffusionNames.theirs(parameter.name) : parameter.name
+        let firstStage =
+            configuration.method == .autoencoder ? FirstStageNames(file, configuration.autoencoder.sizes) : nil
+        func name(_ parameter: Parameter) -> String? {
+            if let firstStage { return firstStage.theirs(parameter.name) }
+            return isTheirs ? GuidedDiffusionNames.theirs(parameter.name) : parameter.name
         }
-        try requireSameNames(file, wanted.map(name))
-        let tensors = try wanted.sorted { $0.name < $1.name }.map {
-            NamedTensor(name: $0.name, shape: $0.shape, values: try file.floats(name($0), shape: $0.shape))
+        try requireSameNames(file, wanted.compactMap(name), besides: firstStage?.others ?? [])
+        let tensors = try wanted.sorted { $0.name < $1.name }.map { parameter in
+            let values = try name(parameter).map { try floats($0, parameter.shape, file) }
+            let shape = parameter.shape
+            return NamedTensor(name: parameter.name, shape: shape, values: values ?? FirstStageNames.identity(shape))
         }
         var header = CheckpointHeader(
             step: 0, seed: configuration.seed, config: try carried ?? configuration.resolvedJSON(),
@@ -118,15 +123,21 @@ public enum WeightsFile {
             if let fault = configuration.autoencoder.sizes.fault(size: model.size) {
                 throw RunError(fault, status: .badInput)
             }
-            let autoencoder = Autoencoder(configuration.autoencoder.sizes, channels: model.channels)
-            return ExecutionPlan(autoencoder.inferenceGraph(.both, size: model.size, batch: 1)).layout.parameters
+            let network = configuration.autoencoder.sizes.network(channels: model.channels)
+            return ExecutionPlan(network.inferenceGraph(.both, size: model.size, batch: 1)).layout.parameters
         }
     }
 
-    private static func requireSameNames(_ file: SafeTensors, _ wanted: [String]) throws {
+    /// The numbers of a tensor, whose matrix may lie there as the weights of a 1×1 convolution.
+    private static func floats(_ name: String, _ shape: [Int], _ file: SafeTensors) throws -> [Float] {
+        let isConvolution = shape.count == 2 && file.entries[name]?.shape == shape + [1, 1]
+        return try file.floats(name, shape: isConvolution ? shape + [1, 1] : shape)
+    }
+
+    private static func requireSameNames(_ file: SafeTensors, _ wanted: [String], besides others: [String]) throws {
         let found = Set(file.entries.keys.map { Array($0.utf8) })
         let missing = wanted.filter { !found.contains(Array($0.utf8)) }.sorted()
-        let known = Set(wanted.map { Array($0.utf8) })
+        let known = Set((wanted + others).map { Array($0.utf8) })
         let surplus = file.entries.keys.filter { !known.contains(Array($0.utf8)) }.sorted()
         guard missing.isEmpty && surplus.isEmpty else {
             let words = [

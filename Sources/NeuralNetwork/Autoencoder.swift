@@ -2,6 +2,8 @@ import TensorGraph
 
 /// Sizes of an ``Autoencoder``: the keys `autoencoder.…`.
 public struct AutoencoderSizes: Equatable, Sendable {
+    /// Which network.
+    public var kind = FirstStageKind.kl
     /// Channels of each stage; between two of them sides are halved.
     public var channels = [32, 64, 64]
     /// Residual blocks of a stage of the encoder; the decoder has one more.
@@ -30,7 +32,10 @@ public struct AutoencoderSizes: Equatable, Sendable {
             return "autoencoder: groups, channels and blocks are positive"
         }
         if channels.isEmpty { return "autoencoder.channels is empty: it needs a number a stage" }
-        if let odd = channels.first(where: { $0 % groups != 0 }) {
+        if kind == .tiny, Set(channels).count > 1 {
+            return "autoencoder.channels is \(channels), but autoencoder.kind tiny has as many in each stage"
+        }
+        if kind == .kl, let odd = channels.first(where: { $0 % groups != 0 }) {
             return "autoencoder.channels has \(odd), which does not divide into autoencoder.groups = \(groups)"
         }
         if size % factor != 0 || size < factor {
@@ -41,9 +46,79 @@ public struct AutoencoderSizes: Equatable, Sendable {
     }
 }
 
+/// Which first stage: a file each.
+public enum FirstStageKind: String, Codable, CaseIterable, Sendable {
+    /// An ``Autoencoder``.
+    case kl
+    /// A `TinyAutoencoder`.
+    case tiny
+}
+
+extension AutoencoderSizes {
+    /// The network of these sizes, for images of so many channels.
+    public func network(channels: Int) -> any FirstStageNetwork {
+        switch kind {
+        case .kl: Autoencoder(self, channels: channels)
+        case .tiny: TinyAutoencoder(sizes: self, channels: channels)
+        }
+    }
+}
+
+/// Forward passes of a first stage.
+public enum FirstStagePart: CaseIterable, Sendable {
+    /// Images to the moments of their latents.
+    case encoder
+    /// Latents to images.
+    case decoder
+    /// Images to what the means of their latents are decoded to.
+    case both
+}
+
+/// What makes latents of images, and images of latents.
+public protocol FirstStageNetwork {
+    var sizes: AutoencoderSizes { get }
+    /// Channels of an image.
+    var channels: Int { get }
+    /// Images `[N, H, W, C]` to means and logarithms of variances `[N, h, w, 2Z]`.
+    func encode(_ x: Tensor) -> Tensor
+    /// Latents `[N, h, w, Z]` to images `[N, H, W, C]`.
+    func decode(_ z: Tensor) -> Tensor
+    /// What the network takes of a number of an image in −1 … 1.
+    func input(_ image: Float) -> Float
+    /// What it takes of a number of a latent.
+    func latent(_ z: Float) -> Float
+    /// The number of an image in −1 … 1 of what the network gives.
+    func output(_ image: Float) -> Float
+}
+
+extension FirstStageNetwork {
+    public func input(_ image: Float) -> Float { image }
+    public func latent(_ z: Float) -> Float { z }
+    public func output(_ image: Float) -> Float { image }
+
+    /// The graph of a part over `batch` images of `size` × `size`, or their latents, to be run in `precision`: from `x_t` to
+    /// `output`.
+    public func inferenceGraph(
+        _ part: FirstStagePart, size: Int, batch: Int, precision: Precision = .fp32
+    ) -> Graph {
+        let (graph, side) = (Graph(), sizes.latentSize(size))
+        func input(_ shape: [Int]) -> Tensor { graph.input(NetworkInput.xt.rawValue, shape) }
+        switch part {
+        case .encoder: graph.keep(encode(input([batch, size, size, channels])), as: "output")
+        case .decoder: graph.keep(decode(input([batch, side, side, sizes.latentChannels])), as: "output")
+        case .both:
+            let moments = encode(input([batch, size, size, channels]))
+            let zeros = graph.constant(0, moments.shape.dropLast() + [sizes.latentChannels])
+            graph.keep(decode(moments.gaussianDraw(noise: zeros)), as: "output")
+        }
+        graph.fuse(for: precision)
+        return graph
+    }
+}
+
 /// The KL first stage of latent diffusion (Rombach et al. 2022): an encoder to Gaussians of a smaller image, and a decoder.
 /// Parameters have the names of diffusers' `AutoencoderKL`.
-public struct Autoencoder {
+public struct Autoencoder: FirstStageNetwork {
     public let sizes: AutoencoderSizes
     /// Channels of an image.
     public let channels: Int
@@ -77,32 +152,6 @@ public struct Autoencoder {
             h = Convolution(part / "upsamplers.0.conv", width, width, kernel: 3)(h.upsampledNearest())
         }
         return end(scope, h, to: channels)
-    }
-
-    /// Forward passes over `batch` images of `size` × `size`, or their latents, to be run in `precision`: from `x_t` to `output`.
-    public enum Part: CaseIterable, Sendable {
-        /// Images to the moments of their latents.
-        case encoder
-        /// Latents to images.
-        case decoder
-        /// Images to what the means of their latents are decoded to.
-        case both
-    }
-
-    /// The graph of a part.
-    public func inferenceGraph(_ part: Part, size: Int, batch: Int, precision: Precision = .fp32) -> Graph {
-        let (graph, side) = (Graph(), sizes.latentSize(size))
-        func input(_ shape: [Int]) -> Tensor { graph.input(NetworkInput.xt.rawValue, shape) }
-        switch part {
-        case .encoder: graph.keep(encode(input([batch, size, size, channels])), as: "output")
-        case .decoder: graph.keep(decode(input([batch, side, side, sizes.latentChannels])), as: "output")
-        case .both:
-            let moments = encode(input([batch, size, size, channels]))
-            let zeros = graph.constant(0, moments.shape.dropLast() + [sizes.latentChannels])
-            graph.keep(decode(moments.gaussianDraw(noise: zeros)), as: "output")
-        }
-        graph.fuse(for: precision)
-        return graph
     }
 
     /// GroupNorm with ε = 1e-6, and SiLU.

@@ -15,6 +15,7 @@ public final class FirstStage {
     public let step: Int
     /// Images that the network works on at a time.
     public let batch: Int
+    private let network: any FirstStageNetwork
     private let weights: CPUMemory
     private let encoder: Executor
     private let decoder: Executor
@@ -44,9 +45,10 @@ public final class FirstStage {
         self.batch = batch
         let runs = precision ?? JobPrecision(configuration.precision)
         let backend = try CPUBackend(precision: runs.precision)
-        let autoencoder = Autoencoder(sizes, channels: model.channels)
-        func graph(_ part: Autoencoder.Part) -> Graph {
-            autoencoder.inferenceGraph(part, size: model.size, batch: batch, precision: backend.precision)
+        let firstStage = sizes.network(channels: model.channels)
+        self.network = firstStage
+        func graph(_ part: FirstStagePart) -> Graph {
+            firstStage.inferenceGraph(part, size: model.size, batch: batch, precision: backend.precision)
         }
         let layout = ExecutionPlan(graph(.both)).layout
         weights = try CPUMemory(count: layout.count)
@@ -62,13 +64,16 @@ public final class FirstStage {
     /// - Parameter progress: called with the images done so far after each batch.
     public func encode(_ images: [Float], progress: (Int) throws -> Void = { _ in }) throws -> [Float] {
         let latent = sizes.latentElements(size: configuration.model.size)
-        return try run(encoder, images, from: configuration.model.sampleElements, to: 2 * latent, progress)
+        return try run(
+            encoder, images.map(network.input), from: configuration.model.sampleElements, to: 2 * latent, progress)
     }
 
     /// Images `[N, H, W, C]` of latents `[N, h, w, Z]`.
     public func decode(_ latents: [Float], progress: (Int) throws -> Void = { _ in }) throws -> [Float] {
         let latent = sizes.latentElements(size: configuration.model.size)
-        return try run(decoder, latents, from: latent, to: configuration.model.sampleElements, progress)
+        return try run(
+            decoder, latents.map(network.latent), from: latent, to: configuration.model.sampleElements, progress
+        ).map(network.output)
     }
 
     private func run(
