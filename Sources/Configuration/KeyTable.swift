@@ -256,6 +256,12 @@ extension ConfigurationKey {
         ConfigurationKey(
             "diffusion.schedule", .choice(\.diffusion.schedule), .refused, "Noise schedule:"),
         ConfigurationKey(
+            "diffusion.beta_start", .number(\.diffusion.betaStart, above: 0, upTo: 0.5), .refused,
+            "The first β of the schedule `sqrt_linear`."),
+        ConfigurationKey(
+            "diffusion.beta_end", .number(\.diffusion.betaEnd, above: 0, upTo: 0.5), .refused,
+            "The last β of the schedule `sqrt_linear`, not below the first."),
+        ConfigurationKey(
             "diffusion.min_snr", .boolean(\.diffusion.minSNR), .warned,
             "Cap the signal-to-noise ratio in the loss weight at 5."),
         ConfigurationKey(

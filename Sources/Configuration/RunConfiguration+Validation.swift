@@ -119,6 +119,9 @@ extension DiffusionConfiguration {
             schedule != .linear || timesteps > 20, "diffusion.timesteps",
             "is \(timesteps); the linear schedule needs more than 20, because its last beta is 20/timesteps and must "
                 + "stay below 1: use more timesteps, or schedule cosine or sigmoid")
+        try require(
+            betaStart <= betaEnd, "diffusion.beta_end",
+            "is \(betaEnd), below diffusion.beta_start, \(betaStart)")
         if let samplerFault { throw ConfigurationError(samplerFault) }
         if let respacingFault { throw ConfigurationError("diffusion.respacing \(respacingFault)") }
         try require(

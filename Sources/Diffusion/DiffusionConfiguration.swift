@@ -24,6 +24,9 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var boundWeight = 1.0
     /// How β grows.
     public var schedule = ScheduleKind.sigmoid
+    /// First and last β of the root-linear schedule.
+    public var betaStart = 0.0015
+    public var betaEnd = 0.0195
     /// Clip the signal-to-noise ratio at 5 in the weight of the loss.
     public var minSNR = false
     /// Standard deviation of a further noise that is constant over the pixels of a channel.

@@ -27,7 +27,7 @@ public struct ForwardProcess: Sendable {
 
     /// The process that `configuration` describes.
     public init(_ configuration: DiffusionConfiguration) {
-        schedule = NoiseSchedule(kind: configuration.schedule, timesteps: configuration.timesteps)
+        schedule = NoiseSchedule(configuration)
         objective = configuration.objective
         signalToNoiseLimit = configuration.minSNR ? 5 : nil
         offsetNoise = configuration.offsetNoise

@@ -4,6 +4,8 @@ import Foundation
 public enum ScheduleKind: String, Codable, CaseIterable, Sendable {
     /// β from 0.0001·s to 0.02·s in equal steps, s = 1000/T (Ho et al. 2020, scaled to T steps).
     case linear
+    /// √β in equal steps between the roots of two given β (Rombach et al. 2022, whose code calls it linear).
+    case sqrtLinear = "sqrt_linear"
     /// ᾱ a squared cosine, offset 0.008 (Nichol and Dhariwal 2021).
     case cosine
     /// ᾱ a sigmoid from −3 to 3 (Jabri et al. 2022); what the published SMD code trains with.
@@ -44,12 +46,21 @@ public struct NoiseSchedule: Equatable, Sendable {
     /// T, the number of steps.
     public var timesteps: Int { betas.count }
 
+    /// The schedule of `configuration`.
+    public init(_ configuration: DiffusionConfiguration) {
+        self.init(
+            kind: configuration.schedule, timesteps: configuration.timesteps,
+            ends: (configuration.betaStart, configuration.betaEnd))
+    }
+
     /// The schedule `kind` over T = `timesteps` steps.
     ///
     /// The linear schedule has β_T = 20/T: it is a diffusion only for T > 20 (see ``DiffusionConfiguration/validate()``).
-    public init(kind: ScheduleKind, timesteps: Int) {
+    ///
+    /// - Parameter ends: the first and the last β of a root-linear schedule.
+    public init(kind: ScheduleKind, timesteps: Int, ends: (first: Double, last: Double) = (0.0015, 0.0195)) {
         precondition(timesteps > 0, "a schedule has at least one step, not \(timesteps)")
-        self.init(betas: Self.betas(kind, timesteps))
+        self.init(betas: Self.betas(kind, timesteps, ends))
     }
 
     /// The schedule of the given β.
@@ -95,8 +106,16 @@ public struct NoiseSchedule: Equatable, Sendable {
         posteriorMeanXt = t.map { (1 - before[$0]) * (1 - betas[$0]).squareRoot() / (1 - alphaBars[$0]) }
     }
 
-    private static func betas(_ kind: ScheduleKind, _ timesteps: Int) -> [Double] {
+    private static func betas(
+        _ kind: ScheduleKind, _ timesteps: Int, _ ends: (first: Double, last: Double)
+    ) -> [Double] {
         switch kind {
+        case .sqrtLinear:
+            let (first, last) = (ends.first.squareRoot(), ends.last.squareRoot())
+            return (0..<timesteps).map { t in
+                let root = first + (last - first) * Double(t) / Double(max(timesteps - 1, 1))
+                return root * root
+            }
         case .linear:
             let s = 1000 / Double(timesteps)
             let intervals = Double(max(timesteps - 1, 1))

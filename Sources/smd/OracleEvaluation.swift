@@ -37,7 +37,7 @@ struct VisitedTimes {
         diffusion.samplingSteps = steps ?? diffusion.timesteps
         try diffusion.validate()
         chain = Chain(diffusion).times
-        let schedule = NoiseSchedule(kind: diffusion.schedule, timesteps: diffusion.timesteps)
+        let schedule = NoiseSchedule(diffusion)
         oracle = MixtureOracle(mixture, schedule.respaced(to: chain))
         let last = chain.count - 1
         guard let times else {

@@ -31,7 +31,7 @@ import Testing
         let json = try RunConfiguration().resolvedJSON()
         #expect(
             json.hasPrefix(
-                "{\"autoencoder\":{\"attention\":true,\"blocks\":1,\"channels\":[32,64,64],\"groups\":32,\"kl_weight\":1e-06,"
+                "{\"autoencoder\":{\"attention\":true,\"blocks\":1,\"channels\":[32,64,64],\"groups\":32,\"kind\":\"kl\",\"kl_weight\":1e-06,"
                     + "\"latent_channels\":4,\"reconstruction\":\"l1\"},\"batch_size\":128,\"cache\":\"auto\",\"check_ranks_every\":100,\"checkpoint_every\":1000,"
                     + "\"classifier\":{\"noised\":false},\"data\":\"\",\"diffusion\":{")
         )
@@ -62,7 +62,7 @@ import Testing
     /// All presets, sorted.
     static let presets = [
         "adm-64", "adm-cifar", "autoencoder-fashion", "cifar", "classifier-fashion", "fashion", "fashion-few", "grid",
-        "grid-few", "ldm-fashion", "quickstart",
+        "grid-few", "ldm-celeba", "ldm-fashion", "quickstart",
     ]
 
     @Test(arguments: presets)

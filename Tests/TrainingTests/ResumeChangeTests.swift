@@ -21,7 +21,7 @@ private final class Lines: TrainingObserver {
         "precision": "bf16-emulated", "spike_factor": "5.0", "model.dim_mults": "[1, 4]",
         "model.full_attention": "[true, false]",
         "model.identifier.dim_mults": "[2]", "diffusion.energy_windows": "[0, 4]",
-        "autoencoder.channels": "[16, 32]",
+        "autoencoder.channels": "[16, 32]", "diffusion.beta_start": "0.001",
         "model.attention_sizes": "[4]",
         "model.identifier.attention_sizes": "[4]", "diffusion.respacing": "ddim25",
     ]

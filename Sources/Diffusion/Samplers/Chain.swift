@@ -21,7 +21,7 @@ package struct Chain: Sendable {
     package init(_ configuration: DiffusionConfiguration, _ x0Variance: X0Variance? = nil) {
         variance = configuration.variance
         precondition(variance != .optimal || x0Variance != nil, "the optimal variance has to be measured")
-        let whole = NoiseSchedule(kind: configuration.schedule, timesteps: configuration.timesteps)
+        let whole = NoiseSchedule(configuration)
         precondition(
             1...whole.timesteps ~= configuration.samplingSteps,
             "\(configuration.samplingSteps) steps of \(whole.timesteps)")

@@ -33,7 +33,7 @@ public struct OracleSampler: Sendable {
         progress: (Int, Int) throws -> Void = { _, _ in }
     ) throws {
         let settings = sampler.configuration
-        let schedule = NoiseSchedule(kind: settings.schedule, timesteps: settings.timesteps)
+        let schedule = NoiseSchedule(settings)
         let oracle = MixtureOracle(data, schedule)
         var variances = [Double](repeating: 0, count: schedule.timesteps)
         let visited = estimate == .gaussian ? Chain(settings).times : []
