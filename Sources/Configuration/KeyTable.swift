@@ -251,6 +251,18 @@ extension ConfigurationKey {
             "diffusion.timestep_sampling", .choice(\.diffusion.timestepSampling), .warned,
             "How t is drawn in training; `loss_second_moment`, by its last 10 losses, is for `loss: variational`:"),
         ConfigurationKey(
+            "diffusion.log_sigma_mean",
+            .number(\.diffusion.logNoiseMean, "; it must be in -20 ... 20") { -20...20 ~= $0 }, .warned,
+            "With `timestep_sampling: log_normal`, mean of ln σ, σ² = (1 − ᾱ)/ᾱ (EDM's P_mean)."),
+        ConfigurationKey(
+            "diffusion.log_sigma_deviation", .number(\.diffusion.logNoiseDeviation, above: 0, upTo: 100), .warned,
+            "The same, its deviation (EDM's P_std)."),
+        ConfigurationKey(
+            "diffusion.sigma_data",
+            .number(\.diffusion.dataDeviation, "; it must be 0 or more, at most 100") { 0...100 ~= $0 }, .warned,
+            "Weigh the loss as EDM does, for data of this deviation (there 0.5). 0: not; see [Losses](equations.md#training)."
+        ),
+        ConfigurationKey(
             "diffusion.bound_weight", .number(\.diffusion.boundWeight, above: 0, upTo: 1e6), .warned,
             "Factor of the bound in the hybrid loss; improved-diffusion has `diffusion.timesteps` / 1000."),
         ConfigurationKey(

@@ -120,6 +120,9 @@ extension DiffusionConfiguration {
             "is \(timesteps); the linear schedule needs more than 20, because its last beta is 20/timesteps and must "
                 + "stay below 1: use more timesteps, or schedule cosine or sigmoid")
         try require(
+            dataDeviation == 0 || !minSNR, "diffusion.sigma_data",
+            "is \(dataDeviation), and diffusion.min_snr is true: two weights of one loss; set one of them")
+        try require(
             betaStart <= betaEnd, "diffusion.beta_end",
             "is \(betaEnd), below diffusion.beta_start, \(betaStart)")
         if let samplerFault { throw ConfigurationError(samplerFault) }

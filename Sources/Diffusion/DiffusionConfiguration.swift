@@ -20,6 +20,9 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var energyHandover = 0.0
     /// How t is drawn in training.
     public var timestepSampling = TimestepSampling.uniform
+    /// Mean and deviation of ln σ, where it is normal.
+    public var logNoiseMean = -1.2
+    public var logNoiseDeviation = 1.2
     /// Factor of the variational bound in the hybrid loss.
     public var boundWeight = 1.0
     /// How β grows.
@@ -29,6 +32,8 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var betaEnd = 0.0195
     /// Clip the signal-to-noise ratio at 5 in the weight of the loss.
     public var minSNR = false
+    /// Deviation of the data in EDM's weight of the loss; 0: not that weight.
+    public var dataDeviation = 0.0
     /// Standard deviation of a further noise that is constant over the pixels of a channel.
     public var offsetNoise = 0.0
     /// Mirror every other training image.

@@ -9,6 +9,8 @@ public struct Draw: Hashable, Sendable {
         case normal
         /// Each of 0 ..< the bound equally likely.
         case integer(below: Int)
+        /// Each of 0 ..< the count with a probability of its own: the sums of those up to it.
+        case weighted(cumulative: [Double])
         /// Uniform in [0, 1).
         case uniform
         /// Always 0; nothing is drawn.
@@ -25,7 +27,10 @@ public struct Draw: Hashable, Sendable {
 
     /// A tensor of `elements` numbers a sample.
     public init(_ name: String, _ purpose: Purpose, _ distribution: Distribution, elements: Int) {
-        if case .integer = distribution { precondition(elements == 1, "\(name): \(elements) integers at one place") }
+        switch distribution {
+        case .integer, .weighted: precondition(elements == 1, "\(name): \(elements) integers at one place")
+        case .normal, .uniform, .zero: break
+        }
         self.name = name
         self.purpose = purpose
         self.distribution = distribution
@@ -48,6 +53,9 @@ public struct Draw: Hashable, Sendable {
                 case .normal: stream.fillNormals(sample, epoch: place.epoch, position: place.position)
                 case .integer(let bound):
                     sample[0] = Float(stream.integer(below: bound, epoch: place.epoch, position: place.position))
+                case .weighted(let cumulative):
+                    let u = stream.uniform(epoch: place.epoch, position: place.position)
+                    sample[0] = Float(cumulative.place(of: u))
                 case .uniform: stream.fillUniforms(sample, epoch: place.epoch, position: place.position)
                 case .zero: sample.initialize(repeating: 0)
                 }

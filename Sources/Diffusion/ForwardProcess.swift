@@ -9,20 +9,18 @@ public struct ForwardProcess: Sendable {
     public let objective: Objective
     /// Limit of the signal-to-noise ratio in the weight, if any.
     public let signalToNoiseLimit: Double?
+    /// Deviation of the data in EDM's weight; 0: not that weight.
+    public let dataDeviation: Double
+    /// Sums of the probabilities of the timesteps, where they are not equally likely.
+    private let cumulative: [Double]?
     /// Standard deviation of the noise that a channel's pixels share.
-    public let offsetNoise: Double
+    public private(set) var offsetNoise: Double
 
     /// The same without offset noise: what a sampler runs backwards, and networks are measured on.
     public var withoutOffsetNoise: ForwardProcess {
-        ForwardProcess(
-            schedule: schedule, objective: objective, signalToNoiseLimit: signalToNoiseLimit, offsetNoise: 0)
-    }
-
-    private init(schedule: NoiseSchedule, objective: Objective, signalToNoiseLimit: Double?, offsetNoise: Double) {
-        self.schedule = schedule
-        self.objective = objective
-        self.signalToNoiseLimit = signalToNoiseLimit
-        self.offsetNoise = offsetNoise
+        var process = self
+        process.offsetNoise = 0
+        return process
     }
 
     /// The process that `configuration` describes.
@@ -30,20 +28,27 @@ public struct ForwardProcess: Sendable {
         schedule = NoiseSchedule(configuration)
         objective = configuration.objective
         signalToNoiseLimit = configuration.minSNR ? 5 : nil
+        dataDeviation = configuration.dataDeviation
+        cumulative =
+            configuration.timestepSampling == .logNormal
+            ? schedule.logNormal(mean: configuration.logNoiseMean, deviation: configuration.logNoiseDeviation) : nil
         offsetNoise = configuration.offsetNoise
     }
 
     /// What is drawn for a sample of `model`: `timestep` t, `noise` ε, and with offset noise its `offset` of each channel.
     public func draws(for model: ModelConfiguration) -> [Draw] {
         [
-            Draw("timestep", .timestep, .integer(below: schedule.timesteps), elements: 1),
+            Draw(
+                "timestep", .timestep,
+                cumulative.map { .weighted(cumulative: $0) } ?? .integer(below: schedule.timesteps), elements: 1),
             Draw("noise", .noise, .normal, elements: model.sampleElements),
         ] + (offsetNoise == 0 ? [] : [Draw("offset", .offsetNoise, .normal, elements: model.channels)])
     }
 
     /// Weight of the squared error at timestep `t`.
     public func weight(_ t: Int) -> Double {
-        objective.weight(signalToNoise: schedule.signalToNoise(t), clippedAt: signalToNoiseLimit)
+        objective.weight(
+            signalToNoise: schedule.signalToNoise(t), clippedAt: signalToNoiseLimit, dataDeviation: dataDeviation)
     }
 
     /// x_t = √ᾱ x_0 + √(1−ᾱ) ε, and the ``Objective``'s target, both `[N, H, W, C]`.

@@ -33,9 +33,10 @@ public enum Objective: String, CaseIterable, Sendable {
     /// Weight of the squared error, for snr = ᾱ/(1−ᾱ).
     ///
     /// With c = snr every objective weighs the error of x_0 by snr, which makes it the plain error of ε, and that of v
-    /// divided by snr + 1 its own plain error; `clippedAt` (min-SNR, Hang et al. 2023: 5) takes c = min(snr, γ).
-    public func weight(signalToNoise snr: Double, clippedAt gamma: Double?) -> Double {
-        let c = gamma.map { min(snr, $0) } ?? snr
+    /// divided by snr + 1 its own plain error; `clippedAt` (min-SNR, Hang et al. 2023: 5) takes c = min(snr, γ), and a
+    /// deviation s of the data above 0 EDM's weight c = (σ² + s²)/(σ s)² = snr + 1/s², σ² = 1/snr (Karras et al. 2022, table 1).
+    public func weight(signalToNoise snr: Double, clippedAt gamma: Double?, dataDeviation s: Double = 0) -> Double {
+        let c = (gamma.map { min(snr, $0) } ?? snr) + (s > 0 ? 1 / (s * s) : 0)
         return switch self {
         case .noise: c / snr
         case .x0: c

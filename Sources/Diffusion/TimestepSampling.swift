@@ -1,9 +1,46 @@
+import Foundation
+
 /// How t of a training sample is drawn.
 public enum TimestepSampling: String, Codable, CaseIterable, Sendable {
     /// Each t equally likely.
     case uniform
     /// In proportion to the root of the mean square of the last losses at t (Nichol and Dhariwal 2021, section 3.3).
     case lossSecondMoment = "loss_second_moment"
+    /// So that the logarithm of the noise σ = √((1 − ᾱ)/ᾱ) is normal (Karras et al. 2022, table 1).
+    case logNormal = "log_normal"
+}
+
+extension NoiseSchedule {
+    /// Sums of the probabilities of 0 … t: of each t the normal density of ln σ_t, times the part of the axis that is nearer to
+    /// it than to other timesteps.
+    package func logNormal(mean: Double, deviation: Double) -> [Double] {
+        let places = alphaBars.map { log((1 - $0) / $0) / 2 }
+        let densities = places.indices.map { t in
+            let (low, high) = (max(t - 1, 0), min(t + 1, places.count - 1))
+            let width = places.count == 1 ? 1 : (places[high] - places[low]) / Double(high - low)
+            let z = (places[t] - mean) / deviation
+            return width * exp(-z * z / 2)
+        }
+        let sum = densities.reduce(0, +)
+        var done = 0.0
+        // Far from all timesteps nothing is left to choose by.
+        return densities.map {
+            done += sum > 0 ? $0 / sum : 1 / Double(places.count)
+            return done
+        }
+    }
+}
+
+extension [Double] {
+    /// The first place whose ascending value is above `u`; the last where none is.
+    func place(of u: Double) -> Int {
+        var (low, high) = (0, count - 1)
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle] > u { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
 }
 
 /// The last 10 losses at each t, and t drawn by them: with probability `0.999 · √⟨loss²⟩ / Σ_t √⟨loss²⟩ + 0.001/T`, and
@@ -44,12 +81,8 @@ public struct LossHistory: Equatable, Sendable {
 
     /// The t of a number `u` in [0, 1), by inverse transform, and the weight 1/(T p_t) that makes up for its probability.
     public func draw(_ u: Double) -> (timestep: Int, weight: Double) {
-        var (low, high) = (0, timesteps - 1)
-        while low < high {
-            let middle = (low + high) / 2
-            if cumulative[middle] > u { high = middle } else { low = middle + 1 }
-        }
-        return (low, 1 / (Double(timesteps) * probabilities[low]))
+        let t = cumulative.place(of: u)
+        return (t, 1 / (Double(timesteps) * probabilities[t]))
     }
 
     private mutating func weigh() {

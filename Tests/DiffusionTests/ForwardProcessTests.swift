@@ -56,6 +56,27 @@ import Testing
         #expect(noised.xt == (0..<8).map { deviation[$0 / 4] * noised.target[$0] })
     }
 
+    /// (σ² + s²)/(σ s)² of the error of x_0, whatever the objective.
+    @Test(arguments: Objective.allCases) func weightOfEDM(objective: Objective) {
+        var configuration = DiffusionConfiguration()
+        configuration.objective = objective
+        configuration.dataDeviation = 0.5
+        let process = ForwardProcess(configuration)
+        for t in [0, 300, 999] {
+            let a = process.schedule.alphaBars[t]
+            let variance = (1 - a) / a
+            let ofX0 = (variance + 0.25) / (variance * 0.25)
+            // x_0 − x̂_0 is the error of the output times this.
+            let factor =
+                switch objective {
+                case .noise: variance
+                case .x0: 1.0
+                case .v: 1 - a
+                }
+            #expect(abs(process.weight(t) / (ofX0 * factor) - 1) < 1e-9)
+        }
+    }
+
     @Test func minSNRLimitsTheWeight() {
         var configuration = DiffusionConfiguration()
         configuration.objective = .x0

@@ -1,4 +1,6 @@
 import Diffusion
+import Foundation
+import NeuralNetwork
 import Testing
 
 @Suite struct TimestepSamplingTests {
@@ -18,6 +20,31 @@ import Testing
         }
         #expect(history.losses.allSatisfy { $0.count == 10 })
         #expect(LossHistory(losses: history.losses) == history)
+    }
+
+    /// ln σ of many draws has the mean and the deviation asked for, as far as the schedule reaches.
+    @Test func logarithmOfTheNoiseIsNormal() {
+        var configuration = DiffusionConfiguration()
+        configuration.timestepSampling = .logNormal
+        configuration.schedule = .linear
+        let process = ForwardProcess(configuration)
+        let model = ModelConfiguration()
+        let count = 20_000
+        let draws = process.draws(for: model)[0].values(seed: 5, at: (0..<count).map { (0, $0) }).map { Int($0) }
+        let values = draws.map { t -> Double in
+            let a = process.schedule.alphaBars[t]
+            return log((1 - a) / a) / 2
+        }
+        let mean = values.reduce(0, +) / Double(count)
+        let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(count)
+        // 4 deviations of a mean of so many draws, and the grid of timesteps.
+        #expect(abs(mean + 1.2) < 4 * 1.2 / Double(count).squareRoot() + 0.01)
+        #expect(abs(variance.squareRoot() - 1.2) < 0.03)
+        let sums = process.schedule.logNormal(mean: -1.2, deviation: 1.2)
+        #expect(abs((sums.last ?? 0) - 1) < 1e-9 && zip(sums, sums.dropFirst()).allSatisfy { $0 <= $1 })
+        // Where nothing is near, all are equally likely.
+        let far = process.schedule.logNormal(mean: 20, deviation: 0.01)
+        #expect(abs(far[499] - 0.5) < 1e-9)
     }
 
     /// By inverse transform: shares of [0, 1) in the order of t, and weights that make up for them.
