@@ -186,8 +186,14 @@ extension ConfigurationKey {
             "Gaussians of a mixture head; nothing without."),
         ConfigurationKey(
             "model.classes", .integer(\.model.classes, 0...65_536), unit: "classes", .refused,
-            "Classes of a classifier; 0: as many as the data set's labels have. With `adm` those that it is told; 0: none."
+            "Classes that the network is told, by the data set's labels; 0: none. Of a classifier those that it tells apart; 0: "
+                + "as many as there are labels."
         ),
+        ConfigurationKey(
+            "model.label_dropout",
+            .number(\.model.labelDropout, ", wanted 0 or more and below 1") { $0 >= 0 && $0 < 1 }, .refused,
+            "Share of training images of which the network is told no class: above 0 it can be "
+                + "[guided](equations.md#guidance). 0.1 is usual."),
         ConfigurationKey(
             "model.identifier.dim", .integer(\.model.identifier.dim, 4...8192), unit: "channels", .refused,
             needsMixture: true, "Channels of the identifier's first stage. Even, at least 4, divisible by its groups."),

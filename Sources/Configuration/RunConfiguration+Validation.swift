@@ -24,9 +24,10 @@ extension RunConfiguration {
         try requireVariance()
         if method == .diffusion, let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
         if method != .diffusion { try requirePlain() }
-        if method == .classifier {
+        if method != .autoencoder {
             try require(
-                model.classes != 1, "model.classes", "is 1, wanted 2 or more, or 0: those of the data set's labels")
+                model.classes != 1, "model.classes",
+                "is 1, wanted 2 or more, or 0: \(method == .classifier ? "those of the data set's labels" : "none")")
         }
         if method == .autoencoder, let fault = autoencoder.sizes.fault(size: model.size) {
             throw ConfigurationError(fault)
@@ -60,6 +61,9 @@ extension RunConfiguration {
         try require(
             !model.learnedVariance, "model.learned_variance",
             "is true, but \(what) has no steps: model.learned_variance=false")
+        try require(
+            model.labelDropout == 0, "model.label_dropout",
+            "is \(model.labelDropout), but \(what) is told no classes: model.label_dropout=0")
         try require(
             !model.selfCondition, "model.self_condition",
             "is true, but \(what) estimates no x0: model.self_condition=false")

@@ -33,6 +33,8 @@ public enum Purpose: UInt32, CaseIterable, Sendable {
     case headNoise
     /// Which numbers of a network are dropped in training.
     case dropout
+    /// Of which training samples a network is told no class.
+    case labelDropout
 }
 
 /// The random numbers of one seed and purpose: a function of (epoch, position), not a sequence with a state.

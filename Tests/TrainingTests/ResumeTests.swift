@@ -9,7 +9,7 @@ import Testing
     /// A run in two parts ends with the bits of the run in one part, metrics included.
     @Test(
         arguments: [1, 2],
-        [[], Run.classifier, Run.autoencoder, Run.energyAtOutput, Run.mixture, Run.adm, Run.byLosses])
+        [[], Run.classes, Run.classifier, Run.autoencoder, Run.energyAtOutput, Run.mixture, Run.adm, Run.byLosses])
     func resumedRunIsBitwiseTheSame(
         ranks: Int, settings: [String]
     ) throws {
