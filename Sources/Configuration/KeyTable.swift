@@ -186,8 +186,8 @@ extension ConfigurationKey {
             "Gaussians of a mixture head; nothing without."),
         ConfigurationKey(
             "model.classes", .integer(\.model.classes, 0...65_536), unit: "classes", .refused,
-            "Classes that the network is told, by the data set's labels; 0: none. Of a classifier those that it tells apart; 0: "
-                + "as many as there are labels."
+            "Classes that the network is told, by the data's labels; 0: none. Of a classifier those that it tells apart; 0: as "
+                + "many as the labels have."
         ),
         ConfigurationKey(
             "model.label_dropout",
@@ -291,6 +291,20 @@ extension ConfigurationKey {
         ConfigurationKey(
             "diffusion.ddim_eta", .number(\.diffusion.ddimEta, "; it must be in 0 ... 1") { 0...1 ~= $0 }, .harmless,
             "Noise of the DDIM sampler: 0 is deterministic, 1 as much as DDPM."),
+        ConfigurationKey(
+            "diffusion.guidance",
+            .number(\.diffusion.guidance.weight, ", wanted 0 or more, at most 1000") { 0...1000 ~= $0 }, .harmless,
+            "Weight w of the class in classifier-free [guidance](equations.md#guidance), 1: none. Needs `model.label_dropout`."
+        ),
+        ConfigurationKey(
+            "diffusion.guidance_low",
+            .number(\.diffusion.guidance.low, ", wanted 0 or more and below 1") { $0 >= 0 && $0 < 1 }, unit: "of T",
+            .harmless, "The network is guided only above this t, as a share of `diffusion.timesteps`."),
+        ConfigurationKey(
+            "diffusion.guidance_high",
+            .number(\.diffusion.guidance.high, ", wanted above 0, at most 1") { $0 > 0 && $0 <= 1 }, unit: "of T",
+            .harmless,
+            "The network is guided only up to this t, as a share of `diffusion.timesteps`; above `guidance_low`."),
     ]
 
     static let classifier = [

@@ -21,7 +21,7 @@ extension RunConfiguration {
             diffusion.variance != .optimal, "diffusion.variance",
             "is optimal, which is measured of a checkpoint: train with small, then smd evaluate variance, and give "
                 + "smd sample --set diffusion.variance=optimal")
-        try requireVariance()
+        try requireSampling()
         if method == .diffusion, let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
         if method != .diffusion { try requirePlain() }
         if method != .autoencoder {
@@ -43,12 +43,13 @@ extension RunConfiguration {
         _ = try batchPlan(ranks: ranks, threads: threads)
     }
 
-    /// Refuses a learned variance of a network that has none.
-    public func requireVariance() throws {
+    /// Refuses a learned variance of a network that has none, and guidance of one that cannot be guided.
+    public func requireSampling() throws {
         try require(
             diffusion.variance != .learned || model.learnedVariance, "diffusion.variance",
             "is learned, but the network says nothing of it: set diffusion.variance=small, or train with "
                 + "model.learned_variance=true")
+        if let fault = diffusion.guidance.fault(model) { throw ConfigurationError(fault) }
     }
 
     /// Refuses what only a diffusion has.

@@ -31,7 +31,7 @@ extension Trainer {
     private func drawPreview(_ kind: String, _ count: Int, _ signals: StopSignals) throws {
         let generator = try replica.workers[0].generator()
         let mine = share(of: count, rank: communicator.rank, size: communicator.size)
-        let samples = try untilStopped(signals, evaluations: evaluations(of: count, generator)) { look in
+        let samples = try untilStopped(signals, evaluations: passes(of: count, generator)) { look in
             try generator.samples(
                 mine, seed: configuration.seed, sampler: Sampler(configuration.diffusion),
                 progress: { _, _ in
@@ -43,7 +43,8 @@ extension Trainer {
         guard communicator.rank == 0 else { return }
         let path = folder.preview(step: step, kind)
         do {
-            try Picture(samples: floats(all), configuration.model.size, configuration.model.channels, count: count)
+            let model = configuration.model
+            try Picture(samples: floats(all), model.size, model.channels, count: count, classes: model.classes)
                 .write(to: path)
         } catch {
             observer.warn("the preview \(path) could not be written, training goes on: \(error)")
@@ -67,10 +68,10 @@ extension Trainer {
         try result.get()
     }
 
-    /// Evaluations of the network that the rank with the largest share of `count` samples needs.
-    private func evaluations(of count: Int, _ generator: SampleGenerator) -> Int {
+    /// Passes through the network that the rank with the largest share of `count` samples needs.
+    private func passes(of count: Int, _ generator: SampleGenerator) -> Int {
         let largest = (count + communicator.size - 1) / communicator.size
-        return (largest + generator.batch - 1) / generator.batch * Sampler(configuration.diffusion).evaluations
+        return (largest + generator.batch - 1) / generator.batch * Sampler(configuration.diffusion).passes
     }
 
     private struct Stopped: Error {}
