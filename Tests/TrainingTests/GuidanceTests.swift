@@ -106,6 +106,30 @@ import Training
         #expect(without[0] == without[1] && without[1] == without[2] && without[0] != alone)
     }
 
+    /// The ends of the interval: (t + 1)/T above `low`, and up to `high`.
+    @Test func theIntervalHasItsUpperEnd() {
+        var guidance = Guidance()
+        (guidance.weight, guidance.low, guidance.high) = (2, 0.25, 0.75)
+        #expect([0, 1, 2, 3].map { guidance.weight(at: $0, of: 4) } == [nil, 2, 2, nil])
+        (guidance.low, guidance.high) = (0, 1)
+        #expect([0, 3].map { guidance.weight(at: $0, of: 4) } == [2, 2])
+    }
+
+    /// What is left out in training is what was drawn for it.
+    @Test func trainingLeavesClassesOut() throws {
+        var configuration = RunConfiguration()
+        configuration.model.unet.dim = 8
+        (configuration.model.size, configuration.model.smd) = (8, false)
+        (configuration.model.classes, configuration.model.labelDropout) = (3, 0.25)
+        (configuration.batchSize, configuration.microBatchSize) = (400, 400)
+        let step = StepPlan(configuration, try configuration.batchPlan(ranks: 1), .fp32)
+        let told = try #require(MicroBatch(madeUpFor: step).labels)
+        let drawn = Drawn(step.loss.draws, seed: 0, at: (0..<400).map { (epoch: 0, position: $0) })
+        #expect(told == step.loss.model.told((0..<400).map { Float($0 % 3) }, drawn))
+        // Four standard deviations of 400 draws.
+        #expect(abs(told.count { $0 == 3 } - 100) < 35)
+    }
+
     /// v of a learned variance is that of the pass that is told the class.
     @Test func learnedVarianceIsThatOfTheClass() throws {
         let generator = try Self.generator(smd: false, learnedVariance: true)
@@ -155,6 +179,10 @@ import Training
             #expect(try pixels(run.path("one.h5")) == pixels(run.path("three.h5")))
             let root = try HDF5File.open(run.path("one.h5")).root
             #expect(try root.attribute("guidance") == .double(2.5) && root.attribute("guidance_low") == .double(0.1))
+            try run.trainHere("classifier", settings: Run.classifier + ["steps=2"])
+            let agreement = try run.train(
+                1, [product("smd"), "evaluate", "classifier", run.path("classifier"), "--data", run.path("one.h5")])
+            #expect(agreement.output.contains("accuracy") && agreement.errors.isEmpty == false, "\(agreement.errors)")
             #expect(try sample(1, run, "off.h5", ["--guidance", "1"]).status == 0)
             #expect(try pixels(run.path("off.h5")) != pixels(run.path("one.h5")))
         }
