@@ -73,7 +73,7 @@ public final class SampleBenchmark {
             return generator
         }
         let plan = generators[0].plan
-        operationsPerImage = plan.floatingPointOperations / batch * sampler.evaluations
+        operationsPerImage = plan.floatingPointOperations / batch * sampler.passes
         activationBytes = plan.activationBytes
         unsharedBytes = plan.activationOffsets.keys.reduce(0) {
             $0 + plan.values[$1].count * MemoryLayout<Float>.stride
@@ -108,7 +108,7 @@ public final class SampleBenchmark {
     public func profile(repetitions: Int) throws -> OperationProfile {
         let generator = generators[0]
         let others = [("random numbers", 0), ("sampler and copies", 0)]
-        var times = LapTimes(generator.plan, runs: sampler.evaluations, others: others)
+        var times = LapTimes(generator.plan, runs: sampler.passes, others: others)
         generator.ended = { part in
             switch part {
             case .node(let number): times.lap(node: number)

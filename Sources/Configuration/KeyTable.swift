@@ -189,8 +189,14 @@ extension ConfigurationKey {
             "Gaussians of a mixture head; nothing without."),
         ConfigurationKey(
             "model.classes", .integer(\.model.classes, 0...65_536), unit: "classes", .refused,
-            "Classes of a classifier; 0: as many as the data set's labels have. With `adm` those that it is told; 0: none."
+            "Classes that the network is told, by the data's labels; 0: none. Of a classifier those that it tells apart; 0: as "
+                + "many as the labels have."
         ),
+        ConfigurationKey(
+            "model.label_dropout",
+            .number(\.model.labelDropout, ", wanted 0 or more and below 1") { $0 >= 0 && $0 < 1 }, .refused,
+            "Share of training images of which the network is told no class: above 0 it can be "
+                + "[guided](equations.md#guidance). 0.1 is usual."),
         ConfigurationKey(
             "model.identifier.dim", .integer(\.model.identifier.dim, 4...8192), unit: "channels", .refused,
             needsMixture: true, "Channels of the identifier's first stage. Even, at least 4, divisible by its groups."),
@@ -306,6 +312,20 @@ extension ConfigurationKey {
         ConfigurationKey(
             "diffusion.ddim_eta", .number(\.diffusion.ddimEta, "; it must be in 0 ... 1") { 0...1 ~= $0 }, .harmless,
             "Noise of the DDIM sampler: 0 is deterministic, 1 as much as DDPM."),
+        ConfigurationKey(
+            "diffusion.guidance",
+            .number(\.diffusion.guidance.weight, ", wanted 0 or more, at most 1000") { 0...1000 ~= $0 }, .harmless,
+            "Weight w of the class in classifier-free [guidance](equations.md#guidance), 1: none. Needs `model.label_dropout`."
+        ),
+        ConfigurationKey(
+            "diffusion.guidance_low",
+            .number(\.diffusion.guidance.low, ", wanted 0 or more and below 1") { $0 >= 0 && $0 < 1 }, unit: "of T",
+            .harmless, "The network is guided only above this t, as a share of `diffusion.timesteps`."),
+        ConfigurationKey(
+            "diffusion.guidance_high",
+            .number(\.diffusion.guidance.high, ", wanted above 0, at most 1") { $0 > 0 && $0 <= 1 }, unit: "of T",
+            .harmless,
+            "The network is guided only up to this t, as a share of `diffusion.timesteps`; above `guidance_low`."),
     ]
 
     static let classifier = [

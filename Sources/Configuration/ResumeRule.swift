@@ -30,6 +30,8 @@ extension RunConfiguration {
 
     /// A learning rate that decays does so over `steps`: with more of them it is another at each step.
     private func rule(of key: ConfigurationKey, since stored: RunConfiguration) -> ResumeRule {
+        // Another share trains the same parameters, unless one of them is none.
+        if key.name == "model.label_dropout", model.labelDropout > 0, stored.model.labelDropout > 0 { return .warned }
         let decays = learningRateDecay != .constant || stored.learningRateDecay != .constant
         return key.name == "steps" && decays ? .warned : key.rule
     }

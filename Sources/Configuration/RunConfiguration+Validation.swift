@@ -21,12 +21,13 @@ extension RunConfiguration {
             diffusion.variance != .optimal, "diffusion.variance",
             "is optimal, which is measured of a checkpoint: train with small, then smd evaluate variance, and give "
                 + "smd sample --set diffusion.variance=optimal")
-        try requireVariance()
+        try requireSampling()
         if method == .diffusion, let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
         if method != .diffusion { try requirePlain() }
-        if method == .classifier {
+        if method != .autoencoder {
             try require(
-                model.classes != 1, "model.classes", "is 1, wanted 2 or more, or 0: those of the data set's labels")
+                model.classes != 1, "model.classes",
+                "is 1, wanted 2 or more, or 0: \(method == .classifier ? "those of the data set's labels" : "none")")
         }
         try require(
             method != .autoencoder || autoencoder.sizes.kind == .kl, "autoencoder.kind",
@@ -45,12 +46,13 @@ extension RunConfiguration {
         _ = try batchPlan(ranks: ranks, threads: threads)
     }
 
-    /// Refuses a learned variance of a network that has none.
-    public func requireVariance() throws {
+    /// Refuses a learned variance of a network that has none, and guidance of one that cannot be guided.
+    public func requireSampling() throws {
         try require(
             diffusion.variance != .learned || model.learnedVariance, "diffusion.variance",
             "is learned, but the network says nothing of it: set diffusion.variance=small, or train with "
                 + "model.learned_variance=true")
+        if let fault = diffusion.guidance.fault(model) { throw ConfigurationError(fault) }
     }
 
     /// Refuses what only a diffusion has.
@@ -63,6 +65,9 @@ extension RunConfiguration {
         try require(
             !model.learnedVariance, "model.learned_variance",
             "is true, but \(what) has no steps: model.learned_variance=false")
+        try require(
+            model.labelDropout == 0, "model.label_dropout",
+            "is \(model.labelDropout), but \(what) is told no classes: model.label_dropout=0")
         try require(
             !model.selfCondition, "model.self_condition",
             "is true, but \(what) estimates no x0: model.self_condition=false")

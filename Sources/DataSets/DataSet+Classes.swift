@@ -38,12 +38,13 @@ extension DataSet {
                     + "(smd dataset info \(shellWord(path)) says what is there)")
         }
         let names = try labelNames()
-        let largest = labels.max() ?? 0
-        let classes = count > 0 ? count : names?.count ?? max(largest, 0) + 1
+        let found = names?.count ?? min(max(labels.max() ?? 0, 0), .max - 1) + 1
+        let classes = count > 0 ? count : found
         if let bad = labels.firstIndex(where: { !(0..<classes).contains($0) }) {
             throw DataSetError(
                 "\(path): the label of sample \(bad) is \(labels[bad]); with \(classes) classes labels are wanted in "
-                    + "0 ... \(classes - 1)")
+                    + "0 ... \(classes - 1)"
+                    + (classes < found && found <= Self.mostClasses ? ", or model.classes=\(found)" : ""))
         }
         guard (2...Self.mostClasses).contains(classes) else {
             throw DataSetError(

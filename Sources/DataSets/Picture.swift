@@ -1,20 +1,29 @@
 /// Samples as one picture: a grid of images, or a plot of points.
 public struct Picture {
-    let pixels: [UInt8]
-    let height: Int
-    let width: Int
+    package let pixels: [UInt8]
+    package let height: Int
+    package let width: Int
     let channels: Int
 
     /// Whether a picture of `count` samples of `size` × `size` is small enough to be written.
-    public static func fits(count: Int, size: Int) -> Bool {
-        size == 1 || columns(count) * (size * scale(size) + 2) + 2 <= RasterImage.maximumSide
+    public static func fits(count: Int, size: Int, classes: Int = 0) -> Bool {
+        let columns = columns(count, classes)
+        let side = max(columns, (count + columns - 1) / columns)
+        return size == 1 || side * (size * scale(size) + 2) + 2 <= RasterImage.maximumSide
     }
 
-    private static func columns(_ count: Int) -> Int { Int(Double(count).squareRoot().rounded(.up)) }
+    /// As many rows as columns, or of more samples than classes a row a class.
+    private static func columns(_ count: Int, _ classes: Int) -> Int {
+        hasRows(count, classes) ? (count + classes - 1) / classes : Int(Double(count).squareRoot().rounded(.up))
+    }
+    private static func hasRows(_ count: Int, _ classes: Int) -> Bool { classes > 0 && count > classes }
     private static func scale(_ size: Int) -> Int { size < 48 ? 2 : 1 }
 
-    /// - Parameter samples: `[count, size, size, channels]`, images in [−1, 1].
-    public init(samples: [Float], _ size: Int, _ channels: Int, count: Int) {
+    /// - Parameters:
+    ///   - samples: `[count, size, size, channels]`, images in [−1, 1].
+    ///   - classes: where sample k is of class k mod `classes`: each class has a row, if there are samples for that; 0:
+    ///     samples are of one class, or of none.
+    public init(samples: [Float], _ size: Int, _ channels: Int, count: Int, classes: Int = 0) {
         if size == 1 {
             (pixels, height, width) = pointPlot(
                 channels == 2
@@ -24,9 +33,19 @@ public struct Picture {
                     })
             self.channels = 1
         } else {
-            let bytes = DataSets.pixels(samples)
+            var bytes = DataSets.pixels(samples)
+            let columns = Self.columns(count, classes)
+            if Self.hasRows(count, classes) {
+                let image = size * size * channels
+                let black = [UInt8](repeating: 0, count: columns * classes * image - bytes.count)
+                bytes += black
+                bytes = (0..<classes * columns).flatMap { place in
+                    let sample = place % columns * classes + place / columns
+                    return bytes[sample * image..<(sample + 1) * image]
+                }
+            }
             (pixels, height, width) = imageGrid(
-                bytes, of: (size, size, channels), columns: Self.columns(count), scale: Self.scale(size))
+                bytes, of: (size, size, channels), columns: columns, scale: Self.scale(size))
             self.channels = channels
         }
     }

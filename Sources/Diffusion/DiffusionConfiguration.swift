@@ -52,6 +52,8 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var respacing = Respacing.none
     /// Share of DDIM's step noise, 0 (none) … 1 (as much as ancestral sampling).
     public var ddimEta = 0.0
+    /// How far a network that is told classes is led to them.
+    public var guidance = Guidance()
 
     public init() {}
 

@@ -99,10 +99,20 @@ extension ModelConfiguration {
         usesEta ? Draw("eta", .eta, drawsEta ? .normal : .zero, elements: etaElements) : nil
     }
 
-    /// What is drawn for a sample in training beside the noise: η, of so many draws of the latent, and with dropout what
-    /// decides where.
+    /// What is drawn for a sample in training beside the noise: η, of so many draws of the latent; with dropout what
+    /// decides where; with label dropout what decides whether.
     func networkDraws(latents: Int = 1) -> [Draw] {
-        [etaDraw?.repeated(latents), drops ? Draw("dropout", .dropout, .uniform, elements: 4) : nil].compactMap { $0 }
+        [
+            etaDraw?.repeated(latents), drops ? Draw("dropout", .dropout, .uniform, elements: 4) : nil,
+            nullClass == nil ? nil : Draw("label_dropout", .labelDropout, .uniform, elements: 1),
+        ].compactMap { $0 }
+    }
+
+    /// The classes that the network is told in training: `labels`, or none where that was drawn, with probability
+    /// ``labelDropout`` (Ho and Salimans 2022, algorithm 1).
+    public func told(_ labels: [Float], _ drawn: Drawn) -> [Float] {
+        guard let nullClass else { return labels }
+        return zip(labels, drawn["label_dropout"]).map { Double($1) < labelDropout ? Float(nullClass) : $0 }
     }
 
     /// Values of the network's inputs at x_t, with what was drawn for the samples.

@@ -47,8 +47,8 @@ struct ADM {
     let sizes: UNetSizes
     /// Layers of each hypernetwork, where there is a latent map.
     var hypernetLayers = 0
-    /// K, the classes; 0 without.
-    var classes = 0
+    /// Rows of the table of classes; 0 without.
+    var classRows = 0
     /// The last layer, from `d·dimMults[0]` to O channels.
     let last: (Scope, Tensor) -> Tensor
 
@@ -115,12 +115,7 @@ struct ADM {
         let (d, width) = (sizes.dim, 4 * sizes.dim)
         let hidden = Linear(scope / "time_embed.0", d, width)(condition.timestep.cosineEmbedding(dimension: d)).silu()
         var e = Linear(scope / "time_embed.2", width, width)(hidden)
-        if classes > 0 {
-            guard let label = condition.label else {
-                preconditionFailure("a network of \(classes) classes needs labels")
-            }
-            e = e + label.embedded((scope / "label_emb").parameter("weight", [classes, width], .normal(deviation: 1)))
-        }
+        if classRows > 0 { e = e + ClassEmbedding(scope / "label_emb", rows: classRows, width: width)(condition.label) }
         if let shared = condition.shared { e = e + Linear(scope / "eta_mlp", shared.channels, width)(shared) }
         return e
     }

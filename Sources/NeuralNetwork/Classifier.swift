@@ -36,6 +36,25 @@ public struct Classifier {
         return self(x, timestep: graph.input(NetworkInput.timestep.rawValue, [batch]))
     }
 
+    /// `∇_x ln p(label | x, t)` of `batch` images, with the weights held: `gradient [batch, H, W, C]` is kept, the inputs are
+    /// those of the network and `label [batch]`.
+    public func gradientGraph(batch: Int, precision: Precision = .fp32) -> Graph {
+        let c = configuration
+        let graph = Graph()
+        let x = graph.input(NetworkInput.xt.rawValue, [batch, c.size, c.size, c.channels])
+        let logits = self(x, timestep: graph.input(NetworkInput.timestep.rawValue, [batch])).logits
+        let loss = logits.softmaxCrossEntropy(
+            label: graph.input(NetworkInput.label.rawValue, [batch]), weight: graph.constant(1, [batch]))
+        graph.keep(loss, as: "loss")
+        graph.fuse(for: precision)
+        // The loss is −ln p.
+        let gradients = graph.differentiate(
+            [(loss, seed: graph.constant(-1, [batch]))], withRespectTo: [x], freezing: { _ in true })
+        guard let gradient = gradients[0] else { preconditionFailure("a classifier that does not look at images") }
+        graph.keep(gradient, as: "gradient")
+        return graph
+    }
+
     /// A forward pass over `batch` images, to be run in `precision`; `logits` and `features` are kept.
     public func inferenceGraph(batch: Int, precision: Precision = .fp32) -> Graph {
         let graph = Graph()

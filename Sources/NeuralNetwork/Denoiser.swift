@@ -15,21 +15,22 @@ public enum Backbone: String, Codable, CaseIterable, Sendable {
             BackboneParts(
                 fault: { $0.fault(section: $1, size: c.size) },
                 denoiser: { scope, x, condition, latent in
-                    UNet(scope: scope, sizes: c.unet, hypernetLayers: c.hypernetLayers) {
+                    UNet(scope: scope, sizes: c.unet, hypernetLayers: c.hypernetLayers, classRows: c.classRows) {
                         c.lastLayer("final_conv", $0, $1)
-                    }(
-                        x, timestep: condition.timestep, latent: latent)
+                    }(x, condition, latent: latent)
                 },
                 identifier: { scope, x, condition in
                     UNet(scope: scope, sizes: c.identifier) { scope, x in
                         Convolution(scope / "final_conv", x.channels, c.latentDim, kernel: 1)(x)
-                    }(x, timestep: condition.timestep, shared: condition.shared)
+                    }(x, condition)
                 })
         case .adm:
             BackboneParts(
                 fault: { $0.admFault(section: $1, size: c.size) },
                 denoiser: { scope, x, condition, latent in
-                    ADM(scope: scope, sizes: c.unet, hypernetLayers: c.hypernetLayers, classes: c.classes) { scope, x in
+                    ADM(
+                        scope: scope, sizes: c.unet, hypernetLayers: c.hypernetLayers, classRows: c.classRows
+                    ) { scope, x in
                         c.mixtureHead?(scope, x)
                             ?? Convolution(
                                 scope / "out.2", x.channels, c.outputChannels, kernel: 3, startsAtZero: true)(x)
@@ -43,9 +44,6 @@ public enum Backbone: String, Codable, CaseIterable, Sendable {
                 })
         }
     }
-
-    /// Whether the network can be told a class, with `model.classes` of them.
-    public var takesLabels: Bool { self == .adm }
 }
 
 /// What a ``Backbone`` consists of.

@@ -42,6 +42,8 @@ public struct ModelConfiguration: Equatable, Sendable {
     public var latentAt = LatentPlacement.both
     /// Classes that a ``Classifier`` tells apart (0: not known yet), or that a denoiser is told (0: none).
     public var classes = 0
+    /// Share of training samples of which the network is told no class, so that it can be guided; 0: it always is.
+    public var labelDropout = 0.0
     /// Whether the output is followed by v, which places the variance of a step between its two bounds.
     public var learnedVariance = false
     /// The network is told t times this.
@@ -74,7 +76,11 @@ public struct ModelConfiguration: Equatable, Sendable {
     /// Channels of the output, where it is no mixture: the estimate, and with a learned variance v.
     public var outputChannels: Int { learnedVariance ? 2 * channels : channels }
     /// Whether a denoiser takes the class of each sample.
-    public var takesLabels: Bool { backbone.takesLabels && classes > 0 }
+    public var takesLabels: Bool { classes > 0 }
+    /// What stands for no class, in a network that learns to do without: the number behind the last.
+    public var nullClass: Int? { labelDropout > 0 ? classes : nil }
+    /// Rows of the table of classes: one each, and one for none where that is learned.
+    var classRows: Int { classes + (nullClass == nil ? 0 : 1) }
     /// Whether numbers are dropped in training.
     public var drops: Bool { backbone == .adm && unet.adm.dropout > 0 }
     /// The sizes of an identifier that is an ``ADM``: what has no keys of its own is the denoiser's.
@@ -102,6 +108,11 @@ public struct ModelConfiguration: Equatable, Sendable {
 
     private func fault(_ ofSizes: String?) -> String? {
         if let ofSizes { return ofSizes }
+        if labelDropout > 0 && classes == 0 {
+            return
+                "model.label_dropout is \(labelDropout), but the network is told no classes to leave out: set model.classes to "
+                + "as many as the data's labels have, or model.label_dropout=0"
+        }
         if learnedVariance && head == .mixture {
             return
                 "model.learned_variance is true, but model.head is mixture, which has a variance of its own: set one of "

@@ -35,7 +35,8 @@ extension ModelConfiguration {
             self.selfCondition || selfCondition == nil, "an estimate of x_0 is given without self-conditioning")
         precondition(takesLabels || labels == nil, "labels are given to a network that takes none")
         precondition(
-            labels.map { $0.allSatisfy { $0 >= 0 && $0 < Float(classes) } } ?? true, "labels beyond \(classes) classes")
+            labels.map { $0.allSatisfy { $0 >= 0 && $0 < Float(classRows) } } ?? true,
+            "labels beyond \(classes) classes\(nullClass == nil ? "" : " and none")")
         let shared = eta.map { eta in
             stride(from: 0, to: eta.count, by: etaElements).flatMap { eta[$0 + sampleElements..<$0 + etaElements] }
         }

@@ -9,19 +9,25 @@ struct UNet {
     let sizes: UNetSizes
     /// Layers of each hypernetwork, where there is a latent map.
     var hypernetLayers = 0
+    /// Rows of the table of classes, which join the embedding of the time; 0 without.
+    var classRows = 0
     /// The last layer, from `dim` to O channels; none by itself.
     var last: (Scope, Tensor) -> Tensor = { _, x in x }
 
     /// - Parameters:
     ///   - x: `[N, H, W, I]`, H and W divisible by 2^(stages − 1).
-    ///   - timestep: `[N]`.
-    ///   - shared: numbers that are the same for all pixels, `[N, E]`; they join the embedding of the time.
+    ///   - condition: what joins the embedding of the time, and the time.
     ///   - latent: where hypernetworks are wanted; m is 1 without.
-    func callAsFunction(_ x: Tensor, timestep: Tensor, shared: Tensor? = nil, latent: Latent? = nil) -> Tensor {
+    func callAsFunction(_ x: Tensor, _ condition: Condition, latent: Latent? = nil) -> Tensor {
         let dims = sizes.channels
         let stages = sizes.dimMults.count
-        var time = timeEmbedding(timestep)
-        if let shared { time = time + Linear(scope / "eta_mlp", shared.channels, time.channels)(shared) }
+        var time = timeEmbedding(condition.timestep)
+        if classRows > 0 {
+            time = time + ClassEmbedding(scope / "label_emb", rows: classRows, width: time.channels)(condition.label)
+        }
+        if let shared = condition.shared {
+            time = time + Linear(scope / "eta_mlp", shared.channels, time.channels)(shared)
+        }
         time = time.silu()
 
         var x = first(x)

@@ -35,6 +35,8 @@ public enum Purpose: UInt32, CaseIterable, Sendable {
     case dropout
     /// The draw of a training sample from the Gaussian of its latent.
     case latent
+    /// Of which training samples a network is told no class.
+    case labelDropout
 }
 
 /// The random numbers of one seed and purpose: a function of (epoch, position), not a sequence with a state.

@@ -23,6 +23,9 @@ public struct ClassifierCheckpoint {
         }
     }
 
+    /// Fills an arena of `layout` with the weights.
+    func load(_ layout: ParameterLayout, into memory: CPUMemory) throws { try network.load(layout, into: memory) }
+
     /// The network with these weights, computing in `precision`.
     ///
     /// - Throws: when memory cannot be had or an operation cannot be prepared; ``RunError`` when tensors do not fit.
@@ -74,11 +77,12 @@ public final class ImageClassifier {
     /// The logits of images, and the features that these are a linear function of.
     ///
     /// - Parameters:
-    ///   - images: `[N, H, W, C]` in [−1, 1], of any number N.
+    ///   - images: `[N, H, W, C]` in [−1, 1], of any number N; or x_t.
+    ///   - timestep: t of all; 0 for images without noise.
     ///   - progress: called with the images done so far after each batch.
     /// - Returns: features `[N, F]` and logits `[N, K]`.
     public func classify(
-        _ images: [Float], progress: (Int) throws -> Void = { _ in }
+        _ images: [Float], timestep: Int = 0, progress: (Int) throws -> Void = { _ in }
     ) throws -> (features: [Float], logits: [Float]) {
         let size = model.sampleElements
         precondition(images.count.isMultiple(of: size), "\(images.count) numbers are not images of \(size)")
@@ -91,7 +95,7 @@ public final class ImageClassifier {
             let part = images[first * size..<end * size]
             executor.write([
                 NetworkInput.xt.rawValue: part + [Float](repeating: 0, count: batch * size - part.count),
-                NetworkInput.timestep.rawValue: [Float](repeating: 0, count: batch),
+                NetworkInput.timestep.rawValue: [Float](repeating: Float(timestep), count: batch),
             ])
             try executor.run()
             features += executor.read("features").prefix((end - first) * model.features)

@@ -31,6 +31,11 @@ public enum SampleClasses: Equatable, Sendable {
             return label
         }
     }
+
+    /// Those of `samples`; nil where there are no classes.
+    func labels(_ samples: Range<Int>, of classes: Int) -> [Float]? {
+        classes > 0 ? samples.map { Float(label($0, of: classes)) } : nil
+    }
 }
 
 /// What sampling consists of.
@@ -130,6 +135,26 @@ public final class SampleGenerator {
         try outputs(xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition, labels: labels).estimate
     }
 
+    /// The same as samplers see it: guided where they ask for that, with v of the pass that is told the class.
+    ///
+    /// - Parameter passed: called after each pass through the network.
+    private func guidedOutputs(
+        xt: [Float], timestep: Int, eta: [Float]?, selfCondition: [Float]?, labels: [Float]?, weight: Double?,
+        passed: () throws -> Void
+    ) throws -> (estimate: [Float], v: [Float]) {
+        let timesteps = [Int](repeating: timestep, count: batch)
+        let told = try outputs(xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition, labels: labels)
+        try passed()
+        guard let weight else { return told }
+        guard let nullClass = model.nullClass else { preconditionFailure("guidance without label dropout") }
+        // With the same η: of a mixture both are the same draw.
+        let untold = try outputs(
+            xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition,
+            labels: [Float](repeating: Float(nullClass), count: batch))
+        try passed()
+        return (Guidance.combined(told.estimate, untold.estimate, weight: weight), told.v)
+    }
+
     /// The same, and v of a learned variance.
     private func outputs(
         xt: [Float], timesteps: [Int], eta: [Float]?, selfCondition: [Float]?, labels: [Float]?
@@ -187,10 +212,12 @@ public final class SampleGenerator {
     /// Samples number `positions` of `seed`, `[positions, H, W, C]`.
     ///
     /// - Parameters:
-    ///   - classes: which class sample k is of, where the network takes it.
-    ///   - progress: called with (network evaluations done, all) after each.
+    ///   - classes: which class sample k is of, where the network takes it or a classifier guides.
+    ///   - guide: a classifier that guides.
+    ///   - progress: called with (passes through the network done, all) after each.
     public func samples(
         _ positions: Range<Int>, seed: UInt64, sampler: Sampler, classes: SampleClasses = .all,
+        guide: ClassifierGuide? = nil,
         progress: @escaping (Int, Int) throws -> Void = { _, _ in }
     ) throws -> [Float] {
         let noise = Draw("noise", .sampling, .normal, elements: sampleSize)
@@ -218,20 +245,21 @@ public final class SampleGenerator {
                 }
                 return draw.values(seed: seed, at: (first..<first + batch).map { (round, $0) })
             }
-            let labels =
-                model.takesLabels ? (first..<first + batch).map { Float(classes.label($0, of: model.classes)) } : nil
+            let labels = classes.labels(first..<first + batch, of: guide?.classes ?? model.classes)
             let batchSamples = try sampler.sample(
                 from: values(noise, round: 0), usesEta: latent != nil, selfCondition: model.selfCondition,
                 predict: { [self] xt, timestep, eta, selfCondition in
-                    let timesteps = [Int](repeating: timestep, count: batch)
-                    let (estimate, v) = try outputs(
-                        xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition, labels: labels)
-                    let output = drawn(estimate, { values($0, round: evaluation) }) + v
-                    done += 1
-                    evaluation += 1
-                    try progress(done, batches * sampler.evaluations)
-                    return output
+                    let (estimate, v) = try guidedOutputs(
+                        xt: xt, timestep: timestep, eta: eta, selfCondition: selfCondition,
+                        labels: model.takesLabels ? labels : nil, weight: sampler.guidanceWeight(at: timestep)
+                    ) {
+                        done += 1
+                        try progress(done, batches * sampler.passes)
+                    }
+                    defer { evaluation += 1 }
+                    return drawn(estimate, { values($0, round: evaluation) }) + v
                 },
+                gradient: guide.map { guide in { try guide.gradient(xt: $0, timestep: $1, labels: labels ?? []) } },
                 draw: { number, which in
                     switch which {
                     case .eta: latent.map { values($0, round: number) } ?? []

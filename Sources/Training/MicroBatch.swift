@@ -20,7 +20,7 @@ package struct MicroBatch {
     /// x_t, `[N, H, W, C]`.
     package var xt: [Float] { inputs[NetworkInput.xt.rawValue] ?? [] }
 
-    /// The class of each sample, `[N]`, where the loss reads it.
+    /// The class of each sample as the network is told it, `[N]`, where the loss reads it.
     package var labels: [Float]? { inputs[labelInput] }
 
     /// The micro-batch of clean samples `x0`, `[N, H, W, C]`.
@@ -47,7 +47,7 @@ package struct MicroBatch {
                 inputs[name] = inputs[name].map { zip($0, importance).map { Float(Double($0) * $1) } }
             }
         }
-        inputs[labelInput] = labels
+        inputs[labelInput] = labels.map { loss.model.told($0, drawn) }
         timesteps = drawn.timesteps
         self.places = places
         indices = samples.indices

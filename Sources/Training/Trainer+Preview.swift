@@ -31,7 +31,7 @@ extension Trainer {
     private func drawPreview(_ kind: String, _ count: Int, _ signals: StopSignals) throws {
         let generator = try replica.workers[0].generator()
         let mine = share(of: count, rank: communicator.rank, size: communicator.size)
-        let samples = try untilStopped(signals, evaluations: evaluations(of: count, generator)) { look in
+        let samples = try untilStopped(signals, evaluations: passes(of: count, generator)) { look in
             try generator.samples(
                 mine, seed: configuration.seed, sampler: Sampler(configuration.diffusion),
                 progress: { _, _ in
@@ -44,8 +44,9 @@ extension Trainer {
         let path = folder.preview(step: step, kind)
         do {
             let samples = try images.map { try $0(floats(all)) } ?? floats(all)
-            let shown = images?.shown(configuration.model) ?? configuration.model
-            try Picture(samples: samples, shown.size, shown.channels, count: count).write(to: path)
+            let model = images?.shown(configuration.model) ?? configuration.model
+            try Picture(samples: samples, model.size, model.channels, count: count, classes: model.classes)
+                .write(to: path)
         } catch {
             observer.warn("the preview \(path) could not be written, training goes on: \(error)")
         }
@@ -68,10 +69,10 @@ extension Trainer {
         try result.get()
     }
 
-    /// Evaluations of the network that the rank with the largest share of `count` samples needs.
-    private func evaluations(of count: Int, _ generator: SampleGenerator) -> Int {
+    /// Passes through the network that the rank with the largest share of `count` samples needs.
+    private func passes(of count: Int, _ generator: SampleGenerator) -> Int {
         let largest = (count + communicator.size - 1) / communicator.size
-        return (largest + generator.batch - 1) / generator.batch * Sampler(configuration.diffusion).evaluations
+        return (largest + generator.batch - 1) / generator.batch * Sampler(configuration.diffusion).passes
     }
 
     private struct Stopped: Error {}

@@ -17,13 +17,16 @@ struct EvaluateClassifierCommand: RankCommand {
         abstract: "Accuracy, cross-entropy and confusion matrix of a classifier on labelled images.",
         discussion: """
             CHECKPOINT is one that a run with method: classifier left, DATA a data set with labels, which it should not \
-            have been trained on. Under mpirun the ranks share the images; the numbers are the same on any number of them. \
+            have been trained on. Samples of a network that is told classes are one, too: the accuracy is then how often the \
+            class that was asked for is found. Under mpirun the ranks share the images; the numbers are the same on any number of them. \
             SIGINT, SIGTERM and SIGUSR1 end it with status 75.
 
             EXAMPLES
               smd evaluate classifier runs/classifier --data fashion-mnist-test.h5
               smd evaluate classifier runs/classifier/checkpoints/step-00002800.h5 --data test.h5 --json
               mpirun -n 8 smd evaluate classifier CHECKPOINT --data test.h5 --weights raw
+              smd sample runs/classes --guidance 2 --count 1000 --output samples.h5
+              smd evaluate classifier runs/classifier --data samples.h5 --json
             """)
 
     @Argument(

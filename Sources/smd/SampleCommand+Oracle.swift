@@ -49,7 +49,7 @@ extension SampleCommand {
             let mixture = try knownMixture(data, communicator)
             let settings = try communicator.together("checking the sampler's settings") {
                 let settings = try oracleSettings(dimension: mixture.dimension)
-                if communicator.rank == 0 { try tryOutputs(settings.model, data) }
+                if communicator.rank == 0 { try tryOutputs(settings.model, [data]) }
                 return settings
             }
             let sampler = Sampler(settings.diffusion)

@@ -31,6 +31,9 @@ struct SampleCommand: RankCommand {
               mpirun -n 8 smd sample CHECKPOINT --count 50000 --output many.h5 --sampler ancestral
               smd sample CHECKPOINT --count 10000 --output images/
               smd sample CHECKPOINT --label 3 --count 16 --output threes.h5
+              smd sample CHECKPOINT --label all --guidance 2.5 --count 100 --output all.h5 --grid all.png
+              smd sample CHECKPOINT --label boot --guidance 2 --guidance-interval 0.1,0.8 --count 16 --output boots.h5
+              smd sample CHECKPOINT --classifier runs/noisy --classifier-scale 2 --label 3 --output threes.h5
               smd sample CHECKPOINT --count 10000 --output samples.npz
               smd sample runs/ldm --first-stage runs/autoencoder --count 64 --output images.h5
               smd sample runs/ldm --latents --count 64 --output latents.h5
@@ -65,11 +68,7 @@ struct SampleCommand: RankCommand {
     @Option(help: "Share of step noise of ddim, 0 to 1; default: that of the checkpoint's configuration.")
     var ddimEta: Double?
 
-    @Option(
-        help: ArgumentHelp(
-            "Class to draw, where the network is told one: its number, its name in the run's data set, or all in turn "
-                + "(default).", valueName: "class"))
-    var label: String?
+    @OptionGroup var guidance: GuidanceOptions
 
     @OptionGroup var latents: LatentOptions
 
@@ -105,6 +104,9 @@ struct SampleCommand: RankCommand {
         }
         guard (1...4096).contains(batch) else { throw ValidationError("--batch is \(batch); it must be in 1 ... 4096") }
         try oracle.check(checkpoint: checkpoint)
+        if oracle.data != nil, guidance.isGiven {
+            throw ValidationError("--oracle knows no classes: leave out --label, --guidance and --classifier")
+        }
     }
 
     func run() throws {
@@ -112,12 +114,15 @@ struct SampleCommand: RankCommand {
         let progress = WorkProgress("sampling", unit: "network evaluations")
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let checkpoint = try triedCheckpoint(self.checkpoint ?? "", communicator)
+            let guide = try guidance.classifier.map { try triedCheckpoint($0, communicator) }
             let job = try communicator.together("reading the checkpoint") { try SamplingJob(checkpoint, weights) }
             let images = try latents.images(of: job, communicator)
             let (settings, classes) = try communicator.together("checking the sampler's settings") {
-                () throws -> (RunConfiguration, SampleClasses) in
-                let found = (try self.settings(of: job), try self.classes(job))
-                if communicator.rank == 0 { try tryOutputs(shown(job, images), checkpoint) }
+                () throws -> (RunConfiguration, ChosenClasses) in
+                let found = (try self.settings(of: job), try guidance.classes(job, classifier: guide))
+                if communicator.rank == 0 {
+                    try tryOutputs(shown(job, images), [checkpoint, guide].compactMap { $0 }, rows: found.1.rows)
+                }
                 return found
             }
             let sampler = try communicator.together("reading what was measured of the checkpoint") {
@@ -128,16 +133,19 @@ struct SampleCommand: RankCommand {
                 if let notice = runs.notice { warn(notice) }
                 let many = grouped(count) + (count == 1 ? " sample" : " samples")
                 progress.note(
-                    "sampling \(many), \(sampler.evaluations) network evaluations each, \(runs.precision.rawValue)"
+                    "sampling \(many), \(sampler.passes) network evaluations each, \(runs.precision.rawValue)"
                 )
             }
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
             Watchdog.enter(.sampling)
             let (samples, sampleSize) = try communicator.together("sampling") {
-                let generator = try job.generator(
-                    batch: SampleGenerator.batch(for: mine.count, atMost: batch), precision: runs)
+                let batch = SampleGenerator.batch(for: mine.count, atMost: batch)
+                let generator = try job.generator(batch: batch, precision: runs)
+                let guide = try classes.classifier.map {
+                    try ClassifierGuide($0, scale: guidance.classifierScale ?? 1, batch: batch, precision: runs)
+                }
                 let samples = try generator.samples(
-                    mine, seed: seed, sampler: sampler, classes: classes
+                    mine, seed: seed, sampler: sampler, classes: classes.chosen, guide: guide
                 ) { done, all in
                     Watchdog.beat()
                     try endingAllRanks(communicator) {
@@ -150,10 +158,7 @@ struct SampleCommand: RankCommand {
             let all = try collectSamples(samples, count: count, sampleSize: sampleSize, on: communicator)
             try communicator.together("writing the samples") {
                 guard communicator.rank == 0 else { return }
-                let model = job.configuration.model
-                let labels =
-                    model.takesLabels ? (0..<count).map { Int32(classes.label($0, of: model.classes)) } : nil
-                try write(all, labels, job, images, checkpoint, settings, runs)
+                try write(all, classes, job, images, checkpoint, settings, runs)
                 try sayWritten(progress)
             }
         }
@@ -171,8 +176,9 @@ struct SampleCommand: RankCommand {
         if let sampler { settings.diffusion.sampler = sampler }
         if let steps { settings.diffusion.visit(steps: steps) }
         if let ddimEta { settings.diffusion.ddimEta = ddimEta }
+        try guidance.apply(to: &settings.diffusion.guidance)
         try settings.diffusion.validate()
-        try settings.requireVariance()
+        try settings.requireSampling()
     }
 
     /// The sizes of what is written.
@@ -180,45 +186,19 @@ struct SampleCommand: RankCommand {
         images?.shown(job.configuration.model) ?? job.configuration.model
     }
 
-    /// What --label says of a network that is told classes: all in turn where it is left out.
-    private func classes(_ job: SamplingJob) throws -> SampleClasses {
-        let model = job.configuration.model
-        guard let label else { return .all }
-        guard model.takesLabels else {
-            throw CommandFailure(.badInput, "--label is \(label), but the network knows no classes")
-        }
-        if label == "all" { return .all }
-        let data = job.configuration.data
-        guard let number = try Int(label) ?? names(data)?.firstIndex(of: label) else {
-            throw CommandFailure(
-                .badInput,
-                "--label is \(label), which is no number, and no name of a class in the data set of the "
-                    + "run, \(data): wanted all, 0 ... \(model.classes - 1), or such a name")
-        }
-        guard 0..<model.classes ~= number else {
-            throw CommandFailure(.badInput, "--label is \(number), wanted 0 ... \(model.classes - 1), or all")
-        }
-        return .one(number)
-    }
-
-    /// The names of the classes of a data set, where it is in reach.
-    private func names(_ data: String) throws -> [String]? {
-        guard FileManager.default.fileExists(atPath: data) else { return nil }
-        try FileTrial.run(.dataset, data)
-        return try DataSet(path: data).labelNames()
-    }
-
     /// Says now, before all sampling, that a file cannot be written.
-    func tryOutputs(_ model: ModelConfiguration, _ input: String) throws {
+    ///
+    /// - Parameter rows: of the picture, where each class has one.
+    func tryOutputs(_ model: ModelConfiguration, _ inputs: [String], rows: Int = 0) throws {
         if isExported {
             try SampleFile.export(to: output, [], count: count, model: model).check(overwrite: overwrite)
         } else {
             try requireWritable(
-                output, overwrite: overwrite, bytes: SampleFile.bytes(count: count, model: model), inputs: [input])
+                output, overwrite: overwrite, bytes: SampleFile.bytes(count: count, model: model), inputs: inputs)
         }
         guard let grid else { return }
-        try requirePicture(grid, overwrite: overwrite, inputs: [input, output])
-        guard Picture.fits(count: count, size: model.size) else {
+        try requirePicture(grid, overwrite: overwrite, inputs: inputs + [output])
+        guard Picture.fits(count: count, size: model.size, classes: rows) else {
             throw CommandFailure(
                 .cannotCreateOutput, "\(grid): a picture of \(grouped(count)) samples is too large; leave out --grid")
         }
@@ -228,16 +208,21 @@ struct SampleCommand: RankCommand {
     private var isExported: Bool { [".npz", ".zip", "/"].contains { output.lowercased().hasBytes(suffix: $0) } }
 
     private func write(
-        _ values: [Float], _ labels: [Int32]?, _ job: SamplingJob, _ images: LatentImages?, _ checkpoint: String,
+        _ values: [Float], _ classes: ChosenClasses, _ job: SamplingJob, _ images: LatentImages?, _ checkpoint: String,
         _ settings: RunConfiguration, _ runs: JobPrecision
     ) throws {
+        var attributes: [String: AttributeValue] = [
+            "checkpoint": .string(checkpoint), "checkpoint_step": .integer(job.step),
+            "weights": .string(weights.rawValue), "precision": .string(runs.precision.rawValue),
+            "config": .string(job.json),
+        ]
+        if let classifier = classes.classifier {
+            attributes["classifier_sha256"] = .string(classifier.digest)
+            attributes["classifier_scale"] = .double(guidance.classifierScale ?? 1)
+        }
         try write(
-            values, labels: labels, latents: images == nil ? job.latents : nil, shown(job, images), settings,
-            attributes: [
-                "checkpoint": .string(checkpoint), "checkpoint_step": .integer(job.step),
-                "weights": .string(weights.rawValue), "precision": .string(runs.precision.rawValue),
-                "config": .string(job.json),
-            ])
+            values, classes: classes, latents: images == nil ? job.latents : nil, shown(job, images), settings,
+            attributes: attributes)
     }
 
     /// The result: names and number.
@@ -249,7 +234,7 @@ struct SampleCommand: RankCommand {
 
     /// Writes samples, with their classes where they have some, the sampler's settings and further attributes.
     func write(
-        _ values: [Float], labels: [Int32]? = nil, latents: LatentFacts? = nil, _ model: ModelConfiguration,
+        _ values: [Float], classes: ChosenClasses? = nil, latents: LatentFacts? = nil, _ model: ModelConfiguration,
         _ settings: RunConfiguration, attributes: [String: AttributeValue]
     ) throws {
         var attributes = attributes
@@ -270,10 +255,14 @@ struct SampleCommand: RankCommand {
                     .write(overwrite: overwrite) { _, _ in Watchdog.beat() }
             } else {
                 try SampleFile.write(
-                    values, count: count, model: model, labels: labels, latents: latents, to: output,
-                    replacing: overwrite, attributes: attributes)
+                    values, count: count, model: model, labels: classes?.labels(of: count), latents: latents,
+                    to: output, replacing: overwrite, attributes: attributes)
             }
-            if let grid { try Picture(samples: values, model.size, model.channels, count: count).write(to: grid) }
+            if let grid {
+                try Picture(
+                    samples: values, model.size, model.channels, count: count, classes: classes?.rows ?? 0
+                ).write(to: grid)
+            }
         }
     }
 }

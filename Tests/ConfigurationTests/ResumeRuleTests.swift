@@ -81,6 +81,17 @@ import Testing
         #expect(now.changes(since: before, sameData: true).map(\.rule) == [.warned])
     }
 
+    /// The table of classes has a row for none, or it has not; how often that is trained is a matter of taste.
+    @Test func anotherShareOfNoClass() throws {
+        var (before, now) = (try Self.base, try Self.base)
+        now.model.labelDropout = 0.1
+        #expect(now.changes(since: before, sameData: true).map(\.rule) == [.refused])
+        before.model.labelDropout = 0.2
+        #expect(now.changes(since: before, sameData: true).map(\.rule) == [.warned])
+        now.model.labelDropout = 0
+        #expect(now.changes(since: before, sameData: true).map(\.rule) == [.refused])
+    }
+
     /// Two ways to write the same are no change.
     @Test func theSameInOtherWords() throws {
         let here = try Self.base

@@ -61,8 +61,8 @@ import Testing
 
     /// All presets, sorted.
     static let presets = [
-        "adm-64", "adm-cifar", "autoencoder-fashion", "cifar", "classifier-fashion", "fashion", "fashion-few", "grid",
-        "grid-few", "ldm-celeba", "ldm-fashion", "quickstart",
+        "adm-64", "adm-cifar", "autoencoder-fashion", "cifar", "classifier-fashion", "fashion", "fashion-classes",
+        "fashion-few", "grid", "grid-few", "ldm-celeba", "ldm-fashion", "quickstart",
     ]
 
     @Test(arguments: presets)

@@ -22,6 +22,26 @@ import Testing
         #expect(grid.pixels == [1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6, 1, 2, 3, 1, 2, 3, 4, 5, 6, 4, 5, 6])
     }
 
+    /// Sample k of class k mod 3: a row a class, with black where there is no sample. Of one class, or of too few samples, as
+    /// near to a square as can be.
+    @Test func classesHaveRows() {
+        func picture(_ count: Int, _ classes: Int) -> Picture {
+            let samples = (0..<count).flatMap { [Float](repeating: Float($0 + 1) / 127.5 - 1, count: 4) }
+            return Picture(samples: samples, 2, 1, count: count, classes: classes)
+        }
+        /// The first pixel of each image.
+        func corners(_ picture: Picture) -> [[UInt8]] {
+            stride(from: 2, to: picture.height, by: 6).map { y in
+                stride(from: 2, to: picture.width, by: 6).map { picture.pixels[y * picture.width + $0] }
+            }
+        }
+        #expect(corners(picture(7, 3)) == [[1, 4, 7], [2, 5, 0], [3, 6, 0]])
+        #expect(corners(picture(4, 3)) == [[1, 4], [2, 0], [3, 0]])
+        #expect(corners(picture(4, 0)) == [[1, 2], [3, 4]] && corners(picture(4, 9)) == [[1, 2], [3, 4]])
+        #expect(Picture.fits(count: 600, size: 32, classes: 3) && Picture.fits(count: 60_000, size: 32))
+        #expect(!Picture.fits(count: 60_000, size: 32, classes: 3))
+    }
+
     @Test func plotPutsPointsWhereTheyAre() {
         let plot = pointPlot([-1, -1, 1, 1, 1, 1], size: 41)
         let dark = plot.pixels.indices.filter { plot.pixels[$0] < 255 }

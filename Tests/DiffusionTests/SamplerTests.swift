@@ -54,6 +54,28 @@ private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) throws -
         return Sampler(configuration)
     }
 
+    /// Data N(m, v) seen by a classifier with p(y | x_0) ∝ e^(c x_0) are N(m + v c, v): its gradient at x_t is c times that of
+    /// E[x_0 | x_t], and moves what every sampler draws by v c.
+    @Test(arguments: SamplerKind.allCases, Objective.allCases) func classifierMovesTheMean(
+        kind: SamplerKind, objective: Objective
+    ) throws {
+        let sampler = Self.sampler(kind, objective, timesteps: 1000, steps: 1000, eta: 0.5)
+        let oracle = Oracle(schedule: sampler.schedule, objective: objective, mean: 0.4, variance: 0.25)
+        let c = 2.0
+        func mean(_ gradient: ((_ xt: [Float], _ timestep: Int) throws -> [Float])?) throws -> Double {
+            let x = try sampler.sample(
+                from: [0], usesEta: false, selfCondition: false, predict: { x, t, _, _ in oracle(x, t) },
+                gradient: gradient, draw: { _, _ in [0] })
+            return Double(x[0])
+        }
+        let moved = try mean { _, t in
+            let a = oracle.schedule.alphaBars[t]
+            return [Float(c * a.squareRoot() * 0.25 / (a * 0.25 + 1 - a))]
+        }
+        let found = (moved - (try mean(nil))) / (0.25 * c)
+        #expect(abs(found - 1) < 0.02, "\(found)")
+    }
+
     /// The lists that linspace(−1, T−1, S+1) gives in double precision, truncated.
     @Test func visitedTimesAreThoseOfTheReference() {
         func times(_ steps: Int, of timesteps: Int) -> [Int] {

@@ -47,6 +47,10 @@ struct TrainedCase: CustomTestStringConvertible {
         TrainedCase("squared error, self-conditioned", .squaredError, selfCondition: true),
         TrainedCase("squared error, vanilla", .squaredError, smd: false),
         TrainedCase("squared error, η channels", .squaredError) { model, _ in model.etaChannels = 3 },
+        TrainedCase("squared error, classes", .squaredError) { model, _ in model.classes = 3 },
+        TrainedCase("squared error, vanilla, classes or none", .squaredError, smd: false) { model, _ in
+            (model.classes, model.labelDropout) = (2, 0.1)
+        },
         TrainedCase("energy score", .energyScore) { $1.draws = 2 },
         TrainedCase("energy score, self-conditioned", .energyScore, selfCondition: true) { $1.draws = 2 },
         TrainedCase("energy score, latent at the output", .energyScore) { model, diffusion in

@@ -20,11 +20,11 @@ import Testing
     }
 
     /// All classes in turn, or one; a sample depends on its class, and the label lies beside it.
-    @Test func classesAreDrawn() throws {
+    @Test(arguments: [Run.adm, Run.classes]) func classesAreDrawn(settings: [String]) throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder, classes: 3)
             let trained = try run.trainHere(
-                "out", settings: Run.adm + ["steps=2", "learning_rate=0.1", "ema.start=1000", "preview_every=2"])
+                "out", settings: settings + ["steps=2", "learning_rate=0.1", "ema.start=1000", "preview_every=2"])
             #expect(trained.status == 0, "\(trained.errors)")
             for (name, label) in [("all.h5", nil), ("ones.h5", "1"), ("twos.h5", "2")] {
                 let result = try sample(run, name, label.map { ["--label", $0] } ?? [])

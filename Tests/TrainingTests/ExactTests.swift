@@ -120,10 +120,10 @@ import Training
     }
 
     /// Every loss and head. An image's draws lie in one micro-batch and belong to the image.
-    @Test(
-        arguments: [
-            Run.energy, Run.energyAtOutput, Run.mixture, Run.adm, Run.admVariational, Run.byLosses, Run.ofLatents,
-        ])
+    @Test(arguments: [
+        Run.classes, Run.energy, Run.energyAtOutput + Run.classes, Run.mixture, Run.adm, Run.admVariational,
+        Run.byLosses, Run.ofLatents,
+    ])
     func sameBitsOfEveryLoss(settings: [String]) throws {
         try withTemporaryDirectory { folder in
             let run = try settings == Run.ofLatents ? Run(latentsIn: folder) : Run(in: folder, classes: 3)

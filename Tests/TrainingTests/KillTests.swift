@@ -12,11 +12,12 @@ struct KillTests {
 
     /// What is trained, and how often it is killed at least.
     enum Trained: String, CaseIterable {
-        case diffusion, classifier, autoencoder, energy, mixture, adm, latents
+        case diffusion, classes, classifier, autoencoder, energy, mixture, adm, latents
         var settings: [String] {
             let own: [String] =
                 switch self {
                 case .diffusion: []
+                case .classes: Run.classes
                 case .classifier: Run.classifier
                 case .autoencoder: Run.autoencoder
                 case .energy: Run.energyAtOutput

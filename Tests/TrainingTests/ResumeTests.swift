@@ -9,7 +9,10 @@ import Testing
     /// A run in two parts ends with the bits of the run in one part, metrics included.
     @Test(
         arguments: [1, 2],
-        [[], Run.classifier, Run.autoencoder, Run.energyAtOutput, Run.mixture, Run.adm, Run.byLosses, Run.ofLatents])
+        [
+            [], Run.classes, Run.classifier, Run.autoencoder, Run.energyAtOutput, Run.mixture, Run.adm, Run.byLosses,
+            Run.ofLatents,
+        ])
     func resumedRunIsBitwiseTheSame(
         ranks: Int, settings: [String]
     ) throws {

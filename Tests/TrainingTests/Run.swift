@@ -56,6 +56,9 @@ struct Run {
     /// Settings of a mixture head.
     static let mixture = ["model.head=mixture", "model.components=5", "model.self_condition=false"]
 
+    /// Settings with which it is told classes, or none; its data need labels.
+    static let classes = ["model.classes=3", "model.label_dropout=0.3"]
+
     /// Settings of ADM, with all that it has: of a mixture, classes, a learned variance and dropout; its data need labels.
     static let adm = [
         "model.backbone=adm", "model.blocks=1", "model.attention_sizes=4", "model.groups=2", "model.classes=3",

@@ -26,6 +26,8 @@ public struct AutoencoderLoss: Loss {
         process = ForwardProcess(diffusion)
     }
 
+    public var readsLabels: Bool { false }
+
     public var draws: [Draw] {
         [
             Draw("timestep", .timestep, .zero, elements: 1),

@@ -2,13 +2,14 @@ import Foundation
 
 /// `x' = μ̃(x_t, x̂_0) + σ · noise` (Ho et al. 2020, algorithm 2), σ² as ``VarianceKind`` says: β̃, β, or what the network
 /// says of each element between them, without noise at the last step; or `β̃ + c²σ²(t)` with `c = β √ᾱ'/(1 − ᾱ)`, at every step.
+/// A classifier that guides adds σ² times its gradient to the mean (Dhariwal and Nichol 2021, algorithm 1).
 struct Ancestral: SamplingMethod {
     static let variances = VarianceKind.allCases
     let chain: Chain
 
     init(_ chain: Chain, _: DiffusionConfiguration) { self.chain = chain }
 
-    var evaluations: Int { chain.times.count }
+    var evaluatedTimes: [Int] { chain.times.reversed() }
 
     func sample(
         from x: [Float], _ network: inout SampledNetwork, reached: (Int, [Float]) throws -> Void
@@ -16,36 +17,39 @@ struct Ancestral: SamplingMethod {
         let q = chain.schedule
         var x = x
         for (step, i) in chain.steps {
-            let x0 = try network.evaluate(x, chain, i).x0
-            x = combine((Float(q.posteriorMeanX0[i]), x0), (Float(q.posteriorMeanXt[i]), x))
-            if chain.variance == .learned {
-                if i > 0 { x = combine((1, x), (1, scaled(try network.noise(step), i, network.v))) }
-            } else if let deviation = deviation(i) {
-                x = combine((1, x), (Float(deviation), try network.noise(step)))
+            let x0 = try network.evaluate(x, chain, i, isShifted: false).x0
+            var next = combine((Float(q.posteriorMeanX0[i]), x0), (Float(q.posteriorMeanXt[i]), x))
+            if let scaled = scaling(i, network.v) {
+                if let gradient = network.gradient {
+                    next = combine((1, next), (1, scaled(scaled(try gradient(x, chain.times[i])))))
+                }
+                next = combine((1, next), (1, scaled(try network.noise(step))))
             }
+            x = next
             try reached(step, x)
         }
         return x
     }
 
-    /// σ at the i-th time; nil without noise.
-    private func deviation(_ i: Int) -> Double? {
+    /// What multiplies numbers by σ at the i-th time; nil without noise.
+    private func scaling(_ i: Int, _ v: [Float]) -> (([Float]) -> [Float])? {
         let q = chain.schedule
+        func scaling(_ deviation: Double) -> ([Float]) -> [Float] { { $0.map { Float(deviation) * $0 } } }
         switch chain.variance {
-        case .small: return i > 0 ? exp(q.posteriorLogVariance[i] / 2) : nil
-        case .large: return i > 0 ? q.betas[i].squareRoot() : nil
+        case .small: return i > 0 ? scaling(exp(q.posteriorLogVariance[i] / 2)) : nil
+        case .large: return i > 0 ? scaling(q.betas[i].squareRoot()) : nil
         case .optimal:
             let c = q.posteriorMeanX0[i]
-            return (q.posteriorVariance[i] + c * c * chain.x0Variances[i]).squareRoot()
-        case .learned: preconditionFailure("a learned variance is no single number")
+            return scaling((q.posteriorVariance[i] + c * c * chain.x0Variances[i]).squareRoot())
+        case .learned: return i > 0 ? { scaled($0, i, v) } : nil
         }
     }
 
-    /// Noise times the learned deviation of each element.
-    private func scaled(_ noise: [Float], _ i: Int, _ v: [Float]) -> [Float] {
+    /// Numbers times the learned deviation of each element.
+    private func scaled(_ values: [Float], _ i: Int, _ v: [Float]) -> [Float] {
         precondition(
-            v.count == noise.count, "\(v.count) numbers v for \(noise.count) of noise: the variance is not learned")
+            v.count == values.count, "\(v.count) numbers v for \(values.count) of noise: the variance is not learned")
         let (small, large) = chain.logVariances[i]
-        return zip(noise, v).map { $0 * Float(exp((small + Double($1 + 1) / 2 * (large - small)) / 2)) }
+        return zip(values, v).map { $0 * Float(exp((small + Double($1 + 1) / 2 * (large - small)) / 2)) }
     }
 }

@@ -52,6 +52,15 @@ package struct Chain: Sendable {
         return clip ? estimate.map { $0 < -1 ? -1 : $0 > 1 ? 1 : $0 } : estimate
     }
 
+    /// Output and x̂_0 after `ε̂ ← ε̂ − √(1 − ᾱ) g`, g the gradient of a classifier, which may leave [−1, 1] again (Dhariwal and
+    /// Nichol 2021, algorithm 2).
+    func shifted(output: [Float], x0: [Float], by gradient: [Float], _ i: Int) -> (output: [Float], x0: [Float]) {
+        let alphaBar = schedule.alphaBars[i]
+        let ofX0 = (1 - alphaBar) / alphaBar.squareRoot()
+        let ofOutput = ofX0 / objective.x0(alphaBar: alphaBar).output
+        return (combine((1, output), (Float(ofOutput), gradient)), combine((1, x0), (Float(ofX0), gradient)))
+    }
+
     /// ε̂ follows from x̂_0, except for an unclamped estimate of ε, which is taken as it is.
     func noiseEstimate(output: [Float], x0: [Float], xt: [Float], _ i: Int) -> [Float] {
         if objective == .noise && !clip { return output }

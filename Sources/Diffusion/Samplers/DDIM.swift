@@ -9,7 +9,7 @@ struct DDIM: SamplingMethod {
 
     init(_ chain: Chain, _ configuration: DiffusionConfiguration) { (self.chain, eta) = (chain, configuration.ddimEta) }
 
-    var evaluations: Int { chain.times.count }
+    var evaluatedTimes: [Int] { chain.times.reversed() }
 
     func sample(
         from x: [Float], _ network: inout SampledNetwork, reached: (Int, [Float]) throws -> Void

@@ -11,7 +11,7 @@ struct DPMSolver: SamplingMethod {
 
     init(_ chain: Chain, _: DiffusionConfiguration) { self.chain = chain }
 
-    var evaluations: Int { chain.times.count }
+    var evaluatedTimes: [Int] { chain.times.reversed() }
 
     func sample(
         from x: [Float], _ network: inout SampledNetwork, reached: (Int, [Float]) throws -> Void
@@ -39,7 +39,7 @@ struct SDEDPMSolver: SamplingMethod {
 
     init(_ chain: Chain, _: DiffusionConfiguration) { self.chain = chain }
 
-    var evaluations: Int { chain.times.count }
+    var evaluatedTimes: [Int] { chain.times.reversed() }
 
     func sample(
         from x: [Float], _ network: inout SampledNetwork, reached: (Int, [Float]) throws -> Void

@@ -10,7 +10,9 @@ struct Heun: SamplingMethod {
 
     init(_ chain: Chain, _: DiffusionConfiguration) { self.chain = chain }
 
-    var evaluations: Int { 2 * chain.times.count - 1 }
+    var evaluatedTimes: [Int] {
+        chain.steps.flatMap { $0.i == 0 ? [chain.times[0]] : [chain.times[$0.i], chain.times[$0.i - 1]] }
+    }
 
     func sample(
         from x: [Float], _ network: inout SampledNetwork, reached: (Int, [Float]) throws -> Void

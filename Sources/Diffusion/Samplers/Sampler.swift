@@ -41,8 +41,8 @@ protocol SamplingMethod: Sendable {
     static var variances: [VarianceKind] { get }
     /// Whether estimates may be draws of x_0, another one at each evaluation, instead of its mean.
     static var takesDraws: Bool { get }
-    /// Evaluations of the network a sample.
-    var evaluations: Int { get }
+    /// t of each evaluation of the network, in their order.
+    var evaluatedTimes: [Int] { get }
     /// x_0 from draws `x` of N(0, 1), a whole batch as a flat array.
     ///
     /// - Parameter reached: to be called with (step, x) after each step.
@@ -81,7 +81,17 @@ public struct Sampler: Sendable {
     }
 
     /// Evaluations of the network a sample.
-    public var evaluations: Int { method.evaluations }
+    public var evaluations: Int { method.evaluatedTimes.count }
+
+    /// Passes through the network a sample: one an evaluation, and a second where it is guided.
+    public var passes: Int {
+        method.evaluatedTimes.reduce(0) { $0 + (guidanceWeight(at: $1) == nil ? 1 : 2) }
+    }
+
+    /// The weight of the class at t; nil where the network is not guided.
+    public func guidanceWeight(at t: Int) -> Double? {
+        configuration.guidance.weight(at: t, of: configuration.timesteps)
+    }
 
     /// Samples, from the noisiest step to the clean end.
     ///
@@ -91,6 +101,7 @@ public struct Sampler: Sendable {
     ///   - selfCondition: whether the network takes the last estimate of x_0; zeros at the first evaluation.
     ///   - predict: the network: (x_t, t, η, estimate of x_0) → output, all of the size of `xT`; where the network has a
     ///     learned variance v of the same size follows the output.
+    ///   - gradient: (x_t, t) → s ∇ ln p(y | x_t, t) of a classifier that guides, of the size of `xT`; nil without.
     ///   - draw: (number, which) → draws of N(0, 1) of the size of `xT`; evaluations (for η) and steps (for noise) count
     ///     from 0.
     ///   - reached: called with (step, x) after each step.
@@ -99,12 +110,13 @@ public struct Sampler: Sendable {
     public func sample(
         from xT: [Float], usesEta: Bool, selfCondition: Bool,
         predict: @escaping (_ xt: [Float], _ timestep: Int, _ eta: [Float]?, _ estimate: [Float]?) throws -> [Float],
+        gradient: ((_ xt: [Float], _ timestep: Int) throws -> [Float])? = nil,
         draw: @escaping (_ number: Int, _ which: SamplerDraw) throws -> [Float],
         reached: (_ step: Int, _ x: [Float]) throws -> Void = { _, _ in }
     ) throws -> [Float] {
         var network = SampledNetwork(
             usesEta: usesEta, lastEstimate: selfCondition ? [Float](repeating: 0, count: xT.count) : nil,
-            predict: predict, draw: draw)
+            predict: predict, gradient: gradient, draw: draw)
         return try method.sample(from: xT, &network, reached: reached)
     }
 }
@@ -115,19 +127,28 @@ struct SampledNetwork {
     /// What self-conditioning feeds back; nil without.
     var lastEstimate: [Float]?
     let predict: ([Float], Int, [Float]?, [Float]?) throws -> [Float]
+    /// s ∇ ln p(y | x_t, t) of a classifier; nil without.
+    let gradient: (([Float], Int) throws -> [Float])?
     let draw: (Int, SamplerDraw) throws -> [Float]
     /// What the last evaluation said of the variance; empty where it says nothing.
     private(set) var v: [Float] = []
     fileprivate var evaluations = 0
 
-    /// Output and estimate of x_0 at the `i`-th time of `chain`.
-    mutating func evaluate(_ x: [Float], _ chain: Chain, _ i: Int) throws -> (output: [Float], x0: [Float]) {
+    /// Output and estimate of x_0 at the `i`-th time of `chain`, both as a classifier would have them, if there is one.
+    ///
+    /// - Parameter isShifted: false leaves them to a method that adds the classifier's gradient to its mean.
+    mutating func evaluate(
+        _ x: [Float], _ chain: Chain, _ i: Int, isShifted: Bool = true
+    ) throws -> (output: [Float], x0: [Float]) {
         let eta = usesEta ? try draw(evaluations, .eta) : nil
         var output = try predict(x, chain.times[i], eta, lastEstimate)
         evaluations += 1
         v = Array(output.dropFirst(x.count))
         output.removeLast(v.count)
-        let x0 = chain.x0Estimate(output: output, xt: x, i)
+        var x0 = chain.x0Estimate(output: output, xt: x, i)
+        if isShifted, let gradient {
+            (output, x0) = chain.shifted(output: output, x0: x0, by: try gradient(x, chain.times[i]), i)
+        }
         if lastEstimate != nil { lastEstimate = x0 }
         return (output, x0)
     }

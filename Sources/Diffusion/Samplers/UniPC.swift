@@ -13,7 +13,7 @@ struct UniPC: SamplingMethod {
 
     init(_ chain: Chain, _: DiffusionConfiguration) { self.chain = chain }
 
-    var evaluations: Int { chain.times.count }
+    var evaluatedTimes: [Int] { chain.times.reversed() }
 
     /// A step that waits for its correction.
     private struct Step {
