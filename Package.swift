@@ -206,7 +206,7 @@ let package = Package(
             name: "TrainingTests",
             dependencies: [
                 "smd", "rank-program", "Training", "Sampling", "Benchmarks", "Planning", "Files",
-                "Communication", "Configuration", "CPUBackend", "HDF5", "Philox",
+                "Arrays", "Communication", "Configuration", "CPUBackend", "DataSets", "HDF5", "Philox",
                 "Storage", "StorageSupport", "TensorGraph", "TestSupport",
             ],
             swiftSettings: strict),

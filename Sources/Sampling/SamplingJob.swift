@@ -109,13 +109,13 @@ public enum SampleFile {
     ///
     /// - Throws: `DataSetError` where they cannot have the form that the name of the output asks for.
     public static func export(
-        to output: String, _ samples: [Float], count: Int, model: ModelConfiguration
+        to output: String, _ samples: [Float], labels: [Int32]?, count: Int, model: ModelConfiguration
     ) throws -> SampleExport {
         let shape =
             model.isPoints
             ? SampleShape.point(dimension: model.channels)
             : SampleShape.image(height: model.size, width: model.size, channels: model.channels)
-        return try SampleExport(to: output, sample: shape, count: count, labels: nil) { index in
+        return try SampleExport(to: output, sample: shape, count: count, labels: labels?.map(Int.init)) { index in
             let sample = samples[index * shape.elements..<(index + 1) * shape.elements]
             return model.isPoints ? sample.withUnsafeBytes { Array($0) } : pixels(Array(sample))
         }

@@ -19,7 +19,9 @@ struct SampleCommand: RankCommand {
         abstract: "Draw samples from a checkpoint, or from the oracle of a known mixture.",
         discussion: """
             Writes /images (uint8, N×H×W×C) or /points (float32, N×D) with the settings as attributes; to a name that ends in \
-            .npz an array of NumPy (arr_0), in .zip or a slash PNG files, which have no attributes. Sample k of a seed is the same whatever the number of samples and ranks. Needs nothing but the checkpoint. SIGINT, SIGTERM \
+            .npz an array of NumPy (arr_0; arr_1, the classes), in .zip or a slash PNG files, which have no attributes. Sample \
+            k of a seed is the same whatever the number of samples and ranks. Needs nothing but the checkpoint, and of latents \
+            their first stage. SIGINT, SIGTERM \
             and SIGUSR1 end it with status 75; no file is left then.
 
             With --oracle the mixture stored in a data set takes the place of a network: what the best one could do with \
@@ -101,6 +103,9 @@ struct SampleCommand: RankCommand {
     func validate() throws {
         guard (1...100_000_000).contains(count) else {
             throw ValidationError("--count is \(count); it must be positive")
+        }
+        if latents.latents, isExported || grid != nil {
+            throw ValidationError("--latents writes a data set of latents, FILE.h5, of which there is no --grid")
         }
         guard (1...4096).contains(batch) else { throw ValidationError("--batch is \(batch); it must be in 1 ... 4096") }
         try oracle.check(checkpoint: checkpoint)
@@ -191,7 +196,7 @@ struct SampleCommand: RankCommand {
     /// - Parameter rows: of the picture, where each class has one.
     func tryOutputs(_ model: ModelConfiguration, _ inputs: [String], rows: Int = 0) throws {
         if isExported {
-            try SampleFile.export(to: output, [], count: count, model: model).check(overwrite: overwrite)
+            try SampleFile.export(to: output, [], labels: nil, count: count, model: model).check(overwrite: overwrite)
         } else {
             try requireWritable(
                 output, overwrite: overwrite, bytes: SampleFile.bytes(count: count, model: model), inputs: inputs)
@@ -251,7 +256,8 @@ struct SampleCommand: RankCommand {
         }
         try creatingOutput {
             if isExported {
-                try SampleFile.export(to: output, values, count: count, model: model)
+                let labels = classes?.labels(of: count)
+                try SampleFile.export(to: output, values, labels: labels, count: count, model: model)
                     .write(overwrite: overwrite) { _, _ in Watchdog.beat() }
             } else {
                 try SampleFile.write(

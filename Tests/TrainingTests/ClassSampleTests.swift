@@ -1,3 +1,4 @@
+import Arrays
 import Foundation
 import HDF5
 import Storage
@@ -37,6 +38,10 @@ import Testing
             }
             #expect(image(all, 1) == image(ones, 1) && image(all, 2) == image(twos, 2))
             #expect(image(ones, 0) != image(twos, 0))
+            let array = try sample(run, "all.npz", [])
+            #expect(array.status == 0, "\(array.errors)")
+            let labels = try NPYReader(path: run.path("all.npz"), member: "arr_1")
+            #expect(try labels.numbers(labels.bytes(5)) == [0, 1, 2, 0, 1])
         }
     }
 

@@ -170,6 +170,7 @@ import Training
             }
             #expect(try sampling([]).contains("--first-stage CHECKPOINT, or write them as they are: --latents"))
             #expect(try sampling(["--first-stage", other]).contains("not the first stage of these latents"))
+            #expect(try sampling(["--latents", "--grid", run.path("no.png")]).contains("there is no --grid"))
             let decode = try smd(1, ["dataset", "decode", latents, "--first-stage", other, "-o", run.path("no.h5")])
             #expect(decode.status != 0 && decode.errors.contains("not the first stage"), "\(decode.errors)")
             let images = try smd(1, ["dataset", "decode", run.data, "--first-stage", other, "-o", run.path("no.h5")])
