@@ -68,7 +68,7 @@ extension ConfigurationKey {
             "Checkpoints of steps that are multiples of this are never deleted. 0: no such."),
         ConfigurationKey(
             "preview_every", .integer(\.previewEvery, everySteps), unit: "steps", .harmless,
-            "Distance of sample grids (PNG). 0: none."),
+            "Distance of sample grids (PNG), or of an autoencoder's reconstructions. 0: none."),
         ConfigurationKey(
             "preview_count", .integer(\.previewCount, 1...1024), unit: "images", .harmless,
             "Images (or points) in one sample grid."),

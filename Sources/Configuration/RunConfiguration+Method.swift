@@ -19,6 +19,6 @@ extension RunConfiguration {
         }
     }
 
-    /// Steps between two sample grids; 0 where there are none: only a diffusion draws samples.
-    public var previewDistance: Int { method == .diffusion ? previewEvery : 0 }
+    /// Steps between two previews, of samples or of what an autoencoder makes of images; 0 where there are none.
+    public var previewDistance: Int { method == .classifier ? 0 : previewEvery }
 }

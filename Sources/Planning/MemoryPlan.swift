@@ -96,7 +96,7 @@ public struct MemoryPlan: Encodable, Sendable {
 extension RunConfiguration {
     /// The forward passes that a run prepares: on each thread for self-conditioning, on the first for probes and previews.
     fileprivate func generators(of workers: [Worker]) throws -> [SampleGenerator] {
-        let draws = previewDistance > 0 || (model.drawsEta && etaVarianceEvery > 0)
+        let draws = (method == .diffusion && previewDistance > 0) || (model.drawsEta && etaVarianceEvery > 0)
         return try workers.prefix(model.selfCondition ? workers.count : draws ? 1 : 0).map { try $0.makeGenerator() }
     }
 }

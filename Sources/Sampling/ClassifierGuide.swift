@@ -1,5 +1,6 @@
 import CPUBackend
 import Configuration
+import Diffusion
 import NeuralNetwork
 import TensorGraph
 
@@ -67,6 +68,9 @@ extension SamplingJob {
             throw RunError(
                 "\(path) has diffusion.schedule \(its.diffusion.schedule.rawValue), the network that it is to guide "
                     + own.diffusion.schedule.rawValue)
+        }
+        guard NoiseSchedule(own.diffusion) == NoiseSchedule(its.diffusion) else {
+            throw RunError("\(path) has another diffusion.beta_start or beta_end than the network that it is to guide")
         }
         guard !own.model.takesLabels || own.model.classes == its.model.classes else {
             throw RunError(

@@ -4,11 +4,13 @@ import Configuration
 import DataSets
 import Diffusion
 import Foundation
+import NeuralNetwork
 import Sampling
+import TensorGraph
 
 extension Trainer {
     /// Draws a sample grid with the parameters and one with their average; the ranks share the work. The seed is fixed,
-    /// so the same picture grows from step to step. Collective.
+    /// so the same picture grows from step to step. Of an autoencoder images and what comes back. Collective.
     ///
     /// - Returns: false when a rank was asked to stop: the pictures not drawn yet are given up, on all ranks.
     func drawPreviews(_ signals: StopSignals) throws -> Bool {
@@ -27,8 +29,40 @@ extension Trainer {
         return true
     }
 
+    /// The first images of the stream above what an autoencoder makes of them, by rank 0.
+    private func drawReconstructions(_ kind: String, _ count: Int) throws {
+        guard communicator.rank == 0 else { return }
+        let model = configuration.model
+        var stream = SampleStream(data, configuration)
+        let images = try ahead.map { try $0.take(0..<count).x0 } ?? stream.read(0..<count).x0
+        let network = configuration.autoencoder.sizes.network(channels: model.channels)
+        let backend = replica.workers[0].backend
+        let graph = network.inferenceGraph(.both, size: model.size, batch: count, precision: backend.precision)
+        let executor = try Executor(
+            ExecutionPlan(graph, layout: state.layout), on: backend, parameters: state.parameters)
+        try executor.parametersChanged()
+        executor.write([NetworkInput.xt.rawValue: images])
+        try executor.run()
+        let shape = SampleShape.image(height: model.size, width: model.size, channels: model.channels)
+        try write(kind) {
+            try Picture(images: pixels(images) + pixels(executor.read("output")), of: shape, columns: count).write(
+                to: $0)
+        }
+    }
+
+    /// Writes a picture; that it cannot be is no reason to end a run.
+    private func write(_ kind: String, _ body: (String) throws -> Void) throws {
+        let path = folder.preview(step: step, kind)
+        do {
+            try body(path)
+        } catch {
+            observer.warn("the preview \(path) could not be written, training goes on: \(error)")
+        }
+    }
+
     /// - Throws: `Stopped` on all ranks alike.
     private func drawPreview(_ kind: String, _ count: Int, _ signals: StopSignals) throws {
+        if configuration.method == .autoencoder { return try drawReconstructions(kind, count) }
         let generator = try replica.workers[0].generator()
         let mine = share(of: count, rank: communicator.rank, size: communicator.size)
         let samples = try untilStopped(signals, evaluations: passes(of: count, generator)) { look in
@@ -41,14 +75,11 @@ extension Trainer {
         }
         let all = try communicator.gather(samples.withUnsafeBytes { Array($0) }).flatMap { $0 }
         guard communicator.rank == 0 else { return }
-        let path = folder.preview(step: step, kind)
-        do {
+        try write(kind) { path in
             let samples = try images.map { try $0(floats(all)) } ?? floats(all)
             let model = images?.shown(configuration.model) ?? configuration.model
             try Picture(samples: samples, model.size, model.channels, count: count, classes: model.classes)
                 .write(to: path)
-        } catch {
-            observer.warn("the preview \(path) could not be written, training goes on: \(error)")
         }
     }
 

@@ -64,7 +64,7 @@ public final class Trainer {
     /// The classes of the samples, where a classifier is trained.
     let labels: ClassLabels?
     /// Reads samples that are not in memory.
-    private let ahead: ReadAhead?
+    let ahead: ReadAhead?
     /// What t is drawn by, where it is not uniform.
     let timesteps: TimestepHistory?
     let observer: any TrainingObserver
@@ -144,7 +144,7 @@ public final class Trainer {
         metrics = try openMetrics(continued: self.step)
         if self.step > 0 { try restoreHistory() }
         try replica.parametersChanged()
-        if configuration.method != .diffusion, configuration.previewEvery > 0, communicator.rank == 0 {
+        if configuration.method == .classifier, configuration.previewEvery > 0, communicator.rank == 0 {
             observer.say("method \(configuration.method.rawValue) draws no samples: preview_every does nothing")
         }
         if data.latents != nil, configuration.firstStagePath == nil, configuration.previewDistance > 0,

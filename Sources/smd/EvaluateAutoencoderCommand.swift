@@ -101,7 +101,8 @@ struct EvaluateAutoencoderCommand: RankCommand {
             let report = AutoencoderReport(
                 Reconstructions(all), checkpoint: path, step: stage.step, data: data, images: number,
                 latentShape: [stage.latentSize, stage.latentSize, stage.sizes.latentChannels])
-            if json { try printJSON(report) } else { try printOut(report.text) }
+            let picture = plot.map { "\npicture             \($0)" } ?? ""
+            if json { try printJSON(report) } else { try printOut(report.text + picture) }
         }
     }
 

@@ -39,6 +39,27 @@ import Training
         }
     }
 
+    /// Previews are drawn with the parameters and with their average, and change no bit of the run.
+    @Test func reconstructionsAreDrawn() throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder)
+            let settings = Run.autoencoder + ["steps=4", "checkpoint_every=0"]
+            for (name, ranks, more) in [
+                ("drawn", 2, ["preview_every=2", "preview_count=5"]),
+                ("streamed", 1, ["preview_every=4", "cache=stream"]),
+                ("plain", 2, []),
+            ] {
+                let result = try run.trainHere(name, ranks: ranks, settings: settings + ["reduction=exact"] + more)
+                #expect(result.status == 0, "\(result.errors)")
+            }
+            let names = try FileManager.default.contentsOfDirectory(atPath: run.path("drawn/previews"))
+            #expect(names.count == 4)
+            #expect(try FileManager.default.contentsOfDirectory(atPath: run.path("streamed/previews")).count == 2)
+            try expectSameState(run, "drawn", "plain", step: 4)
+            try expectSameState(run, "streamed", "plain", step: 4)
+        }
+    }
+
     /// The figures of one image against their definitions.
     @Test func figuresOfAnImage() {
         let original: [Float] = [-1, 0, 1, 0.5]
