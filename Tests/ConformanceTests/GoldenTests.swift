@@ -60,7 +60,8 @@ import Testing
     ) throws {
         let names = [
             "ddpm-v-sigmoid-8x8x3", "smd-noise-linear-minsnr-16x16x1", "smd-v-sigmoid-8x8x3", "smd-x0-cosine-vector2",
-            "sampler-ancestral-smd-T10", "sampler-ddim-eta0.5-smd-T50-S7",
+            "sampler-ancestral-smd-T10", "sampler-ddim-eta0.5-smd-T50-S7", "adm-hybrid-cosine-8x8x3",
+            "adm-mse-linear-class-16x16x3", "smd-adm-hybrid-8x8x3", "sampler-adm-ddim-class-8x8x3",
         ]
         for name in names {
             let path = "\(goldenFolder)/\(name).h5"

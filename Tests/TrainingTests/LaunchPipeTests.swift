@@ -27,7 +27,8 @@ struct LaunchPipeTests {
             launcher: "trap 'kill -USR1 $!' USR1; \"$@\" & wait $! || true; wait $!", says: "got SIGINT"),
         Way(
             testDescription: "interrupted twice", status: 130,
-            program: "for k in 1 2; do sleep 1; kill -INT $(<$run/../launcher); done; sleep 300",
+            // On a busy machine two signals can arrive as one.
+            program: "while sleep 1; do kill -INT $(<$run/../launcher); done",
             launcher: "trap '' USR1; \"$@\"", says: "got SIGINT"),
         Way(
             testDescription: "stopped in the pause before a restart", status: 75,
