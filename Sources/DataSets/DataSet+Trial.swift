@@ -19,14 +19,15 @@ extension DataSet {
             let root = file.file.root
             // What cannot be read among these does not keep a set from being used.
             _ = try root.foundAttributes()
-            _ = try file.samples.foundAttributes()
+            for set in file.sets { _ = try set.foundAttributes() }
             if root.isDataset("labels") { _ = try? root.dataset("labels").foundAttributes() }
             _ = try file.readLabelling()
             for name in ["mixture", "rectangles"] where root.isGroup(name) { _ = try root.group(name).names() }
             if case .point(let dimension) = source.sample { _ = try? file.readDistribution(dimension) }
             // However large the set is: each chunk is read and inflated once.
-            if try file.samples.isCompressed() { try file.samples.checkChunks() }
-            let all = try file.samples.isCompressed() && source.totalBytes <= wholeTrialBytes
+            let compressed = try file.sets.filter { try $0.isCompressed() }
+            for set in compressed { try set.checkChunks() }
+            let all = !compressed.isEmpty && source.totalBytes <= wholeTrialBytes
             switch (source.sample, all) {
             case (.image, true): try source.stream(index, as: UInt8.self) { _ in }
             case (.point, true), (.latent, true): try source.stream(index, as: Float.self) { _ in }

@@ -8,7 +8,7 @@ struct DataSetFile {
     let path: String
     let file: HDF5File
     /// Those that hold samples: one, or of latents their means and their deviations.
-    private let sets: [HDF5Dataset]
+    let sets: [HDF5Dataset]
     let sample: SampleShape
     /// What latents are latents of.
     let latents: LatentFacts?
