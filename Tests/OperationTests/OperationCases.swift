@@ -435,6 +435,7 @@ private let smallOthers: [OperationCase] =
         OperationCase(operation: .variationalBound(held: false), images: 3, channels: 3),
         OperationCase(operation: .dropout(rate: 0.3, layer: 5), images: 3, positions: [3, 2], channels: 3),
         OperationCase(operation: .dropout(rate: 0.5, layer: .max), positions: [4, 4], channels: 16),
+        OperationCase(operation: .dropout(rate: 0.2, layer: 1), images: 2, positions: [5, 3], channels: 3),
         OperationCase(operation: .meanOverPositions, positions: [3, 2], channels: 3),
         OperationCase(operation: .averagePool(ConvolutionGeometry(kernel: 2, stride: 2)), channels: 3),
         OperationCase(
