@@ -12,6 +12,9 @@ public final class SafeTensors {
         public let shape: [Int]
         /// Where the elements lie, from the first byte after the header on.
         let bytes: Range<Int>
+
+        /// Whether elements are integers.
+        public var isInteger: Bool { type.hasPrefix("I") || type.hasPrefix("U") }
     }
 
     /// The longest header that is read; those of large networks have some hundred thousand bytes.
@@ -57,24 +60,54 @@ public final class SafeTensors {
         guard ["F32", "F16", "BF16"].contains(entry.type) else {
             throw ArrayFileError("\(path): \(name) is of type \(entry.type); F32, F16 or BF16 is wanted")
         }
-        var bytes = [UInt8](repeating: 0, count: entry.bytes.count)
-        try bytes.withUnsafeMutableBytes {
-            try Self.read(descriptor, at: begin + entry.bytes.lowerBound, into: $0, path)
-        }
-        return bytes.withUnsafeBytes { bytes in
-            func half(_ place: Int) -> UInt16 {
+        return try elements(entry, 0..<shape.reduce(1, *)) { bytes, place in
+            func half() -> UInt16 {
                 UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 2 * place, as: UInt16.self))
             }
             switch entry.type {
             case "F32":
-                return (0..<bytes.count / 4).map { place in
-                    let bits = bytes.loadUnaligned(fromByteOffset: 4 * place, as: UInt32.self)
-                    return Float(bitPattern: UInt32(littleEndian: bits))
-                }
-            case "F16": return (0..<bytes.count / 2).map { Float(Float16(bitPattern: half($0))) }
-            default: return (0..<bytes.count / 2).map { Float(bitPattern: UInt32(half($0)) << 16) }
+                let bits = bytes.loadUnaligned(fromByteOffset: 4 * place, as: UInt32.self)
+                return Float(bitPattern: UInt32(littleEndian: bits))
+            case "F16": return Float(Float16(bitPattern: half()))
+            default: return Float(bitPattern: UInt32(half()) << 16)
             }
         }
+    }
+
+    /// Some of the numbers of the array called `name`, counted row by row; also of F64, I64 and I32.
+    ///
+    /// - Throws: ``ArrayFileError`` where there is none of that name and a type that is read, or the file fails.
+    public func numbers(_ name: String, _ range: Range<Int>) throws -> [Double] {
+        guard let entry = entries[name] else { throw ArrayFileError("\(path): holds no \(name)") }
+        return try elements(entry, range) { bytes, place in
+            func word<T: FixedWidthInteger>(_: T.Type) -> T {
+                T(littleEndian: bytes.loadUnaligned(fromByteOffset: place * MemoryLayout<T>.size, as: T.self))
+            }
+            switch entry.type {
+            case "F64": return Double(bitPattern: word(UInt64.self))
+            case "F32": return Double(Float(bitPattern: word(UInt32.self)))
+            case "F16": return Double(Float16(bitPattern: word(UInt16.self)))
+            case "BF16": return Double(Float(bitPattern: UInt32(word(UInt16.self)) << 16))
+            case "I64": return Double(word(Int64.self))
+            case "I32": return Double(word(Int32.self))
+            default:
+                throw ArrayFileError(
+                    "\(path): \(name) is of type \(entry.type); F64, F32, F16, BF16, I64 or I32 is wanted")
+            }
+        }
+    }
+
+    private func elements<Number>(
+        _ entry: Entry, _ range: Range<Int>, _ number: (UnsafeRawBufferPointer, Int) throws -> Number
+    ) throws -> [Number] {
+        let count = entry.shape.reduce(1, *)
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "elements \(range) of \(count)")
+        let width = count == 0 ? 0 : entry.bytes.count / count
+        var bytes = [UInt8](repeating: 0, count: range.count * width)
+        try bytes.withUnsafeMutableBytes {
+            try Self.read(descriptor, at: begin + entry.bytes.lowerBound + range.lowerBound * width, into: $0, path)
+        }
+        return try bytes.withUnsafeBytes { bytes in try range.indices.map { try number(bytes, $0 - range.lowerBound) } }
     }
 
     private static func header(of descriptor: Int32, _ path: String) throws -> (begin: Int, header: Header) {

@@ -1,3 +1,4 @@
+import Arrays
 import Files
 
 /// What is wrong with a data file or an image, where, and what to do about it, in one line.
@@ -12,4 +13,9 @@ public struct DataSetError: HasExitStatus, Equatable, CustomStringConvertible {
         self.description = String(description.map { $0.isNewline ? " " : $0 })
         exitStatus = status
     }
+}
+
+/// What `body` gives; errors of files of arrays are those of a data set's source.
+func arrayErrors<Result>(_ body: () throws -> Result) throws -> Result {
+    do { return try body() } catch let error as ArrayFileError { throw DataSetError("\(error)") }
 }

@@ -16,9 +16,10 @@ extension Preparation {
         encode: ([Float]) throws -> [Float]
     ) throws -> (count: Int, scale: Double)? {
         let size = images.elementsPerSample
-        let mapping = SampleMapping(images, copies: mirrored ? 2 : 1, to: shape, by: firstStage)
-        var scale = 1.0
-        let count = try mapped(mapping) { range in
+        let mapping = SampleMapping(
+            sources: images.count, copies: mirrored ? 2 : 1, shape: shape, maker: firstStage,
+            digest: { images.fingerprint }, labelling: { try (images.labels(), images.labelNames()) })
+        return try latents(mapping, firstStage, image: images.sample) { range in
             let samples = try [Float](unsafeUninitializedCapacity: range.count * size) { buffer, filled in
                 for (slot, place) in range.enumerated() {
                     let sample = UnsafeMutableBufferPointer(rebasing: buffer[slot * size..<(slot + 1) * size])
@@ -26,10 +27,33 @@ extension Preparation {
                 }
                 filled = range.count * size
             }
-            return try encode(samples).withUnsafeBytes { Array($0) }
+            return try encode(samples)
+        }
+    }
+
+    /// Latents that another program made with the first stage of this digest.
+    ///
+    /// - Parameter image: shape of what they are latents of.
+    /// - Returns: on rank 0 the number of latents, and their scale.
+    public func latents(
+        from arrays: LatentArrays, firstStage: String, image: SampleShape
+    ) throws -> (count: Int, scale: Double)? {
+        let mapping = SampleMapping(
+            sources: arrays.count, shape: arrays.sample, maker: firstStage, digest: { try sha256(file: arrays.path) },
+            labelling: { (arrays.labels, nil) })
+        return try latents(mapping, firstStage, image: image, make: arrays.read)
+    }
+
+    /// - Parameter make: of each sample its means, then its deviations.
+    private func latents(
+        _ mapping: SampleMapping, _ firstStage: String, image: SampleShape, make: (Range<Int>) throws -> [Float]
+    ) throws -> (count: Int, scale: Double)? {
+        var scale = 1.0
+        let count = try mapped(mapping) { range in
+            try make(range).withUnsafeBytes { Array($0) }
         } attributes: { work in
-            scale = try 1 / deviation(ofLatentsIn: work, shape)
-            return LatentFacts(firstStage: firstStage, scale: scale, image: images.sample.axes).attributes
+            scale = try 1 / deviation(ofLatentsIn: work, mapping.shape)
+            return LatentFacts(firstStage: firstStage, scale: scale, image: image.axes).attributes
         } append: { writer, bytes, labels in
             try writer.append(latents: floats(bytes), labels: labels)
         }
@@ -46,7 +70,10 @@ extension Preparation {
     public func images(
         of latents: DataSet, to shape: SampleShape, decode: ([Float]) throws -> [UInt8]
     ) throws -> Int? {
-        try mapped(SampleMapping(latents, copies: 1, to: shape, by: "")) { range in
+        let mapping = SampleMapping(
+            sources: latents.count, shape: shape, maker: "", digest: { latents.fingerprint },
+            labelling: { try (latents.labels(), latents.labelNames()) })
+        return try mapped(mapping) { range in
             try decode(range.flatMap { try floats(latents.stored($0)).prefix(latents.elementsPerSample) })
         } attributes: { _ in
             []
@@ -77,105 +104,5 @@ extension Preparation {
                 "\(output): not written: the latents have the variance \(whole): the first stage is of no use")
         }
         return whole.squareRoot()
-    }
-
-    // MARK: Any mapping
-
-    /// Makes every sample of one data set a sample of another.
-    private struct SampleMapping {
-        let source: DataSet
-        /// How often each becomes a sample: all once, then all again.
-        let copies: Int
-        let shape: SampleShape
-        /// What makes the new samples, as a text that tells it apart.
-        let maker: String
-
-        init(_ source: DataSet, copies: Int, to shape: SampleShape, by maker: String) {
-            (self.source, self.copies, self.shape, self.maker) = (source, copies, shape, maker)
-        }
-
-        var count: Int { source.count * copies }
-
-        func plan(_ provenance: Provenance) -> PreparationWork.Plan {
-            PreparationWork.Plan(
-                command: provenance.command, tool: provenance.tool, images: count,
-                source: source.fingerprint + maker, sampleBytes: shape.storedBytes)
-        }
-    }
-
-    /// Samples that are made at a time, at most.
-    private static let mappedAtOnce = 256
-
-    /// - Returns: on rank 0 the number of samples.
-    private func mapped(
-        _ mapping: SampleMapping, make: (Range<Int>) throws -> [UInt8],
-        attributes: (PreparationWork) throws -> [(name: String, value: AttributeValue)],
-        append: (DataSetWriter, [UInt8], [Int32]?) throws -> Void
-    ) throws -> Int? {
-        let work = PreparationWork(output: output, count: mapping.count, sampleBytes: mapping.shape.storedBytes)
-        try team.together {
-            if team.rank == 0 { try work.open(mapping.plan(provenance), resume: resume, restart: overwrite) }
-        }
-        do {
-            try team.together { try fill(work, make) }
-            var written: Int?
-            try team.together {
-                guard team.rank == 0 else { return }
-                written = try write(mapping, work, attributes(work), append)
-                try work.remove()
-            }
-            return written
-        } catch {
-            if team.rank == 0, !isStop(error) { try? work.remove() }
-            throw error
-        }
-    }
-
-    /// Every block of this rank that is not done yet.
-    private func fill(_ work: PreparationWork, _ make: (Range<Int>) throws -> [UInt8]) throws {
-        let mine = (0..<work.blocks).filter { $0 % team.size == team.rank }
-        let total = mine.reduce(0) { $0 + work.range($1).count }
-        var done = mine.reduce(0) { $0 + (work.isDone($1) ? work.range($1).count : 0) }
-        for number in mine where !work.isDone(number) {
-            let range = work.range(number)
-            var block = PreparationWork.Block()
-            // Digests are those of files, of which there are none.
-            block.items = range.map { _ in PreparationWork.Item(digest: ContentDigest(of: [])) }
-            for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.mappedAtOnce) {
-                let some = start..<min(range.upperBound, start + Self.mappedAtOnce)
-                block.pixels += try make(some)
-                done += some.count
-                // Of the whole, as far as the others are as fast.
-                try progress(done * work.count / max(1, total), work.count)
-            }
-            try work.write(number, block)
-        }
-    }
-
-    private func write(
-        _ mapping: SampleMapping, _ work: PreparationWork, _ attributes: [(name: String, value: AttributeValue)],
-        _ append: (DataSetWriter, [UInt8], [Int32]?) throws -> Void
-    ) throws -> Int {
-        var described = self
-        described.provenance.attributes = attributes
-        let (labels, names) = (try mapping.source.labels(), try mapping.source.labelNames())
-        var count = 0
-        try described.write(
-            mapping.shape, labelled: labels != nil, count: mapping.count, digest: mapping.source.fingerprint
-        ) { writer in
-            writer.labelNames = names
-            for number in 0..<work.blocks {
-                let places = work.range(number).map { $0 % mapping.source.count }
-                let own = labels.map { labels in places.map { Int32(clamping: labels[$0]) } }
-                try append(writer, work.read(number).pixels, own)
-            }
-            try writer.finish()
-            count = writer.count
-        }
-        return count
-    }
-
-    private func floats(_ bytes: [UInt8]) -> [Float] {
-        bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
     }
 }

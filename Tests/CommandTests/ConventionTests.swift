@@ -141,7 +141,7 @@ import Testing
 
     /// launch/run starts the commands that share their work among ranks, and no others.
     @Test func commandsOfSeveralRanks() throws {
-        let sources = ["images", "idx", "cifar", "npz", "hdf5", "lmdb", "fashion-mnist"]
+        let sources = ["images", "idx", "cifar", "npz", "hdf5", "lmdb", "fashion-mnist", "latents"]
         let wanted = Set(
             ["train", "sample", "doctor", "bench step", "bench sample", "bench allreduce"]
                 + ["oracle", "images", "spread", "classifier", "autoencoder", "variance"].map { "evaluate " + $0 }

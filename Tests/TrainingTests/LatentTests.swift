@@ -1,3 +1,4 @@
+import Arrays
 import Configuration
 import DataSets
 import Foundation
@@ -137,6 +138,67 @@ import Training
             }
             let one = try images("one.h5")
             #expect(try Set(one).count > 10 && images("two.h5") == one && images("decoded.h5") == one)
+        }
+    }
+
+    /// What another program made of the same images, in its own layout and formats, becomes the same data set.
+    @Test func arraysOfOthers() throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder, classes: 3)
+            let own = try DataSet(path: encoded(run))
+            let stage = try FirstStage(checkpoint: run.checkpoint("stage", step: 3))
+            let images = try DataSet(path: run.data)
+            let moments = try stage.encode(images.samples(0..<images.count))  // [N, 4, 4, 2·2]
+            /// [N, C, 4, 4] of the first C channels, times a factor.
+            func channelsFirst(_ channels: Int, _ factor: Float) -> [Float] {
+                (0..<images.count).flatMap { n in
+                    (0..<channels).flatMap { c in (0..<16).map { moments[(n * 16 + $0) * 4 + c] * factor } }
+                }
+            }
+            let labels = try #require(try images.labels()).map { Int64($0) }
+            let arrays = try ZipFile.encode([
+                (
+                    "x.npy",
+                    NPY.encode(
+                        NumericArray(channelsFirst(4, 1).map(Double.init), shape: [images.count, 4, 4, 4]))
+                ),
+                ("y.npy", NPY.head(type: "<i8", shape: [images.count]) + labels.withUnsafeBytes { Array($0) }),
+            ])
+            try Data(arrays).write(to: URL(filePath: run.path("a.npz")))
+            let scaled = try SafeTensors.encode(
+                [.init(name: "latents", shape: [images.count, 2, 4, 4], values: channelsFirst(2, 4))], metadata: [:])
+            try Data(scaled).write(to: URL(filePath: run.path("a.safetensors")))
+            func prepared(_ ranks: Int, _ arguments: [String]) throws -> DataSet {
+                let output = run.path("\(ranks).h5")
+                let result = try smd(
+                    ranks,
+                    ["dataset", "prepare", "latents"] + arguments + ["--first-stage", run.path("stage"), "-o", output])
+                #expect(result.status == 0, "\(result.errors)")
+                return try DataSet(path: output)
+            }
+            let whole = try prepared(2, [run.path("a.npz"), "--latents", "x", "--labels", "y"])
+            #expect(whole.fingerprint == own.fingerprint && whole.latents == own.latents && whole.count == own.count)
+            let means = try prepared(1, [run.path("a.safetensors"), "--factor", "4"])
+            func stored(_ set: DataSet, _ name: String) throws -> [Float] {
+                try HDF5File.open(set.path).root.dataset(name).read(as: Float.self)
+            }
+            #expect(try stored(means, "mean") == stored(own, "mean"))
+            #expect(try stored(means, "deviation").allSatisfy { $0 == 0 })
+            #expect(means.latents?.firstStage == stage.digest)
+
+            func refusal(_ arguments: [String]) throws -> String {
+                let result = try smd(
+                    1,
+                    ["dataset", "prepare", "latents"] + arguments
+                        + ["--first-stage", run.path("stage"), "-o", run.path("no.h5")])
+                #expect(result.status != 0 && !FileManager.default.fileExists(atPath: run.path("no.h5")))
+                return result.errors
+            }
+            #expect(try refusal([run.path("a.npz")]).contains("holds no array arr_0, but x, y"))
+            #expect(try refusal([run.path("a.npz"), "--latents", "y"]).contains("wanted are N×2×4×4, or N×4×4×4"))
+            #expect(
+                try refusal([run.path("a.npz"), "--latents", "x", "--labels", "x"]).contains("an integer for each"))
+            #expect(try refusal([run.data]).contains("an .npz, .npy or .safetensors is wanted"))
         }
     }
 

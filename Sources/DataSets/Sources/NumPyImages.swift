@@ -15,16 +15,13 @@ public struct NumPyImages: NumberedImages {
     /// - Throws: ``DataSetError`` where it is no array of images, or the labels are not one for each.
     public init(path: String, member: String?, _ rules: PixelArrayRules) throws {
         (self.path, self.member, self.rules) = (path, member, rules)
-        do {
+        (array, labels) = try arrayErrors {
             let reader = try NPYReader(path: path, member: member)
-            array = try PixelArray(
+            let array = try PixelArray(
                 name: member.map { "\(path): \($0)" } ?? path, shape: reader.shape, isBytes: reader.isBytes,
                 layout: rules.layout, range: rules.range)
-            labels =
-                try rules.labels.map { .numbers(try Self.labels(path, $0, count: reader.shape[0]), names: nil) }
-                ?? .none
-        } catch let error as ArrayFileError {
-            throw DataSetError("\(error)")
+            let labels = try rules.labels.map { try Self.labels(path, $0, count: reader.shape[0]) }
+            return (array, labels.map { .numbers($0, names: nil) } ?? .none)
         }
     }
 
@@ -60,7 +57,7 @@ public struct NumPyImages: NumberedImages {
 
         func read(_ range: Range<Int>) throws -> [@Sendable () throws -> ImageContent] {
             let (array, background, isBytes) = (images.array, images.rules.background, reader.isBytes)
-            do {
+            return try arrayErrors {
                 try reader.skip((range.lowerBound - place) * array.elements)
                 place = range.upperBound
                 return try range.map { _ in
@@ -69,8 +66,6 @@ public struct NumPyImages: NumberedImages {
                     let numbers = reader.numbers(bytes)
                     return { .pixels(try array.image(numbers, background: background)) }
                 }
-            } catch let error as ArrayFileError {
-                throw DataSetError("\(error)")
             }
         }
     }
