@@ -1,3 +1,4 @@
+import Glibc
 import HDF5
 
 /// A data set to train on: an HDF5 file of images, points or latents, or the manifest of several.
@@ -64,7 +65,7 @@ public final class DataSet {
     package convenience init(_ source: SampleSource, holding: (Int) -> Holding) throws {
         switch holding(source.totalBytes) {
         case .everything:
-            let memory = OwnedMemory(byteCount: source.totalBytes)
+            let memory = try OwnedMemory(byteCount: source.totalBytes, source.path)
             try self.init(source, held: UnsafeRawBufferPointer(memory.bytes), owner: memory, source.fill(memory.bytes))
         case .nothing: self.init(source, .files, try source.fingerprintFromFiles())
         case .chunks(let bytes):
@@ -207,6 +208,15 @@ public final class DataSet {
 private final class OwnedMemory {
     let bytes: UnsafeMutableRawBufferPointer
 
-    init(byteCount: Int) { bytes = .allocate(byteCount: byteCount, alignment: 64) }
-    deinit { bytes.deallocate() }
+    init(byteCount: Int, _ path: String) throws {
+        var memory: UnsafeMutableRawPointer?
+        guard posix_memalign(&memory, 64, max(byteCount, 1)) == 0, let memory else {
+            throw DataSetError(
+                "\(path): there is no memory for its \(byteCount >> 20) MiB of samples: set cache=node or cache=stream",
+                status: .failure)
+        }
+        bytes = UnsafeMutableRawBufferPointer(start: memory, count: byteCount)
+    }
+
+    deinit { free(bytes.baseAddress) }
 }

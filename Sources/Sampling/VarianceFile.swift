@@ -75,12 +75,18 @@ public struct VarianceMeasurement {
     private let process: ForwardProcess
     private let clips: Bool
     private let seed: UInt64
+    /// The class of each place, where the network is told it.
+    private let labels: [Int32]?
     /// The timesteps that are measured.
     public let timesteps: [Int]
 
-    /// - Parameter clips: whether estimates are clamped to [−1, 1], as in sampling.
-    public init(_ generator: SampleGenerator, _ process: ForwardProcess, clips: Bool, seed: UInt64) {
-        (self.generator, self.process, self.clips, self.seed) = (generator, process, clips, seed)
+    /// - Parameters:
+    ///   - clips: whether estimates are clamped to [−1, 1], as in sampling.
+    ///   - labels: the class of each place, where the network is told it.
+    public init(
+        _ generator: SampleGenerator, _ process: ForwardProcess, clips: Bool, seed: UInt64, labels: [Int32]?
+    ) {
+        (self.generator, self.process, self.clips, self.seed, self.labels) = (generator, process, clips, seed, labels)
         timesteps = X0Variance.timesteps(of: process.schedule.timesteps)
     }
 
@@ -103,8 +109,10 @@ public struct VarianceMeasurement {
                 let ts = part.map { _ in t }
                 let epsilon = noise.values(seed: seed, at: part.map { (number, places[$0]) })
                 let xt = process.noised(x0: clean, noise: epsilon, timesteps: ts).xt
+                let own = part.map { places[$0] }
                 let estimates = try generator.estimates(
-                    xt: xt, timesteps: ts, places: part.map { places[$0] }, draw: number, seed: seed, process)
+                    xt: xt, timesteps: ts, places: own, draw: number, seed: seed, process,
+                    labels: labels.map { labels in own.map { Float(labels[$0]) } })
                 for (slot, sample) in part.enumerated() {
                     var sum = 0.0
                     for i in slot * size..<(slot + 1) * size {

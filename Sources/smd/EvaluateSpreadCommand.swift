@@ -79,18 +79,14 @@ struct EvaluateSpreadCommand: RankCommand {
     func run() throws {
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let path = try triedCheckpoint(checkpoint, communicator)
-            let job = try communicator.together("reading the checkpoint") {
-                let job = try SamplingJob(path, weights)
-                try job.requireNoClasses("smd evaluate spread")
-                return job
-            }
-            let samples = try communicator.together("reading the samples") {
+            let job = try communicator.together("reading the checkpoint") { try SamplingJob(path, weights) }
+            let (samples, labels) = try communicator.together("reading the samples") {
                 if communicator.rank == 0 { try FileTrial.run(.dataset, data) }
                 return try self.samples(job)
             }
             let runs = try JobPrecision.agree(precision ?? job.configuration.precision, communicator)
             if communicator.rank == 0, let notice = runs.notice { warn(notice) }
-            let rows = try measure(job, samples, runs, communicator)
+            let rows = try measure(job, samples, labels, runs, communicator)
             try communicator.together("writing the figures") {
                 guard communicator.rank == 0 else { return }
                 if json {
@@ -103,7 +99,8 @@ struct EvaluateSpreadCommand: RankCommand {
     }
 
     private func measure(
-        _ job: SamplingJob, _ samples: SpreadSkill.Samples, _ runs: JobPrecision, _ communicator: any Communicator
+        _ job: SamplingJob, _ samples: SpreadSkill.Samples, _ labels: [Int32]?, _ runs: JobPrecision,
+        _ communicator: any Communicator
     ) throws -> [SpreadSkill] {
         let process = ForwardProcess(job.configuration.diffusion)
         let times = try communicator.together("reading --timesteps") {
@@ -118,20 +115,22 @@ struct EvaluateSpreadCommand: RankCommand {
         ) { xt, timestep, places, draw in
             Watchdog.beat()
             return try generator.estimates(
-                xt: xt, timesteps: places.map { _ in timestep }, places: places, draw: draw, seed: seed, process)
+                xt: xt, timesteps: places.map { _ in timestep }, places: places, draw: draw, seed: seed, process,
+                labels: labels.map { labels in places.map { Float(labels[$0]) } })
         }
     }
 
-    /// The samples that are looked at.
-    private func samples(_ job: SamplingJob) throws -> SpreadSkill.Samples {
+    /// The samples that are looked at, and the class of every sample of the data set where the network is told it.
+    private func samples(_ job: SamplingJob) throws -> (SpreadSkill.Samples, labels: [Int32]?) {
         let set = try DataSet(path: data)
         let model = job.configuration.model
         try model.check(set)
         guard set.count > 1 else { throw CommandFailure(.badInput, "\(data) has one sample; two or more are wanted") }
         let order = RandomStream(seed: seed, purpose: .evaluation).permutation(count: set.count, epoch: 0)
         let places = order.prefix(count).map(Int.init).sorted()
-        return SpreadSkill.Samples(
+        let samples = SpreadSkill.Samples(
             try set.samples(places), places: places, elements: set.elementsPerSample, channels: model.channels)
+        return (samples, try job.configuration.labels(of: set)?.values)
     }
 
     private func chosenTimesteps(_ count: Int) throws -> [Int] {

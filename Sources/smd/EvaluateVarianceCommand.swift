@@ -60,11 +60,11 @@ struct EvaluateVarianceCommand: RankCommand {
         let progress = WorkProgress("measuring", unit: "network evaluations")
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let checkpoint = try triedCheckpoint(self.checkpoint, communicator)
-            let (job, samples) = try communicator.together("reading the checkpoint and the data") {
+            let (job, samples, labels) = try communicator.together("reading the checkpoint and the data") {
                 let job = try SamplingJob(checkpoint, weights)
-                try job.requireNoClasses("smd evaluate variance")
                 if communicator.rank == 0 { try FileTrial.run(.dataset, data) }
-                return (job, try DataSet(path: data))
+                let samples = try DataSet(path: data)
+                return (job, samples, try job.configuration.labels(of: samples)?.values)
             }
             let configuration = job.configuration
             let count = min(self.count, samples.count)
@@ -77,7 +77,7 @@ struct EvaluateVarianceCommand: RankCommand {
                     try job.generator(
                         batch: SampleGenerator.batch(for: mine.count, atMost: batch), precision: runs),
                     ForwardProcess(configuration.diffusion).withoutOffsetNoise,
-                    clips: configuration.diffusion.clipDenoised, seed: seed)
+                    clips: configuration.diffusion.clipDenoised, seed: seed, labels: labels)
                 let all = (mine.count + batch - 1) / batch * measurement.timesteps.count
                 let errors = try measurement.errors(x0: try samples.samples(mine), places: Array(mine)) { done in
                     Watchdog.beat()

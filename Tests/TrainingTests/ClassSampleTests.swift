@@ -45,6 +45,44 @@ import Testing
         }
     }
 
+    /// Estimates of x_0 are those given the class of each sample: other classes, other figures; none, a refusal.
+    @Test(arguments: ["spread", "variance"]) func estimatesAreToldTheClass(figure: String) throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder, classes: 3)
+            try run.trainHere("out", settings: Run.classes + ["steps=4", "learning_rate=0.1"])
+            func evaluated(_ data: String) throws -> (status: Int32, output: String, errors: String) {
+                try run.train(
+                    1,
+                    [
+                        product("smd"), "evaluate", figure, run.checkpoint("out", step: 4), "--data", data, "--json",
+                        "--weights", "raw",
+                    ])
+            }
+            func labelled(_ name: String, _ labels: (([Int32]) -> [Int32])?) throws -> String {
+                let root = try HDF5File.open(run.data).root
+                let images = try root.dataset("images")
+                let file = try HDF5File.create(run.path(name))
+                try file.root.write(images.read(as: UInt8.self), shape: images.shape, to: "images")
+                if let labels {
+                    let own = try root.dataset("labels").read(as: Int32.self)
+                    try file.root.write(labels(own), shape: [own.count], to: "labels")
+                }
+                try file.close()
+                return run.path(name)
+            }
+            func figures(_ data: String) throws -> String {
+                let result = try evaluated(data)
+                #expect(result.status == 0, "\(result.errors)")
+                return result.output.replacingOccurrences(of: data, with: "")
+            }
+            let same = try figures(labelled("same.h5") { $0 })
+            #expect(try same == figures(run.data))
+            #expect(try same != figures(labelled("other.h5") { labels in labels.map { ($0 + 1) % 3 } }))
+            let none = try evaluated(labelled("none.h5", nil))
+            #expect(none.status == 65 && none.errors.contains("has no labels"), "\(none.errors)")
+        }
+    }
+
     @Test func classesThatAreNotThere() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder, classes: 3)
@@ -57,9 +95,6 @@ import Testing
             }
             #expect(try refusal(["--label", "3"]).contains("--label is 3, wanted 0 ... 2, or all"))
             #expect(try refusal(["--label", "boot"]).contains("--label is boot, which is no number, and no name"))
-            let checkpoint = run.checkpoint("out", step: 2)
-            let spread = try run.train(1, [product("smd"), "evaluate", "spread", checkpoint, "--data", run.data])
-            #expect(spread.status != 0 && spread.errors.contains("told classes"), "\(spread.errors)")
             try FileManager.default.createDirectory(atPath: folder + "/plain", withIntermediateDirectories: true)
             let plain = try Run(in: folder + "/plain")
             try plain.trainHere("out", settings: ["steps=2"])
