@@ -45,7 +45,13 @@ package final class SingleProcess: Communicator {
 
     /// Never given back: a process holds one data set.
     package func hostMemory(bytes: Int) throws -> HostMemory {
-        HostMemory(bytes: .allocate(byteCount: bytes, alignment: 64), isFirst: true)
+        var memory: UnsafeMutableRawPointer?
+        guard posix_memalign(&memory, 64, max(bytes, 1)) == 0, let memory else {
+            throw CommunicationError(
+                call: "posix_memalign", message: "there is no memory for \(bytes >> 20) MiB of samples: set cache=stream",
+                rank: 0, host: host)
+        }
+        return HostMemory(bytes: UnsafeMutableRawBufferPointer(start: memory, count: bytes), isFirst: true)
     }
 
     package func hostMemoryWritten() throws {}

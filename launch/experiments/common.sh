@@ -80,6 +80,39 @@ train() {
     touch "$run/finished"
 }
 
+# Fashion-MNIST, a classifier of it, and the statistics of the training images by both kinds of features.
+declare -A feature
+fashion_features() {
+    feature=([pca]=pca:64 [classifier]="classifier:$work/fashion-few/classifier")
+    local features
+    mkdir -p "$work/fashion-few"
+    prepare "$work/fashion-mnist.h5" fashion-mnist
+    prepare "$work/fashion-mnist-test.h5" fashion-mnist --split test
+    train "$work/fashion-few/classifier" launch/presets/classifier-fashion.yaml data="$work/fashion-mnist.h5"
+    for features in pca classifier; do
+        [[ -e $work/fashion-few/$features.npz ]] ||
+            "$smd" evaluate images "$work/fashion-mnist-test.h5" --against "$work/fashion-mnist.h5" --only frechet \
+                --features "${feature[$features]}" --save-statistics "$work/fashion-few/$features.npz" >&2
+    done
+}
+
+# fashion_distances FILE COUNT SAMPLE-ARGUMENTS...: prints ",Fréchet distance pca:64,of the classifier's features" of so many
+# samples, kept in FILE.*.json.
+fashion_distances() {
+    local file=$1 count=$2 features
+    shift 2
+    for features in pca classifier; do
+        [[ ! -e $file.$features.json ]] || continue
+        [[ -e $file.h5 ]] || "$smd" sample "$@" --count "$count" --output "$file.h5" --overwrite 2>>"$file.log"
+        "$smd" evaluate images "$file.h5" --against "$work/fashion-few/$features.npz" --features "${feature[$features]}" \
+            --only frechet --json >"$file.tmp" 2>>"$file.log"
+        mv "$file.tmp" "$file.$features.json"
+    done
+    rm -f "$file.h5"
+    printf ',%s,%s' "$(number "$file.pca.json" frechet_distance value)" \
+        "$(number "$file.classifier.json" frechet_distance value)"
+}
+
 # number FILE KEYS...: the number in a JSON file that follows the keys, each on a line of its own, in this order.
 number() {
     local file=$1
