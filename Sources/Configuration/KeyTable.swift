@@ -287,6 +287,9 @@ extension ConfigurationKey {
             .number(\.diffusion.offsetNoise, "; it must be 0 or more") { $0 >= 0 && $0.isFinite }, .warned,
             "Strength of noise shared by all pixels of a channel, added in training."),
         ConfigurationKey(
+            "diffusion.shift", .choice(\.diffusion.shift), .refused,
+            "Whether x_t moves towards the mean of its class, and how; see [Shift](equations.md#shift). Needs labels."),
+        ConfigurationKey(
             "diffusion.flip", .boolean(\.diffusion.flip), .warned,
             "Mirror each training image left to right with probability ½. Off for points, digits and letters."),
         ConfigurationKey(

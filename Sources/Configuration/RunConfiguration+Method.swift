@@ -19,6 +19,9 @@ extension RunConfiguration {
         }
     }
 
+    /// Whether the forward process moves towards the means of the data's classes.
+    public var isShifted: Bool { method == .diffusion && diffusion.shift != .none }
+
     /// Steps between two previews, of samples or of what an autoencoder makes of images; 0 where there are none.
     public var previewDistance: Int { method == .classifier ? 0 : previewEvery }
 }

@@ -23,6 +23,7 @@ extension RunConfiguration {
                 + "smd sample --set diffusion.variance=optimal")
         try requireSampling()
         if method == .diffusion, let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
+        if method == .diffusion, let fault = diffusion.shift.fault(model) { throw ConfigurationError(fault) }
         if method != .diffusion { try requirePlain() }
         if method != .autoencoder {
             try require(

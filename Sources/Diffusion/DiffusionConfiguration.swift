@@ -36,6 +36,8 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var dataDeviation = 0.0
     /// Standard deviation of a further noise that is constant over the pixels of a channel.
     public var offsetNoise = 0.0
+    /// Whether the forward process moves towards the mean of the class.
+    public var shift = ShiftKind.none
     /// Mirror every other training image.
     public var flip = true
     /// Clamp estimates of x_0 to [−1, 1] in sampling; for images.

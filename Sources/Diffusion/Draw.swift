@@ -89,6 +89,9 @@ public struct Drawn: Sendable {
         Drawn(values.merging(["timestep": timesteps.map { Float($0) }]) { $1 })
     }
 
+    /// The same with other noise.
+    public func with(noise: [Float]) -> Drawn { Drawn(values.merging(["noise": noise]) { $1 }) }
+
     /// t of each sample, `[N]`.
     public var timesteps: [Int] { self["timestep"].map { Int($0) } }
 }

@@ -72,10 +72,10 @@ extension SamplingJob {
         guard NoiseSchedule(own.diffusion) == NoiseSchedule(its.diffusion) else {
             throw RunError("\(path) has another diffusion.beta_start or beta_end than the network that it is to guide")
         }
-        guard !own.model.takesLabels || own.model.classes == its.model.classes else {
+        guard classes == 0 || classes == its.model.classes else {
             throw RunError(
                 "\(path) tells \(its.model.classes) classes apart, and the network that it is to guide is told "
-                    + "\(own.model.classes)")
+                    + "\(classes)")
         }
     }
 }

@@ -60,6 +60,9 @@ public final class SampleGenerator {
     public private(set) var times = SamplingTimes()
     /// Where set, is told of each operation of the network as it ends, and of what is done beside them.
     package var ended: ((SamplingPart) -> Void)?
+    /// What the forward process moves towards, where the network was trained so: then samples and estimates are those of the
+    /// process without it, and belong to a class each.
+    public var shift: Shift?
     private let weights: CPUMemory
     private let executor: Executor
 
@@ -190,14 +193,28 @@ public final class SampleGenerator {
         let filled = (0..<batch).map { min($0, places.count - 1) }
         let at = filled.map { (epoch: draw, position: places[$0]) }
         let eta = model.etaDraw?.with(.samplingEta).values(seed: seed, at: at)
-        let output = drawn(
-            try predict(
-                xt: filled.flatMap { xt[$0 * sampleSize..<($0 + 1) * sampleSize] },
-                timesteps: filled.map { timesteps[$0] }, eta: eta, selfCondition: nil,
-                labels: labels.map { labels in filled.map { labels[$0] } }),
-            { $0.values(seed: seed, at: at) })
+        let filledLabels = labels.map { labels in filled.map { labels[$0] } }
+        let output = try shifting(
+            filled.flatMap { xt[$0 * sampleSize..<($0 + 1) * sampleSize] }, filled.map { timesteps[$0] }, filledLabels
+        ) { xt, timesteps in
+            drawn(
+                try predict(
+                    xt: xt, timesteps: timesteps, eta: eta, selfCondition: nil,
+                    labels: model.takesLabels ? filledLabels : nil),
+                { $0.values(seed: seed, at: at) })
+        }
         return process.x0Estimate(
             output: Array(output.prefix(xt.count)), xt: xt, timesteps: timesteps)
+    }
+
+    /// The output at y_t of a network that is shown x_t: `output` of (x_t, timesteps).
+    private func shifting(
+        _ y: [Float], _ timesteps: [Int], _ labels: [Float]?, output: ([Float], [Int]) throws -> [Float]
+    ) rethrows -> [Float] {
+        guard let shift else { return try output(y, timesteps) }
+        guard let labels else { preconditionFailure("a shifted process without classes") }
+        let xt = shift.shifted(y: y, timesteps: timesteps, labels: labels)
+        return shift.unshifted(output: try output(xt, timesteps), timesteps: timesteps, labels: labels)
     }
 
     /// The output as one draw of the target: of a mixture, drawn with what `values` gives; else itself.
@@ -245,19 +262,26 @@ public final class SampleGenerator {
                 }
                 return draw.values(seed: seed, at: (first..<first + batch).map { (round, $0) })
             }
-            let labels = classes.labels(first..<first + batch, of: guide?.classes ?? model.classes)
+            let labels = classes.labels(
+                first..<first + batch, of: shift?.classes ?? guide?.classes ?? model.classes)
             let batchSamples = try sampler.sample(
                 from: values(noise, round: 0), usesEta: latent != nil, selfCondition: model.selfCondition,
                 predict: { [self] xt, timestep, eta, selfCondition in
-                    let (estimate, v) = try guidedOutputs(
-                        xt: xt, timestep: timestep, eta: eta, selfCondition: selfCondition,
-                        labels: model.takesLabels ? labels : nil, weight: sampler.guidanceWeight(at: timestep)
-                    ) {
-                        done += 1
-                        try progress(done, batches * sampler.passes)
-                    }
                     defer { evaluation += 1 }
-                    return drawn(estimate, { values($0, round: evaluation) }) + v
+                    var v: [Float] = []
+                    let timesteps = [Int](repeating: timestep, count: batch)
+                    let output = try shifting(xt, timesteps, labels) { xt, _ in
+                        let told = try guidedOutputs(
+                            xt: xt, timestep: timestep, eta: eta, selfCondition: selfCondition,
+                            labels: model.takesLabels ? labels : nil, weight: sampler.guidanceWeight(at: timestep)
+                        ) {
+                            done += 1
+                            try progress(done, batches * sampler.passes)
+                        }
+                        v = told.v
+                        return drawn(told.estimate, { values($0, round: evaluation) })
+                    }
+                    return output + v
                 },
                 gradient: guide.map { guide in { try guide.gradient(xt: $0, timestep: $1, labels: labels ?? []) } },
                 draw: { number, which in

@@ -48,9 +48,12 @@ public struct SamplingJob {
         }
     }
 
+    /// How many classes it draws; 0 where it knows none.
+    public var classes: Int { network.shift?.classes ?? configuration.model.classes }
+
     /// Refuses a network that is told classes, for what tells it none.
     public func requireNoClasses(_ what: String) throws {
-        guard configuration.model.takesLabels else { return }
+        guard classes > 0 else { return }
         throw RunError("\(path) holds a network that is told classes, which \(what) does not do yet")
     }
 
@@ -72,6 +75,7 @@ public struct SamplingJob {
         let generator = try SampleGenerator(
             configuration.model, batch: batch, on: CPUBackend(precision: precision.precision))
         try generator.load { try network.load($0, into: $1) }
+        generator.shift = network.shift
         return generator
     }
 }

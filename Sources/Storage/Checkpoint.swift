@@ -28,6 +28,12 @@ public enum CheckpointGroup {
     /// The losses that timesteps are drawn by, where they are: of the run, not of a network.
     public static let timestepLosses = "timestep_losses"
 
+    /// The means of the classes that the forward process moves towards, where it does.
+    public static let classMeans = "class_means"
+
+    /// Groups that belong to no network.
+    public static let ofTheRun = [timestepLosses, classMeans]
+
     /// Where the group `name` of a network lies: the first network's at the root, those of another under its own name.
     public static func name(_ name: String, of network: String?) -> String {
         network.map { "networks/\($0)/\(name)" } ?? name

@@ -124,7 +124,7 @@ public final class CheckpointFile {
 
     /// Averages and moments belong to the parameters of their network one by one, or are absent.
     private func requireAgreement() throws {
-        for group in [CheckpointGroup.parameters] + groups where group != CheckpointGroup.timestepLosses {
+        for group in [CheckpointGroup.parameters] + groups where !CheckpointGroup.ofTheRun.contains(group) {
             let base = CheckpointGroup.name(CheckpointGroup.parameters, of: CheckpointGroup.parts(of: group).network)
             guard groups.contains(base) else { throw StorageError("\(path) has no group /\(base)") }
             let (parameters, others) = (tensors(base), tensors(group))

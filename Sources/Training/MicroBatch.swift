@@ -27,12 +27,16 @@ package struct MicroBatch {
     ///
     /// - Parameters:
     ///   - samples: clean, `[N, H, W, C]`, and which they are.
-    ///   - labels: the class of each sample; for a loss that reads them.
+    ///   - labels: the class of each sample; for a loss that reads them, or a shift.
     ///   - history: what t is drawn by; nil: uniformly.
+    ///   - shift: what the forward process moves towards, if anything.
     package init(
-        _ samples: StreamSamples, labels: [Float]? = nil, _ loss: any Loss, seed: UInt64, history: LossHistory? = nil
+        _ samples: StreamSamples, labels: [Float]? = nil, _ loss: any Loss, seed: UInt64, history: LossHistory? = nil,
+        shift: Shift? = nil
     ) {
-        precondition(loss.readsLabels == (labels != nil), "labels are missing, or given to a loss that reads none")
+        precondition(
+            (loss.readsLabels || shift != nil) == (labels != nil),
+            "labels are missing, or given to a loss that reads none")
         let places = samples.places
         var drawn = Drawn(loss.draws, seed: seed, at: places)
         if let history {
@@ -41,13 +45,17 @@ package struct MicroBatch {
             drawn = drawn.with(timesteps: draws.map(\.timestep))
             importance = draws.map(\.weight)
         }
+        if let shift, let labels {
+            drawn = drawn.with(
+                noise: shift.shifted(noise: drawn["noise"], timesteps: drawn.timesteps, labels: labels))
+        }
         inputs = loss.inputs(x0: samples.x0, drawn)
         if let importance {
             for name in loss.weightInputs {
                 inputs[name] = inputs[name].map { zip($0, importance).map { Float(Double($0) * $1) } }
             }
         }
-        inputs[labelInput] = labels.map { loss.model.told($0, drawn) }
+        if loss.readsLabels { inputs[labelInput] = labels.map { loss.model.told($0, drawn) } }
         timesteps = drawn.timesteps
         self.places = places
         indices = samples.indices
@@ -78,6 +86,7 @@ package struct BatchSource {
     private let loss: any Loss
     private let seed: UInt64
     private let history: TimestepHistory?
+    private let shift: Shift?
     private var samples: SampleStream
     private let ahead: ReadAhead?
 
@@ -86,12 +95,12 @@ package struct BatchSource {
     ///   - ahead: reads the samples; without it they are read when wanted, which several threads may do where they are in
     ///     memory.
     ///   - history: what t is drawn by, where it is not uniform.
+    ///   - shift: what the forward process moves towards, if anything.
     package init(
         _ data: DataSet, _ step: StepPlan, labels: ClassLabels? = nil, ahead: ReadAhead? = nil,
-        history: TimestepHistory? = nil
+        history: TimestepHistory? = nil, shift: Shift? = nil
     ) {
-        self.labels = labels
-        self.history = history
+        (self.labels, self.history, self.shift) = (labels, history, shift)
         loss = step.loss
         seed = step.configuration.seed
         samples = SampleStream(data, step.configuration)
@@ -105,7 +114,7 @@ package struct BatchSource {
         let samples = try read(positions)
         return MicroBatch(
             samples, labels: labels.map { labels in samples.indices.map { Float(labels.values[$0]) } }, loss,
-            seed: seed, history: history?.losses)
+            seed: seed, history: history?.losses, shift: shift)
     }
 
     /// Clean samples in the order of the stream, mirrored by chance.

@@ -34,7 +34,7 @@ extension [ModelState] {
 
     /// Puts the state of `file`, which rank 0 alone has, in place on all ranks. Collective.
     package func restore(_ file: CheckpointFile?, on communicator: any Communicator) throws {
-        let known = flatMap { state in ArenaRole.allCases.map(state.group) } + [CheckpointGroup.timestepLosses]
+        let known = flatMap { state in ArenaRole.allCases.map(state.group) } + CheckpointGroup.ofTheRun
         try communicator.together("looking into the checkpoint") {
             guard let file, let unknown = file.groups.first(where: { !known.contains($0) }) else { return }
             throw RunError(

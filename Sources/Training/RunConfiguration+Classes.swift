@@ -2,11 +2,11 @@ import Configuration
 import DataSets
 
 extension RunConfiguration {
-    /// The classes of a data set for the network that is to be trained; nil where it reads none.
+    /// The classes of a data set for what is to be trained; nil where neither the network nor the forward process reads any.
     ///
     /// - Throws: `DataSetError` or `HDF5Error` where its labels are not classes.
     package func labels(of data: DataSet) throws -> ClassLabels? {
-        trainingLoss.readsLabels ? try data.classLabels(count: model.classes) : nil
+        trainingLoss.readsLabels || isShifted ? try data.classLabels(count: model.classes) : nil
     }
 
     /// The same with `model.classes` written out, for what is planned or measured without training.

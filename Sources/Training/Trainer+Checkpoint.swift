@@ -105,6 +105,7 @@ extension Trainer {
             do {
                 if let problem { throw problem }
                 try timesteps?.add(to: image)
+                try shift?.add(to: image, data.sample.axes)
                 // Rows that the checkpoint builds on are on disk before it is.
                 let synchronize = try synchronizingMetrics()
                 save = try CheckpointSaver(

@@ -64,6 +64,7 @@ extension Trainer {
     private func drawPreview(_ kind: String, _ count: Int, _ signals: StopSignals) throws {
         if configuration.method == .autoencoder { return try drawReconstructions(kind, count) }
         let generator = try replica.workers[0].generator()
+        generator.shift = shift
         let mine = share(of: count, rank: communicator.rank, size: communicator.size)
         let samples = try untilStopped(signals, evaluations: passes(of: count, generator)) { look in
             try generator.samples(
@@ -78,8 +79,10 @@ extension Trainer {
         try write(kind) { path in
             let samples = try images.map { try $0(floats(all)) } ?? floats(all)
             let model = images?.shown(configuration.model) ?? configuration.model
-            try Picture(samples: samples, model.size, model.channels, count: count, classes: model.classes)
-                .write(to: path)
+            try Picture(
+                samples: samples, model.size, model.channels, count: count, classes: shift?.classes ?? model.classes
+            )
+            .write(to: path)
         }
     }
 

@@ -1,4 +1,6 @@
 import Configuration
+import Diffusion
+import Sampling
 import Storage
 import TensorGraph
 
@@ -23,6 +25,11 @@ extension Trainer {
         now.precision = precision.precision
         if case .string(let name)? = header.attributes["precision"], let precision = Precision(rawValue: name) {
             before.precision = precision
+        }
+        if let shift, let stored = try TrainedShift.read(checkpoint, before), stored.means != shift.means {
+            throw ConfigurationError(
+                "\(path) cannot be resumed with other data: diffusion.shift is \(configuration.diffusion.shift.rawValue), and "
+                    + "the means of the classes of \(configuration.data) are others")
         }
         let sameLabels = labels.map { header.attributes[Self.labelsAttribute] == .string($0.fingerprint) } ?? true
         let changes = now.changes(

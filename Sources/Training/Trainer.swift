@@ -61,13 +61,15 @@ public final class Trainer {
     let communicator: any Communicator
     let folder: RunFolder
     let data: DataSet
-    /// The classes of the samples, where a classifier is trained.
+    /// The classes of the samples, where the network or the forward process reads them.
     let labels: ClassLabels?
     /// Reads samples that are not in memory.
     let ahead: ReadAhead?
     /// What t is drawn by, where it is not uniform.
     let timesteps: TimestepHistory?
     let observer: any TrainingObserver
+    /// What the forward process moves towards, if anything.
+    let shift: Shift?
     /// Makes images of latents for previews, on rank 0.
     let images: LatentImages?
     let replica: Replica
@@ -111,7 +113,7 @@ public final class Trainer {
         let data = try configuration.openData(communicator)
         let labels = try communicator.together("opening the data set") { try configuration.labels(of: data) }
         var configuration = configuration
-        if let labels { configuration.model.classes = labels.count }
+        if let labels, configuration.trainingLoss.readsLabels { configuration.model.classes = labels.count }
         self.configuration = configuration
         try communicator.requireEqual([
             ("version", Release.version), ("configuration", try configuration.digest()), ("data set", data.fingerprint),
@@ -132,7 +134,11 @@ public final class Trainer {
         self.ahead = ahead
         let timesteps = TimestepHistory(configuration)
         self.timesteps = timesteps
-        let source = BatchSource(data, step, labels: labels, ahead: ahead, history: timesteps)
+        let shift = try communicator.together("reading the means of the classes") { [configuration] in
+            try Shift(configuration, data, labels)
+        }
+        self.shift = shift
+        let source = BatchSource(data, step, labels: labels, ahead: ahead, history: timesteps, shift: shift)
         replica = try communicator.together("building the network") {
             try Replica(step, threads: threads, communicator: communicator) {
                 var source = source

@@ -92,13 +92,12 @@ extension GuidanceOptions {
     ///
     /// - Parameter path: of the classifier, tried.
     func classes(_ job: SamplingJob, classifier path: String?) throws -> ChosenClasses {
-        let model = job.configuration.model
         let guide = try path.map { path in
             let checkpoint = try ClassifierCheckpoint(path)
             try job.requireGuide(checkpoint, path)
             return checkpoint
         }
-        let count = guide?.configuration.model.classes ?? model.classes
+        let count = guide?.configuration.model.classes ?? job.classes
         guard let label, label != "all" || count == 0 else {
             return ChosenClasses(chosen: .all, count: count, classifier: guide)
         }

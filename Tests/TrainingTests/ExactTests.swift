@@ -121,7 +121,8 @@ import Training
 
     /// Every loss and head. An image's draws lie in one micro-batch and belong to the image.
     @Test(arguments: [
-        Run.classes, Run.energy, Run.energyAtOutput + Run.classes, Run.mixture, Run.adm, Run.admVariational,
+        Run.classes, Run.shifted, Run.energy, Run.energyAtOutput + Run.classes, Run.mixture, Run.adm,
+        Run.admVariational,
         Run.byLosses, Run.ofLatents,
     ])
     func sameBitsOfEveryLoss(settings: [String]) throws {

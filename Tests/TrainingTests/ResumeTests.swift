@@ -10,7 +10,8 @@ import Testing
     @Test(
         arguments: [1, 2],
         [
-            [], Run.classes, Run.classifier, Run.autoencoder, Run.energyAtOutput, Run.mixture, Run.adm, Run.byLosses,
+            [], Run.classes, Run.shifted, Run.classifier, Run.autoencoder, Run.energyAtOutput, Run.mixture, Run.adm,
+            Run.byLosses,
             Run.ofLatents,
         ])
     func resumedRunIsBitwiseTheSame(

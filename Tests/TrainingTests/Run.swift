@@ -59,6 +59,9 @@ struct Run {
     /// Settings with which it is told classes, or none; its data need labels.
     static let classes = ["model.classes=3", "model.label_dropout=0.3"]
 
+    /// Settings with which x_t moves towards the mean of its class.
+    static let shifted = ["diffusion.shift=quadratic", "model.classes=0"]
+
     /// Settings of ADM, with all that it has: of a mixture, classes, a learned variance and dropout; its data need labels.
     static let adm = [
         "model.backbone=adm", "model.blocks=1", "model.attention_sizes=4", "model.groups=2", "model.classes=3",
@@ -240,7 +243,7 @@ func expectSameState(_ run: Run, _ a: String, _ b: String, step: Int) throws {
         try Checkpoint.read(run.checkpoint(a, step: step)), try Checkpoint.read(run.checkpoint(b, step: step))
     )
     #expect(
-        Set(x.groups.map(\.name)).subtracting([CheckpointGroup.timestepLosses])
+        Set(x.groups.map(\.name)).subtracting(CheckpointGroup.ofTheRun)
             == Set(ArenaRole.allCases.map(\.rawValue)))
     #expect(y.groups.map(\.name) == x.groups.map(\.name))
     for group in x.groups { #expect(firstDifference(group.tensors, y[group.name]) == nil, "\(group.name)") }

@@ -1,0 +1,37 @@
+import Configuration
+import DataSets
+import Diffusion
+import Sampling
+import Storage
+
+/// What a shifted forward process moves towards: the mean of each class of the data, a group of its own in a checkpoint.
+extension Shift {
+    /// That of a run; nil where its process is not shifted. Each rank reads all samples.
+    ///
+    /// - Throws: when the data set cannot be read.
+    init?(_ configuration: RunConfiguration, _ data: DataSet, _ labels: ClassLabels?) throws {
+        guard configuration.isShifted, let labels else { return nil }
+        let size = data.elementsPerSample
+        var sums = [Double](repeating: 0, count: labels.count * size)
+        var counts = [Int](repeating: 0, count: labels.count)
+        for first in stride(from: 0, to: data.count, by: 1024) {
+            let places = first..<min(first + 1024, data.count)
+            let samples = try data.samples(places)
+            for (slot, place) in places.enumerated() {
+                let label = Int(labels.values[place])
+                counts[label] += 1
+                for i in 0..<size { sums[label * size + i] += Double(samples[slot * size + i]) }
+            }
+        }
+        let means = sums.indices.map { Float(sums[$0] / Double(max(1, counts[$0 / size]))) }
+        self.init(configuration.diffusion, means: means, classes: labels.count)
+    }
+
+    /// Adds the means to a checkpoint in the making, as the next group.
+    func add(to image: CheckpointImage, _ sample: [Int]) throws {
+        try image.begin(CheckpointGroup.classMeans)
+        try means.withUnsafeBufferPointer {
+            try image.add(TrainedShift.name, shape: [classes] + sample, values: $0)
+        }
+    }
+}
