@@ -55,6 +55,31 @@ extension Preparation {
         }
     }
 
+    /// Of every sample of a data set one of another, images or points, with the labels of the first: shared by ranks and
+    /// kept beside the output as latents are.
+    ///
+    /// - Parameters:
+    ///   - maker: what makes them, as a text that tells it apart.
+    ///   - block: samples that a rank makes at a time and keeps; nil: as many as make a file of a good size.
+    ///   - make: numbers of samples → their values, images in −1 … 1.
+    /// - Returns: on rank 0 the number of samples.
+    /// - Throws: ``DataSetError`` where the output cannot be written; what `make` throws.
+    public func samples(
+        of source: DataSet, to shape: SampleShape, by maker: String, block: Int? = nil,
+        make: (Range<Int>) throws -> [Float]
+    ) throws -> Int? {
+        let isImage = if case .image = shape { true } else { false }
+        return try mapped(SampleMapping(source, copies: 1, to: shape, by: maker), block: block) { range in
+            let values = try make(range)
+            return isImage ? pixels(values) : values.withUnsafeBytes { Array($0) }
+        } attributes: { _ in
+            []
+        } append: { writer, bytes, labels in
+            try isImage
+                ? writer.append(images: bytes, labels: labels) : writer.append(points: floats(bytes), labels: labels)
+        }
+    }
+
     /// √(Var μ + E σ²) over all numbers of all latents: what a draw of them deviates by.
     private func deviation(ofLatentsIn work: PreparationWork, _ shape: SampleShape) throws -> Double {
         var (sum, squares, variance, count) = (0.0, 0.0, 0.0, 0)
@@ -108,11 +133,12 @@ extension Preparation {
 
     /// - Returns: on rank 0 the number of samples.
     private func mapped(
-        _ mapping: SampleMapping, make: (Range<Int>) throws -> [UInt8],
+        _ mapping: SampleMapping, block: Int? = nil, make: (Range<Int>) throws -> [UInt8],
         attributes: (PreparationWork) throws -> [(name: String, value: AttributeValue)],
         append: (DataSetWriter, [UInt8], [Int32]?) throws -> Void
     ) throws -> Int? {
-        let work = PreparationWork(output: output, count: mapping.count, sampleBytes: mapping.shape.storedBytes)
+        let work = PreparationWork(
+            output: output, count: mapping.count, sampleBytes: mapping.shape.storedBytes, block: block)
         try team.together {
             if team.rank == 0 { try work.open(mapping.plan(provenance), resume: resume, restart: overwrite) }
         }

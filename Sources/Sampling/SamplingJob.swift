@@ -30,7 +30,7 @@ public struct SamplingJob {
     /// Which of its weights.
     public var weights: SampleWeights { network.weights }
     /// SHA-256 of the checkpoint, as its prefix has it.
-    var digest: String { network.digest }
+    public var digest: String { network.digest }
     var path: String { network.path }
     /// What the samples are latents of; nil where they are none.
     public var latents: LatentFacts? { network.latents }

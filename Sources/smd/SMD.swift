@@ -25,6 +25,7 @@ struct SMD: ParsableCommand {
             DatasetCommand.self,
             TrainCommand.self,
             SampleCommand.self,
+            RestoreCommand.self,
             EvaluateCommand.self,
             PlanCommand.self,
             DoctorCommand.self,
