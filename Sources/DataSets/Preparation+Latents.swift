@@ -61,19 +61,20 @@ extension Preparation {
     /// - Parameters:
     ///   - maker: what makes them, as a text that tells it apart.
     ///   - block: samples that a rank makes at a time and keeps; nil: as many as make a file of a good size.
+    ///   - attributes: what the file says of them.
     ///   - make: numbers of samples → their values, images in −1 … 1.
     /// - Returns: on rank 0 the number of samples.
     /// - Throws: ``DataSetError`` where the output cannot be written; what `make` throws.
     public func samples(
         of source: DataSet, to shape: SampleShape, by maker: String, block: Int? = nil,
-        make: (Range<Int>) throws -> [Float]
+        attributes: [(name: String, value: AttributeValue)] = [], make: (Range<Int>) throws -> [Float]
     ) throws -> Int? {
         let isImage = if case .image = shape { true } else { false }
         return try mapped(SampleMapping(source, copies: 1, to: shape, by: maker), block: block) { range in
             let values = try make(range)
             return isImage ? pixels(values) : values.withUnsafeBytes { Array($0) }
         } attributes: { _ in
-            []
+            attributes
         } append: { writer, bytes, labels in
             try isImage
                 ? writer.append(images: bytes, labels: labels) : writer.append(points: floats(bytes), labels: labels)

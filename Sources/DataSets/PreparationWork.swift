@@ -48,7 +48,7 @@ struct PreparationWork {
         folder = Self.folder(of: output)
         self.count = count
         self.sampleBytes = sampleBytes
-        blockSize = max(1, min(block ?? 1024, (8 << 20) / max(1, sampleBytes)))
+        blockSize = block ?? max(1, min(1024, (8 << 20) / max(1, sampleBytes)))
     }
 
     static func folder(of output: String) -> String {

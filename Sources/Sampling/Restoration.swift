@@ -45,12 +45,8 @@ public struct Restoration {
         precondition(
             guess.count == samples.count * size && observed.count == guess.count,
             "\(guess.count) and \(observed.count) numbers of \(samples.count) samples")
-        /// Values of the samples of a batch, of which the last may be filled up.
         func rows(_ values: [Float], _ places: Range<Int>) -> [Float] {
-            places.flatMap { place in
-                let slot = min(place, samples.upperBound - 1) - samples.lowerBound
-                return values[slot * size..<(slot + 1) * size]
-            }
+            Sampling.rows(values, places, of: samples, size)
         }
         var sum = [Float](repeating: 0, count: guess.count)
         for run in 0..<runs {

@@ -14,3 +14,11 @@ public struct SamplingHooks {
     /// None: samples from noise alone.
     public init() {}
 }
+
+/// Rows of `size` numbers for a batch, of values of the samples number `samples`; where the batch is filled up, the last one's.
+func rows(_ values: [Float], _ places: Range<Int>, of samples: Range<Int>, _ size: Int) -> [Float] {
+    places.flatMap { place in
+        let slot = min(place, samples.upperBound - 1) - samples.lowerBound
+        return values[slot * size..<(slot + 1) * size]
+    }
+}

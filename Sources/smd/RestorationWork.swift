@@ -85,7 +85,7 @@ struct RestorationWork {
                 "diffusion.sampler is \(kind.rawValue), whose steps begin before the last, so that nothing can be put in its "
                     + "place: give --sampler ddim")
         }
-        batch = min(command.sampling.batch, sets.degraded.count)
+        batch = min(command.sampling.compute.batch, sets.degraded.count)
         let generator = try job.generator(batch: batch, precision: runs)
         let (size, scale) = (batch, command.guidance.classifierScale ?? 1)
         let guide = try classes.classifier.map { try ClassifierGuide($0, scale: scale, batch: size, precision: runs) }
@@ -94,7 +94,7 @@ struct RestorationWork {
         }
         restorations = samplers.map { sampler in
             var restoration = Restoration(generator, sampler, observation)
-            (restoration.seed, restoration.runs) = (command.sampling.seed, command.average)
+            (restoration.seed, restoration.runs) = (command.sampling.compute.seed, command.average)
             (restoration.classes, restoration.guide) = (classes.chosen, guide)
             return restoration
         }
@@ -156,7 +156,7 @@ struct RestorationReport: Encodable {
     ) {
         (output, self.checkpoint, checkpointStep) = (command.output.output, checkpoint, step)
         (data, task, start) = (command.data, command.task.description, work.starts[found.best])
-        (average, seed, self.count) = (command.average, command.sampling.seed, count)
+        (average, seed, self.count) = (command.average, command.sampling.compute.seed, count)
         let rows = found.rows.map { Row($0.name, $0.figures) }
         starts = zip(work.starts, found.trials).map { start, figures in
             let row = Row("", figures)

@@ -80,8 +80,6 @@ struct RestoreCommand: RankCommand {
     @Flag(help: "Write JSON.")
     var json = false
 
-    private static let pictured = 16
-
     func validate() throws {
         if case .noise = task { throw ValidationError("--task \(task) is for smd dataset degrade; give none") }
         guard (1...10_000).contains(average) else {
@@ -108,7 +106,9 @@ struct RestoreCommand: RankCommand {
         try output.work(arguments, of: ["smd"], source: data, "restoring") { communicator, preparation, progress in
             let path = try triedCheckpoint(checkpoint, communicator)
             let guide = try guidance.classifier.map { try triedCheckpoint($0, communicator) }
-            let job = try communicator.together("reading the checkpoint") { try SamplingJob(path, sampling.weights) }
+            let job = try communicator.together("reading the checkpoint") {
+                try SamplingJob(path, sampling.compute.weights)
+            }
             let sets = try communicator.together("opening the data sets") { () throws -> RestorationSets in
                 if communicator.rank == 0 { try tryFiles([path, guide].compactMap { $0 }) }
                 return try RestorationSets(self, job.configuration.model)
@@ -116,7 +116,7 @@ struct RestoreCommand: RankCommand {
             let classes = try communicator.together("reading the classes") {
                 try guidance.classes(job, classifier: guide).of(sets.degraded, guidance.label)
             }
-            let runs = try JobPrecision.agree(sampling.precision ?? job.configuration.precision, communicator)
+            let runs = try JobPrecision.agree(sampling.compute.precision ?? job.configuration.precision, communicator)
             if communicator.rank == 0, let notice = runs.notice { progress.warn(notice) }
             let work = try communicator.together("preparing the network") {
                 try RestorationWork(self, job, sets, classes, runs)
@@ -130,7 +130,7 @@ struct RestoreCommand: RankCommand {
                 of: sets.degraded, to: sets.degraded.sample, by: "\(path) \(work.digest) batch \(work.batch)",
                 block: work.batch
             ) { range in
-                try work.restored(range, best) { try beat(progress) }
+                try work.restored(range, best) { try progress.beat() }
             }
             guard let count else { return nil }
             let report = RestorationReport(self, path, job.step, count, work, (best, trials, try figures(sets)))
@@ -156,11 +156,6 @@ struct RestoreCommand: RankCommand {
         if let plot { try requirePicture(plot, overwrite: output.file.overwrite, inputs: inputs + [output.output]) }
     }
 
-    private func beat(_ progress: WorkProgress) throws {
-        Watchdog.beat()
-        try progress.stopIfAsked(0, 1)
-    }
-
     /// Of several starts, how near to the clean images each leads; ranks share the images.
     private func measured(
         _ work: RestorationWork, _ sets: RestorationSets, _ communicator: any Communicator, _ progress: WorkProgress
@@ -173,9 +168,10 @@ struct RestoreCommand: RankCommand {
                 var rows: [Double] = []
                 for first in stride(from: mine.lowerBound, to: mine.upperBound, by: work.batch) {
                     let part = first..<min(first + work.batch, mine.upperBound)
-                    rows += try sets.judged(pixels(try work.restored(part, start) { try beat(progress) }), part)
+                    rows += try sets.judged(pixels(try work.restored(part, start) { try progress.beat() }), part)
                     done += part.count
-                    try progress.update(done, mine.count * work.starts.count)
+                    let all = mine.count * work.starts.count
+                    try communicator.rank == 0 ? progress.update(done, all) : progress.stopIfAsked(done, all)
                 }
                 return rows
             }
@@ -192,12 +188,7 @@ struct RestoreCommand: RankCommand {
     private func figures(_ sets: RestorationSets) throws -> [(name: String, figures: RestorationFigures)] {
         let written = try DataSet(path: output.output)
         if let plot {
-            let shown = 0..<min(written.count, Self.pictured)
-            let rows = [sets.degraded, written] + [sets.clean].compactMap { $0 }
-            try Picture(
-                images: rows.flatMap { set in try shown.flatMap { try set.pixels($0) } }, of: written.sample,
-                columns: shown.count
-            ).write(to: plot)
+            try drawRows([sets.degraded, written] + [sets.clean].compactMap { $0 }, to: plot)
         }
         guard sets.clean != nil else { return [] }
         let guess = initial == nil ? [] : [("guess", sets.guess)]
@@ -209,8 +200,13 @@ struct RestoreCommand: RankCommand {
 
 extension ChosenClasses {
     /// The same, or where no label was asked for the labels of `data`, for a network that is told a class.
-    func of(_ data: DataSet, _ label: String?) throws -> ChosenClasses {
+    ///
+    /// - Parameter told: the class of all samples in the place of their labels.
+    func of(_ data: DataSet, _ label: String?, told: Int? = nil) throws -> ChosenClasses {
         guard count > 0, label == nil else { return self }
+        if let told, 0..<count ~= told {
+            return ChosenClasses(chosen: .one(told), count: count, classifier: classifier)
+        }
         guard let labels = try data.labels() else {
             throw CommandFailure(
                 .badInput, "\(data.path) has no labels, and the network is told classes: give one of them, --label")

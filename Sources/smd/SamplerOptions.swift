@@ -4,6 +4,30 @@ import Diffusion
 import Sampling
 import TensorGraph
 
+/// What a network that makes samples of others computes with.
+struct ComputeOptions: ParsableArguments {
+    @Option(help: "Seed; what becomes of sample k under a seed is always the same.")
+    var seed: UInt64 = 0
+
+    @Option(help: "Weights: ema (the moving average) or raw.")
+    var weights = SampleWeights.ema
+
+    @Option(help: "Most samples computed at a time on each rank.")
+    var batch = 32
+
+    @Option(help: "Precision: fp32, bf16 or bf16-emulated; default: that of the checkpoint's configuration.")
+    var precision: Precision?
+
+    func validate() throws {
+        guard (1...4096).contains(batch) else { throw ValidationError("--batch is \(batch); it must be in 1 ... 4096") }
+    }
+
+    /// What was given of them, as arguments.
+    var arguments: [String] {
+        ["--seed", "\(seed)", "--weights", weights.rawValue] + (precision.map { ["--precision", $0.rawValue] } ?? [])
+    }
+}
+
 /// How a network is sampled, for commands that make samples of others.
 struct SamplerOptions: ParsableArguments {
     @Option(help: "Sampler; default: that of the checkpoint's configuration.")
@@ -25,21 +49,7 @@ struct SamplerOptions: ParsableArguments {
         completion: .samplerKeys)
     var overrides: [String] = []
 
-    @Option(help: "Seed; what becomes of sample k under a seed is always the same.")
-    var seed: UInt64 = 0
-
-    @Option(help: "Weights: ema (the moving average) or raw.")
-    var weights = SampleWeights.ema
-
-    @Option(help: "Most samples computed at a time on each rank.")
-    var batch = 32
-
-    @Option(help: "Precision: fp32, bf16 or bf16-emulated; default: that of the checkpoint's configuration.")
-    var precision: Precision?
-
-    func validate() throws {
-        guard (1...4096).contains(batch) else { throw ValidationError("--batch is \(batch); it must be in 1 ... 4096") }
-    }
+    @OptionGroup var compute: ComputeOptions
 
     /// The checkpoint's configuration with these options, and those that guide.
     func settings(of job: SamplingJob, _ guidance: GuidanceOptions) throws -> RunConfiguration {
@@ -55,11 +65,10 @@ struct SamplerOptions: ParsableArguments {
 
     /// What was given of them, as arguments.
     var arguments: [String] {
-        var words = ["--seed", "\(seed)", "--weights", weights.rawValue]
+        var words = compute.arguments
         if let sampler { words += ["--sampler", sampler.rawValue] }
         if let steps { words += ["--steps", "\(steps)"] }
         if let ddimEta { words += ["--ddim-eta", "\(ddimEta)"] }
-        if let precision { words += ["--precision", precision.rawValue] }
         return words + overrides.flatMap { ["--set", $0] }
     }
 }

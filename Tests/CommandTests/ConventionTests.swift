@@ -146,7 +146,7 @@ import Testing
             ["train", "sample", "doctor", "bench step", "bench sample", "bench allreduce"]
                 + ["oracle", "images", "spread", "classifier", "autoencoder", "variance"].map { "evaluate " + $0 }
                 + sources.map { "dataset prepare " + $0 } + [
-                    "dataset encode", "dataset decode", "dataset degrade", "restore",
+                    "dataset encode", "dataset decode", "dataset degrade", "restore", "encode", "decode", "translate",
                 ])
         let text = try smd(["--experimental-dump-help"]).output
         let all = try JSONDecoder().decode(Tool.self, from: Data(text.utf8)).command.all()

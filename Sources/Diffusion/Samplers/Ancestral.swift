@@ -11,6 +11,10 @@ struct Ancestral: SamplingMethod {
 
     var evaluatedTimes: [Int] { chain.times.reversed() }
 
+    func noiseDeviation(_ i: Int) -> Double? {
+        chain.variance == .small ? exp(chain.schedule.posteriorLogVariance[i] / 2) : nil
+    }
+
     func sample(
         from x: [Float], _ network: inout SampledNetwork, reached: (Int, inout [Float]) throws -> Void
     ) throws -> [Float] {

@@ -11,6 +11,13 @@ struct DDIM: SamplingMethod {
 
     var evaluatedTimes: [Int] { chain.times.reversed() }
 
+    private func sigma(_ a: Double, _ b: Double) -> Double { eta * ((1 - a / b) * (1 - b) / (1 - a)).squareRoot() }
+
+    func noiseDeviation(_ i: Int) -> Double? {
+        guard chain.variance != .optimal, eta > 0 else { return nil }
+        return sigma(chain.schedule.alphaBars[i], chain.schedule.alphaBarsBefore[i])
+    }
+
     func sample(
         from x: [Float], _ network: inout SampledNetwork, reached: (Int, inout [Float]) throws -> Void
     ) throws -> [Float] {
@@ -24,7 +31,7 @@ struct DDIM: SamplingMethod {
                 }
             } else {
                 let (a, b) = (chain.schedule.alphaBars[i], chain.schedule.alphaBarsBefore[i])  // ᾱ, ᾱ'
-                let sigma = eta * ((1 - a / b) * (1 - b) / (1 - a)).squareRoot()
+                let sigma = sigma(a, b)
                 let c = b.squareRoot() - (1 - b - sigma * sigma).squareRoot() * (a / (1 - a)).squareRoot()
                 let deviation =
                     chain.variance == .optimal ? (sigma * sigma + c * c * chain.x0Variances[i]).squareRoot() : sigma

@@ -41,6 +41,12 @@ struct SDEDPMSolver: SamplingMethod {
 
     var evaluatedTimes: [Int] { chain.times.reversed() }
 
+    func noiseDeviation(_ i: Int) -> Double? {
+        let (here, there) = (chain.level(i), chain.level(i - 1))
+        let decay = exp(here.lambda - there.lambda)
+        return there.sigma * (1 - decay * decay).squareRoot()
+    }
+
     func sample(
         from x: [Float], _ network: inout SampledNetwork, reached: (Int, inout [Float]) throws -> Void
     ) throws -> [Float] {

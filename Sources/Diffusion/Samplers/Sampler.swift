@@ -47,6 +47,9 @@ protocol SamplingMethod: Sendable {
     static var takesProjections: Bool { get }
     /// t of each evaluation of the network, in their order.
     var evaluatedTimes: [Int] { get }
+    /// What multiplies the noise of the step from the `i`-th time, the same for every element; nil where it is none such, or
+    /// 0. The last step, i = 0, adds none.
+    func noiseDeviation(_ i: Int) -> Double?
     /// x_0 from `x` at the noisiest of the chain's times, a whole batch as a flat array.
     ///
     /// - Parameter reached: to be called with (step, x) after each step; goes on from what it makes of x.
@@ -59,6 +62,7 @@ extension SamplingMethod {
     static var variances: [VarianceKind] { [.small, .learned] }
     static var takesDraws: Bool { true }
     static var takesProjections: Bool { true }
+    func noiseDeviation(_ i: Int) -> Double? { nil }
 }
 
 /// The random tensors that a sampler asks for.
@@ -75,8 +79,8 @@ public enum SamplerDraw: Sendable {
 public struct Sampler: Sendable {
     /// Schedule, objective, and the sampler's settings.
     public let configuration: DiffusionConfiguration
-    private let chain: Chain
-    private let method: any SamplingMethod
+    let chain: Chain
+    let method: any SamplingMethod
 
     /// The sampler that `configuration` describes.
     ///
