@@ -13,6 +13,15 @@ extension DataSet {
     /// - Throws: `HDF5Error` or ``DataSetError`` when a file fails.
     public func labelNames() throws -> [String]? { try labelling().names }
 
+    /// An attribute of the first file; `nil` where there is none.
+    ///
+    /// - Throws: `HDF5Error` or ``DataSetError`` when the file fails, or the attribute is of no kind that is read.
+    public func attribute(_ name: String) throws -> AttributeValue? {
+        let value = try source.file(0).file.root.attribute(name)
+        if isInMemory { try source.close() }
+        return value
+    }
+
     /// What there is to say about the set, as names and values, for people.
     ///
     /// - Throws: `HDF5Error` or ``DataSetError`` when a file fails.

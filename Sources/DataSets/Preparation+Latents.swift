@@ -82,6 +82,35 @@ extension Preparation {
         }
     }
 
+    /// Of every sample of a data set one of another, images or points, with the labels of the first: shared by ranks and
+    /// kept beside the output as latents are.
+    ///
+    /// - Parameters:
+    ///   - maker: what makes them, as a text that tells it apart.
+    ///   - block: samples that a rank makes at a time and keeps; nil: as many as make a file of a good size.
+    ///   - attributes: what the file says of them.
+    ///   - make: numbers of samples → their values, images in −1 … 1.
+    /// - Returns: on rank 0 the number of samples.
+    /// - Throws: ``DataSetError`` where the output cannot be written; what `make` throws.
+    public func samples(
+        of source: DataSet, to shape: SampleShape, by maker: String, block: Int? = nil,
+        attributes: [(name: String, value: AttributeValue)] = [], make: (Range<Int>) throws -> [Float]
+    ) throws -> Int? {
+        let isImage = if case .image = shape { true } else { false }
+        let mapping = SampleMapping(
+            sources: source.count, shape: shape, maker: maker, digest: { source.fingerprint },
+            labelling: { try (source.labels(), source.labelNames()) })
+        return try mapped(mapping, block: block) { range in
+            let values = try make(range)
+            return isImage ? pixels(values) : values.withUnsafeBytes { Array($0) }
+        } attributes: { _ in
+            attributes
+        } append: { writer, bytes, labels in
+            try isImage
+                ? writer.append(images: bytes, labels: labels) : writer.append(points: floats(bytes), labels: labels)
+        }
+    }
+
     /// √(Var μ + E σ²) over all numbers of all latents: what a draw of them deviates by.
     private func deviation(ofLatentsIn work: PreparationWork, _ shape: SampleShape) throws -> Double {
         var (sum, squares, variance, count) = (0.0, 0.0, 0.0, 0)

@@ -29,11 +29,12 @@ extension Preparation {
 
     /// - Returns: on rank 0 the number of samples.
     func mapped(
-        _ mapping: SampleMapping, make: (Range<Int>) throws -> [UInt8],
+        _ mapping: SampleMapping, block: Int? = nil, make: (Range<Int>) throws -> [UInt8],
         attributes: (PreparationWork) throws -> [(name: String, value: AttributeValue)],
         append: (DataSetWriter, [UInt8], [Int32]?) throws -> Void
     ) throws -> Int? {
-        let work = PreparationWork(output: output, count: mapping.count, sampleBytes: mapping.shape.storedBytes)
+        let work = PreparationWork(
+            output: output, count: mapping.count, sampleBytes: mapping.shape.storedBytes, block: block)
         var digest = ""
         try team.together {
             guard team.rank == 0 else { return }

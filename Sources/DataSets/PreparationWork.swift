@@ -43,11 +43,12 @@ struct PreparationWork {
         var sampleBytes: Int
     }
 
-    init(output: String, count: Int, sampleBytes: Int) {
+    /// - Parameter block: images of a block, where they take long to make.
+    init(output: String, count: Int, sampleBytes: Int, block: Int? = nil) {
         folder = Self.folder(of: output)
         self.count = count
         self.sampleBytes = sampleBytes
-        blockSize = max(1, min(1024, (8 << 20) / max(1, sampleBytes)))
+        blockSize = block ?? max(1, min(1024, (8 << 20) / max(1, sampleBytes)))
     }
 
     static func folder(of output: String) -> String {

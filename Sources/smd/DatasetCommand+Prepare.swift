@@ -50,13 +50,14 @@ struct DataSetFileOptions: ParsableArguments {
         }
     }
 
-    /// What makes `output`; `arguments`, which begin with the command's name, make the same data set again and are stored
-    /// in it.
+    /// What makes `output`; `arguments`, which begin with the command's name after `program`, make the same data set again
+    /// and are stored in it.
     func preparation(
-        _ arguments: [String], to output: String? = nil, source: String, progress: @escaping (Int, Int) throws -> Void
+        _ arguments: [String], of program: [String] = ["smd", "dataset"], to output: String? = nil, source: String,
+        progress: @escaping (Int, Int) throws -> Void
     ) -> Preparation {
         let sharding = shardSize.map { ["--shard-size", "\($0)"] } ?? []
-        let command = (["smd", "dataset"] + arguments + sharding).map(shellWord).joined(separator: " ")
+        let command = (program + arguments + sharding).map(shellWord).joined(separator: " ")
         return Preparation(
             output: output ?? self.output,
             provenance: Provenance(source: source, command: command, tool: "smd \(Release.version)"),
@@ -75,9 +76,10 @@ struct DatasetOutputOptions: ParsableArguments {
 
     /// `arguments` make the same data set again; they are stored in it.
     func preparation(
-        _ arguments: [String], source: String, progress: @escaping (Int, Int) throws -> Void
+        _ arguments: [String], of program: [String] = ["smd", "dataset"], source: String,
+        progress: @escaping (Int, Int) throws -> Void
     ) -> Preparation {
-        var preparation = file.preparation(arguments, source: source, progress: progress)
+        var preparation = file.preparation(arguments, of: program, source: source, progress: progress)
         preparation.resume = resume
         return preparation
     }
@@ -98,15 +100,17 @@ struct DatasetOutputOptions: ParsableArguments {
         }
     }
 
-    /// The same for a command of any name, with which `arguments` begin.
+    /// The same for a command of any name, with which `arguments` begin after `program`.
+    ///
+    /// - Parameter body: nil where it has said itself what there is to say.
     func work(
-        _ arguments: [String], source: String, _ what: String,
-        _ body: (any Communicator, Preparation, WorkProgress) throws -> String
+        _ arguments: [String], of program: [String] = ["smd", "dataset"], source: String, _ what: String,
+        _ body: (any Communicator, Preparation, WorkProgress) throws -> String?
     ) throws {
         try onAllRanks { communicator in
             let progress = WorkProgress(what, unit: "images")
             Watchdog.enter(.data)
-            var preparation = preparation(arguments, source: source) { done, total in
+            var preparation = preparation(arguments, of: program, source: source) { done, total in
                 Watchdog.beat()
                 try communicator.rank == 0 ? progress.update(done, total) : progress.stopIfAsked(done, total)
             }
@@ -117,7 +121,7 @@ struct DatasetOutputOptions: ParsableArguments {
             }
             let words = try body(communicator, preparation, progress)
             progress.finish()
-            if communicator.rank == 0 { try printOut(printable("\(output): \(words)")) }
+            if communicator.rank == 0, let words { try printOut(printable("\(output): \(words)")) }
         }
     }
 }

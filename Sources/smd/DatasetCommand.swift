@@ -23,6 +23,7 @@ struct DatasetCommand: ParsableCommand {
             DatasetStatsCommand.self, DatasetDiffCommand.self, DatasetMergeCommand.self, DatasetSplitCommand.self,
             DatasetSubsetCommand.self, DatasetShuffleCommand.self, DatasetConvertCommand.self,
             DatasetExportCommand.self, DatasetEncodeCommand.self, DatasetDecodeCommand.self,
+            DatasetDegradeCommand.self,
         ])
 }
 

@@ -13,6 +13,7 @@ final class WorkProgress {
     private let start = ContinuousClock.now
     private var last = ContinuousClock.now
     private var shown = false
+    private var known = (done: 0, total: 0)
 
     init(_ what: String, unit: String) {
         self.what = what
@@ -23,6 +24,7 @@ final class WorkProgress {
     ///
     /// - Throws: `CommandFailure` when a signal has come.
     func update(_ done: Int, _ total: Int) throws {
+        known = (done, total)
         try stopIfAsked(done, total)
         if isQuiet { return }
         let now = ContinuousClock.now
@@ -35,6 +37,14 @@ final class WorkProgress {
         let percent = total > 0 ? 100 * done / total : 0
         let speed = String(format: rate < 10 ? "%.2g" : "%.0f", rate)
         write("\(what) \(done)/\(total) \(unit) (\(percent) %), \(speed) \(unit)/s, \(left) left")
+    }
+
+    /// A sign of life in the middle of a part of the work.
+    ///
+    /// - Throws: `CommandFailure` when a signal has come.
+    func beat() throws {
+        Watchdog.beat()
+        try stopIfAsked(known.done, known.total)
     }
 
     /// Throws a `CommandFailure` when a signal has come.

@@ -145,7 +145,9 @@ import Testing
         let wanted = Set(
             ["train", "sample", "doctor", "bench step", "bench sample", "bench allreduce"]
                 + ["oracle", "images", "spread", "classifier", "autoencoder", "variance"].map { "evaluate " + $0 }
-                + sources.map { "dataset prepare " + $0 } + ["dataset encode", "dataset decode"])
+                + sources.map { "dataset prepare " + $0 } + [
+                    "dataset encode", "dataset decode", "dataset degrade", "restore", "encode", "decode", "translate",
+                ])
         let text = try smd(["--experimental-dump-help"]).output
         let all = try JSONDecoder().decode(Tool.self, from: Data(text.utf8)).command.all()
         let names = all.filter { ($0.command.subcommands ?? []).isEmpty }.map { $0.words.dropFirst("smd ".count) }

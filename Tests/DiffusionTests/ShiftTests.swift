@@ -1,4 +1,5 @@
 import Diffusion
+import Foundation
 import NeuralNetwork
 import Philox
 import Testing
@@ -50,7 +51,7 @@ import Testing
         let shift = Shift(configuration, means: [Float(u)], classes: 1)
         let schedule = ForwardProcess(configuration).schedule
         /// Some function of x_t and t, as the output of a network.
-        func network(_ x: Double, _ t: Int) -> Double { 0.3 * x - 0.05 * x * x + 0.02 * Double(t) }
+        func network(_ x: Double, _ t: Int) -> Double { 0.5 * sin(x) + 0.02 * Double(t) }
         let start = 0.9
         let y = try Sampler(configuration).sample(
             from: [Float(start)], usesEta: false, selfCondition: false,

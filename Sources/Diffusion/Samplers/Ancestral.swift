@@ -11,8 +11,12 @@ struct Ancestral: SamplingMethod {
 
     var evaluatedTimes: [Int] { chain.times.reversed() }
 
+    func noiseDeviation(_ i: Int) -> Double? {
+        chain.variance == .small ? exp(chain.schedule.posteriorLogVariance[i] / 2) : nil
+    }
+
     func sample(
-        from x: [Float], _ network: inout SampledNetwork, reached: (Int, [Float]) throws -> Void
+        from x: [Float], _ network: inout SampledNetwork, reached: (Int, inout [Float]) throws -> Void
     ) throws -> [Float] {
         let q = chain.schedule
         var x = x
@@ -26,7 +30,7 @@ struct Ancestral: SamplingMethod {
                 next = combine((1, next), (1, scaled(try network.noise(step))))
             }
             x = next
-            try reached(step, x)
+            try reached(step, &x)
         }
         return x
     }

@@ -11,8 +11,15 @@ struct DDIM: SamplingMethod {
 
     var evaluatedTimes: [Int] { chain.times.reversed() }
 
+    private func sigma(_ a: Double, _ b: Double) -> Double { eta * ((1 - a / b) * (1 - b) / (1 - a)).squareRoot() }
+
+    func noiseDeviation(_ i: Int) -> Double? {
+        guard chain.variance != .optimal, eta > 0 else { return nil }
+        return sigma(chain.schedule.alphaBars[i], chain.schedule.alphaBarsBefore[i])
+    }
+
     func sample(
-        from x: [Float], _ network: inout SampledNetwork, reached: (Int, [Float]) throws -> Void
+        from x: [Float], _ network: inout SampledNetwork, reached: (Int, inout [Float]) throws -> Void
     ) throws -> [Float] {
         var x = x
         for (step, i) in chain.steps {
@@ -24,7 +31,7 @@ struct DDIM: SamplingMethod {
                 }
             } else {
                 let (a, b) = (chain.schedule.alphaBars[i], chain.schedule.alphaBarsBefore[i])  // ᾱ, ᾱ'
-                let sigma = eta * ((1 - a / b) * (1 - b) / (1 - a)).squareRoot()
+                let sigma = sigma(a, b)
                 let c = b.squareRoot() - (1 - b - sigma * sigma).squareRoot() * (a / (1 - a)).squareRoot()
                 let deviation =
                     chain.variance == .optimal ? (sigma * sigma + c * c * chain.x0Variances[i]).squareRoot() : sigma
@@ -33,7 +40,7 @@ struct DDIM: SamplingMethod {
                     (Float(b.squareRoot()), x0), (Float((1 - b - sigma * sigma).squareRoot()), epsilon))
                 x = combine((1, mean), (Float(deviation), try network.noise(step)))
             }
-            try reached(step, x)
+            try reached(step, &x)
         }
         return x
     }
