@@ -130,6 +130,9 @@ extension DiffusionConfiguration {
         try require(
             betaStart <= betaEnd, "diffusion.beta_end",
             "is \(betaEnd), below diffusion.beta_start, \(betaStart)")
+        try require(
+            logSNRMin < logSNRMax, "diffusion.logsnr_min",
+            "is \(logSNRMin), not below diffusion.logsnr_max, \(logSNRMax)")
         if let samplerFault { throw ConfigurationError(samplerFault) }
         if let respacingFault { throw ConfigurationError("diffusion.respacing \(respacingFault)") }
         try require(

@@ -23,6 +23,9 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     /// Mean and deviation of ln σ, where it is normal.
     public var logNoiseMean = -1.2
     public var logNoiseDeviation = 1.2
+    /// Location and scale of λ, where it is logistic.
+    public var logisticLocation = 6.26
+    public var logisticScale = 3.1
     /// Factor of the variational bound in the hybrid loss.
     public var boundWeight = 1.0
     /// How β grows.
@@ -30,6 +33,9 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     /// First and last β of the root-linear schedule.
     public var betaStart = 0.0015
     public var betaEnd = 0.0195
+    /// First and last λ of the schedule in λ.
+    public var logSNRMax = 13.0
+    public var logSNRMin = -10.0
     /// Clip the signal-to-noise ratio at 5 in the weight of the loss.
     public var minSNR = false
     /// Deviation of the data in EDM's weight of the loss; 0: not that weight.

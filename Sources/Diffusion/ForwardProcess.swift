@@ -13,6 +13,8 @@ public struct ForwardProcess: Sendable {
     public let dataDeviation: Double
     /// Sums of the probabilities of the timesteps, where they are not equally likely.
     private let cumulative: [Double]?
+    /// What the loss at each timestep is multiplied by, where that is to make up for how often it is drawn.
+    public let timestepWeights: [Double]?
     /// Standard deviation of the noise that a channel's pixels share.
     public private(set) var offsetNoise: Double
 
@@ -29,9 +31,16 @@ public struct ForwardProcess: Sendable {
         objective = configuration.objective
         signalToNoiseLimit = configuration.minSNR ? 5 : nil
         dataDeviation = configuration.dataDeviation
-        cumulative =
-            configuration.timestepSampling == .logNormal
-            ? schedule.logNormal(mean: configuration.logNoiseMean, deviation: configuration.logNoiseDeviation) : nil
+        switch configuration.timestepSampling {
+        case .uniform, .lossSecondMoment: (cumulative, timestepWeights) = (nil, nil)
+        case .logNormal:
+            cumulative = schedule.logNormal(
+                mean: configuration.logNoiseMean, deviation: configuration.logNoiseDeviation)
+            timestepWeights = nil
+        case .logistic:
+            let drawn = schedule.logistic(location: configuration.logisticLocation, scale: configuration.logisticScale)
+            (cumulative, timestepWeights) = (drawn.sums, drawn.weights)
+        }
         offsetNoise = configuration.offsetNoise
     }
 
