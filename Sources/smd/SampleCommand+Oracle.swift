@@ -83,10 +83,19 @@ extension SampleCommand {
         }
     }
 
-    /// The diffusion: that of `--config`, or the defaults as they suit points, with the options of this command.
+    /// The diffusion of the oracle, with the options of this command.
     private func oracleSettings(dimension: Int) throws -> RunConfiguration {
+        var settings = try oracle.settings(dimension: dimension, overrides)
+        try apply(to: &settings)
+        return settings
+    }
+}
+
+extension OracleOptions {
+    /// The diffusion: that of `--config`, or the defaults as they suit points, under `overrides`.
+    func settings(dimension: Int, _ overrides: [String]) throws -> RunConfiguration {
         var settings: RunConfiguration
-        if let config = oracle.config {
+        if let config {
             settings = try RunConfiguration.load(path: Preset.path(config), overrides: overrides)
         } else {
             settings = try RunConfiguration.load(
@@ -98,7 +107,6 @@ extension SampleCommand {
         let chosen = overrides.contains { $0.hasBytes(prefix: "diffusion.sampling_steps") }
         let diffusion = settings.diffusion
         if !chosen { settings.diffusion.samplingSteps = min(diffusion.samplingSteps, diffusion.timesteps) }
-        try apply(to: &settings)
         return settings
     }
 }
