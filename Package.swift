@@ -107,7 +107,7 @@ let package = Package(
         .target(
             name: "Evaluation",
             dependencies: [
-                "Arrays", "Communication", "CPUBackend", "DataSets", "Diffusion", "Files", "LinearAlgebra",
+                "Arrays", "Communication", "CPUBackend", "DataSets", "Diffusion", "Files", "HDF5", "LinearAlgebra",
                 "NeuralNetwork", "Philox", "Sampling", "TensorGraph",
                 .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
@@ -136,7 +136,7 @@ let package = Package(
                 "CPUBackend", "Arrays", "Plots",
                 "Configuration",
                 "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files",
-                "Philox",
+                "LinearAlgebra", "Philox",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
@@ -171,7 +171,7 @@ let package = Package(
         .testTarget(
             name: "EvaluationTests",
             dependencies: [
-                "Arrays", "Communication", "DataSets", "Diffusion", "Evaluation", "LinearAlgebra", "NeuralNetwork",
+                "Arrays", "Communication", "DataSets", "Diffusion", "Evaluation", "HDF5", "LinearAlgebra", "NeuralNetwork",
                 "Philox", "TestSupport",
             ],
             swiftSettings: strict),

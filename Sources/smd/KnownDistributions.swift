@@ -17,7 +17,7 @@ func triedPoints(_ path: String) throws -> (data: DataSet, truth: (any KnownDist
 }
 
 /// The distribution that a data set states, if any.
-private func knownDistribution(of data: DataSet) throws -> (any KnownDistribution)? {
+func knownDistribution(of data: DataSet) throws -> (any KnownDistribution)? {
     switch try data.distribution() {
     case nil: return nil
     case .rectangles(let stored):

@@ -26,6 +26,7 @@ struct SMD: ParsableCommand {
             TrainCommand.self,
             SampleCommand.self,
             EvaluateCommand.self,
+            PriorCommand.self,
             PlanCommand.self,
             DoctorCommand.self,
             MetricsCommand.self,

@@ -42,8 +42,20 @@ struct Covariances: Equatable, Sendable {
         Covariances(count: count, dimension: dimension, variances: variances.map(f), axes: axes)
     }
 
+    /// The `rank` largest eigenvalues of each, and in place of the others their mean.
+    func reduced(toRank rank: Int) -> Covariances {
+        let least = dimension - min(rank, dimension)
+        let kept = (0..<count).flatMap { k -> [Double] in
+            let own = variances[k * dimension..<(k + 1) * dimension]
+            let mean = own.prefix(least).reduce(0, +) / Double(max(least, 1))
+            return [Double](repeating: mean, count: least) + own.dropFirst(least)
+        }
+        return Covariances(count: count, dimension: dimension, variances: kept, axes: axes)
+    }
+
     /// The matrices `Σ_i f(λ_i) v_i v_iᵀ`, `[count][dimension][dimension]`.
     func matrices(_ f: (Double) -> Double = { $0 }) -> [Double] {
+        if dimension > Self.smallDimension { return (0..<count).flatMap { product($0, f).elements } }
         var result = [Double](repeating: 0, count: count * dimension * dimension)
         for k in 0..<count {
             for axis in 0..<dimension {
@@ -56,6 +68,23 @@ struct Covariances: Equatable, Sendable {
                 }
             }
         }
+        return result
+    }
+
+    /// Up to which loops are as fast as products of matrices.
+    private static let smallDimension = 32
+
+    /// `Vᵀ f(Λ) V`, a row of V an eigenvector.
+    private func product(_ k: Int, _ f: (Double) -> Double) -> Matrix {
+        let size = dimension * dimension
+        let vectors = Matrix(Array(axes[k * size..<(k + 1) * size]), rows: dimension, columns: dimension)
+        var scaled = vectors
+        for axis in 0..<dimension {
+            let value = f(variances[k * dimension + axis])
+            for i in 0..<dimension { scaled[axis, i] *= value }
+        }
+        var result = Matrix(rows: dimension, columns: dimension)
+        result.setProduct(vectors, scaled, transposingFirst: true)
         return result
     }
 

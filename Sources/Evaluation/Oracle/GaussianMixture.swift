@@ -57,6 +57,8 @@ public struct GaussianMixture: Equatable, Sendable {
 
     /// K.
     public var components: Int { weights.count }
+    /// ln w_k, `[K]`.
+    var logWeights: [Double] { weights.map { log($0) } }
     /// Σ_k, `[K][D][D]`.
     public var covariances: [Double] { shapes.covariances.matrices() }
     /// Whether it has a density: every component is wide in every direction.
