@@ -21,12 +21,19 @@ public enum SampleClasses: Equatable, Sendable {
     /// One after the other: sample k is of class k mod K.
     case all
     case one(Int)
+    /// The class of each sample from 0 on.
+    case each([Int])
 
     /// The class of sample `k`, of so many.
     public func label(_ k: Int, of classes: Int) -> Int {
         switch self {
         case .all: return k % classes
         case .one(let label):
+            precondition(0..<classes ~= label, "class \(label) of \(classes)")
+            return label
+        case .each(let labels):
+            // What fills the last batch up is of any class.
+            let label = labels[min(k, labels.count - 1)]
             precondition(0..<classes ~= label, "class \(label) of \(classes)")
             return label
         }
@@ -214,10 +221,11 @@ public final class SampleGenerator {
     /// - Parameters:
     ///   - classes: which class sample k is of, where the network takes it or a classifier guides.
     ///   - guide: a classifier that guides.
+    ///   - hooks: where the samples begin, and what is done to them between steps.
     ///   - progress: called with (passes through the network done, all) after each.
     public func samples(
         _ positions: Range<Int>, seed: UInt64, sampler: Sampler, classes: SampleClasses = .all,
-        guide: ClassifierGuide? = nil,
+        guide: ClassifierGuide? = nil, hooks: SamplingHooks = SamplingHooks(),
         progress: @escaping (Int, Int) throws -> Void = { _, _ in }
     ) throws -> [Float] {
         let noise = Draw("noise", .sampling, .normal, elements: sampleSize)
@@ -245,9 +253,11 @@ public final class SampleGenerator {
                 }
                 return draw.values(seed: seed, at: (first..<first + batch).map { (round, $0) })
             }
-            let labels = classes.labels(first..<first + batch, of: guide?.classes ?? model.classes)
+            let places = first..<first + batch
+            let labels = classes.labels(places, of: guide?.classes ?? model.classes)
+            let start = values(noise, round: 0)
             let batchSamples = try sampler.sample(
-                from: values(noise, round: 0), usesEta: latent != nil, selfCondition: model.selfCondition,
+                from: hooks.start?(places, start) ?? start, usesEta: latent != nil, selfCondition: model.selfCondition,
                 predict: { [self] xt, timestep, eta, selfCondition in
                     let (estimate, v) = try guidedOutputs(
                         xt: xt, timestep: timestep, eta: eta, selfCondition: selfCondition,
@@ -261,11 +271,13 @@ public final class SampleGenerator {
                 },
                 gradient: guide.map { guide in { try guide.gradient(xt: $0, timestep: $1, labels: labels ?? []) } },
                 draw: { number, which in
-                    switch which {
+                    if let given = try hooks.draw?(places, number, which) { return given }
+                    return switch which {
                     case .eta: latent.map { values($0, round: number) } ?? []
                     case .noise: values(noise, round: number + 1)
                     }
-                })
+                },
+                reached: { step, x in try hooks.reached?(places, step, &x) })
             result += batchSamples.prefix(min(batch, positions.upperBound - first) * sampleSize)
         }
         return result

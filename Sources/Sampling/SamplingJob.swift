@@ -56,15 +56,16 @@ public struct SamplingJob {
 
     /// The sampler of these settings, with what was measured of the checkpoint where they need it.
     ///
+    /// - Parameter start: the noisiest timestep that it visits; nil for all of the way from x_T.
     /// - Throws: ``RunError`` where that was not measured.
-    public func sampler(_ diffusion: DiffusionConfiguration) throws -> Sampler {
-        guard diffusion.variance == .optimal else { return Sampler(diffusion) }
+    public func sampler(_ diffusion: DiffusionConfiguration, startingAt start: Int? = nil) throws -> Sampler {
+        guard diffusion.variance == .optimal else { return Sampler(diffusion, startingAt: start) }
         if ![.squaredError, .hybrid].contains(configuration.diffusion.loss) {
             throw RunError(
                 "diffusion.variance is optimal, which is for networks that estimate means; this one was trained by "
                     + "\(configuration.diffusion.loss.rawValue) and draws x0: set diffusion.variance=small")
         }
-        return Sampler(diffusion, try VarianceFile.read(of: self))
+        return Sampler(diffusion, try VarianceFile.read(of: self), startingAt: start)
     }
 
     /// The network with the checkpoint's weights, for `batch` samples at a time, computing in `precision`.

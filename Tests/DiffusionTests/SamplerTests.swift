@@ -2,7 +2,7 @@ import Diffusion
 import Testing
 
 /// A network that knows the answer: the exact E[x_0 | x_t] of data N(mean, variance), as any objective's output.
-private struct Oracle {
+struct Oracle {
     let schedule: NoiseSchedule
     let objective: Objective
     var mean = 0.4
@@ -25,7 +25,6 @@ extension Sampler {
     fileprivate var schedule: NoiseSchedule {
         NoiseSchedule(kind: configuration.schedule, timesteps: configuration.timesteps)
     }
-    fileprivate var times: [Int] { Chain(configuration).times }
 }
 
 /// What a sampler does to an element is affine, `offset + Σ gains · (x_T, noise of step 0, of step 1, …)`: element 0

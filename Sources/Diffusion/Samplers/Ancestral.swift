@@ -12,7 +12,7 @@ struct Ancestral: SamplingMethod {
     var evaluatedTimes: [Int] { chain.times.reversed() }
 
     func sample(
-        from x: [Float], _ network: inout SampledNetwork, reached: (Int, [Float]) throws -> Void
+        from x: [Float], _ network: inout SampledNetwork, reached: (Int, inout [Float]) throws -> Void
     ) throws -> [Float] {
         let q = chain.schedule
         var x = x
@@ -26,7 +26,7 @@ struct Ancestral: SamplingMethod {
                 next = combine((1, next), (1, scaled(try network.noise(step))))
             }
             x = next
-            try reached(step, x)
+            try reached(step, &x)
         }
         return x
     }

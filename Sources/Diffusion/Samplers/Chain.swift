@@ -17,15 +17,20 @@ package struct Chain: Sendable {
 
     /// `sampling_steps` of the T times, as `spacing` has them, or those of `respacing`.
     ///
-    /// - Parameter x0Variance: needed for the optimal variance.
-    package init(_ configuration: DiffusionConfiguration, _ x0Variance: X0Variance? = nil) {
+    /// - Parameters:
+    ///   - x0Variance: needed for the optimal variance.
+    ///   - start: the noisiest time that is visited: of those after it none is. At least the least noisy visited time.
+    package init(_ configuration: DiffusionConfiguration, _ x0Variance: X0Variance? = nil, startingAt start: Int? = nil)
+    {
         variance = configuration.variance
         precondition(variance != .optimal || x0Variance != nil, "the optimal variance has to be measured")
         let whole = NoiseSchedule(configuration)
         precondition(
             1...whole.timesteps ~= configuration.samplingSteps,
             "\(configuration.samplingSteps) steps of \(whole.timesteps)")
-        times = configuration.visitedTimes(of: whole)
+        let visited = configuration.visitedTimes(of: whole)
+        times = visited.filter { $0 <= start ?? whole.timesteps }
+        precondition(!times.isEmpty, "a start at \(start ?? 0), but the first visited time is \(visited.first ?? 0)")
         schedule = whole.respaced(to: times)
         logVariances = zip(schedule.logVarianceSmall, schedule.logVarianceLarge).map { (small: $0, large: $1) }
         objective = configuration.objective

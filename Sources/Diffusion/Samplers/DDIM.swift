@@ -12,7 +12,7 @@ struct DDIM: SamplingMethod {
     var evaluatedTimes: [Int] { chain.times.reversed() }
 
     func sample(
-        from x: [Float], _ network: inout SampledNetwork, reached: (Int, [Float]) throws -> Void
+        from x: [Float], _ network: inout SampledNetwork, reached: (Int, inout [Float]) throws -> Void
     ) throws -> [Float] {
         var x = x
         for (step, i) in chain.steps {
@@ -33,7 +33,7 @@ struct DDIM: SamplingMethod {
                     (Float(b.squareRoot()), x0), (Float((1 - b - sigma * sigma).squareRoot()), epsilon))
                 x = combine((1, mean), (Float(deviation), try network.noise(step)))
             }
-            try reached(step, x)
+            try reached(step, &x)
         }
         return x
     }

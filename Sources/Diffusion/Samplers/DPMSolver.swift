@@ -14,7 +14,7 @@ struct DPMSolver: SamplingMethod {
     var evaluatedTimes: [Int] { chain.times.reversed() }
 
     func sample(
-        from x: [Float], _ network: inout SampledNetwork, reached: (Int, [Float]) throws -> Void
+        from x: [Float], _ network: inout SampledNetwork, reached: (Int, inout [Float]) throws -> Void
     ) throws -> [Float] {
         var x = x
         var history = EstimateHistory(chain)
@@ -23,7 +23,7 @@ struct DPMSolver: SamplingMethod {
             let (here, there) = (chain.level(i), chain.level(i - 1))
             let decay = exp(here.lambda - there.lambda)  // e^(−h); 0 at the last step
             x = combine((Float(there.sigma / here.sigma), x), (Float(there.alpha * (1 - decay)), d))
-            try reached(step, x)
+            try reached(step, &x)
         }
         return x
     }
@@ -42,7 +42,7 @@ struct SDEDPMSolver: SamplingMethod {
     var evaluatedTimes: [Int] { chain.times.reversed() }
 
     func sample(
-        from x: [Float], _ network: inout SampledNetwork, reached: (Int, [Float]) throws -> Void
+        from x: [Float], _ network: inout SampledNetwork, reached: (Int, inout [Float]) throws -> Void
     ) throws -> [Float] {
         var x = x
         var history = EstimateHistory(chain)
@@ -53,7 +53,7 @@ struct SDEDPMSolver: SamplingMethod {
             let share = 1 - decay * decay
             x = combine((Float(there.sigma / here.sigma * decay), x), (Float(there.alpha * share), d))
             if i > 0 { x = combine((1, x), (Float(there.sigma * share.squareRoot()), try network.noise(step))) }
-            try reached(step, x)
+            try reached(step, &x)
         }
         return x
     }

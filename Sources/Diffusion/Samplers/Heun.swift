@@ -15,7 +15,7 @@ struct Heun: SamplingMethod {
     }
 
     func sample(
-        from x: [Float], _ network: inout SampledNetwork, reached: (Int, [Float]) throws -> Void
+        from x: [Float], _ network: inout SampledNetwork, reached: (Int, inout [Float]) throws -> Void
     ) throws -> [Float] {
         var x = x
         for (step, i) in chain.steps {
@@ -35,7 +35,7 @@ struct Heun: SamplingMethod {
                 let secondEpsilon = chain.noiseEstimate(output: second, x0: secondX0, xt: euler, i - 1)
                 x = moved(combine((0.5, epsilon), (0.5, secondEpsilon)))
             }
-            try reached(step, x)
+            try reached(step, &x)
         }
         return x
     }

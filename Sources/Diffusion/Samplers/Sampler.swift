@@ -24,14 +24,16 @@ public enum SamplerKind: String, Codable, CaseIterable, Sendable {
         }
     }
 
-    func method(_ configuration: DiffusionConfiguration, _ x0Variance: X0Variance?) -> any SamplingMethod {
-        method.init(Chain(configuration, x0Variance), configuration)
+    func method(_ chain: Chain, _ configuration: DiffusionConfiguration) -> any SamplingMethod {
+        method.init(chain, configuration)
     }
 
     /// The variances that a step can have.
     var variances: [VarianceKind] { method.variances }
     /// Whether estimates may be draws of x_0 instead of its mean.
     var takesDraws: Bool { method.takesDraws }
+    /// Whether x may be changed between steps.
+    public var takesProjections: Bool { method.takesProjections }
 }
 
 /// A way from x_T to x_0. It owns its loop: when it evaluates the network, at which t, and what it draws.
@@ -41,19 +43,22 @@ protocol SamplingMethod: Sendable {
     static var variances: [VarianceKind] { get }
     /// Whether estimates may be draws of x_0, another one at each evaluation, instead of its mean.
     static var takesDraws: Bool { get }
+    /// Whether x may be changed between steps: a step begins at the x that the one before it left, and nowhere else.
+    static var takesProjections: Bool { get }
     /// t of each evaluation of the network, in their order.
     var evaluatedTimes: [Int] { get }
-    /// x_0 from draws `x` of N(0, 1), a whole batch as a flat array.
+    /// x_0 from `x` at the noisiest of the chain's times, a whole batch as a flat array.
     ///
-    /// - Parameter reached: to be called with (step, x) after each step.
+    /// - Parameter reached: to be called with (step, x) after each step; goes on from what it makes of x.
     func sample(
-        from x: [Float], _ network: inout SampledNetwork, reached: (_ step: Int, _ x: [Float]) throws -> Void
+        from x: [Float], _ network: inout SampledNetwork, reached: (_ step: Int, _ x: inout [Float]) throws -> Void
     ) throws -> [Float]
 }
 
 extension SamplingMethod {
     static var variances: [VarianceKind] { [.small, .learned] }
     static var takesDraws: Bool { true }
+    static var takesProjections: Bool { true }
 }
 
 /// The random tensors that a sampler asks for.
@@ -64,20 +69,41 @@ public enum SamplerDraw: Sendable {
     case noise
 }
 
-/// From x_T to x_0 with a trained network (SMD, section 4: a fresh η at every evaluation).
+/// From x_T, or from a less noisy start, to x_0 with a trained network (SMD, section 4: a fresh η at every evaluation).
 ///
 /// Works on a whole batch as a flat array, elements in any order: `[N, H, W, C]` elsewhere.
 public struct Sampler: Sendable {
     /// Schedule, objective, and the sampler's settings.
     public let configuration: DiffusionConfiguration
+    private let chain: Chain
     private let method: any SamplingMethod
 
     /// The sampler that `configuration` describes.
     ///
-    /// - Parameter x0Variance: of the network's estimates; needed for the optimal variance.
-    public init(_ configuration: DiffusionConfiguration, _ x0Variance: X0Variance? = nil) {
+    /// - Parameters:
+    ///   - x0Variance: of the network's estimates; needed for the optimal variance.
+    ///   - start: the noisiest timestep that is visited; nil for all of the way from x_T. What is sampled from is then x at
+    ///     the last of ``times``, such as ``noised(_:noise:)`` makes.
+    public init(_ configuration: DiffusionConfiguration, _ x0Variance: X0Variance? = nil, startingAt start: Int? = nil)
+    {
         self.configuration = configuration
-        method = configuration.sampler.method(configuration, x0Variance)
+        chain = Chain(configuration, x0Variance, startingAt: start)
+        method = configuration.sampler.method(chain, configuration)
+    }
+
+    /// The timesteps that are visited, ascending.
+    public var times: [Int] { chain.times }
+
+    /// ᾱ of what a step leaves; 1 after the last. Steps count from 0, the noisiest.
+    public func alphaBar(after step: Int) -> Double {
+        precondition(times.indices ~= step, "step \(step) of \(times.count)")
+        return chain.schedule.alphaBarsBefore[times.count - 1 - step]
+    }
+
+    /// A draw of q(x_t | x_0) at the noisiest visited timestep: `√ᾱ x_0 + √(1 − ᾱ) noise`.
+    public func noised(_ x0: [Float], noise: [Float]) -> [Float] {
+        let (alpha, sigma, _) = chain.level(times.count - 1)
+        return combine((Float(alpha), x0), (Float(sigma), noise))
     }
 
     /// Evaluations of the network a sample.
@@ -96,7 +122,7 @@ public struct Sampler: Sendable {
     /// Samples, from the noisiest step to the clean end.
     ///
     /// - Parameters:
-    ///   - xT: draws of N(0, 1).
+    ///   - xT: draws of N(0, 1); with a start, x at that time.
     ///   - usesEta: whether the network takes η; it is drawn at every evaluation, before the step's noise.
     ///   - selfCondition: whether the network takes the last estimate of x_0; zeros at the first evaluation.
     ///   - predict: the network: (x_t, t, η, estimate of x_0) → output, all of the size of `xT`; where the network has a
@@ -104,7 +130,7 @@ public struct Sampler: Sendable {
     ///   - gradient: (x_t, t) → s ∇ ln p(y | x_t, t) of a classifier that guides, of the size of `xT`; nil without.
     ///   - draw: (number, which) → draws of N(0, 1) of the size of `xT`; evaluations (for η) and steps (for noise) count
     ///     from 0.
-    ///   - reached: called with (step, x) after each step.
+    ///   - reached: called with (step, x) after each step, which may change x: only of a kind that takes projections.
     /// - Returns: x_0, of the size of `xT`.
     /// - Throws: what the closures throw.
     public func sample(
@@ -112,7 +138,7 @@ public struct Sampler: Sendable {
         predict: @escaping (_ xt: [Float], _ timestep: Int, _ eta: [Float]?, _ estimate: [Float]?) throws -> [Float],
         gradient: ((_ xt: [Float], _ timestep: Int) throws -> [Float])? = nil,
         draw: @escaping (_ number: Int, _ which: SamplerDraw) throws -> [Float],
-        reached: (_ step: Int, _ x: [Float]) throws -> Void = { _, _ in }
+        reached: (_ step: Int, _ x: inout [Float]) throws -> Void = { _, _ in }
     ) throws -> [Float] {
         var network = SampledNetwork(
             usesEta: usesEta, lastEstimate: selfCondition ? [Float](repeating: 0, count: xT.count) : nil,

@@ -9,6 +9,8 @@ import Foundation
 ///
 /// and ρ₁ = 0, ρ₂ = ½ at the first step. The last step, to the clean end, gives x̂_0. Of third order with one evaluation a step.
 struct UniPC: SamplingMethod {
+    /// A correction begins where the step that it corrects did.
+    static let takesProjections = false
     let chain: Chain
 
     init(_ chain: Chain, _: DiffusionConfiguration) { self.chain = chain }
@@ -47,7 +49,7 @@ struct UniPC: SamplingMethod {
     }
 
     func sample(
-        from x: [Float], _ network: inout SampledNetwork, reached: (Int, [Float]) throws -> Void
+        from x: [Float], _ network: inout SampledNetwork, reached: (Int, inout [Float]) throws -> Void
     ) throws -> [Float] {
         var (x, waiting): ([Float], Step?) = (x, nil)
         for (step, i) in chain.steps {
@@ -65,7 +67,7 @@ struct UniPC: SamplingMethod {
                 x = next.predicted
                 waiting = next
             }
-            try reached(step, x)
+            try reached(step, &x)
         }
         return x
     }

@@ -1,0 +1,16 @@
+import Diffusion
+
+/// What samples are made from beside keyed draws, and what is done to them between steps. Each is given the numbers of the
+/// samples of a batch, beyond the last sample where the batch is filled up, and values of the whole batch,
+/// `[samples, H, W, C]`.
+public struct SamplingHooks {
+    /// x where the sampler begins, from draws of N(0, 1); nil: these draws.
+    public var start: ((_ samples: Range<Int>, _ noise: [Float]) throws -> [Float])?
+    /// η of an evaluation or the noise of a step, by the number of either; nil where the keyed draw is to be taken.
+    public var draw: ((_ samples: Range<Int>, _ number: Int, _ which: SamplerDraw) throws -> [Float]?)?
+    /// Called with x after each step, which it may change: only where the sampler takes projections.
+    public var reached: ((_ samples: Range<Int>, _ step: Int, _ x: inout [Float]) throws -> Void)?
+
+    /// None: samples from noise alone.
+    public init() {}
+}
