@@ -226,6 +226,14 @@ extension ConfigurationKey {
             "diffusion.timesteps", .integer(\.diffusion.timesteps, 1...100_000), unit: "timesteps", .refused,
             "Length T of the diffusion process."),
         ConfigurationKey(
+            "diffusion.horizon", .integer(\.diffusion.horizon, 0...100_000), unit: "timesteps", .warned,
+            "Only the first, least noisy timesteps up to here are trained and sampled; see [Prior and "
+                + "horizon](family.md#prior-and-horizon). 0: all."),
+        ConfigurationKey(
+            "diffusion.prior", .path(\.diffusion.prior), unit: "path", .harmless,
+            "What sampling begins with in place of N(0, I), a file of `smd prior fit`. Small ones are kept in checkpoints."
+        ),
+        ConfigurationKey(
             "diffusion.objective", .choice(\.diffusion.objective), .refused, "What the network predicts:"),
         ConfigurationKey(
             "diffusion.loss", .choice(\.diffusion.loss), .warned, "What the network is trained by:"),

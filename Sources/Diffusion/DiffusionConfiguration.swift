@@ -2,6 +2,10 @@
 public struct DiffusionConfiguration: Equatable, Sendable {
     /// T, the number of steps of the forward process.
     public var timesteps = 1000
+    /// Steps of it that are trained and sampled, the least noisy ones; 0: all.
+    public var horizon = 0
+    /// Path of the prior that sampling begins with, or "none" for N(0, I).
+    public var prior = "none"
     /// What the network's output estimates.
     public var objective = Objective.v
     /// What it is trained by.
@@ -62,6 +66,12 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var guidance = Guidance()
 
     public init() {}
+
+    /// The number of timesteps that are trained and sampled: 0 ..< this.
+    public var reach: Int { horizon == 0 ? timesteps : horizon }
+
+    /// ``prior`` where there is one.
+    public var priorPath: String? { prior == "none" ? nil : prior }
 
     /// Sets the number of network evaluations, evenly spaced.
     public mutating func visit(steps: Int) { (samplingSteps, respacing) = (steps, Respacing.none) }

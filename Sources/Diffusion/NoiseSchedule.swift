@@ -114,6 +114,12 @@ public struct NoiseSchedule: Equatable, Sendable {
         return NoiseSchedule(betas: betas, alphaBars: times.map { alphaBars[$0] })
     }
 
+    /// The first `count` steps of it.
+    public func truncated(to count: Int) -> NoiseSchedule {
+        precondition(1...timesteps ~= count, "\(count) of \(timesteps) steps")
+        return NoiseSchedule(betas: Array(betas.prefix(count)), alphaBars: Array(alphaBars.prefix(count)))
+    }
+
     /// λ_t = ln(ᾱ_t/(1 − ᾱ_t)).
     public var logSNRs: [Double] { alphaBars.map { log($0 / (1 - $0)) } }
 

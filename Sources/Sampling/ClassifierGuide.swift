@@ -70,7 +70,9 @@ extension SamplingJob {
                     + own.diffusion.schedule.rawValue)
         }
         guard NoiseSchedule(own.diffusion) == NoiseSchedule(its.diffusion) else {
-            throw RunError("\(path) has other ends of its schedule (diffusion.beta_start, beta_end, logsnr_max or logsnr_min) than the network that it is to guide")
+            throw RunError(
+                "\(path) has other ends of its schedule (diffusion.beta_start and beta_end, or logsnr_max and logsnr_min) than "
+                    + "the network that it is to guide")
         }
         guard !own.model.takesLabels || own.model.classes == its.model.classes else {
             throw RunError(

@@ -1,6 +1,7 @@
 import CPUBackend
 import Configuration
 import DataSets
+import HDF5
 import Storage
 import TensorGraph
 
@@ -19,6 +20,8 @@ struct TrainedNetwork {
     let path: String
     /// What the samples are latents of; nil where they are none.
     let latents: LatentFacts?
+    /// What the checkpoint says of the prior that it was trained with.
+    let priorAttributes: [String: AttributeValue]
     private let tensors: [NamedTensor]
 
     /// Reads and verifies the checkpoint at `path`.
@@ -30,6 +33,7 @@ struct TrainedNetwork {
         step = checkpoint.header.step
         digest = checkpoint.digest
         latents = LatentFacts { checkpoint.header.attributes[$0] }
+        priorAttributes = checkpoint.header.attributes.filter { $0.key.hasPrefix("prior_") }
         (self.path, self.weights) = (path, weights)
         tensors = try checkpoint.values((weights == .ema ? ArenaRole.ema : .parameters).rawValue)
     }

@@ -66,8 +66,10 @@ extension Trainer {
         let generator = try replica.workers[0].generator()
         let mine = share(of: count, rank: communicator.rank, size: communicator.size)
         let samples = try untilStopped(signals, evaluations: passes(of: count, generator)) { look in
-            try generator.samples(
-                mine, seed: configuration.seed, sampler: Sampler(configuration.diffusion),
+            let sampler = Sampler(configuration.diffusion)
+            return try generator.samples(
+                mine, seed: configuration.seed, sampler: sampler,
+                hooks: SamplingHooks(prior: prior?.mixture, sampler, seed: configuration.seed),
                 progress: { _, _ in
                     Watchdog.beat()
                     try look()

@@ -8,6 +8,7 @@ import NeuralNetwork
 import Sampling
 import Storage
 import TensorGraph
+import Mixtures
 
 /// What a run starts from.
 public enum Resume: Equatable, Sendable {
@@ -68,6 +69,8 @@ public final class Trainer {
     /// What t is drawn by, where it is not uniform.
     let timesteps: TimestepHistory?
     let observer: any TrainingObserver
+    /// What sampling begins with; nil for N(0, I).
+    let prior: PriorFile?
     /// Makes images of latents for previews, on rank 0.
     let images: LatentImages?
     let replica: Replica
@@ -110,12 +113,15 @@ public final class Trainer {
         }
         let data = try configuration.openData(communicator)
         let labels = try communicator.together("opening the data set") { try configuration.labels(of: data) }
+        let prior = try communicator.together("reading the prior") { try configuration.openPrior() }
+        self.prior = prior
         var configuration = configuration
         if let labels { configuration.model.classes = labels.count }
         self.configuration = configuration
         try communicator.requireEqual([
             ("version", Release.version), ("configuration", try configuration.digest()), ("data set", data.fingerprint),
-            ("labels", labels?.fingerprint ?? "none"), ("number of threads", "\(threads)"),
+            ("labels", labels?.fingerprint ?? "none"), ("prior", prior?.digest ?? "none"),
+            ("number of threads", "\(threads)"),
         ])
         (self.data, self.labels) = (data, labels)
         let precision = try JobPrecision.agree(configuration.precision, communicator)

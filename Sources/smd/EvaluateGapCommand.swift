@@ -11,6 +11,7 @@ import Philox
 import Plots
 import Reports
 import Sampling
+import Mixtures
 
 /// `smd evaluate gap`: what it costs to begin sampling early.
 struct EvaluateGapCommand: RankCommand {

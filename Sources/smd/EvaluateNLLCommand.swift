@@ -30,6 +30,7 @@ struct EvaluateNLLCommand: RankCommand {
               smd evaluate nll runs/fashion --data fashion-mnist-test.h5 --discrete
               smd evaluate nll runs/grid --data grid.h5 --eta-draws 16 --count 4000 --json
               smd evaluate nll runs/fashion --data test.h5 --levels 50 --per-sample nll.h5 --plot errors.png
+              smd evaluate nll runs/grid --data grid.h5 --horizon 30 --prior prior.h5
               smd evaluate nll --oracle grid.h5 --data grid.h5 --set diffusion.schedule=logsnr
               mpirun -n 8 smd evaluate nll runs/fashion --data fashion-mnist-test.h5 --discrete --count 2000
             """)
@@ -45,6 +46,8 @@ struct EvaluateNLLCommand: RankCommand {
         help: ArgumentHelp("Samples that were not trained on.", valueName: "data"),
         completion: .file(extensions: ["h5", "json"]))
     var data: String
+
+    @OptionGroup var prior: PriorOptions
 
     @Flag(help: "Of images: the probability of their 256 values a number, instead of a density.")
     var discrete = false

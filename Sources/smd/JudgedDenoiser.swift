@@ -4,6 +4,7 @@ import Diffusion
 import Evaluation
 import NeuralNetwork
 import Sampling
+import Mixtures
 
 /// What `smd evaluate nll` measures: a network, or the oracle in its place.
 enum JudgedDenoiser {
@@ -27,10 +28,13 @@ enum JudgedDenoiser {
     func measure(
         _ set: LikelihoodSamples, _ command: EvaluateNLLCommand, _ communicator: any Communicator
     ) throws -> DenoisingLikelihood {
-        let schedule = NoiseSchedule(configuration.diffusion)
+        var diffusion = configuration.diffusion
+        let schedule = NoiseSchedule(diffusion)
         let times = try communicator.together("reading --levels") {
-            try Self.times(command.levels, of: schedule.timesteps)
+            try command.prior.apply(to: &diffusion, keepsSteps: false)
+            return try Self.times(command.levels, of: diffusion.reach)
         }
+        let prior = try prior(command, diffusion, communicator)?.noised(schedule.alphaBars[diffusion.reach - 1])
         var settings = DenoisingLikelihood.Settings()
         (settings.seed, settings.isDiscrete) = (command.seed, command.discrete)
         settings.draws = command.etaDraws ?? usualDraws(command)
@@ -39,7 +43,9 @@ enum JudgedDenoiser {
         case .oracle(let mixture, _, _):
             (settings.batch, settings.clips) = (command.batch, false)
             let oracle = MixtureOracle(mixture, schedule)
-            return try DenoisingLikelihood.measure(set.samples, schedule, times: times, settings, work) {
+            return try DenoisingLikelihood.measure(
+                set.samples, schedule, times: times, prior: prior, settings, work
+            ) {
                 Watchdog.beat()
                 return oracle.estimates(
                     xt: $0, $1, places: $2, draw: $3, isDraw: command.oracle.estimate == .posterior, seed: settings.seed
@@ -51,7 +57,9 @@ enum JudgedDenoiser {
                 try job.generator(batch: min(command.batch, set.samples.places.count), precision: runs)
             }
             (settings.batch, settings.clips) = (generator.batch, configuration.diffusion.clipDenoised)
-            return try DenoisingLikelihood.measure(set.samples, schedule, times: times, settings, work) {
+            return try DenoisingLikelihood.measure(
+                set.samples, schedule, times: times, prior: prior, settings, work
+            ) {
                 xt, timestep, places, draw in
                 Watchdog.beat()
                 return try generator.estimates(
@@ -60,6 +68,23 @@ enum JudgedDenoiser {
                     draw: draw * schedule.timesteps + timestep, seed: settings.seed, process,
                     labels: set.labels.map { labels in places.map { labels[$0] ?? 0 } })
             }
+        }
+    }
+
+    /// What the noisiest level is taken to be; nil: N(0, I). Collective.
+    private func prior(
+        _ command: EvaluateNLLCommand, _ diffusion: DiffusionConfiguration, _ communicator: any Communicator
+    ) throws -> GaussianMixture? {
+        switch self {
+        case .network(let job, _, _): return try command.prior.mixture(of: job, diffusion, communicator)
+        case .oracle(let mixture, _, _):
+            guard let path = diffusion.priorPath else { return nil }
+            let prior = try triedPrior(path, communicator).mixture
+            guard prior.dimension == mixture.dimension else {
+                throw CommandFailure(
+                    .badInput, "\(path): a prior of \(prior.dimension) numbers, the data have \(mixture.dimension)")
+            }
+            return prior
         }
     }
 

@@ -2,6 +2,7 @@ import Communication
 import DataSets
 import Evaluation
 import Files
+import Mixtures
 
 /// A data set of points, and the distribution that they are known to come from; it has been read in a helper process
 /// (`FileTrial`).

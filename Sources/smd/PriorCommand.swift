@@ -7,6 +7,7 @@ import Files
 import HDF5
 import LinearAlgebra
 import Reports
+import Mixtures
 
 /// What kind of prior is fitted.
 enum FittedPrior: String, CaseIterable, ExpressibleByArgument {

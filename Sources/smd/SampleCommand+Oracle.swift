@@ -53,6 +53,13 @@ extension SampleCommand {
                 return settings
             }
             let sampler = Sampler(settings.diffusion)
+            let start = try settings.diffusion.priorPath.map { try triedPrior($0, communicator).mixture }
+            if let start, start.dimension != mixture.dimension {
+                throw CommandFailure(
+                    .badInput,
+                    "\(settings.diffusion.prior): a prior of \(start.dimension) numbers, \(data) has \(mixture.dimension)"
+                )
+            }
             if communicator.rank == 0 {
                 let many = grouped(count) + (count == 1 ? " sample" : " samples")
                 progress.note("sampling \(many) of the oracle, \(sampler.evaluations) estimates each")
@@ -67,7 +74,7 @@ extension SampleCommand {
             }
             let samples = try communicator.together("sampling") {
                 let oracle = try OracleSampler(mixture, sampler, self.oracle.estimate, progress: advance)
-                return try oracle.samples(mine, seed: seed, progress: advance)
+                return try oracle.samples(mine, seed: seed, prior: start, progress: advance)
             }
             let all = try collectSamples(samples, count: count, sampleSize: mixture.dimension, on: communicator)
             try communicator.together("writing the samples") {

@@ -3,6 +3,7 @@ import Evaluation
 import Foundation
 import Philox
 import Testing
+import Mixtures
 
 /// Bounds of −ln p from exact denoisers, against −ln p.
 @Suite struct DenoisingLikelihoodTests {

@@ -5,6 +5,7 @@ import HDF5
 import LinearAlgebra
 import TestSupport
 import Testing
+import Mixtures
 
 /// What it costs to begin early, and the fits of what is begun with.
 @Suite struct PriorTests {
@@ -144,6 +145,44 @@ import Testing
             meanOf: zip(law.logDensities(rows: held), fit.mixture.logDensities(rows: held)).map { $0 - $1 })
         // 293 parameters of 4,000 points: about 0.037 nats where all modes are found.
         #expect(loss.value < 0.08, "\(loss)")
+    }
+
+    /// 30 of 100 steps that begin with the matched Gaussian are as good as all of them, and 10 that begin with N(0, I) are not.
+    @Test func samplingFromAHorizon() throws {
+        let law = try PlainMixture.grid()
+        var settings = DiffusionConfiguration()
+        (settings.schedule, settings.timesteps, settings.samplingSteps) = (.linear, 100, 100)
+        (settings.sampler, settings.clipDenoised) = (.ancestral, false)
+        let count = 4000
+        func distance(horizon: Int, prior: GaussianMixture?) throws -> Double {
+            var own = settings
+            if horizon > 0 { (own.horizon, own.samplingSteps) = (horizon, horizon) }
+            let sampler = try OracleSampler(law, Sampler(own), .posterior)
+            let points = try sampler.samples(0..<count, seed: 3, prior: prior).map(Double.init)
+            let comparison = try PointComparison(
+                PointSet(points, dimension: 2), with: .truth(law), PointComparison.Settings())
+            return try #require(comparison.figures.first?.samples?.value)
+        }
+        let matched = try GaussianMixture(matching: draws(law, 4000), alone())
+        let (whole, early) = (try distance(horizon: 0, prior: nil), try distance(horizon: 30, prior: matched))
+        // Of 4,000 true points against others the sliced distance is about 0.015 ± 0.004.
+        #expect(whole < 0.03 && early < 0.03, "\(whole) \(early)")
+        let (tooEarly, mixture) = (try distance(horizon: 10, prior: nil), try distance(horizon: 10, prior: law))
+        #expect(tooEarly > 0.05 && mixture < 0.03, "\(tooEarly) \(mixture)")
+    }
+
+    /// A checkpoint keeps a small prior, and of a large one its digest.
+    @Test func attributesOfACheckpoint() throws {
+        let prior = PriorFile(try PlainMixture.grid())
+        let back = try #require(try PriorFile(attributes: prior.attributes))
+        #expect(back.digest == prior.digest && back.mixture.means == prior.mixture.means)
+        #expect(zip(back.mixture.covariances, prior.mixture.covariances).allSatisfy { abs($0 - $1) < 1e-15 })
+        let identity = Matrix(diagonal: [Double](repeating: 1, count: 90))
+        let wide = PriorFile(
+            try GaussianMixture(
+                weights: [1], means: [Double](repeating: 0, count: 90), covariances: identity.elements, dimension: 90))
+        #expect(Array(wide.attributes.keys) == ["prior_sha256"])
+        #expect(try PriorFile(attributes: wide.attributes)?.digest == nil)
     }
 
     @Test func fileKeepsEveryBit() throws {

@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import Philox
+import Mixtures
 
 /// An upper bound of −ln p(x), nats, from the errors of a denoiser: over the levels λ = ln(ᾱ/(1 − ᾱ)) of a schedule from the
 /// noisiest, λ_T, to one λ_s where the integral ends,

@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import Philox
+import Mixtures
 
 /// What one x_t of a sample adds to the bounds of ``DenoisingLikelihood``.
 struct LikelihoodTerms: Sendable {

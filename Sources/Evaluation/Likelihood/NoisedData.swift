@@ -1,6 +1,7 @@
 import Foundation
 import LinearAlgebra
 import Philox
+import Mixtures
 
 /// Data x_0 whose noised law q(x_t) has a density that can be computed.
 public enum NoisedData: Sendable {

@@ -1,4 +1,5 @@
 import Diffusion
+import Mixtures
 
 extension MixtureOracle {
     /// Estimates of x_0 at `t`, in the place of a network's.

@@ -1,6 +1,7 @@
 import Foundation
 import LinearAlgebra
 import Philox
+import Mixtures
 
 extension GaussianMixture {
     /// One Gaussian with this mixture's mean and covariance.

@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import LinearAlgebra
+import Mixtures
 
 /// What it costs to begin sampling at a noise level with something else than the noised data: KL(q(x_t) ‖ ν), in nats, an
 /// addend of the bound of −ln p (Franzese et al. 2023, "How Much Is Enough?", section 3).

@@ -1,5 +1,4 @@
 import Crypto
-import Files
 import Foundation
 import HDF5
 
@@ -30,22 +29,22 @@ public struct PriorFile: Sendable {
 
     /// Reads the file at `path`.
     ///
-    /// - Throws: `HDF5Error`, or ``EvaluationError`` where it holds no prior, or one that is none.
+    /// - Throws: `HDF5Error`, or ``MixtureError`` where it holds no prior, or one that is none.
     public init(path: String) throws {
         let root = try HDF5File.open(path).root
         guard root.isGroup("prior") else {
-            throw EvaluationError("\(path): holds no prior (/prior), as smd prior fit writes one")
+            throw MixtureError("\(path): holds no prior (/prior), as smd prior fit writes one")
         }
         func numbers(_ name: String, _ shape: [Int]?) throws -> (values: [Double], shape: [Int]) {
             let set = try root.dataset("prior/\(name)")
             guard shape ?? set.shape == set.shape, set.shape.reduce(1, { $0 &* $1 }) <= Self.mostNumbers,
                 set.shape.allSatisfy({ 1...Self.mostNumbers ~= $0 })
-            else { throw EvaluationError("\(path): /prior/\(name) has the shape \(set.shape), not \(shape ?? [])") }
+            else { throw MixtureError("\(path): /prior/\(name) has the shape \(set.shape), not \(shape ?? [])") }
             return (try set.read(as: Double.self), set.shape)
         }
         let means = try numbers("means", nil)
         guard means.shape.count == 2 else {
-            throw EvaluationError("\(path): /prior/means has the shape \(means.shape), not [components, numbers]")
+            throw MixtureError("\(path): /prior/means has the shape \(means.shape), not [components, numbers]")
         }
         let (count, size) = (means.shape[0], means.shape[1])
         let (weights, covariances) = (
@@ -57,7 +56,7 @@ public struct PriorFile: Sendable {
                     weights: weights, means: means.values, covariances: covariances, dimension: size),
                 of: [weights, means.values, covariances])
         } catch {
-            throw EvaluationError("\(path): /prior: \(error)")
+            throw MixtureError("\(path): /prior: \(error)")
         }
     }
 
@@ -75,6 +74,36 @@ public struct PriorFile: Sendable {
             try DurableFile.write(UnsafeRawBufferPointer($0), to: path, replacing: replacing)
         }
         try image.close()
+    }
+
+    /// The most numbers of an array that an attribute holds.
+    private static let attributeNumbers = 8000
+
+    /// What a checkpoint says of it: its digest, and the mixture itself where it is small.
+    public var attributes: [String: AttributeValue] {
+        let known: [String: AttributeValue] = ["prior_sha256": .string(digest)]
+        let (means, covariances) = (mixture.means, mixture.covariances)
+        guard covariances.count <= Self.attributeNumbers, means.count <= Self.attributeNumbers else { return known }
+        return known.merging([
+            "prior_weights": .doubles(mixture.weights), "prior_means": .doubles(means),
+            "prior_covariances": .doubles(covariances),
+        ]) { $1 }
+    }
+
+    /// The prior that the attributes of a checkpoint hold; nil where they hold none.
+    ///
+    /// - Throws: ``MixtureError`` where they are no mixture.
+    public init?(attributes: [String: AttributeValue]) throws {
+        guard case .doubles(let weights)? = attributes["prior_weights"],
+            case .doubles(let means)? = attributes["prior_means"],
+            case .doubles(let covariances)? = attributes["prior_covariances"], !weights.isEmpty,
+            means.count.isMultiple(of: weights.count)
+        else { return nil }
+        let size = means.count / weights.count
+        guard size > 0, covariances.count == means.count * size else { return nil }
+        self.init(
+            try GaussianMixture(weights: weights, means: means, covariances: covariances, dimension: size),
+            of: [weights, means, covariances])
     }
 
     /// Bytes of a file, about.

@@ -2,7 +2,7 @@ import LinearAlgebra
 
 extension GaussianMixture {
     /// `ln w_k N(x; μ_k, Σ_k)` of every row x of `[n][D]`: `[n][K]`. By products of matrices, for many rows or large D.
-    func logTerms(rows: Matrix) -> [Double] {
+    package func logTerms(rows: Matrix) -> [Double] {
         precondition(rows.columns == dimension && hasDensity, "rows of \(rows.columns) for a dimension of \(dimension)")
         let (size, covariances, logWeights) = (dimension, shapes.covariances, logWeights)
         var terms = [Double](repeating: 0, count: rows.rows * components)
