@@ -144,7 +144,9 @@ import Testing
         let sources = ["images", "idx", "cifar", "npz", "hdf5", "lmdb", "fashion-mnist"]
         let wanted = Set(
             ["train", "sample", "doctor", "bench step", "bench sample", "bench allreduce"]
-                + ["oracle", "images", "spread", "classifier", "autoencoder", "variance", "nll", "gap"].map { "evaluate " + $0 }
+                + ["oracle", "images", "spread", "classifier", "autoencoder", "variance", "nll", "gap"].map {
+                    "evaluate " + $0
+                }
                 + sources.map { "dataset prepare " + $0 } + ["dataset encode", "dataset decode"])
         let text = try smd(["--experimental-dump-help"]).output
         let all = try JSONDecoder().decode(Tool.self, from: Data(text.utf8)).command.all()
