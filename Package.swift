@@ -63,6 +63,11 @@ let package = Package(
             name: "Communication", dependencies: ["CMPI", "Files", .product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: strict),
         .target(
+            name: "Mixtures",
+            dependencies: [
+                "Files", "HDF5", "LinearAlgebra", "Philox", .product(name: "Crypto", package: "swift-crypto"),
+            ], swiftSettings: strict),
+        .target(
             name: "DataSets",
             dependencies: [
                 "Arrays", "HDF5", "CCodecs", "CLMDB", "Files", "Philox",
@@ -82,14 +87,14 @@ let package = Package(
         .target(
             name: "Sampling",
             dependencies: [
-                "Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "DataSets", "Storage",
-                "Communication", "HDF5", "Files",
+                "Configuration", "Diffusion", "Mixtures", "NeuralNetwork", "TensorGraph", "CPUBackend", "DataSets",
+                "Storage", "Communication", "HDF5", "Files",
             ], swiftSettings: strict),
         .target(
             name: "Training",
             dependencies: [
-                "Sampling", "Configuration", "Diffusion", "NeuralNetwork", "TensorGraph", "CPUBackend", "Philox",
-                "DataSets", "Storage", "Communication", "Files",
+                "Sampling", "Configuration", "Diffusion", "Mixtures", "NeuralNetwork", "TensorGraph", "CPUBackend",
+                "Philox", "DataSets", "Storage", "Communication", "Files",
             ], swiftSettings: strict),
         .target(
             name: "Benchmarks",
@@ -108,7 +113,7 @@ let package = Package(
             name: "Evaluation",
             dependencies: [
                 "Arrays", "Communication", "CPUBackend", "DataSets", "Diffusion", "Files", "LinearAlgebra",
-                "NeuralNetwork", "Philox", "Sampling", "TensorGraph",
+                "Mixtures", "NeuralNetwork", "Philox", "Sampling", "TensorGraph",
                 .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
         .target(name: "Plots", dependencies: ["DataSets", "Files"], swiftSettings: strict),
@@ -136,7 +141,7 @@ let package = Package(
                 "CPUBackend", "Arrays", "Plots",
                 "Configuration",
                 "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files",
-                "Philox",
+                "LinearAlgebra", "Mixtures", "Philox",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
 
@@ -171,8 +176,8 @@ let package = Package(
         .testTarget(
             name: "EvaluationTests",
             dependencies: [
-                "Arrays", "Communication", "DataSets", "Diffusion", "Evaluation", "LinearAlgebra", "NeuralNetwork",
-                "Philox", "TestSupport",
+                "Arrays", "Communication", "DataSets", "Diffusion", "Evaluation", "HDF5", "LinearAlgebra", "Mixtures",
+                "NeuralNetwork", "Philox", "TestSupport",
             ],
             swiftSettings: strict),
         .testTarget(name: "PlotsTests", dependencies: ["DataSets", "Plots"], swiftSettings: strict),

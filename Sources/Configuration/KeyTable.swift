@@ -226,6 +226,14 @@ extension ConfigurationKey {
             "diffusion.timesteps", .integer(\.diffusion.timesteps, 1...100_000), unit: "timesteps", .refused,
             "Length T of the diffusion process."),
         ConfigurationKey(
+            "diffusion.horizon", .integer(\.diffusion.horizon, 0...100_000), unit: "timesteps", .warned,
+            "Only the first, least noisy timesteps up to here are trained and sampled; see [Prior and "
+                + "horizon](family.md#prior-and-horizon). 0: all."),
+        ConfigurationKey(
+            "diffusion.prior", .path(\.diffusion.prior), unit: "path", .harmless,
+            "What sampling begins with in place of N(0, I), a file of `smd prior fit`. Small ones are kept in checkpoints."
+        ),
+        ConfigurationKey(
             "diffusion.objective", .choice(\.diffusion.objective), .refused, "What the network predicts:"),
         ConfigurationKey(
             "diffusion.loss", .choice(\.diffusion.loss), .warned, "What the network is trained by:"),
@@ -264,6 +272,14 @@ extension ConfigurationKey {
             "diffusion.log_sigma_deviation", .number(\.diffusion.logNoiseDeviation, above: 0, upTo: 100), .warned,
             "The same, its deviation (EDM's P_std)."),
         ConfigurationKey(
+            "diffusion.logistic_location",
+            .number(\.diffusion.logisticLocation, "; it must be in -20 ... 20") { -20...20 ~= $0 }, .warned,
+            "With `timestep_sampling: logistic`, middle of λ = ln(ᾱ/(1 − ᾱ)); about minus the mean logarithm of the "
+                + "data's variances. CIFAR-10: 6.26."),
+        ConfigurationKey(
+            "diffusion.logistic_scale", .number(\.diffusion.logisticScale, above: 0, upTo: 100), .warned,
+            "The same, its scale. CIFAR-10: 3.1."),
+        ConfigurationKey(
             "diffusion.sigma_data",
             .number(\.diffusion.dataDeviation, "; it must be 0 or more, at most 100") { 0...100 ~= $0 }, .warned,
             "Weigh the loss as EDM does, for data of this deviation (there 0.5). 0: not; see [Losses](equations.md#training)."
@@ -279,6 +295,14 @@ extension ConfigurationKey {
         ConfigurationKey(
             "diffusion.beta_end", .number(\.diffusion.betaEnd, above: 0, upTo: 0.5), .refused,
             "The last β of the schedule `sqrt_linear`, not below the first."),
+        ConfigurationKey(
+            "diffusion.logsnr_max",
+            .number(\.diffusion.logSNRMax, "; it must be above -20 and at most 20") { $0 > -20 && $0 <= 20 }, .refused,
+            "The first and largest λ = ln(ᾱ/(1 − ᾱ)) of the schedule `logsnr`."),
+        ConfigurationKey(
+            "diffusion.logsnr_min",
+            .number(\.diffusion.logSNRMin, "; it must be at least -20 and below 20") { $0 >= -20 && $0 < 20 }, .refused,
+            "The last λ of the schedule `logsnr`, below the first."),
         ConfigurationKey(
             "diffusion.min_snr", .boolean(\.diffusion.minSNR), .warned,
             "Cap the signal-to-noise ratio in the loss weight at 5."),

@@ -131,11 +131,20 @@ extension DiffusionConfiguration {
         try require(
             betaStart <= betaEnd, "diffusion.beta_end",
             "is \(betaEnd), below diffusion.beta_start, \(betaStart)")
+        try require(
+            logSNRMin < logSNRMax, "diffusion.logsnr_min",
+            "is \(logSNRMin), not below diffusion.logsnr_max, \(logSNRMax)")
+        try require(
+            horizon <= timesteps, "diffusion.horizon",
+            "is \(horizon), beyond diffusion.timesteps, \(timesteps); 0 stands for all of them")
+        try require(
+            horizon == 0 || timestepSampling != .lossSecondMoment, "diffusion.timestep_sampling",
+            "is loss_second_moment, which draws from all timesteps: set diffusion.horizon=0, or another")
         if let samplerFault { throw ConfigurationError(samplerFault) }
         if let respacingFault { throw ConfigurationError("diffusion.respacing \(respacingFault)") }
         try require(
-            (1...timesteps).contains(samplingSteps), "diffusion.sampling_steps",
-            "is \(samplingSteps); it must be in 1 ... \(timesteps) (diffusion.timesteps)")
+            (1...reach).contains(samplingSteps), "diffusion.sampling_steps",
+            "is \(samplingSteps); it must be in 1 ... \(reach) (diffusion.\(horizon == 0 ? "timesteps" : "horizon"))")
     }
 }
 

@@ -2,6 +2,10 @@
 public struct DiffusionConfiguration: Equatable, Sendable {
     /// T, the number of steps of the forward process.
     public var timesteps = 1000
+    /// Steps of it that are trained and sampled, the least noisy ones; 0: all.
+    public var horizon = 0
+    /// Path of the prior that sampling begins with, or "none" for N(0, I).
+    public var prior = "none"
     /// What the network's output estimates.
     public var objective = Objective.v
     /// What it is trained by.
@@ -23,6 +27,9 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     /// Mean and deviation of ln σ, where it is normal.
     public var logNoiseMean = -1.2
     public var logNoiseDeviation = 1.2
+    /// Location and scale of λ, where it is logistic.
+    public var logisticLocation = 6.26
+    public var logisticScale = 3.1
     /// Factor of the variational bound in the hybrid loss.
     public var boundWeight = 1.0
     /// How β grows.
@@ -30,6 +37,9 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     /// First and last β of the root-linear schedule.
     public var betaStart = 0.0015
     public var betaEnd = 0.0195
+    /// First and last λ of the schedule in λ.
+    public var logSNRMax = 13.0
+    public var logSNRMin = -10.0
     /// Clip the signal-to-noise ratio at 5 in the weight of the loss.
     public var minSNR = false
     /// Deviation of the data in EDM's weight of the loss; 0: not that weight.
@@ -58,6 +68,12 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var guidance = Guidance()
 
     public init() {}
+
+    /// The number of timesteps that are trained and sampled: 0 ..< this.
+    public var reach: Int { horizon == 0 ? timesteps : horizon }
+
+    /// ``prior`` where there is one.
+    public var priorPath: String? { prior == "none" ? nil : prior }
 
     /// Sets the number of network evaluations, evenly spaced.
     public mutating func visit(steps: Int) { (samplingSteps, respacing) = (steps, Respacing.none) }

@@ -13,6 +13,10 @@ public struct ForwardProcess: Sendable {
     public let dataDeviation: Double
     /// Sums of the probabilities of the timesteps, where they are not equally likely.
     private let cumulative: [Double]?
+    /// What the loss at each timestep is multiplied by, where that is to make up for how often it is drawn.
+    public let timestepWeights: [Double]?
+    /// Timesteps that are drawn: 0 ..< this.
+    private let reach: Int
     /// Standard deviation of the noise that a channel's pixels share.
     public private(set) var offsetNoise: Double
 
@@ -26,12 +30,21 @@ public struct ForwardProcess: Sendable {
     /// The process that `configuration` describes.
     public init(_ configuration: DiffusionConfiguration) {
         schedule = NoiseSchedule(configuration)
+        reach = configuration.reach
+        let drawn = schedule.truncated(to: reach)
         objective = configuration.objective
         signalToNoiseLimit = configuration.minSNR ? 5 : nil
         dataDeviation = configuration.dataDeviation
-        cumulative =
-            configuration.timestepSampling == .logNormal
-            ? schedule.logNormal(mean: configuration.logNoiseMean, deviation: configuration.logNoiseDeviation) : nil
+        switch configuration.timestepSampling {
+        case .uniform, .lossSecondMoment: (cumulative, timestepWeights) = (nil, nil)
+        case .logNormal:
+            cumulative = drawn.logNormal(
+                mean: configuration.logNoiseMean, deviation: configuration.logNoiseDeviation)
+            timestepWeights = nil
+        case .logistic:
+            let logistic = drawn.logistic(location: configuration.logisticLocation, scale: configuration.logisticScale)
+            (cumulative, timestepWeights) = (logistic.sums, logistic.weights)
+        }
         offsetNoise = configuration.offsetNoise
     }
 
@@ -40,7 +53,7 @@ public struct ForwardProcess: Sendable {
         [
             Draw(
                 "timestep", .timestep,
-                cumulative.map { .weighted(cumulative: $0) } ?? .integer(below: schedule.timesteps), elements: 1),
+                cumulative.map { .weighted(cumulative: $0) } ?? .integer(below: reach), elements: 1),
             Draw("noise", .noise, .normal, elements: model.sampleElements),
         ] + (offsetNoise == 0 ? [] : [Draw("offset", .offsetNoise, .normal, elements: model.channels)])
     }

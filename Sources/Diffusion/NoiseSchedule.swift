@@ -10,6 +10,9 @@ public enum ScheduleKind: String, Codable, CaseIterable, Sendable {
     case cosine
     /// ᾱ a sigmoid from −3 to 3 (Jabri et al. 2022); what the published SMD code trains with.
     case sigmoid
+    /// λ = ln(ᾱ/(1 − ᾱ)) in equal steps from a given maximum to a given minimum: the grid of an integral over λ (Kong et al.
+    /// 2023), and as far to either side as it is asked for.
+    case logSNR = "logsnr"
 }
 
 /// The tables of a diffusion over T steps, in double precision, indexed by timestep t = 0 ..< T.
@@ -48,9 +51,29 @@ public struct NoiseSchedule: Equatable, Sendable {
 
     /// The schedule of `configuration`.
     public init(_ configuration: DiffusionConfiguration) {
+        if configuration.schedule == .logSNR {
+            let (first, last) = (configuration.logSNRMax, configuration.logSNRMin)
+            let intervals = Double(max(configuration.timesteps - 1, 1))
+            self.init(
+                logSNRs: (0..<configuration.timesteps).map { first + (last - first) * Double($0) / intervals })
+        } else {
+            self.init(
+                kind: configuration.schedule, timesteps: configuration.timesteps,
+                ends: (configuration.betaStart, configuration.betaEnd))
+        }
+    }
+
+    /// The schedule with ᾱ = 1/(1 + e^−λ) at the descending λ.
+    public init(logSNRs: [Double]) {
+        precondition(
+            !logSNRs.isEmpty && zip(logSNRs, logSNRs.dropFirst()).allSatisfy { $0 > $1 },
+            "\(logSNRs) are no descending logarithms of signal to noise")
+        let alphaBars = logSNRs.map { 1 / (1 + exp(-$0)) }
+        let before = [1] + alphaBars.dropLast()
+        // 1 − ᾱ without the difference, which at 1 − ᾱ = 10⁻⁶ would leave ten digits.
+        let first = 1 / (1 + exp(logSNRs[0]))
         self.init(
-            kind: configuration.schedule, timesteps: configuration.timesteps,
-            ends: (configuration.betaStart, configuration.betaEnd))
+            betas: zip(alphaBars, before).enumerated().map { $0 == 0 ? first : 1 - $1.0 / $1.1 }, alphaBars: alphaBars)
     }
 
     /// The schedule `kind` over T = `timesteps` steps.
@@ -91,6 +114,15 @@ public struct NoiseSchedule: Equatable, Sendable {
         return NoiseSchedule(betas: betas, alphaBars: times.map { alphaBars[$0] })
     }
 
+    /// The first `count` steps of it.
+    public func truncated(to count: Int) -> NoiseSchedule {
+        precondition(1...timesteps ~= count, "\(count) of \(timesteps) steps")
+        return NoiseSchedule(betas: Array(betas.prefix(count)), alphaBars: Array(alphaBars.prefix(count)))
+    }
+
+    /// λ_t = ln(ᾱ_t/(1 − ᾱ_t)).
+    public var logSNRs: [Double] { alphaBars.map { log($0 / (1 - $0)) } }
+
     /// ᾱ_t/(1 − ᾱ_t), the ratio of the variances of signal and noise at `t`.
     public func signalToNoise(_ t: Int) -> Double { alphaBars[t] / (1 - alphaBars[t]) }
 
@@ -110,6 +142,7 @@ public struct NoiseSchedule: Equatable, Sendable {
         _ kind: ScheduleKind, _ timesteps: Int, _ ends: (first: Double, last: Double)
     ) -> [Double] {
         switch kind {
+        case .logSNR: preconditionFailure("the ends of a schedule in λ are those of a configuration")
         case .sqrtLinear:
             let (first, last) = (ends.first.squareRoot(), ends.last.squareRoot())
             return (0..<timesteps).map { t in

@@ -8,24 +8,54 @@ public enum TimestepSampling: String, Codable, CaseIterable, Sendable {
     case lossSecondMoment = "loss_second_moment"
     /// So that the logarithm of the noise σ = √((1 − ᾱ)/ᾱ) is normal (Karras et al. 2022, table 1).
     case logNormal = "log_normal"
+    /// So that λ = ln(ᾱ/(1 − ᾱ)) is logistic, with weights that make up for it: the loss is that of a uniform λ (Kong et al.
+    /// 2023, appendix B).
+    case logistic
 }
 
 extension NoiseSchedule {
     /// Sums of the probabilities of 0 … t: of each t the normal density of ln σ_t, times the part of the axis that is nearer to
     /// it than to other timesteps.
     package func logNormal(mean: Double, deviation: Double) -> [Double] {
-        let places = alphaBars.map { log((1 - $0) / $0) / 2 }
-        let densities = places.indices.map { t in
-            let (low, high) = (max(t - 1, 0), min(t + 1, places.count - 1))
-            let width = places.count == 1 ? 1 : (places[high] - places[low]) / Double(high - low)
-            let z = (places[t] - mean) / deviation
-            return width * exp(-z * z / 2)
+        sums(
+            zip(logNoises, widths).map { logNoise, width in
+                let z = (logNoise - mean) / deviation
+                return width * exp(-z * z / 2)
+            })
+    }
+
+    /// The same with the logistic density of λ_t, and of each t the weight that turns the mean over such draws into one over
+    /// a uniform λ: in proportion to 1/density. More than 4 scales from `location` the density is that at 4, as the
+    /// weights would be without bound.
+    package func logistic(location: Double, scale: Double) -> (sums: [Double], weights: [Double]) {
+        let densities = logNoises.map { logNoise in
+            let u = min(4, max(-4, (-2 * logNoise - location) / scale))
+            return 1 / ((1 + exp(-u)) * (1 + exp(u)))
         }
-        let sum = densities.reduce(0, +)
+        let shares = zip(widths, densities).map { $0 * $1 }
+        let mean = shares.reduce(0, +) / widths.reduce(0, +)
+        return (sums(shares), densities.map { mean / $0 })
+    }
+
+    /// ln σ_t, σ² = (1 − ᾱ)/ᾱ.
+    private var logNoises: [Double] { alphaBars.map { log((1 - $0) / $0) / 2 } }
+
+    /// Of each t the part of the axis of ln σ that is nearer to it than to other timesteps.
+    private var widths: [Double] {
+        let places = logNoises
+        return places.indices.map { t in
+            let (low, high) = (max(t - 1, 0), min(t + 1, places.count - 1))
+            return places.count == 1 ? 1 : (places[high] - places[low]) / Double(high - low)
+        }
+    }
+
+    /// Sums of `shares` as parts of their whole.
+    private func sums(_ shares: [Double]) -> [Double] {
+        let sum = shares.reduce(0, +)
         var done = 0.0
         // Far from all timesteps nothing is left to choose by.
-        return densities.map {
-            done += sum > 0 ? $0 / sum : 1 / Double(places.count)
+        return shares.map {
+            done += sum > 0 ? $0 / sum : 1 / Double(shares.count)
             return done
         }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Mixtures
 
 /// How well a classifier classifies: of labelled images, which class it holds for the likeliest, and −ln p(label).
 public struct ClassificationScores: Equatable, Sendable {

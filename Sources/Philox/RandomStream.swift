@@ -37,6 +37,8 @@ public enum Purpose: UInt32, CaseIterable, Sendable {
     case latent
     /// Of which training samples a network is told no class.
     case labelDropout
+    /// The noise of a likelihood, and the draws of a prior.
+    case likelihood = 19
 }
 
 /// The random numbers of one seed and purpose: a function of (epoch, position), not a sequence with a state.

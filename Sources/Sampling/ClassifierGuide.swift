@@ -70,7 +70,9 @@ extension SamplingJob {
                     + own.diffusion.schedule.rawValue)
         }
         guard NoiseSchedule(own.diffusion) == NoiseSchedule(its.diffusion) else {
-            throw RunError("\(path) has another diffusion.beta_start or beta_end than the network that it is to guide")
+            throw RunError(
+                "\(path) has other ends of its schedule (diffusion.beta_start and beta_end, or logsnr_max and logsnr_min) than "
+                    + "the network that it is to guide")
         }
         guard classes == 0 || classes == its.model.classes else {
             throw RunError(

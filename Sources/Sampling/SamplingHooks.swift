@@ -1,4 +1,5 @@
 import Diffusion
+import Mixtures
 
 /// What samples are made from beside keyed draws, and what is done to them between steps. Each is given the numbers of the
 /// samples of a batch, beyond the last sample where the batch is filled up, and values of the whole batch,
@@ -13,6 +14,12 @@ public struct SamplingHooks {
 
     /// None: samples from noise alone.
     public init() {}
+
+    /// Samples that begin with draws of a prior, noised as where `sampler` begins.
+    public init(prior: GaussianMixture?, _ sampler: Sampler, seed: UInt64) {
+        guard let noised = prior?.noised(sampler.alphaBarAtStart) else { return }
+        start = { noised.starts($0, noise: $1, seed: seed) }
+    }
 }
 
 /// Rows of `size` numbers for a batch, of values of the samples number `samples`; where the batch is filled up, the last one's.

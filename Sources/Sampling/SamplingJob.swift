@@ -6,6 +6,7 @@ import Diffusion
 import Files
 import Foundation
 import HDF5
+import Mixtures
 import NeuralNetwork
 import Storage
 
@@ -50,6 +51,30 @@ public struct SamplingJob {
 
     /// How many classes it draws; 0 where it knows none.
     public var classes: Int { network.shift?.classes ?? configuration.model.classes }
+
+    /// The prior that sampling by `settings` begins with; nil for N(0, I). Of the run's own the checkpoint's copy, where it has
+    /// one.
+    ///
+    /// - Throws: `HDF5Error` or `MixtureError` where the file cannot be used; ``RunError`` where it is another than the run's own, or
+    ///   of other samples.
+    public func prior(_ settings: DiffusionConfiguration) throws -> GaussianMixture? {
+        guard let path = settings.priorPath else { return nil }
+        let isOwn = settings.prior == configuration.diffusion.prior
+        let kept = try isOwn ? PriorFile(attributes: network.priorAttributes) : nil
+        let prior = try kept ?? PriorFile(path: path)
+        if isOwn, case .string(let digest)? = network.priorAttributes["prior_sha256"], digest != prior.digest {
+            throw RunError(
+                "\(path) is another prior than the one that \(self.path) was trained with; name the file that is meant: --prior "
+                    + "FILE", status: .badInput)
+        }
+        let size = configuration.model.sampleElements
+        guard prior.mixture.dimension == size, prior.mixture.hasDensity else {
+            throw RunError(
+                "\(path): a prior of \(prior.mixture.dimension) numbers, but the network's samples have \(size)",
+                status: .badInput)
+        }
+        return prior.mixture
+    }
 
     /// Refuses a network that is told classes, for what tells it none.
     public func requireNoClasses(_ what: String) throws {

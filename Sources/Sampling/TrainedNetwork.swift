@@ -2,6 +2,7 @@ import CPUBackend
 import Configuration
 import DataSets
 import Diffusion
+import HDF5
 import Storage
 import TensorGraph
 
@@ -22,6 +23,8 @@ struct TrainedNetwork {
     let latents: LatentFacts?
     /// What its forward process moves towards; nil where it does not.
     let shift: Shift?
+    /// What the checkpoint says of the prior that it was trained with.
+    let priorAttributes: [String: AttributeValue]
     private let tensors: [NamedTensor]
 
     /// Reads and verifies the checkpoint at `path`.
@@ -34,6 +37,7 @@ struct TrainedNetwork {
         digest = checkpoint.digest
         latents = LatentFacts { checkpoint.header.attributes[$0] }
         shift = try TrainedShift.read(checkpoint, configuration)
+        priorAttributes = checkpoint.header.attributes.filter { $0.key.hasPrefix("prior_") }
         (self.path, self.weights) = (path, weights)
         tensors = try checkpoint.values((weights == .ema ? ArenaRole.ema : .parameters).rawValue)
     }

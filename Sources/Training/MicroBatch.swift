@@ -14,7 +14,7 @@ package struct MicroBatch {
     package var places: [(epoch: Int, position: Int)]
     /// Number of each sample in the data set.
     package var indices: [Int]
-    /// What the loss of each sample was multiplied by, where t was not drawn uniformly.
+    /// What the loss of each sample was multiplied by, where t was drawn by losses.
     package private(set) var importance: [Double]?
 
     /// x_t, `[N, H, W, C]`.
@@ -50,9 +50,11 @@ package struct MicroBatch {
                 noise: shift.shifted(noise: drawn["noise"], timesteps: drawn.timesteps, labels: labels))
         }
         inputs = loss.inputs(x0: samples.x0, drawn)
-        if let importance {
+        let isDrawn = loss.draws.contains { $0.purpose == .timestep && $0.distribution != .zero }
+        let fixed = isDrawn ? loss.process.timestepWeights : nil
+        if let factors = importance ?? fixed.map({ weights in drawn.timesteps.map { weights[$0] } }) {
             for name in loss.weightInputs {
-                inputs[name] = inputs[name].map { zip($0, importance).map { Float(Double($0) * $1) } }
+                inputs[name] = inputs[name].map { zip($0, factors).map { Float(Double($0) * $1) } }
             }
         }
         if loss.readsLabels { inputs[labelInput] = labels.map { loss.model.told($0, drawn) } }

@@ -157,6 +157,7 @@ extension Trainer {
             ])
         if let labels { header.attributes[Self.labelsAttribute] = .string(labels.fingerprint) }
         for (name, value) in data.latents?.attributes ?? [] { header.attributes[name] = value }
+        header.attributes.merge(prior?.attributes ?? [:]) { $1 }
         return try networks.emptyImage(header)
     }
 }

@@ -1,6 +1,7 @@
 import Communication
 import Configuration
 import DataSets
+import Mixtures
 import Sampling
 
 extension RunConfiguration {
@@ -25,6 +26,20 @@ extension RunConfiguration {
             }
         }
         return opened
+    }
+
+    /// The prior that sampling begins with; nil where that is N(0, I).
+    ///
+    /// - Throws: `HDF5Error`, `MixtureError` or ``RunError`` where it cannot be used.
+    package func openPrior() throws -> PriorFile? {
+        guard method == .diffusion, let path = diffusion.priorPath else { return nil }
+        let prior = try PriorFile(path: path)
+        guard prior.mixture.dimension == model.sampleElements, prior.mixture.hasDensity else {
+            throw RunError(
+                "diffusion.prior is \(path), a prior of \(prior.mixture.dimension) numbers, but the samples have "
+                    + "\(model.sampleElements)", status: .badInput)
+        }
+        return prior
     }
 
     /// Refuses what only images have.

@@ -67,8 +67,10 @@ extension Trainer {
         generator.shift = shift
         let mine = share(of: count, rank: communicator.rank, size: communicator.size)
         let samples = try untilStopped(signals, evaluations: passes(of: count, generator)) { look in
-            try generator.samples(
-                mine, seed: configuration.seed, sampler: Sampler(configuration.diffusion),
+            let sampler = Sampler(configuration.diffusion)
+            return try generator.samples(
+                mine, seed: configuration.seed, sampler: sampler,
+                hooks: SamplingHooks(prior: prior?.mixture, sampler, seed: configuration.seed),
                 progress: { _, _ in
                     Watchdog.beat()
                     try look()

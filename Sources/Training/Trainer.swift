@@ -8,6 +8,7 @@ import NeuralNetwork
 import Sampling
 import Storage
 import TensorGraph
+import Mixtures
 
 /// What a run starts from.
 public enum Resume: Equatable, Sendable {
@@ -70,6 +71,8 @@ public final class Trainer {
     let observer: any TrainingObserver
     /// What the forward process moves towards, if anything.
     let shift: Shift?
+    /// What sampling begins with; nil for N(0, I).
+    let prior: PriorFile?
     /// Makes images of latents for previews, on rank 0.
     let images: LatentImages?
     let replica: Replica
@@ -112,12 +115,15 @@ public final class Trainer {
         }
         let data = try configuration.openData(communicator)
         let labels = try communicator.together("opening the data set") { try configuration.labels(of: data) }
+        let prior = try communicator.together("reading the prior") { try configuration.openPrior() }
+        self.prior = prior
         var configuration = configuration
         if let labels, configuration.trainingLoss.readsLabels { configuration.model.classes = labels.count }
         self.configuration = configuration
         try communicator.requireEqual([
             ("version", Release.version), ("configuration", try configuration.digest()), ("data set", data.fingerprint),
-            ("labels", labels?.fingerprint ?? "none"), ("number of threads", "\(threads)"),
+            ("labels", labels?.fingerprint ?? "none"), ("prior", prior?.digest ?? "none"),
+            ("number of threads", "\(threads)"),
         ])
         (self.data, self.labels) = (data, labels)
         let precision = try JobPrecision.agree(configuration.precision, communicator)

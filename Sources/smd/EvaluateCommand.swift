@@ -13,12 +13,15 @@ struct EvaluateCommand: ParsableCommand {
               smd evaluate points samples.h5 --against grid.h5
               smd evaluate images samples.h5 --against fashion-mnist.h5 --features pca:64
               smd evaluate spread CHECKPOINT --data test.h5
+              smd evaluate nll CHECKPOINT --data test.h5 --discrete
+              smd evaluate gap --data train.h5 --config fashion
             """,
         subcommands: [
             EvaluatePointsCommand.self,
             EvaluateOracleCommand.self,
             EvaluateImagesCommand.self,
             EvaluateSpreadCommand.self,
+            EvaluateNLLCommand.self, EvaluateGapCommand.self,
             EvaluateClassifierCommand.self, EvaluateAutoencoderCommand.self,
             EvaluateVarianceCommand.self,
         ]

@@ -2,6 +2,7 @@ import Communication
 import DataSets
 import Evaluation
 import Files
+import Mixtures
 
 /// A data set of points, and the distribution that they are known to come from; it has been read in a helper process
 /// (`FileTrial`).
@@ -17,7 +18,7 @@ func triedPoints(_ path: String) throws -> (data: DataSet, truth: (any KnownDist
 }
 
 /// The distribution that a data set states, if any.
-private func knownDistribution(of data: DataSet) throws -> (any KnownDistribution)? {
+func knownDistribution(of data: DataSet) throws -> (any KnownDistribution)? {
     switch try data.distribution() {
     case nil: return nil
     case .rectangles(let stored):

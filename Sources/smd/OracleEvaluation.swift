@@ -6,6 +6,7 @@ import Files
 import Foundation
 import Reports
 import Sampling
+import Mixtures
 
 /// The timesteps that `smd evaluate oracle` looks at, and the chain that they are part of.
 struct VisitedTimes {

@@ -31,6 +31,7 @@ struct SMD: ParsableCommand {
             TranslateCommand.self,
             InterpolateCommand.self,
             EvaluateCommand.self,
+            PriorCommand.self,
             PlanCommand.self,
             DoctorCommand.self,
             MetricsCommand.self,

@@ -53,6 +53,13 @@ extension SampleCommand {
                 return settings
             }
             let sampler = Sampler(settings.diffusion)
+            let start = try settings.diffusion.priorPath.map { try triedPrior($0, communicator).mixture }
+            if let start, start.dimension != mixture.dimension {
+                throw CommandFailure(
+                    .badInput,
+                    "\(settings.diffusion.prior): a prior of \(start.dimension) numbers, \(data) has \(mixture.dimension)"
+                )
+            }
             if communicator.rank == 0 {
                 let many = grouped(count) + (count == 1 ? " sample" : " samples")
                 progress.note("sampling \(many) of the oracle, \(sampler.evaluations) estimates each")
@@ -67,7 +74,7 @@ extension SampleCommand {
             }
             let samples = try communicator.together("sampling") {
                 let oracle = try OracleSampler(mixture, sampler, self.oracle.estimate, progress: advance)
-                return try oracle.samples(mine, seed: seed, progress: advance)
+                return try oracle.samples(mine, seed: seed, prior: start, progress: advance)
             }
             let all = try collectSamples(samples, count: count, sampleSize: mixture.dimension, on: communicator)
             try communicator.together("writing the samples") {
@@ -83,10 +90,19 @@ extension SampleCommand {
         }
     }
 
-    /// The diffusion: that of `--config`, or the defaults as they suit points, with the options of this command.
+    /// The diffusion of the oracle, with the options of this command.
     private func oracleSettings(dimension: Int) throws -> RunConfiguration {
+        var settings = try oracle.settings(dimension: dimension, overrides)
+        try apply(to: &settings)
+        return settings
+    }
+}
+
+extension OracleOptions {
+    /// The diffusion: that of `--config`, or the defaults as they suit points, under `overrides`.
+    func settings(dimension: Int, _ overrides: [String]) throws -> RunConfiguration {
         var settings: RunConfiguration
-        if let config = oracle.config {
+        if let config {
             settings = try RunConfiguration.load(path: Preset.path(config), overrides: overrides)
         } else {
             settings = try RunConfiguration.load(
@@ -98,7 +114,6 @@ extension SampleCommand {
         let chosen = overrides.contains { $0.hasBytes(prefix: "diffusion.sampling_steps") }
         let diffusion = settings.diffusion
         if !chosen { settings.diffusion.samplingSteps = min(diffusion.samplingSteps, diffusion.timesteps) }
-        try apply(to: &settings)
         return settings
     }
 }

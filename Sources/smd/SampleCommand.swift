@@ -39,6 +39,7 @@ struct SampleCommand: RankCommand {
               smd sample CHECKPOINT --count 10000 --output samples.npz
               smd sample runs/ldm --first-stage runs/autoencoder --count 64 --output images.h5
               smd sample runs/ldm --latents --count 64 --output latents.h5
+              smd sample runs/fashion --horizon 400 --prior prior.h5 --count 64 --output early.h5
               smd sample --oracle grid.h5 --set diffusion.timesteps=5 --count 10000 --output exact.h5
               smd sample --oracle grid.h5 --config grid --oracle-estimate mean --count 10000 --output blurred.h5
             """)
@@ -69,6 +70,8 @@ struct SampleCommand: RankCommand {
 
     @Option(help: "Share of step noise of ddim, 0 to 1; default: that of the checkpoint's configuration.")
     var ddimEta: Double?
+
+    @OptionGroup var prior: PriorOptions
 
     @OptionGroup var guidance: GuidanceOptions
 
@@ -133,6 +136,7 @@ struct SampleCommand: RankCommand {
             let sampler = try communicator.together("reading what was measured of the checkpoint") {
                 try job.sampler(settings.diffusion)
             }
+            let start = try prior.mixture(of: job, settings.diffusion, communicator)
             let runs = try JobPrecision.agree(precision ?? job.configuration.precision, communicator)
             if communicator.rank == 0 {
                 if let notice = runs.notice { warn(notice) }
@@ -150,7 +154,8 @@ struct SampleCommand: RankCommand {
                     try ClassifierGuide($0, scale: guidance.classifierScale ?? 1, batch: batch, precision: runs)
                 }
                 let samples = try generator.samples(
-                    mine, seed: seed, sampler: sampler, classes: classes.chosen, guide: guide
+                    mine, seed: seed, sampler: sampler, classes: classes.chosen, guide: guide,
+                    hooks: SamplingHooks(prior: start, sampler, seed: seed)
                 ) { done, all in
                     Watchdog.beat()
                     try endingAllRanks(communicator) {
@@ -179,12 +184,16 @@ struct SampleCommand: RankCommand {
     /// Lays the sampler's options of this command over `settings`.
     func apply(to settings: inout RunConfiguration) throws {
         if let sampler { settings.diffusion.sampler = sampler }
+        try prior.apply(to: &settings.diffusion, keepsSteps: steps != nil || setsSteps)
         if let steps { settings.diffusion.visit(steps: steps) }
         if let ddimEta { settings.diffusion.ddimEta = ddimEta }
         try guidance.apply(to: &settings.diffusion.guidance)
         try settings.diffusion.validate()
         try settings.requireSampling()
     }
+
+    /// Whether --set says how many steps there are.
+    private var setsSteps: Bool { overrides.contains { $0.hasBytes(prefix: "diffusion.sampling_steps") } }
 
     /// The sizes of what is written.
     private func shown(_ job: SamplingJob, _ images: LatentImages?) -> ModelConfiguration {
@@ -245,6 +254,7 @@ struct SampleCommand: RankCommand {
         var attributes = attributes
         attributes["seed"] = .string("\(seed)")
         attributes["version"] = .string(Release.version)
+        if settings.diffusion.horizon > 0 { attributes["horizon"] = .integer(settings.diffusion.horizon) }
         for key in ConfigurationKey.sampler {
             let name = String(key.name.split(separator: ".").last ?? "")
             switch key.value(in: settings) {

@@ -4,6 +4,7 @@ import Configuration
 import Files
 import Foundation
 import Training
+import Mixtures
 
 /// `smd train`: the main job.
 struct TrainCommand: ParsableCommand {
@@ -138,6 +139,11 @@ struct TrainCommand: ParsableCommand {
         try communicator.together("opening the data set") {
             try configuration.requireData()
             if communicator.rank == 0 { try FileTrial.run(.dataset, configuration.data) }
+        }
+        if let path = configuration.diffusion.priorPath {
+            try communicator.together("reading the prior \(path)") {
+                if communicator.rank == 0 { try FileTrial.run(.arrays, path, PriorFile.members) }
+            }
         }
         if launcher.restarted { return .auto }
         switch resume {

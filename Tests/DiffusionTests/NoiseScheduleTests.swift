@@ -1,11 +1,12 @@
 import Diffusion
+import Foundation
 import HDF5
 import TestSupport
 import Testing
 
 @Suite struct NoiseScheduleTests {
     /// β of every kind and length in the reference file, to 1e-12 of the largest.
-    @Test(arguments: ScheduleKind.allCases.filter { $0 != .sqrtLinear }, [10, 100, 1000])
+    @Test(arguments: ScheduleKind.allCases.filter { $0 != .sqrtLinear && $0 != .logSNR }, [10, 100, 1000])
     func betasAreThoseOfTheReference(kind: ScheduleKind, timesteps: Int) throws {
         let file = try HDF5File.open(goldenFolder + "/schedules.h5")
         let expected = try file.root.dataset("\(kind.rawValue)/T\(timesteps)/betas").read(as: Double.self)
@@ -18,7 +19,9 @@ import Testing
 
     /// The tables against their definitions, in other forms of the same algebra.
     @Test(arguments: ScheduleKind.allCases) func tablesFollowTheirDefinitions(kind: ScheduleKind) {
-        let s = NoiseSchedule(kind: kind, timesteps: 200)
+        var configuration = DiffusionConfiguration()
+        (configuration.schedule, configuration.timesteps) = (kind, 200)
+        let s = NoiseSchedule(configuration)
         #expect(s.alphaBarsBefore[0] == 1)
         #expect(s.posteriorVariance[0] == 0)
         #expect(s.posteriorLogVariance[0] == -46.051701859880914)  // ln 10⁻²⁰
@@ -45,6 +48,17 @@ import Testing
         #expect(abs(betas[500] - 0.007954163456597992) < 1e-15)
         configuration.betaEnd = 0.0155
         #expect(abs(NoiseSchedule(configuration).betas[1000] - 0.0155) < 1e-15)
+    }
+
+    /// λ in equal steps between the ends asked for, and ᾱ its logistic function.
+    @Test func logarithmsOfSignalToNoiseInEqualSteps() {
+        var configuration = DiffusionConfiguration()
+        (configuration.schedule, configuration.timesteps) = (.logSNR, 24)
+        let schedule = NoiseSchedule(configuration)
+        for (t, logSNR) in schedule.logSNRs.enumerated() { #expect(abs(logSNR - (13 - Double(t))) < 1e-8) }
+        #expect(abs(schedule.alphaBars[13] - 0.5) < 1e-15 && abs(schedule.betas[0] * (1 + exp(13)) - 1) < 1e-14)
+        (configuration.logSNRMax, configuration.logSNRMin, configuration.timesteps) = (2, -2, 1)
+        #expect(abs(NoiseSchedule(configuration).logSNRs[0] - 2) < 1e-14)
     }
 
     @Test func allTimesGiveTheScheduleItself() {

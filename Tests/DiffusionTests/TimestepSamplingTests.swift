@@ -47,6 +47,31 @@ import Testing
         #expect(abs(far[499] - 0.5) < 1e-9)
     }
 
+    /// λ is logistic where the schedule has room for it, and weights make the mean over draws one over λ.
+    @Test func logarithmOfSignalToNoiseIsLogistic() {
+        var configuration = DiffusionConfiguration()
+        (configuration.timestepSampling, configuration.schedule) = (.logistic, .logSNR)
+        (configuration.logisticLocation, configuration.logisticScale) = (1, 2)
+        (configuration.logSNRMax, configuration.logSNRMin) = (9, -7)
+        let process = ForwardProcess(configuration)
+        let count = 20_000
+        let draws = process.draws(for: ModelConfiguration())[0].values(seed: 5, at: (0..<count).map { (0, $0) })
+        let lambdas = draws.map { process.schedule.logSNRs[Int($0)] }
+        // The logistic distribution function, cut off at 4 scales: a quarter of the draws lies below −ln 3 scales.
+        let cut = 1 / (1 + exp(4.0))
+        for quantile in [-1.5, 0, 0.7] {
+            let wanted = (1 / (1 + exp(-quantile)) - cut) / (1 - 2 * cut)
+            let found = Double(lambdas.filter { $0 < 1 + 2 * quantile }.count) / Double(count)
+            #expect(
+                abs(found - wanted) < 4 * 0.5 / Double(count).squareRoot() + 0.002, "\(quantile): \(found) \(wanted)")
+        }
+        // E λ² of a uniform λ in −7 … 9: 16²/12 + 1.
+        let weights = process.timestepWeights ?? []
+        let mean = zip(draws, lambdas).reduce(0) { $0 + weights[Int($1.0)] * $1.1 * $1.1 } / Double(count)
+        #expect(abs(mean - (64.0 / 3 + 1)) < 0.6, "\(mean)")
+        #expect(weights.max() ?? 0 < 16 * (weights.min() ?? 0))
+    }
+
     /// By inverse transform: shares of [0, 1) in the order of t, and weights that make up for them.
     @Test func drawsAreInProportion() {
         let history = LossHistory(losses: [1, 2, 5].map { [Float](repeating: $0, count: 10) })

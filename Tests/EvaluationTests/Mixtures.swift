@@ -1,6 +1,7 @@
 import Diffusion
 import Evaluation
 import Foundation
+import Mixtures
 
 /// Mixtures that tests share, and their densities written down once more, in the plainest way.
 struct PlainMixture {

@@ -3,6 +3,7 @@ import Evaluation
 import Foundation
 import LinearAlgebra
 import Testing
+import Mixtures
 
 /// Closed forms against integrals of prior × likelihood over a grid, in one and two dimensions.
 @Suite struct OracleTests {

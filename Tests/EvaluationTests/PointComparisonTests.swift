@@ -1,6 +1,7 @@
 import Evaluation
 import Foundation
 import Testing
+import Mixtures
 
 /// All figures at once, of samples that are right, blurred, or data themselves.
 @Suite struct PointComparisonTests {

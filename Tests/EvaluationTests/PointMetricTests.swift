@@ -1,6 +1,7 @@
 import Evaluation
 import Foundation
 import Testing
+import Mixtures
 
 /// Distances of samples against public implementations: scipy 1.17.1, POT 0.9.7 (`emd2_1d`, `sliced_wasserstein_distance`)
 /// and, for energy distance and MMD in the plane, numpy over all pairs, with the points of ``points(_:_:_:_:)``.

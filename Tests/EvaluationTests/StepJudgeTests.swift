@@ -2,6 +2,7 @@ import Diffusion
 import Evaluation
 import Foundation
 import Testing
+import Mixtures
 
 /// A network's draws against the truth, where the answer is known.
 @Suite struct StepJudgeTests {

@@ -15,7 +15,7 @@ package struct Chain: Sendable {
     /// ln β̃ and ln β between the times, the ends of a learned variance.
     let logVariances: [(small: Double, large: Double)]
 
-    /// `sampling_steps` of the T times, as `spacing` has them, or those of `respacing`.
+    /// `sampling_steps` of the T times, or of those below a horizon, as `spacing` has them, or those of `respacing`.
     ///
     /// - Parameters:
     ///   - x0Variance: needed for the optimal variance.
@@ -26,9 +26,9 @@ package struct Chain: Sendable {
         precondition(variance != .optimal || x0Variance != nil, "the optimal variance has to be measured")
         let whole = NoiseSchedule(configuration)
         precondition(
-            1...whole.timesteps ~= configuration.samplingSteps,
-            "\(configuration.samplingSteps) steps of \(whole.timesteps)")
-        let visited = configuration.visitedTimes(of: whole)
+            1...configuration.reach ~= configuration.samplingSteps,
+            "\(configuration.samplingSteps) steps of \(configuration.reach)")
+        let visited = configuration.visitedTimes(of: whole.truncated(to: configuration.reach))
         times = visited.filter { $0 <= start ?? whole.timesteps }
         precondition(!times.isEmpty, "a start at \(start ?? 0), but the first visited time is \(visited.first ?? 0)")
         schedule = whole.respaced(to: times)

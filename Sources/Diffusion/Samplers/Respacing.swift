@@ -56,13 +56,13 @@ public enum Respacing {
 extension DiffusionConfiguration {
     /// Why ``respacing`` means nothing; nil where it does.
     public var respacingFault: String? {
-        respacing == Respacing.none ? nil : Respacing.times(respacing, of: timesteps).fault
+        respacing == Respacing.none ? nil : Respacing.times(respacing, of: reach).fault
     }
 
     /// The times of `schedule` that a sampler visits, ascending.
     func visitedTimes(of schedule: NoiseSchedule) -> [Int] {
         if respacing == Respacing.none { return spacing.times(samplingSteps, of: schedule) }
-        let (times, fault) = Respacing.times(respacing, of: timesteps)
+        let (times, fault) = Respacing.times(respacing, of: reach)
         precondition(fault == nil, "respacing \(fault ?? "")")
         return times
     }

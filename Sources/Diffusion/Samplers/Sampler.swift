@@ -98,6 +98,9 @@ public struct Sampler: Sendable {
     /// The timesteps that are visited, ascending.
     public var times: [Int] { chain.times }
 
+    /// ᾱ where it begins.
+    public var alphaBarAtStart: Double { chain.schedule.alphaBars[times.count - 1] }
+
     /// ᾱ of what a step leaves; 1 after the last. Steps count from 0, the noisiest.
     public func alphaBar(after step: Int) -> Double {
         precondition(times.indices ~= step, "step \(step) of \(times.count)")

@@ -1,4 +1,5 @@
 import LinearAlgebra
+import Mixtures
 
 /// The law of a cleaner sample given a noisier one, exactly: `q(x_s | x_t)` for data of a Gaussian mixture.
 ///
@@ -81,11 +82,10 @@ public struct BackwardStep: Sendable {
     }
 }
 
-extension GaussianMixture {
-    /// q(x_t) at ᾱ: `Σ_k w_k N(√ᾱ μ_k, ᾱ Σ_k + (1 − ᾱ) I)`.
-    public func noised(_ alphaBar: Double) -> GaussianMixture {
-        GaussianMixture(
-            weights: weights, means: means.map { alphaBar.squareRoot() * $0 },
-            .init(shapes.covariances.mapped { alphaBar * $0 + 1 - alphaBar }))
+extension BackwardStep {
+    /// The draw `position` of a `round`, of x_s given `xt`.
+    public func draw(_ xt: [Double], _ draws: MixtureDraws, round: Int, _ position: Int) -> [Double] {
+        let numbers = draws(round: round, position)
+        return draw(xt, uniform: numbers.uniform, normals: numbers.normals)
     }
 }

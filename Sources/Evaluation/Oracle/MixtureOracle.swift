@@ -1,6 +1,7 @@
 import Diffusion
 import Foundation
 import Philox
+import Mixtures
 
 /// What a network could know at best of each step of a diffusion, for data of a Gaussian mixture: closed forms at the times
 /// of a schedule, and means over x_t by Monte Carlo.

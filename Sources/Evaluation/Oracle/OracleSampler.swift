@@ -1,5 +1,6 @@
 import Diffusion
 import Philox
+import Mixtures
 
 /// Which estimate of x_0 a sampler gets from the oracle at every step.
 public enum OracleEstimate: String, CaseIterable, Sendable {
@@ -46,14 +47,17 @@ public struct OracleSampler: Sendable {
 
     /// Samples number `positions` of `seed`, `[positions][D]`.
     ///
-    /// - Parameter progress: called with (estimates done, all) after each step of a batch.
+    /// - Parameters:
+    ///   - prior: what they begin with, of clean data; nil: N(0, I).
+    ///   - progress: called with (estimates done, all) after each step of a batch.
     public func samples(
-        _ positions: Range<Int>, seed: UInt64, batch: Int = 1024,
+        _ positions: Range<Int>, seed: UInt64, batch: Int = 1024, prior: GaussianMixture? = nil,
         progress: (Int, Int) throws -> Void = { _, _ in }
     ) throws -> [Float] {
         precondition(batch > 0, "batches of \(batch)")
         let noise = Draw("noise", .sampling, .normal, elements: oracle.data.dimension)
         let all = positions.count * sampler.evaluations
+        let start = prior?.noised(sampler.alphaBarAtStart)
         var result: [Float] = []
         for first in stride(from: positions.lowerBound, to: positions.upperBound, by: batch) {
             let part = first..<min(first + batch, positions.upperBound)
@@ -61,7 +65,8 @@ public struct OracleSampler: Sendable {
             let done = (first - positions.lowerBound) * sampler.evaluations
             var evaluation = 0
             result += try sampler.sample(
-                from: values(round: 0), usesEta: false, selfCondition: false,
+                from: start.map { $0.starts(part, noise: values(round: 0), seed: seed) } ?? values(round: 0),
+                usesEta: false, selfCondition: false,
                 predict: { xt, t, _, _ in
                     defer { evaluation += 1 }
                     return output(xt, t, part, round: evaluation, seed: seed)

@@ -1,5 +1,6 @@
 import Foundation
 import Philox
+import Mixtures
 
 /// What the draws of a network say at one x_t, beside what is true there.
 public struct StepRecord: Equatable, Sendable {

@@ -1,5 +1,6 @@
 import Foundation
 import Philox
+import Mixtures
 
 /// A distribution that is known: what samples of it are compared with when their law is known and not only data.
 public protocol KnownDistribution: Sendable {

@@ -28,11 +28,3 @@ extension GaussianMixture {
         return draw(uniform: numbers.uniform, normals: numbers.normals)
     }
 }
-
-extension BackwardStep {
-    /// The draw `position` of a `round`, of x_s given `xt`.
-    public func draw(_ xt: [Double], _ draws: MixtureDraws, round: Int, _ position: Int) -> [Double] {
-        let numbers = draws(round: round, position)
-        return draw(xt, uniform: numbers.uniform, normals: numbers.normals)
-    }
-}

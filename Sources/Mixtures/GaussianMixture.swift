@@ -9,18 +9,18 @@ public struct GaussianMixture: Equatable, Sendable {
     public let weights: [Double]
     /// μ_k, `[K][D]`.
     public let means: [Double]
-    let shapes: Shapes
+    package let shapes: Shapes
 
     /// What mixtures that differ only in weights and means share.
-    struct Shapes: Equatable, Sendable {
-        let covariances: Covariances
+    package struct Shapes: Equatable, Sendable {
+        package let covariances: Covariances
         /// Σ_k⁻¹ and R_k with `R_k R_kᵀ = Σ_k`, `[K][D][D]`.
         let precisions: [Double]
-        let roots: [Double]
+        package let roots: [Double]
         /// −½ ln det(2π Σ_k), `[K]`.
         let logHeights: [Double]
 
-        init(_ covariances: Covariances) {
+        package init(_ covariances: Covariances) {
             self.covariances = covariances
             precisions = covariances.matrices { 1 / $0 }
             roots = covariances.matrices { $0.squareRoot() }
@@ -50,13 +50,15 @@ public struct GaussianMixture: Equatable, Sendable {
             Shapes(try Covariances(covariances, count: count, dimension: dimension)))
     }
 
-    init(weights: [Double], means: [Double], _ shapes: Shapes) {
+    package init(weights: [Double], means: [Double], _ shapes: Shapes) {
         (self.weights, self.means, self.shapes) = (weights, means, shapes)
         dimension = shapes.covariances.dimension
     }
 
     /// K.
     public var components: Int { weights.count }
+    /// ln w_k, `[K]`.
+    var logWeights: [Double] { weights.map { log($0) } }
     /// Σ_k, `[K][D][D]`.
     public var covariances: [Double] { shapes.covariances.matrices() }
     /// Whether it has a density: every component is wide in every direction.
@@ -68,7 +70,7 @@ public struct GaussianMixture: Equatable, Sendable {
     }
 
     /// `ln w_k N(x; μ_k, Σ_k)` of every component.
-    func logTerms(_ x: [Double]) -> [Double] {
+    package func logTerms(_ x: [Double]) -> [Double] {
         weights.indices.map { log(weights[$0]) + shapes.logHeights[$0] - 0.5 * squaredDistance(x, from: $0) }
     }
 
@@ -120,6 +122,13 @@ public struct GaussianMixture: Equatable, Sendable {
         return result
     }
 
+    /// q(x_t) at ᾱ: `Σ_k w_k N(√ᾱ μ_k, ᾱ Σ_k + (1 − ᾱ) I)`.
+    public func noised(_ alphaBar: Double) -> GaussianMixture {
+        GaussianMixture(
+            weights: weights, means: means.map { alphaBar.squareRoot() * $0 },
+            .init(shapes.covariances.mapped { alphaBar * $0 + 1 - alphaBar }))
+    }
+
     /// The draw that belongs to a number in [0, 1), which decides the component, and `normals` of N(0, 1), `[D]`.
     public func draw(uniform: Double, normals: [Float]) -> (x: [Double], component: Int) {
         let k = choice(of: weights, uniform)
@@ -141,7 +150,7 @@ func quadraticForm(_ matrices: [Double], _ x: [Double], _ means: [Double], _ k: 
 }
 
 /// `μ + R_k n`.
-func shifted(_ mean: [Double], _ roots: [Double], _ k: Int, _ normals: [Float]) -> [Double] {
+package func shifted(_ mean: [Double], _ roots: [Double], _ k: Int, _ normals: [Float]) -> [Double] {
     let dimension = mean.count
     precondition(normals.count == dimension, "\(normals.count) normals for a draw of dimension \(dimension)")
     var x = mean
@@ -152,7 +161,7 @@ func shifted(_ mean: [Double], _ roots: [Double], _ k: Int, _ normals: [Float]) 
 }
 
 /// The first k whose share and those before it add up to more than `uniform`.
-func choice(of shares: [Double], _ uniform: Double) -> Int {
+package func choice(of shares: [Double], _ uniform: Double) -> Int {
     var sum = 0.0
     for (k, share) in shares.enumerated() {
         sum += share
