@@ -124,7 +124,7 @@ struct EvaluateNLLCommand: RankCommand {
                     try FileTrial.run(.dataset, data)
                     try tryOutputs(judged.path)
                 }
-                return try LikelihoodSamples(self, judged.model)
+                return try LikelihoodSamples(self, judged.model, classes: judged.classes)
             }
             if communicator.rank == 0, set.areLatents {
                 note("the samples are latents, by their means: figures are those of the latents' space")
@@ -177,12 +177,12 @@ struct EvaluateNLLCommand: RankCommand {
 /// The samples whose likelihood is measured.
 struct LikelihoodSamples {
     let samples: SpreadSkill.Samples
-    /// The class of each place, where the network is told it.
+    /// The class of each place, where the network or its forward process reads it.
     let labels: [Int: Float]?
     let areLatents: Bool
 
     /// - Throws: `DataSetError` or ``CommandFailure`` where they are not those of the network.
-    init(_ command: EvaluateNLLCommand, _ model: ModelConfiguration) throws {
+    init(_ command: EvaluateNLLCommand, _ model: ModelConfiguration, classes: Int) throws {
         let set = try DataSet(path: command.data)
         try model.check(set)
         guard set.count > 1 else {
@@ -198,11 +198,7 @@ struct LikelihoodSamples {
         let places = order.prefix(command.count).map(Int.init).sorted()
         samples = SpreadSkill.Samples(
             try set.samples(places), places: places, elements: set.elementsPerSample, channels: model.channels)
-        guard model.takesLabels else {
-            labels = nil
-            return
-        }
-        let classes = try set.classLabels(count: model.classes)
-        labels = Dictionary(uniqueKeysWithValues: places.map { ($0, Float(classes.values[$0])) })
+        let found = classes > 0 ? try set.classLabels(count: classes).values : nil
+        labels = found.map { found in Dictionary(uniqueKeysWithValues: places.map { ($0, Float(found[$0])) }) }
     }
 }

@@ -18,6 +18,13 @@ enum JudgedDenoiser {
         }
     }
     var model: ModelConfiguration { configuration.model }
+    /// How many classes it knows; 0 where it knows none.
+    var classes: Int {
+        switch self {
+        case .network(let job, _, _): job.classes
+        case .oracle: 0
+        }
+    }
     var path: String {
         switch self {
         case .network(_, _, let path), .oracle(_, _, let path): path
