@@ -406,3 +406,11 @@ extension ConfigurationKey {
             "The half-life is at most this share of the images seen so far. 0: no such limit. Reference (EDM): 0.05."),
     ]
 }
+        ConfigurationKey(
+            "ema.widths", .numbers(\.ema.widths, each: EMAConfiguration.possibleWidths), .refused,
+            "Relative widths of power-function averages (EDM2) that are kept as well, an arena each: `[0.05, 0.1]`. See "
+                + "[Average](#average)."),
+        ConfigurationKey(
+            "ema.snapshot_every", .integer(\.ema.snapshotEvery, everySteps), unit: "steps", .harmless,
+            "Distance of snapshots of these averages, `averages/step-N.h5`; from them `smd checkpoint average` makes one "
+                + "of any width. 0: none."),

@@ -43,6 +43,7 @@ extension RunConfiguration {
             normal.model.unet.fullAttention = model.unet.dimMults.map { _ in false }
         }
         // Of a checkpoint of other hands nothing is certain but the types.
+        normal.ema.widths.sort()
         if (try? model.validate()) != nil, let plan = try? batchPlan(ranks: 1) {
             normal.microBatchSize = plan.microBatchSize
         }

@@ -22,6 +22,7 @@ extension RunConfiguration {
             "is optimal, which is measured of a checkpoint: train with small, then smd evaluate variance, and give "
                 + "smd sample --set diffusion.variance=optimal")
         try requireSampling()
+        try requireAverages()
         if method == .diffusion, let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
         if method != .diffusion { try requirePlain() }
         if method != .autoencoder {
@@ -53,6 +54,17 @@ extension RunConfiguration {
             "is learned, but the network says nothing of it: set diffusion.variance=small, or train with "
                 + "model.learned_variance=true")
         if let fault = diffusion.guidance.fault(model) { throw ConfigurationError(fault) }
+    }
+
+    /// Refuses a width twice, more of them than a checkpoint should hold, and snapshots of nothing.
+    private func requireAverages() throws {
+        let widths = ema.widths
+        try require(
+            Set(widths).count == widths.count && widths.count <= EMAConfiguration.mostWidths, "ema.widths",
+            "is \(widths), wanted at most \(EMAConfiguration.mostWidths) different widths")
+        try require(
+            ema.snapshotEvery == 0 || !widths.isEmpty, "ema.snapshot_every",
+            "is \(ema.snapshotEvery), but there are no averages to keep: ema.widths=0.05,0.1 as well")
     }
 
     /// Refuses what only a diffusion has.

@@ -110,7 +110,7 @@ struct ADM {
         return last(scope, h)
     }
 
-    /// Time, class, and numbers that all pixels share: `[N, 4·d]`.
+    /// Time, class, numbers that all pixels share, and what was done to the image: `[N, 4·d]`.
     private func embedding(_ condition: Condition) -> Tensor {
         let (d, width) = (sizes.dim, 4 * sizes.dim)
         let hidden = Linear(scope / "time_embed.0", d, width)(condition.timestep.cosineEmbedding(dimension: d)).silu()

@@ -31,7 +31,7 @@ struct TrainedNetwork {
         digest = checkpoint.digest
         latents = LatentFacts { checkpoint.header.attributes[$0] }
         (self.path, self.weights) = (path, weights)
-        tensors = try checkpoint.values((weights == .ema ? ArenaRole.ema : .parameters).rawValue)
+        tensors = try checkpoint.values(checkpoint.group(of: weights))
     }
 
     /// Fills an arena of `layout` with the weights.

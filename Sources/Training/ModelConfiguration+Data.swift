@@ -1,3 +1,4 @@
+import Configuration
 import DataSets
 import NeuralNetwork
 import Sampling

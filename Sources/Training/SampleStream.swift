@@ -1,5 +1,6 @@
 import Configuration
 import DataSets
+import NeuralNetwork
 import Philox
 
 /// Consecutive samples of the stream.

@@ -136,6 +136,7 @@ import Training
                 try expectSameRun(run, "1x1", "\(launch)", step: 4)
             }
         }
+            #expect(try snapshots(run, "1x1").count == (settings == Run.averages ? 4 : 0))
     }
 
     /// Leaves of several micro-batches, chosen by the program.
