@@ -81,6 +81,9 @@ extension RunConfiguration {
             model.labelDropout == 0, "model.label_dropout",
             "is \(model.labelDropout), but \(what) is told no classes: model.label_dropout=0")
         try require(
+            model.augment == 0, "model.augment",
+            "is \(model.augment), but \(what) is told of no augmentation: model.augment=0")
+        try require(
             !model.selfCondition, "model.self_condition",
             "is true, but \(what) estimates no x0: model.self_condition=false")
     }

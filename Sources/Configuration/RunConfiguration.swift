@@ -86,6 +86,8 @@ public struct RunConfiguration: Equatable, Sendable {
     public var shuffle = Shuffle.samples
     /// MiB of samples that are mixed with each other, with `shuffle` chunks.
     public var shuffleWindow = 64
+    /// What of an image is trained on.
+    public var crop = Crop.none
     /// Training steps (parameter updates) of the whole run.
     public var steps = 100_000
     /// Images in one step, over all ranks.

@@ -117,6 +117,9 @@ struct ADM {
         var e = Linear(scope / "time_embed.2", width, width)(hidden)
         if classRows > 0 { e = e + ClassEmbedding(scope / "label_emb", rows: classRows, width: width)(condition.label) }
         if let shared = condition.shared { e = e + Linear(scope / "eta_mlp", shared.channels, width)(shared) }
+        if let augmentation = condition.augmentation {
+            e = e + AugmentationEmbedding(scope / "map_augment", width: width)(augmentation)
+        }
         return e
     }
 
