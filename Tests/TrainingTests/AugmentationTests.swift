@@ -148,7 +148,8 @@ import Training
                 #expect(drawn.status == 0, "\(drawn.errors)")
                 return try HDF5File.open(output).root.dataset("images").read(as: UInt8.self)
             }
-            #expect(pictures[0] == pictures[1] && Set(pictures[0]).count > 8)
+            // ADM's last layer starts at zero: after three steps its images are nearly black and white.
+            #expect(pictures[0] == pictures[1] && Set(pictures[0]).count > (settings.isEmpty ? 8 : 1))
         }
     }
 
