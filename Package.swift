@@ -127,7 +127,8 @@ let package = Package(
         .target(
             name: "Exchange",
             dependencies: [
-                "Arrays", "Configuration", "Files", "HDF5", "NeuralNetwork", "Sampling", "Storage", "TensorGraph",
+                "Arrays", "Configuration", "Files", "HDF5", "LinearAlgebra", "NeuralNetwork", "Sampling", "Storage",
+                "TensorGraph", "Training",
             ], swiftSettings: strict),
         .target(
             name: "Conformance",
@@ -210,7 +211,7 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "smd", "rank-program", "Training", "Sampling", "Benchmarks", "Planning", "Files",
+                "smd", "rank-program", "Training", "Sampling", "Benchmarks", "Planning", "Files", "Exchange",
                 "Arrays", "Communication", "Configuration", "CPUBackend", "DataSets", "HDF5", "Philox",
                 "Storage", "StorageSupport", "TensorGraph", "TestSupport",
             ],

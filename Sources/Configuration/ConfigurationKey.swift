@@ -61,6 +61,7 @@ indirect enum ValueKind: Equatable, Sendable {
         case .number: "a number"
         case .text, .path: "text"
         case .list(.integer): "a list of integers, such as [1, 2, 2]"
+        case .list(.number): "a list of numbers, such as [0.05, 0.1]"
         case .list(.boolean): "a list of true and false, such as [false, true]"
         case .list(let element): "a list, each entry \(element.phrase)"
         }
@@ -107,6 +108,16 @@ struct KeyValue: Sendable {
 
     static func integers(_ path: Path<[Int]>, each range: ClosedRange<Int>) -> KeyValue {
         KeyValue(.list(.integer), path, problem: { $0.lazy.compactMap { outside(range, $0) }.first })
+    }
+
+    static func numbers(_ path: Path<[Double]>, each range: ClosedRange<Double>) -> KeyValue {
+        KeyValue(
+            .list(.number), path,
+            problem: { values in
+                values.first { !range.contains($0) }.map {
+                    "is \($0), wanted a number from \(range.lowerBound) to \(range.upperBound)"
+                }
+            })
     }
 
     /// A number for which `holds`; `wanted` ends the message about another.

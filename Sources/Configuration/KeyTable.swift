@@ -28,6 +28,9 @@ extension ConfigurationKey {
             "shuffle_window", .integer(\.shuffleWindow, 1...(1 << 20)), unit: "MiB", .warned,
             "With `shuffle: chunks`, how much of the data set is mixed at a time."),
         ConfigurationKey(
+            "crop", .choice(\.crop), .warned,
+            "What of images larger than `model.size` is trained on; see [Crops](#crops):"),
+        ConfigurationKey(
             "steps", .integer(\.steps, 1...1_000_000_000), unit: "steps", .harmless,
             "Updates of the whole run, with those before a resume; not fewer than done. Warned where a decay reaches over them."
         ),
@@ -197,6 +200,10 @@ extension ConfigurationKey {
             .number(\.model.labelDropout, ", wanted 0 or more and below 1") { $0 >= 0 && $0 < 1 }, .refused,
             "Share of training images of which the network is told no class: above 0 it can be "
                 + "[guided](equations.md#guidance). 0.1 is usual."),
+        ConfigurationKey(
+            "model.augment", .number(\.model.augment, ", wanted 0 (off) to 1") { 0...1 ~= $0 }, .refused,
+            "Probability of each of several changes of a training image, which the network is told of and draws without; EDM: "
+                + "0.12. See [Augmentation](#augmentation)."),
         ConfigurationKey(
             "model.identifier.dim", .integer(\.model.identifier.dim, 4...8192), unit: "channels", .refused,
             needsMixture: true, "Channels of the identifier's first stage. Even, at least 4, divisible by its groups."),
@@ -431,5 +438,13 @@ extension ConfigurationKey {
         ConfigurationKey(
             "ema.ramp", .number(\.ema.ramp, ", wanted 0 (off) or more") { $0 >= 0 && $0.isFinite }, .warned,
             "The half-life is at most this share of the images seen so far. 0: no such limit. Reference (EDM): 0.05."),
+        ConfigurationKey(
+            "ema.widths", .numbers(\.ema.widths, each: EMAConfiguration.possibleWidths), .refused,
+            "Relative widths of power-function averages (EDM2) that are kept as well, an arena each: `[0.05, 0.1]`. See "
+                + "[Average](#average)."),
+        ConfigurationKey(
+            "ema.snapshot_every", .integer(\.ema.snapshotEvery, everySteps), unit: "steps", .harmless,
+            "Distance of snapshots of these averages, `averages/step-N.h5`; from them `smd checkpoint average` makes one "
+                + "of any width. 0: none."),
     ]
 }

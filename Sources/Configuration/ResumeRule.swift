@@ -32,6 +32,7 @@ extension RunConfiguration {
     private func rule(of key: ConfigurationKey, since stored: RunConfiguration) -> ResumeRule {
         // Another share trains the same parameters, unless one of them is none.
         if key.name == "model.label_dropout", model.labelDropout > 0, stored.model.labelDropout > 0 { return .warned }
+        if key.name == "model.augment", model.augment > 0, stored.model.augment > 0 { return .warned }
         let decays = learningRateDecay != .constant || stored.learningRateDecay != .constant
         return key.name == "steps" && decays ? .warned : key.rule
     }
@@ -42,6 +43,7 @@ extension RunConfiguration {
         if model.unet.fullAttention.isEmpty {  // the short way to write linear attention everywhere
             normal.model.unet.fullAttention = model.unet.dimMults.map { _ in false }
         }
+        normal.ema.widths.sort()
         // Of a checkpoint of other hands nothing is certain but the types.
         if (try? model.validate()) != nil, let plan = try? batchPlan(ranks: 1) {
             normal.microBatchSize = plan.microBatchSize

@@ -24,6 +24,14 @@ public enum Shuffle: String, Codable, CaseIterable, Sendable {
     case chunks
 }
 
+/// What of an image a run trains on.
+public enum Crop: String, Codable, CaseIterable, Sendable {
+    /// All of it.
+    case none
+    /// A window of the network's size, another one each time.
+    case random
+}
+
 extension RunConfiguration {
     /// `data` from the root: a relative path is one from the current directory.
     public var absoluteData: String {

@@ -22,8 +22,11 @@ extension RunConfiguration {
             "is optimal, which is measured of a checkpoint: train with small, then smd evaluate variance, and give "
                 + "smd sample --set diffusion.variance=optimal")
         try requireSampling()
+        try requireAverages()
         if method == .diffusion, let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
         if method == .diffusion, let fault = diffusion.shift.fault(model) { throw ConfigurationError(fault) }
+        try require(
+            !isShifted || crop == .none, "crop", "is random, but diffusion.shift moves towards means of whole images: crop=none")
         if method != .diffusion { try requirePlain() }
         if method != .autoencoder {
             try require(
@@ -56,6 +59,17 @@ extension RunConfiguration {
         if let fault = diffusion.guidance.fault(model) { throw ConfigurationError(fault) }
     }
 
+    /// Refuses a width twice, more of them than a checkpoint should hold, and snapshots of nothing.
+    private func requireAverages() throws {
+        let widths = ema.widths
+        try require(
+            Set(widths).count == widths.count && widths.count <= EMAConfiguration.mostWidths, "ema.widths",
+            "is \(widths), wanted at most \(EMAConfiguration.mostWidths) different widths")
+        try require(
+            ema.snapshotEvery == 0 || !widths.isEmpty, "ema.snapshot_every",
+            "is \(ema.snapshotEvery), but there are no averages to keep: ema.widths=0.05,0.1 as well")
+    }
+
     /// Refuses what only a diffusion has.
     private func requirePlain() throws {
         let what = networkName == "autoencoder" ? "an autoencoder" : "a classifier"
@@ -69,6 +83,9 @@ extension RunConfiguration {
         try require(
             model.labelDropout == 0, "model.label_dropout",
             "is \(model.labelDropout), but \(what) is told no classes: model.label_dropout=0")
+        try require(
+            model.augment == 0, "model.augment",
+            "is \(model.augment), but \(what) is told of no augmentation: model.augment=0")
         try require(
             !model.selfCondition, "model.self_condition",
             "is true, but \(what) estimates no x0: model.self_condition=false")

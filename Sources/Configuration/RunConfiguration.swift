@@ -56,6 +56,15 @@ public struct EMAConfiguration: Equatable, Sendable {
     public var halfLifeImages = 0.0
     /// The half-life is at most this share of the images seen so far; 0: no such limit.
     public var ramp = 0.05
+    /// Relative widths of the power-function averages that are kept beside this one (Karras et al. 2024).
+    public var widths: [Double] = []
+    /// Training steps between two snapshots of these; 0: none.
+    public var snapshotEvery = 0
+
+    /// Widths that an average can have: from a narrow one to nearly that of a plain mean, 1/√12.
+    public static let possibleWidths = 0.005...0.28
+    /// Most of them in one run.
+    static let mostWidths = 8
 
     /// The published settings.
     public init() {}
@@ -77,6 +86,8 @@ public struct RunConfiguration: Equatable, Sendable {
     public var shuffle = Shuffle.samples
     /// MiB of samples that are mixed with each other, with `shuffle` chunks.
     public var shuffleWindow = 64
+    /// What of an image is trained on.
+    public var crop = Crop.none
     /// Training steps (parameter updates) of the whole run.
     public var steps = 100_000
     /// Images in one step, over all ranks.

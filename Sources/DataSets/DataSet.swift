@@ -101,23 +101,26 @@ public final class DataSet {
         }
     }
 
-    /// Reads sample `index` into `out`, which holds ``elementsPerSample`` numbers.
+    /// Reads sample `index` into `out`, which holds ``elementsPerSample`` numbers, or as many as a window has.
     ///
     /// Images arrive as height × width × channels, scaled from 0…255 to −1…1 by 2·v/255 − 1, mirrored left to right
-    /// with `flip`. Points arrive as they are. Latents arrive as (mean + deviation · noise) · scale, or as mean · scale.
+    /// with `flip`; of these `window` alone where one is given, mirrored within. Points arrive as they are. Latents arrive as (mean + deviation · noise) · scale, or as mean · scale.
     /// `flip` does not touch either.
     ///
     /// - Parameter noise: draws of N(0, 1), one for each number of a latent.
     /// - Throws: `HDF5Error` when the set is not in memory and the file fails.
     public func read(
-        _ index: Int, flip: Bool, noise: [Float]? = nil, into out: UnsafeMutableBufferPointer<Float>
+        _ index: Int, flip: Bool, noise: [Float]? = nil, window: ImageWindow? = nil,
+        into out: UnsafeMutableBufferPointer<Float>
     ) throws {
-        precondition(out.count == elementsPerSample, "\(out.count) numbers for a sample of \(elementsPerSample)")
+        let wanted = window.map { $0.elements(of: sample) } ?? elementsPerSample
+        precondition(out.count == wanted, "\(out.count) numbers for a sample of \(wanted)")
         try withStored(index) { stored in
             switch sample {
             case .point: _ = out.update(fromContentsOf: stored.bindMemory(to: Float.self))
-            case .image(_, let width, let channels):
-                Self.scale(stored.bindMemory(to: UInt8.self), width, channels, flip, into: out)
+            case .image(let height, let width, let channels):
+                let window = window ?? ImageWindow(top: 0, left: 0, height: height, width: width)
+                Self.scale(stored.bindMemory(to: UInt8.self), width, channels, window, flip, into: out)
             case .latent: draw(stored.bindMemory(to: Float.self), noise, into: out)
             }
         }
@@ -183,24 +186,46 @@ public final class DataSet {
     /// 2·v/255 − 1 for every byte v, rounded once; scaled[255 − v] = −scaled[v] exactly.
     private static let scaled: [Float] = (0...255).map { Float(Double(2 * $0 - 255) / 255) }
 
-    /// [rows][width][channels] bytes to numbers, every row reversed pixel by pixel with `flip`.
+    /// A window of [rows][width][channels] bytes to numbers, every row reversed pixel by pixel with `flip`.
     private static func scale(
-        _ pixels: UnsafeBufferPointer<UInt8>, _ width: Int, _ channels: Int, _ flip: Bool,
+        _ pixels: UnsafeBufferPointer<UInt8>, _ width: Int, _ channels: Int, _ window: ImageWindow, _ flip: Bool,
         into out: UnsafeMutableBufferPointer<Float>
     ) {
         scaled.withUnsafeBufferPointer { scaled in
-            if !flip {
-                for i in 0..<out.count { out[i] = scaled[Int(pixels[i])] }
-                return
-            }
-            let rowLength = width * channels
-            for row in stride(from: 0, to: out.count, by: rowLength) {
-                for x in 0..<width {
-                    let (to, from) = (row + x * channels, row + (width - 1 - x) * channels)
+            let rowLength = window.width * channels
+            for y in 0..<window.height {
+                let (row, first) = (y * rowLength, ((window.top + y) * width + window.left) * channels)
+                if !flip {
+                    for i in 0..<rowLength { out[row + i] = scaled[Int(pixels[first + i])] }
+                    continue
+                }
+                for x in 0..<window.width {
+                    let (to, from) = (row + x * channels, first + (window.width - 1 - x) * channels)
                     for c in 0..<channels { out[to + c] = scaled[Int(pixels[from + c])] }
                 }
             }
         }
+    }
+}
+
+/// A part of an image.
+public struct ImageWindow: Equatable, Sendable {
+    /// Rows above it and columns to its left.
+    public let top: Int
+    public let left: Int
+    public let height: Int
+    public let width: Int
+
+    public init(top: Int, left: Int, height: Int, width: Int) {
+        (self.top, self.left, self.height, self.width) = (top, left, height, width)
+    }
+
+    /// Numbers in this part of a sample, which is an image that has it.
+    func elements(of sample: SampleShape) -> Int {
+        guard case .image(let rows, let columns, let channels) = sample, top >= 0, left >= 0, height > 0, width > 0,
+            top + height <= rows, left + width <= columns
+        else { preconditionFailure("\(sample.words) without the window \(self)") }
+        return height * width * channels
     }
 }
 

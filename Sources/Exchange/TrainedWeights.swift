@@ -20,8 +20,8 @@ public struct TrainedWeights {
     public func write(to path: String, replacing: Bool) throws {
         let elements = tensors.reduce(0) { $0 + $1.values.count }
         let image = try CheckpointImage(header: header, elements: 2 * elements, tensors: 2 * tensors.count)
-        for role in ArenaRole.allCases {
-            try image.begin(role.rawValue)
+        for role in ArenaRole.always {
+            try image.begin(role.group)
             guard role == .parameters || role == .ema else { continue }
             for tensor in tensors {
                 try tensor.values.withUnsafeBufferPointer {
@@ -44,13 +44,6 @@ extension CheckpointFile {
             throw RunError(
                 "\(path) holds further networks beside the first, \(other) among them: only one can be taken out")
         }
-        let tensors = try values(weights.role.rawValue)
-        guard !tensors.isEmpty else { throw RunError("\(path) holds no weights '\(weights.rawValue)'") }
-        return tensors
+        return try values(group(of: weights))
     }
-}
-
-extension SampleWeights {
-    /// Where a checkpoint has them.
-    var role: ArenaRole { self == .ema ? .ema : .parameters }
 }

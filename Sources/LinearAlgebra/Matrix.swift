@@ -131,6 +131,24 @@ public struct Matrix: Equatable, Sendable {
         }
         return result
     }
+
+    /// The solution x of `self·x = b` for a symmetric positive definite matrix.
+    ///
+    /// - Throws: As ``cholesky()``.
+    public func solvePositiveDefinite(_ b: [Double]) throws -> [Double] {
+        precondition(b.count == rows, "\(b.count) numbers for \(rows)×\(columns)")
+        let l = try cholesky()
+        var x = b
+        for i in 0..<rows {
+            for j in 0..<i { x[i] -= l[i, j] * x[j] }
+            x[i] /= l[i, i]
+        }
+        for i in (0..<rows).reversed() {
+            for j in i + 1..<rows { x[i] -= l[j, i] * x[j] }
+            x[i] /= l[i, i]
+        }
+        return x
+    }
 }
 
 /// What cannot be computed from the numbers given, in one line.

@@ -110,13 +110,16 @@ struct ADM {
         return last(scope, h)
     }
 
-    /// Time, class, and numbers that all pixels share: `[N, 4·d]`.
+    /// Time, class, numbers that all pixels share, and what was done to the image: `[N, 4·d]`.
     private func embedding(_ condition: Condition) -> Tensor {
         let (d, width) = (sizes.dim, 4 * sizes.dim)
         let hidden = Linear(scope / "time_embed.0", d, width)(condition.timestep.cosineEmbedding(dimension: d)).silu()
         var e = Linear(scope / "time_embed.2", width, width)(hidden)
         if classRows > 0 { e = e + ClassEmbedding(scope / "label_emb", rows: classRows, width: width)(condition.label) }
         if let shared = condition.shared { e = e + Linear(scope / "eta_mlp", shared.channels, width)(shared) }
+        if let augmentation = condition.augmentation {
+            e = e + AugmentationEmbedding(scope / "map_augment", width: width)(augmentation)
+        }
         return e
     }
 

@@ -66,6 +66,8 @@ struct Condition {
     var shared: Tensor?
     /// What decides which numbers are dropped, `[N, 4]`, where some are.
     var dropoutKey: Tensor?
+    /// What was done to the image, `[N, 9]`, where that is told.
+    var augmentation: Tensor?
 }
 
 /// η as a network takes it.
@@ -110,12 +112,13 @@ public struct Denoiser {
     ///   - selfCondition: the network's earlier estimate of x0, `[N, H, W, C]`; needed with self-conditioning.
     ///   - label: the class of each sample, `[N]`; needed where the network takes it.
     ///   - dropoutKey: what decides which numbers are dropped, `[N, 4]`; nil drops none.
+    ///   - augmentation: what was done to each image, `[N, 9]`; needed where the network is told.
     ///   - draws: m, draws of the latent for each sample, which follow each other.
     /// - Returns: the output (an estimate of the objective's target), `[N·m, H, W, C]`, with a learned variance followed by
     ///   v, `[N·m, H, W, 2C]`, or what a ``MixtureHead`` says of it; and with SMD the latent map z.
     public func callAsFunction(
         _ x: Tensor, timestep: Tensor, eta: Eta?, selfCondition: Tensor?, label: Tensor? = nil,
-        dropoutKey: Tensor? = nil, draws: Int = 1
+        dropoutKey: Tensor? = nil, augmentation: Tensor? = nil, draws: Int = 1
     ) -> (output: Tensor, z: Tensor?) {
         let c = configuration
         let parts = c.backbone.parts(c)
@@ -138,7 +141,8 @@ public struct Denoiser {
         let latent = z.map { Latent(z: $0, draws: isShared ? draws : 1, entersAtInput: !isShared) }
         let condition = Condition(
             timestep: isShared ? timestep : timesteps, label: isShared ? label : label?.repeatedSamples(draws),
-            dropoutKey: isShared ? dropoutKey : dropoutKey?.repeatedSamples(draws))
+            dropoutKey: isShared ? dropoutKey : dropoutKey?.repeatedSamples(draws),
+            augmentation: isShared ? augmentation : augmentation?.repeatedSamples(draws))
         return (parts.denoiser(Scope(x.graph, "model"), input, condition, latent), z)
     }
 }

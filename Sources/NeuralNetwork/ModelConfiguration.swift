@@ -44,6 +44,10 @@ public struct ModelConfiguration: Equatable, Sendable {
     public var classes = 0
     /// Share of training samples of which the network is told no class, so that it can be guided; 0: it always is.
     public var labelDropout = 0.0
+    /// Probability of each augmentation of a training image, of which the network is told; 0: none.
+    public var augment = 0.0
+    /// Numbers that say what was done to an image.
+    public static let augmentationNumbers = 9
     /// Whether the output is followed by v, which places the variance of a step between its two bounds.
     public var learnedVariance = false
     /// The network is told t times this.
@@ -112,6 +116,11 @@ public struct ModelConfiguration: Equatable, Sendable {
             return
                 "model.label_dropout is \(labelDropout), but the network is told no classes to leave out: set model.classes to "
                 + "as many as the data's labels have, or model.label_dropout=0"
+        }
+        if augment > 0 && (isPoints || selfCondition) {
+            return
+                "model.augment is \(augment), which is for images, and for networks without an estimate of their own: "
+                + (isPoints ? "model.augment=0" : "set one of model.augment=0, model.self_condition=false")
         }
         if learnedVariance && head == .mixture {
             return

@@ -16,6 +16,8 @@ public enum NetworkInput: String {
     case label
     /// What decides which numbers are dropped in training, `[N, 4]`, each in [0, 1); with dropout.
     case dropoutKey = "dropout_key"
+    /// What was done to each training image, `[N, 9]`, where the network is told; else it is shown zeros.
+    case augmentation
 }
 
 extension ModelConfiguration {
@@ -73,13 +75,14 @@ extension Denoiser {
     ///
     /// - Parameters:
     ///   - draws: draws of the latent for each sample, one after the other in η and in the output.
-    ///   - training: whether numbers are dropped, where the network has dropout.
+    ///   - training: whether numbers are dropped, where the network has dropout, and whether images are augmented.
     public func callAsFunction(
         _ graph: Graph, batch: Int, draws: Int = 1, training: Bool = true
     ) -> (output: Tensor, z: Tensor?) {
         let c = configuration
         func input(_ name: NetworkInput, _ shape: [Int]) -> Tensor { graph.input(name.rawValue, shape) }
         let image = [c.size, c.size, c.channels]
+        let told = [batch, ModelConfiguration.augmentationNumbers]
         let x = input(.xt, [batch] + image)
         let timestep = input(.timestep, [batch])
         let eta =
@@ -90,7 +93,9 @@ extension Denoiser {
         return self(
             x, timestep: timestep, eta: eta, selfCondition: c.selfCondition ? input(.selfCondition, x.shape) : nil,
             label: c.takesLabels ? input(.label, [batch]) : nil,
-            dropoutKey: training && c.drops ? input(.dropoutKey, [batch, 4]) : nil, draws: draws)
+            dropoutKey: training && c.drops ? input(.dropoutKey, [batch, 4]) : nil,
+            augmentation: c.augment == 0
+                ? nil : training ? input(.augmentation, told) : graph.constant(0, told), draws: draws)
     }
 
     /// A forward pass over `batch` samples, to be run in `precision`; `output` is kept, and with SMD the latent map `z`.

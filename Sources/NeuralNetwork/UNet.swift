@@ -28,6 +28,9 @@ struct UNet {
         if let shared = condition.shared {
             time = time + Linear(scope / "eta_mlp", shared.channels, time.channels)(shared)
         }
+        if let augmentation = condition.augmentation {
+            time = time + AugmentationEmbedding(scope / "map_augment", width: time.channels)(augmentation)
+        }
         time = time.silu()
 
         var x = first(x)

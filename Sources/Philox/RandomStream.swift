@@ -37,8 +37,12 @@ public enum Purpose: UInt32, CaseIterable, Sendable {
     case latent
     /// Of which training samples a network is told no class.
     case labelDropout
+    /// Which window of a larger image a training sample is.
+    case crop
+    /// How a training image is augmented.
+    case augmentation
     /// The noise of a likelihood, and the draws of a prior.
-    case likelihood = 19
+    case likelihood
 }
 
 /// The random numbers of one seed and purpose: a function of (epoch, position), not a sequence with a state.

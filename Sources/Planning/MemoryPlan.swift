@@ -12,6 +12,9 @@ import Training
 public struct MemoryPlan: Encodable, Sendable {
     /// What is touched only while a run goes on: batches, metrics, parts of libraries. Measured on the four presets.
     static let runningBytes = 6 << 20
+    /// What libhdf5 keeps of a tensor in the making of a file, for those of power-function averages: with the others it
+    /// is part of what any checkpoint needs. Measured.
+    static let bytesPerFurtherTensor = 6500
     /// The program with its libraries and prepared operations, as resident in this process, and what comes on top while
     /// it runs; with the data set, if it could be read.
     public var programBytes: Int
@@ -56,7 +59,7 @@ public struct MemoryPlan: Encodable, Sendable {
             configuration.optimizer.sharded
             ? OptimizerShards.parts(count: plan.layout.count, ranks: ranks).max { $0.count < $1.count } : nil
         let ((state, workers, generators), bytes) = try CPUBackend.reserving {
-            let state = try ModelState(plan.layout, own: own)
+            let state = try ModelState(plan.layout, widths: configuration.ema.widths, own: own)
             let images = MicroBatch(madeUpFor: step)
             let workers = try (0..<threads).map { thread in
                 let gradients = thread == 0 ? state.gradients : nil
@@ -77,8 +80,12 @@ public struct MemoryPlan: Encodable, Sendable {
         workingBytes = bytes - activationBytes - stateBytes + aside
         messageBytes = ranks > 1 ? 7 << 20 + state.gradients.count * MemoryLayout<Float>.stride / 2 : 0
         let whole = own != nil && ranks > 1 ? plan.layout.count * MemoryLayout<Float>.stride : 0
-        let saved = ArenaRole.allCases.count * state.layout.parameters.reduce(0) { $0 + $1.count }
-        checkpointBytes = whole + CheckpointImage.savingBytes(elements: saved)
+        // A checkpoint and a snapshot of averages may be under way together.
+        let averages = configuration.ema.snapshotEvery > 0 ? configuration.ema.widths.count : 0
+        let saved = (state.roles.count + averages) * state.layout.parameters.reduce(0) { $0 + $1.count }
+        let further = (configuration.ema.widths.count + averages) * state.layout.parameters.count
+        checkpointBytes =
+            whole + CheckpointImage.savingBytes(elements: saved) + further * Self.bytesPerFurtherTensor
     }
 
     enum CodingKeys: String, CodingKey {

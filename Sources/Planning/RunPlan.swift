@@ -33,9 +33,14 @@ public struct RunPlan: Encodable, Sendable {
     public var allReduceBuckets: Int
     /// Size of one checkpoint.
     public var checkpointBytes: Int
+    /// Size of one snapshot of power-function averages, and how many the whole run leaves.
+    public var snapshotBytes: Int
+    public var snapshots: Int
 
     /// Operations of one micro-batch.
     var operations: Int
+    /// Power-function averages.
+    var averages: Int
     /// When the buckets of the gradient are complete.
     var buckets: [BucketTiming]
     /// Whether the optimiser's state is divided among ranks.
@@ -64,12 +69,16 @@ public struct RunPlan: Encodable, Sendable {
         parameters = plan.layout.parameters.reduce(0) { $0 + $1.count }
         gflopPerImage = Double(plan.floatingPointOperations) / Double(microBatchSize) / 1e9
         gflopPerStepAndRank = Double(plan.floatingPointOperations) * Double(microBatchesPerRank) / 1e9
+        let roles = ArenaRole.all(widths: configuration.ema.widths)
         let shard = OptimizerShards.parts(count: plan.layout.count, ranks: ranks).map(\.count).max() ?? 0
-        shardingSavesBytes = ArenaRole.allCases.count(where: \.isSharded) * (arena - shard * MemoryLayout<Float>.stride)
+        shardingSavesBytes = roles.count(where: \.isSharded) * (arena - shard * MemoryLayout<Float>.stride)
         sharded = configuration.optimizer.sharded
         allReduceBytes = ranks > 1 ? arena : 0
         allReduceBuckets = ranks > 1 ? plan.gradientBuckets(minimumCount: GradientReduction.bucketCount).count : 0
-        checkpointBytes = ArenaRole.allCases.count * parameters * MemoryLayout<Float>.stride
+        checkpointBytes = roles.count * parameters * MemoryLayout<Float>.stride
+        averages = configuration.ema.widths.count
+        snapshotBytes = averages * parameters * MemoryLayout<Float>.stride
+        snapshots = configuration.ema.snapshotEvery > 0 ? configuration.steps / configuration.ema.snapshotEvery : 0
         operations = plan.nodes.count
         let work = plan.nodes.map { Double(plan.floatingPointOperations(of: $0)) }
         let done = work.reduce(into: [0.0]) { $0.append($0[$0.count - 1] + $1) }
@@ -91,8 +100,9 @@ public struct RunPlan: Encodable, Sendable {
             ranks: ranks, microBatches: (microBatchesPerRank + threads - 1) / threads,
             microBatchSeconds: gflopPerStepAndRank / Double(microBatchesPerRank) / gflops, operations: operations,
             buckets: buckets, fabric: fabric)
-        model.updateSeconds = Self.updatePasses * arena / Self.memoryRate
-        model.unshardedUpdate = Self.unshardedPasses / Self.updatePasses
+        let passes = Self.updatePasses + Self.averagePasses * Double(averages)
+        model.updateSeconds = passes * arena / Self.memoryRate
+        model.unshardedUpdate = Self.unshardedPasses / passes
         model.sharded = sharded
         return model
     }
@@ -105,10 +115,12 @@ public struct RunPlan: Encodable, Sendable {
     /// working layouts four times; of these all ranks do the norm and the layouts.
     static let updatePasses = 12.0
     static let unshardedPasses = 5.0
+    /// The same for a power-function average: it is read, and written, and the parameters are read.
+    static let averagePasses = 3.0
 
     enum CodingKeys: CodingKey {
         case ranks, threads, parameters, microBatchSize, microBatchesPerRank, exact, leaves, whyNotExact
         case precision, precisionNotice, gflopPerImage, gflopPerStepAndRank
-        case allReduceBytes, allReduceBuckets, checkpointBytes, sharded, shardingSavesBytes
+        case allReduceBytes, allReduceBuckets, checkpointBytes, snapshotBytes, snapshots, sharded, shardingSavesBytes
     }
 }

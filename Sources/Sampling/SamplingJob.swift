@@ -10,14 +10,6 @@ import Mixtures
 import NeuralNetwork
 import Storage
 
-/// Which weights samples are drawn with.
-public enum SampleWeights: String, CaseIterable, Sendable {
-    /// The exponential moving average.
-    case ema
-    /// The parameters as the last step left them.
-    case raw
-}
-
 /// A checkpoint that samples are to be drawn from.
 public struct SamplingJob {
     private let network: TrainedNetwork

@@ -39,7 +39,7 @@ struct TrainedNetwork {
         shift = try TrainedShift.read(checkpoint, configuration)
         priorAttributes = checkpoint.header.attributes.filter { $0.key.hasPrefix("prior_") }
         (self.path, self.weights) = (path, weights)
-        tensors = try checkpoint.values((weights == .ema ? ArenaRole.ema : .parameters).rawValue)
+        tensors = try checkpoint.values(checkpoint.group(of: weights))
     }
 
     /// Fills an arena of `layout` with the weights.

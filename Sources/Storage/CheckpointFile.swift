@@ -122,10 +122,21 @@ public final class CheckpointFile {
         return (network ?? "", name == CheckpointGroup.parameters ? 0 : 1, name)
     }
 
+    /// The group that the others of a network are like: its parameters; in a snapshot of averages, which has none, the
+    /// first average.
+    private func base(of network: String?) -> String {
+        let parameters = CheckpointGroup.name(CheckpointGroup.parameters, of: network)
+        if groups.contains(parameters) { return parameters }
+        return groups.first { group in
+            let parts = CheckpointGroup.parts(of: group)
+            return parts.network == network && parts.name.hasPrefix("averages/")
+        } ?? parameters
+    }
+
     /// Averages and moments belong to the parameters of their network one by one, or are absent.
     private func requireAgreement() throws {
         for group in [CheckpointGroup.parameters] + groups where !CheckpointGroup.ofTheRun.contains(group) {
-            let base = CheckpointGroup.name(CheckpointGroup.parameters, of: CheckpointGroup.parts(of: group).network)
+            let base = base(of: CheckpointGroup.parts(of: group).network)
             guard groups.contains(base) else { throw StorageError("\(path) has no group /\(base)") }
             let (parameters, others) = (tensors(base), tensors(group))
             if others.isEmpty { continue }

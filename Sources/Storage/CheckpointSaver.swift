@@ -20,10 +20,10 @@ public final class CheckpointSaver {
     private let image: FileImage
     private let work: Work
 
-    /// What the thread leaves; read once `ended` was signalled.
+    /// What the thread leaves; read once `ended` is empty.
     private final class Work: @unchecked Sendable {
-        // Unchecked: the semaphore lies between writing the result and reading it.
-        let ended = DispatchSemaphore(value: 0)
+        // Unchecked: the group lies between writing the result and reading it.
+        let ended = DispatchGroup()
         var result: Result<Outcome, any Error>?
     }
 
@@ -36,6 +36,7 @@ public final class CheckpointSaver {
         after first: @escaping @Sendable () throws -> Void
     ) throws {
         let (file, step, work) = (try image.finish(), image.step, Work())
+        work.ended.enter()
         (self.image, self.step, self.work) = (file, step, work)
         let thread = Thread {
             let start = ContinuousClock.now
@@ -46,11 +47,14 @@ public final class CheckpointSaver {
                     path: path, bytes: file.withUnsafeMutableBytes { $0.count },
                     seconds: (ContinuousClock.now - start) / .seconds(1), problem: problem)
             }
-            work.ended.signal()
+            work.ended.leave()
         }
         thread.name = "checkpoint"
         thread.start()
     }
+
+    /// Waits for the end of the thread, on any other: whatever became of the save.
+    public var wait: @Sendable () -> Void { { [work] in work.ended.wait() } }
 
     /// The end of the save, and its memory given back: on the thread that made it, once.
     ///

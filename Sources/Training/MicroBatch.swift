@@ -58,6 +58,7 @@ package struct MicroBatch {
             }
         }
         if loss.readsLabels { inputs[labelInput] = labels.map { loss.model.told($0, drawn) } }
+        inputs[NetworkInput.augmentation.rawValue] = samples.augmentation
         timesteps = drawn.timesteps
         self.places = places
         indices = samples.indices
@@ -71,7 +72,10 @@ extension MicroBatch {
         let x0 = RandomStream(seed: 0, purpose: .data)
             .normals(count: count * step.configuration.model.sampleElements, epoch: 0, position: 0)
         let labels = step.loss.readsLabels ? (0..<count).map { Float($0 % step.loss.model.classes) } : nil
-        let samples = StreamSamples(x0: x0, places: (0..<count).map { (0, $0) }, indices: Array(0..<count))
+        let told = ModelConfiguration.augmentationNumbers
+        let samples = StreamSamples(
+            x0: x0, places: (0..<count).map { (0, $0) }, indices: Array(0..<count),
+            augmentation: step.configuration.model.augment > 0 ? [Float](repeating: 0, count: count * told) : nil)
         self.init(samples, labels: labels, step.loss, seed: 0)
     }
 }

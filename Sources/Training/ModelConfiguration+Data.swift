@@ -1,3 +1,4 @@
+import Configuration
 import DataSets
 import NeuralNetwork
 import Sampling
@@ -5,9 +6,21 @@ import Sampling
 extension ModelConfiguration {
     /// Compares the network's sizes with those of the samples.
     ///
+    /// - Parameter crop: what of an image it is shown.
     /// - Throws: ``RunError`` that names the keys to change.
-    package func check(_ data: DataSet) throws {
+    package func check(_ data: DataSet, crop: Crop = .none) throws {
         switch data.sample {
+        case .image(let height, let width, let channels) where crop == .random:
+            guard height >= size, width >= size, channels == self.channels else {
+                throw RunError(
+                    "\(data.path) holds images of \(height)×\(width)×\(channels), which have no window of "
+                        + "\(size)×\(size)×\(self.channels), the network's size, for crop: random: set model.size and "
+                        + "model.channels", status: .badInput)
+            }
+        case _ where crop == .random:
+            throw RunError(
+                "\(data.path) holds \(data.sample.words), and crop: random is for images: set crop=none",
+                status: .badInput)
         case .image(let height, let width, let channels):
             guard height == size, width == size, channels == self.channels else {
                 throw RunError(

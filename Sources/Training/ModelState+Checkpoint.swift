@@ -5,21 +5,26 @@ import Storage
 
 /// The state of a run's networks in a checkpoint, in the order of the file: network by network, arena by arena.
 extension [ModelState] {
-    /// A checkpoint in the making, with room for all.
-    package func emptyImage(_ header: CheckpointHeader) throws -> CheckpointImage {
-        let parameters = flatMap { state in ArenaRole.allCases.flatMap { _ in state.layout.parameters } }
+    /// A checkpoint in the making, with room for all, or for a snapshot of the power-function averages alone.
+    package func emptyImage(_ header: CheckpointHeader, averagesOnly: Bool = false) throws -> CheckpointImage {
+        let parameters = flatMap { state in
+            state.roles(averagesOnly: averagesOnly).flatMap { _ in state.layout.parameters }
+        }
         return try CheckpointImage(
             header: header, elements: parameters.reduce(0) { $0 + $1.count }, tensors: parameters.count)
     }
 
     /// Copies the state to `image`, which rank 0 alone has; shards of the others come one arena at a time. Collective.
     ///
+    /// - Parameter averagesOnly: copies the power-function averages alone.
     /// - Returns: why `image` could not take it.
-    package func copy(to image: CheckpointImage?, on communicator: any Communicator) throws -> (any Error)? {
+    package func copy(
+        to image: CheckpointImage?, averagesOnly: Bool = false, on communicator: any Communicator
+    ) throws -> (any Error)? {
         var problem: (any Error)?
         for state in self {
             let room = try state.roomForShards(on: communicator)
-            for role in ArenaRole.allCases {
+            for role in state.roles(averagesOnly: averagesOnly) {
                 var whole = state[role]
                 if let shards = state.shards, role.isSharded {
                     try shards.collect(whole, into: room)
@@ -34,7 +39,7 @@ extension [ModelState] {
 
     /// Puts the state of `file`, which rank 0 alone has, in place on all ranks. Collective.
     package func restore(_ file: CheckpointFile?, on communicator: any Communicator) throws {
-        let known = flatMap { state in ArenaRole.allCases.map(state.group) } + CheckpointGroup.ofTheRun
+        let known = flatMap { state in state.roles.map(state.group) } + CheckpointGroup.ofTheRun
         try communicator.together("looking into the checkpoint") {
             guard let file, let unknown = file.groups.first(where: { !known.contains($0) }) else { return }
             throw RunError(
@@ -43,7 +48,7 @@ extension [ModelState] {
         }
         for state in self {
             let room = try state.roomForShards(on: communicator)
-            for role in ArenaRole.allCases {
+            for role in state.roles {
                 let arena = state[role]
                 let shards = role.isSharded ? state.shards : nil
                 try communicator.together("restoring the checkpoint") {
@@ -63,8 +68,13 @@ extension [ModelState] {
 }
 
 extension ModelState {
+    /// The arenas of a checkpoint, or of a snapshot of averages.
+    fileprivate func roles(averagesOnly: Bool) -> [ArenaRole] {
+        averagesOnly ? roles.filter { $0.width != nil } : roles
+    }
+
     /// The group of an arena.
-    fileprivate func group(_ role: ArenaRole) -> String { CheckpointGroup.name(role.rawValue, of: network) }
+    fileprivate func group(_ role: ArenaRole) -> String { CheckpointGroup.name(role.group, of: network) }
 
     /// Room for one whole arena on rank 0, where the state is sharded. Collective.
     fileprivate func roomForShards(on communicator: any Communicator) throws -> CPUMemory? {

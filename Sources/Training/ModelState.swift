@@ -14,17 +14,23 @@ package final class ModelState {
     package let own: Range<Int>
     /// How the state is divided among ranks; nil where each holds all of it.
     package let shards: OptimizerShards?
+    /// What is carried from step to step, in the order of a checkpoint.
+    package let roles: [ArenaRole]
     private let arenas: [ArenaRole: CPUMemory]
 
-    /// - Parameter own: the shard that is here; nil takes that of this rank, or everything.
+    /// - Parameters:
+    ///   - widths: of the power-function averages, relative to the length of training.
+    ///   - own: the shard that is here; nil takes that of this rank, or everything.
     package init(
-        _ layout: ParameterLayout, network: String? = nil, shards: OptimizerShards? = nil, own: Range<Int>? = nil
+        _ layout: ParameterLayout, network: String? = nil, widths: [Double] = [], shards: OptimizerShards? = nil,
+        own: Range<Int>? = nil
     ) throws {
         let own = own ?? shards?.own ?? 0..<layout.count
         (self.layout, self.network, self.shards, self.own) = (layout, network, shards, own)
         gradients = try CPUMemory(count: layout.count)
+        roles = ArenaRole.all(widths: widths)
         arenas = try Dictionary(
-            uniqueKeysWithValues: ArenaRole.allCases.map { role in
+            uniqueKeysWithValues: roles.map { role in
                 (role, try CPUMemory(count: role.isSharded ? own.count : layout.count))
             })
     }
@@ -46,19 +52,19 @@ package final class ModelState {
 
     /// What all ranks hold alike: the parameters, and where it is not sharded the rest.
     package var copies: [(name: String, values: UnsafeBufferPointer<Float>)] {
-        ArenaRole.allCases.filter { own == all || !$0.isSharded }.map { role in
+        roles.filter { own == all || !$0.isSharded }.map { role in
             (role.title + (network.map { " of \($0)" } ?? ""), UnsafeBufferPointer(self[role].elements))
         }
     }
 
     /// Draws the parameters as PyTorch initialises them, keyed by `seed` and the parameter's name: the same on every
-    /// rank, and for any layout. The average starts as a copy, the rest at zero.
+    /// rank, and for any layout. The averages start as copies, the rest at zero.
     ///
     /// - Parameter number: of the network in a run: each draws numbers of its own.
     package func initialize(seed: UInt64, number: Int = 0) {
-        for role in ArenaRole.allCases { self[role].elements.update(repeating: 0) }
+        for role in roles { self[role].elements.update(repeating: 0) }
         Self.initialize(parameters, layout, seed: seed, number: number)
-        copyParametersToAverage()
+        for role in roles where role == .ema || role.width != nil { copyParameters(to: role) }
     }
 
     /// Draws the parameters of a network into an arena of `layout`.
@@ -83,8 +89,8 @@ package final class ModelState {
         }
     }
 
-    /// Makes the average equal to the parameters.
-    package func copyParametersToAverage() {
-        _ = ema.elements.update(fromContentsOf: parameters.elements[own])
+    /// Makes an average equal to the parameters.
+    package func copyParameters(to role: ArenaRole) {
+        _ = self[role].elements.update(fromContentsOf: parameters.elements[own])
     }
 }

@@ -21,7 +21,7 @@ extension ModelState {
         try sumOfSquaredGradients(on: backend, over: team).squareRoot()
     }
 
-    /// Clips the gradient to the global norm, moves the parameters by Adam (Kingma and Ba 2015) and updates the average;
+    /// Clips the gradient to the global norm, moves the parameters by Adam (Kingma and Ba 2015) and updates the averages;
     /// of a sharded state only what is this rank's own.
     ///
     /// - Parameters:
@@ -34,6 +34,9 @@ extension ModelState {
         let optimizer = settings.optimizer
         let clip = optimizer.clipNorm > 0 ? min(1, optimizer.clipNorm / (norm + 1e-6)) : 1
         let decay = averageDecay(step: step, settings.average, batch: settings.batch)
+        let averages = roles.compactMap { role in
+            role.width.map { (self[role], PowerFunctionAverage(width: $0).decay(step: step)) }
+        }
         try forEachPiece(of: own, over: team) { [self] _, piece in
             backend.adamStep(
                 parameters: parameters, gradients: gradients, firstMoment: self[.firstMoment],
@@ -44,8 +47,12 @@ extension ModelState {
             if let decay, decay > 0 {
                 backend.emaUpdate(ema, parameters: parameters, shard: own, range: piece, decay: decay)
             }
+            for (average, decay) in averages where decay > 0 {
+                backend.emaUpdate(average, parameters: parameters, shard: own, range: piece, decay: decay)
+            }
         }
-        if decay == 0 { copyParametersToAverage() }
+        if decay == 0 { copyParameters(to: .ema) }
+        if step == 1 { for role in roles where role.width != nil { copyParameters(to: role) } }
     }
 
     /// The learned tensor with the largest gradient, by L2 norm.

@@ -24,7 +24,8 @@ package final class Replica {
         let team = ThreadTeam(size: threads)
         let shards = OptimizerShards(
             count: step.plan.layout.count, sharded: step.configuration.optimizer.sharded, among: communicator)
-        let state = try ModelState(step.plan.layout, shards: shards)
+        let state = try ModelState(
+            step.plan.layout, widths: step.configuration.ema.widths, shards: shards)
         workers = try team.map { thread in
             try Worker(
                 step, parameters: state.parameters, gradients: thread == 0 ? state.gradients : nil, microBatches())

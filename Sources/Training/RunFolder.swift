@@ -4,7 +4,7 @@ import Foundation
 import Sampling
 import Storage
 
-/// The folder of a run: `metrics.h5`, `checkpoints/*.h5`, `previews/*.png`.
+/// The folder of a run: `metrics.h5`, `checkpoints/*.h5`, `averages/*.h5`, `previews/*.png`.
 public final class RunFolder {
     let path: String
     /// On the rank that reads and writes here: what keeps all other jobs out.
@@ -46,6 +46,9 @@ public final class RunFolder {
 
     var metrics: String { Path.join(path, "metrics.h5") }
     var checkpoints: CheckpointFolder { CheckpointFolder(path: Path.join(path, "checkpoints")) }
+
+    /// Snapshots of averages.
+    var averages: CheckpointFolder { CheckpointFolder(path: Path.join(path, "averages")) }
 
     func preview(step: Int, _ kind: String) -> String {
         Path.join(path, "previews/step-" + String(format: "%08d", step) + "-\(kind).png")

@@ -1,31 +1,45 @@
 import Configuration
 import DataSets
+import NeuralNetwork
 import Philox
 
 /// Consecutive samples of the stream.
 package struct StreamSamples {
-    /// Clean, mirrored by chance: `[samples, elements]`.
+    /// Clean; cropped, mirrored and augmented by chance: `[samples, elements]`.
     package var x0: [Float]
     /// Epoch of each sample and its place there.
     package var places: [(epoch: Int, position: Int)]
     /// Number of each in the data set.
     package var indices: [Int]
+    /// What the network is told of augmentation, `[samples, 9]`; nil where there is none.
+    package var augmentation: [Float]?
 }
 
-/// The endless stream of samples that a run trains on: their order, and which of them are mirrored. Not for use from
-/// several threads at once; copies are, where the samples are in memory.
+/// The endless stream of samples that a run trains on: their order, and how they are cropped, mirrored and
+/// augmented. Not for use from several threads at once; copies are, where the samples are in memory.
 package struct SampleStream {
     private let data: DataSet
     /// Mirrors samples; nil where none are.
     private let flip: RandomStream?
     /// Draws latents from their Gaussians; nil where there are none.
     private let latents: RandomStream?
+    /// Augments images; nil where none are.
+    private let augmentation: Augmentation?
+    private let model: ModelConfiguration
+    /// Chooses a window of each image; nil where they are taken whole.
+    private let crop: RandomCrop?
     private var order: EpochOrder
 
     package init(_ data: DataSet, _ configuration: RunConfiguration) {
         self.data = data
         flip = configuration.diffusion.flip ? RandomStream(seed: configuration.seed, purpose: .flip) : nil
         latents = data.latents == nil ? nil : RandomStream(seed: configuration.seed, purpose: .latent)
+        model = configuration.model
+        augmentation =
+            model.augment > 0 ? Augmentation(probability: model.augment, seed: configuration.seed) : nil
+        crop =
+            configuration.crop == .random
+            ? RandomCrop(data.sample, size: configuration.model.size, seed: configuration.seed) : nil
         order = EpochOrder(seed: configuration.seed, count: data.count, pools: configuration.pools(of: data))
     }
 
@@ -33,19 +47,48 @@ package struct SampleStream {
     ///
     /// - Throws: when the data set cannot be read.
     package mutating func read(_ positions: Range<Int>) throws -> StreamSamples {
-        let size = data.elementsPerSample
+        let size = crop?.elements ?? data.elementsPerSample
         let samples = positions.map { order.sample(at: $0) }
         let places = samples.map { (epoch: $0.epoch, position: $0.place) }
+        let changes = augmentation.map { places.map($0.change(at:)) }
         let x0 = try [Float](unsafeUninitializedCapacity: positions.count * size) { buffer, filled in
             for (slot, place) in places.enumerated() {
                 let flipped = flip?.integer(below: 2, epoch: place.epoch, position: place.position) == 1
                 let noise = latents?.normals(count: size, epoch: place.epoch, position: place.position)
                 let sample = UnsafeMutableBufferPointer(rebasing: buffer[slot * size..<(slot + 1) * size])
-                try data.read(samples[slot].index, flip: flipped, noise: noise, into: sample)
+                try data.read(
+                    samples[slot].index, flip: flipped, noise: noise, window: crop?.window(at: place), into: sample)
+                changes?[slot].apply(to: sample, side: model.size, channels: model.channels)
             }
             filled = positions.count * size
         }
-        return StreamSamples(x0: x0, places: places, indices: samples.map(\.index))
+        return StreamSamples(
+            x0: x0, places: places, indices: samples.map(\.index), augmentation: changes?.flatMap(\.numbers))
+    }
+}
+
+/// Square windows of images, every place in an image equally likely: drawn for a sample's place in its epoch.
+private struct RandomCrop {
+    private let size: Int
+    private let rows: Int
+    private let columns: Int
+    private let stream: RandomStream
+    /// Numbers in a window.
+    let elements: Int
+
+    /// Windows of `size` × `size` pixels of images that are at least as large.
+    init(_ sample: SampleShape, size: Int, seed: UInt64) {
+        guard case .image(let height, let width, let channels) = sample, height >= size, width >= size else {
+            preconditionFailure("\(sample.words) without windows of \(size) pixels")
+        }
+        (self.size, rows, columns) = (size, height - size + 1, width - size + 1)
+        stream = RandomStream(seed: seed, purpose: .crop)
+        elements = size * size * channels
+    }
+
+    func window(at place: (epoch: Int, position: Int)) -> ImageWindow {
+        let number = stream.integer(below: rows * columns, epoch: place.epoch, position: place.position)
+        return ImageWindow(top: number / columns, left: number % columns, height: size, width: size)
     }
 }
 

@@ -15,6 +15,7 @@ extension Trainer {
     /// Collective.
     func restore(_ found: CheckpointFile?) throws {
         lastCheckpoint = found?.path
+        try removeSnapshots(after: found?.header.step ?? 0)
         let step = try communicator.sum([Double(found?.header.step ?? 0), found == nil ? 0 : 1])
         guard step[1] > 0 else {
             for (number, network) in networks.enumerated() {
@@ -106,12 +107,15 @@ extension Trainer {
                 if let problem { throw problem }
                 try timesteps?.add(to: image)
                 try shift?.add(to: image, data.sample.axes)
-                // Rows that the checkpoint builds on are on disk before it is.
-                let synchronize = try synchronizingMetrics()
+                // Rows and snapshots that the checkpoint builds on are on disk before it is.
+                let (synchronize, wait) = (try synchronizingMetrics(), snapshot?.wait)
                 save = try CheckpointSaver(
                     image, in: folder.checkpoints,
                     keep: Retention(last: configuration.keepCheckpoints, every: configuration.keepEvery),
-                    after: synchronize)
+                    after: {
+                        wait?()
+                        try synchronize()
+                    })
                 heldUp = (ContinuousClock.now - start).seconds
                 if required { try reportEnd(of: save?.end(waiting: true)) }
             } catch  where !required {
@@ -119,6 +123,7 @@ extension Trainer {
             }
             if required { save = nil }
         }
+        if required { endSnapshot(waiting: true) }
     }
 
     /// Looks whether the save under way has ended, and says what became of it. Does nothing on ranks but 0.
@@ -148,7 +153,7 @@ extension Trainer {
 
     private func tenths(_ value: Double) -> String { String(format: "%.1f", value) }
 
-    private func emptyImage() throws -> CheckpointImage {
+    private func emptyImage(averagesOnly: Bool = false) throws -> CheckpointImage {
         var header = CheckpointHeader(
             step: step, seed: configuration.seed, config: try configuration.stored.resolvedJSON(),
             dataFingerprint: data.fingerprint, version: Release.version,
@@ -158,6 +163,57 @@ extension Trainer {
         if let labels { header.attributes[Self.labelsAttribute] = .string(labels.fingerprint) }
         for (name, value) in data.latents?.attributes ?? [] { header.attributes[name] = value }
         header.attributes.merge(prior?.attributes ?? [:]) { $1 }
-        return try networks.emptyImage(header)
+        return try networks.emptyImage(header, averagesOnly: averagesOnly)
+    }
+
+    // MARK: Snapshots of averages
+
+    /// Starts to write the power-function averages after the current step, as a checkpoint is. That one cannot be written
+    /// is no reason to end a run. Collective.
+    func saveSnapshot() throws {
+        Watchdog.enter(.checkpoint, step: step)
+        endSnapshot(waiting: true)
+        let image = try communicator.together("making room for a snapshot of averages") {
+            communicator.rank == 0 ? try emptyImage(averagesOnly: true) : nil
+        }
+        let problem = try networks.copy(to: image, averagesOnly: true, on: communicator)
+        guard let image else { return }
+        do {
+            if let problem { throw problem }
+            snapshot = try CheckpointSaver(image, in: folder.averages, keep: Retention(last: 0), after: {})
+        } catch {
+            observer.warn(Self.goesOn(withoutSnapshot: step, error))
+        }
+    }
+
+    /// Looks whether the snapshot under way has ended, and tells where it could not be written. Does nothing on ranks but
+    /// 0.
+    func endSnapshot(waiting: Bool) {
+        guard let snapshot else { return }
+        do {
+            if try snapshot.end(waiting: waiting) == nil { return }
+        } catch {
+            observer.warn(Self.goesOn(withoutSnapshot: snapshot.step, error))
+        }
+        self.snapshot = nil
+    }
+
+    private static func goesOn(withoutSnapshot step: Int, _ error: any Error) -> String {
+        "the snapshot of averages of step \(step) could not be saved, training goes on: \(error)"
+    }
+
+    /// Removes snapshots of steps that are yet to be done, perhaps in another way: a later average is put together from
+    /// all that are there. Collective.
+    private func removeSnapshots(after step: Int) throws {
+        endSnapshot(waiting: true)
+        try communicator.together("removing snapshots of later steps") {
+            guard communicator.rank == 0 else { return }
+            let later = try folder.averages.steps().filter { $0 > step }
+            for step in later { try folder.averages.remove(step: step) }
+            if let first = later.first {
+                observer.say(
+                    "removed \(later.count) snapshots of averages from step \(first) on, which is to be done again")
+            }
+        }
     }
 }

@@ -14,7 +14,7 @@ extension Trainer {
     /// - Throws: `ConfigurationError`.
     func compare(with checkpoint: CheckpointFile) throws {
         let (path, header) = (checkpoint.path, checkpoint.header)
-        if ArenaRole.allCases.contains(where: { checkpoint.tensors($0.rawValue).isEmpty }) {
+        if ArenaRole.always.contains(where: { checkpoint.tensors($0.group).isEmpty }) {
             throw ConfigurationError(
                 "\(path) cannot be resumed: it holds weights without the moments of Adam, as smd checkpoint import and "
                     + "average make them; it can be sampled and evaluated")

@@ -91,6 +91,8 @@ public final class Trainer {
     /// The checkpoint that is being written, on rank 0, and how long the run stood still for it.
     var save: CheckpointSaver?
     var heldUp = 0.0
+    /// The snapshot of averages that is being written, on rank 0.
+    var snapshot: CheckpointSaver?
 
     /// Updates done so far.
     public internal(set) var step = 0
@@ -185,6 +187,8 @@ public final class Trainer {
             stop = asked
             let last = step == configuration.steps
             endSave(waiting: false)
+            endSnapshot(waiting: false)
+            if isDue(configuration.ema.snapshotEvery) { try saveSnapshot() }
             if (isDue(configuration.previewDistance) && !stop) || (last && configuration.previewDistance > 0) {
                 stop = try !drawPreviews(signals) || stop
             }

@@ -41,7 +41,7 @@ struct CheckpointExportCommand: ParsableCommand {
     @Option(help: "Names of parameters: smd, or guided-diffusion for a network of adm without the mixture.")
     var names = WeightNames.smd
 
-    @Option(help: "Weights: ema (the moving average) or raw.")
+    @Option(help: "Weights: ema (the moving average), raw, or a further average that the run kept.")
     var weights = SampleWeights.ema
 
     @Option(

@@ -2,6 +2,7 @@ import ArgumentParser
 import Files
 import HDF5
 import Reports
+import Sampling
 import Storage
 
 /// Which of the tensors of a checkpoint are listed: those of a group, or all.
@@ -9,11 +10,15 @@ struct ListedWeights: ExpressibleByArgument {
     /// The group as ``CheckpointSummary`` calls it; nil for every group.
     let group: String?
 
-    private static let names = ["raw", "all"] + ArenaRole.allCases.filter { $0 != .parameters }.map(\.shortName)
+    private static let names = ["raw", "all"] + ArenaRole.always.filter { $0 != .parameters }.map(\.shortName)
 
-    static var allValueStrings: [String] { names }
+    static var allValueStrings: [String] { names + SampleWeights.words.suffix(1) }
 
     init?(argument: String) {
+        if case .average(let width)? = SampleWeights(rawValue: argument) {
+            group = ArenaRole.average(width: width).group
+            return
+        }
         guard Self.names.contains(argument) else { return nil }
         group = argument == "all" ? nil : argument == "raw" ? ArenaRole.parameters.shortName : argument
     }

@@ -37,7 +37,7 @@ struct EvaluateAutoencoderCommand: RankCommand {
     @Option(name: [.customShort("n"), .long], help: "Images, the first of the data set; default: all.")
     var count: Int?
 
-    @Option(help: "Weights: ema (the moving average) or raw.")
+    @Option(help: "Weights: ema (the moving average), raw, or a further average that the run kept.")
     var weights = SampleWeights.ema
 
     @Option(

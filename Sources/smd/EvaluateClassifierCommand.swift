@@ -37,7 +37,7 @@ struct EvaluateClassifierCommand: RankCommand {
     @Option(help: "Data set with labels.", completion: .file(extensions: ["h5", "json"]))
     var data: String
 
-    @Option(help: "Weights: ema (the moving average) or raw.")
+    @Option(help: "Weights: ema (the moving average), raw, or a further average that the run kept.")
     var weights = SampleWeights.ema
 
     @Option(help: "Precision: fp32, bf16 or bf16-emulated; default: that of the checkpoint's configuration.")

@@ -48,7 +48,7 @@ struct EvaluateOracleCommand: RankCommand {
         help: ArgumentHelp("Timesteps to look at; default: all of up to 20, else 10 of them.", valueName: "t,t,…"))
     var times: String?
 
-    @Option(help: "Weights: ema (the moving average) or raw.")
+    @Option(help: "Weights: ema (the moving average), raw, or a further average that the run kept.")
     var weights = SampleWeights.ema
 
     @Option(help: "Seed of all draws.")

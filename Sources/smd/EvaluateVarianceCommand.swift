@@ -39,7 +39,7 @@ struct EvaluateVarianceCommand: RankCommand {
     @Option(help: "Seed of the noise.")
     var seed: UInt64 = 0
 
-    @Option(help: "Weights: ema (the moving average) or raw.")
+    @Option(help: "Weights: ema (the moving average), raw, or a further average that the run kept.")
     var weights = SampleWeights.ema
 
     @Option(help: "Most samples computed at a time on each rank.")

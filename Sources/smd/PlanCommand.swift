@@ -125,7 +125,7 @@ struct PlanCommand: ParsableCommand {
               working weights       \(mebibytes(memory.workingBytes)), with scratch and the network for samples
               messages              \(mebibytes(memory.messageBytes))
             all-reduce a step       \(mebibytes(plan.allReduceBytes)) in \(plan.allReduceBuckets) pieces
-            checkpoint              \(mebibytes(plan.checkpointBytes))
+            checkpoint              \(mebibytes(plan.checkpointBytes))\(snapshots(plan, mebibytes))
             predicted step          \(milliseconds(step.seconds)), \(fourDigits(images)) images/s, efficiency \
             \(fourDigits(efficiency))
               computing             \(milliseconds(step.compute)) at \(fourDigits(rate)) GFLOP/s a thread\
@@ -136,6 +136,11 @@ struct PlanCommand: ParsableCommand {
             \(fourDigits(bandwidth)) Gb/s, \(fourDigits(latency)) µs
               update                \(milliseconds(step.update))
             """)
+    }
+
+    private func snapshots(_ plan: RunPlan, _ mebibytes: (Int) -> String) -> String {
+        guard plan.snapshots > 0 else { return "" }
+        return "; \(grouped(plan.snapshots)) snapshots of averages of \(mebibytes(plan.snapshotBytes)) each"
     }
 
     private func show(_ match: WidthMatch) throws {

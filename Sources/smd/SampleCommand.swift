@@ -87,7 +87,7 @@ struct SampleCommand: RankCommand {
     @Option(help: "Seed; sample k of a seed is always the same.")
     var seed: UInt64 = 0
 
-    @Option(help: "Weights: ema (the moving average) or raw.")
+    @Option(help: "Weights: ema (the moving average), raw, or a further average that the run kept.")
     var weights = SampleWeights.ema
 
     @Option(help: "Most samples computed at a time on each rank.")
@@ -284,5 +284,8 @@ struct SampleCommand: RankCommand {
 }
 
 extension SamplerKind: ExpressibleByArgument {}
-extension SampleWeights: ExpressibleByArgument {}
+extension SampleWeights: ExpressibleByArgument {
+    public static var allValueStrings: [String] { words }
+    public static var defaultCompletionKind: CompletionKind { .list(["ema", "raw"]) }
+}
 extension Precision: ExpressibleByArgument {}

@@ -60,7 +60,7 @@ import Testing
         (
             "ema:\n  qqqqqqqqqqq: 3",
             "unknown key ema.qqqqqqqqqqq in run.yaml (line 2); the keys of ema are decay, every, "
-                + "half_life_images, ramp, start"
+                + "half_life_images, ramp, snapshot_every, start, widths"
         ),
     ])
     func unknownKeys(text: String, message: String) {

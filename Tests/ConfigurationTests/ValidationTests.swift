@@ -100,6 +100,10 @@ import Testing
             "model.size is 32, not divisible by 64: the 7 stages of "
                 + "model.identifier.dim_mults halve it 6 times; 64 would fit, or fewer stages"
         ),
+        ("model.augment=1.5", "model.augment is 1.5, wanted 0 (off) to 1"),
+        ("ema.widths=0.05,0.3", "ema.widths is 0.3, wanted a number from 0.005 to 0.28"),
+        ("ema.widths=0.05,0.05", "ema.widths is [0.05, 0.05], wanted at most 8 different widths"),
+        ("ema.snapshot_every=10", "ema.snapshot_every is 10, but there are no averages to keep"),
         ("model.identifier.groups=5", "model.identifier.groups is 5, which does not divide the 32 channels"),
         ("model.identifier.heads=0", "model.identifier.heads is 0"),
         ("model.identifier.head_dim=0", "model.identifier.head_dim is 0"),

@@ -39,6 +39,26 @@ import Testing
         }
     }
 
+    /// A window, mirrored within itself.
+    @Test(arguments: [Int.max, 0]) func windowsOfImages(memoryLimitBytes: Int) throws {
+        try withTemporaryDirectory { folder in
+            let path = folder + "/a.h5"
+            // Two images of 4×5 pixels with 2 channels: 40 bytes each.
+            try Self.plain([UInt8](0..<80), [2, 4, 5, 2], "images", to: path)
+            let set = try DataSet(path: path, memoryLimitBytes: memoryLimitBytes)
+            func read(_ window: ImageWindow, flip: Bool) throws -> [Int] {
+                var out = [Float](repeating: .nan, count: window.height * window.width * 2)
+                try out.withUnsafeMutableBufferPointer { try set.read(1, flip: flip, window: window, into: $0) }
+                return out.map { Int((($0 + 1) * 255 / 2).rounded()) - 40 }
+            }
+            let window = ImageWindow(top: 1, left: 2, height: 2, width: 3)
+            #expect(try read(window, flip: false) == [14, 15, 16, 17, 18, 19, 24, 25, 26, 27, 28, 29])
+            #expect(try read(window, flip: true) == [18, 19, 16, 17, 14, 15, 28, 29, 26, 27, 24, 25])
+            #expect(try read(ImageWindow(top: 0, left: 0, height: 4, width: 5), flip: false) == Array(0..<40))
+            #expect(try read(ImageWindow(top: 3, left: 4, height: 1, width: 1), flip: true) == [38, 39])
+        }
+    }
+
     @Test(arguments: [Int.max, 0]) func pointsComeAsTheyAre(memoryLimitBytes: Int) throws {
         try withTemporaryDirectory { folder in
             let path = folder + "/a.h5"

@@ -38,6 +38,13 @@ import Testing
         #expect(zip(product.elements, a.elements).allSatisfy { abs($0 - $1) < 1e-12 })
     }
 
+    @Test func solutionsSolve() throws {
+        let x = try a.solvePositiveDefinite([1, -2, 0.5])
+        let back = (a * Matrix(x, rows: 3, columns: 1)).elements
+        #expect(zip(back, [1, -2, 0.5]).allSatisfy { abs($0 - $1) < 1e-12 })
+        #expect(throws: LinearAlgebraError.self) { try Matrix(diagonal: [1, -1]).solvePositiveDefinite([1, 1]) }
+    }
+
     @Test func whatHasNoDecompositionIsSaidSo() {
         #expect(throws: LinearAlgebraError.self) { try Matrix(diagonal: [1, -1]).cholesky() }
         #expect(throws: LinearAlgebraError.self) { try Matrix(diagonal: [1, .nan]).symmetricEigen() }

@@ -12,7 +12,7 @@ struct KillTests {
 
     /// What is trained, and how often it is killed at least.
     enum Trained: String, CaseIterable {
-        case diffusion, classes, classifier, autoencoder, energy, mixture, adm, latents
+        case diffusion, classes, classifier, autoencoder, energy, mixture, adm, latents, averages, crops, augmented
         var settings: [String] {
             let own: [String] =
                 switch self {
@@ -24,6 +24,9 @@ struct KillTests {
                 case .mixture: Run.mixture
                 case .adm: Run.adm
                 case .latents: Run.ofLatents
+                case .crops: Run.crops
+                case .augmented: Run.augmented
+                case .averages: Run.averages + ["ema.snapshot_every=3"]
                 }
             return KillTests.settings + own
         }

@@ -7,7 +7,8 @@ import Testing
 @Suite(.enabled(if: Ability.time.isGiven, "\(Ability.time)"))
 struct MemoryPlanTests {
     /// Large enough that what the run allocates counts beside program and libraries.
-    private static let settings = ["model.dim=32", "batch_size=32", "micro_batch_size=16", "preview_every=1000"]
+    private static let settings =
+        ["model.dim=32", "batch_size=32", "micro_batch_size=16", "preview_every=1000"] + Run.averages
 
     private func plan(_ run: Run, _ arguments: String...) throws -> [String: Int] {
         let command =
@@ -18,7 +19,7 @@ struct MemoryPlanTests {
         return object?["memory"] as? [String: Int] ?? [:]
     }
 
-    /// The peak of a run that saves a checkpoint after every step, read while it goes on.
+    /// The peak of a run that saves a checkpoint and a snapshot of averages after every step, read while it goes on.
     @Test(arguments: ["fp32", "bf16-emulated"]) func planIsWithinFivePercentOfARun(precision: String) throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
@@ -48,13 +49,13 @@ struct MemoryPlanTests {
         }
     }
 
-    /// Of moments and average, which are all arenas but parameters and gradients, a rank of two holds half.
+    /// Of moments and averages, which are all arenas but parameters and gradients, a rank of two holds half.
     @Test func shardsSaveWhatIsSaid() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
             let whole = try plan(run, "--ranks", "2")["state_bytes"] ?? 0
             let sharded = try plan(run, "--ranks", "2", "--set", "optimizer.sharded=true")["state_bytes"] ?? 0
-            let divided = ArenaRole.allCases.count(where: \.isSharded)
+            let divided = ArenaRole.all(widths: [0.05, 0.1]).count(where: \.isSharded)
             let arena = whole / (2 + divided)
             #expect(whole > 1 << 20 && whole == (2 + divided) * arena && divided >= 3)
             #expect(abs(sharded - (2 * arena + divided * arena / 2)) <= divided * 64, "\(sharded) of \(whole)")

@@ -19,7 +19,7 @@ import Training
                 for (name, shape) in tensors { _ = graph.parameter(name, shape, .uniform(bound: 1)) }
                 let layout = ParameterLayout(graph.parameters)
                 let shards = OptimizerShards(count: layout.count, sharded: sharded, among: communicator)
-                return try ModelState(layout, network: network, shards: shards)
+                return try ModelState(layout, network: network, widths: [0.1, 0.05], shards: shards)
             }
     }
 
@@ -27,7 +27,7 @@ import Training
     private static func fill(_ networks: [ModelState]) {
         for (number, state) in networks.enumerated() {
             state.initialize(seed: 3, number: number)
-            for (place, role) in ArenaRole.allCases.enumerated() where role != .parameters {
+            for (place, role) in state.roles.enumerated() where role != .parameters {
                 for i in state.own { state[role].elements[i - state.own.lowerBound] = Float(1000 * place + i) }
             }
         }
@@ -81,12 +81,13 @@ import Training
 
             let saved = try Checkpoint.read(CheckpointFolder(path: folder + "/second").path(step: 1))
             // The parameters first, then by name.
-            let others = ArenaRole.allCases.map(\.rawValue).filter { $0 != "parameters" }
+            let others = ArenaRole.all(widths: [0.1, 0.05]).map(\.group).filter { $0 != "parameters" }
             let names = ["parameters"] + others.sorted()
             #expect(saved.groups.map(\.name) == names + names.map { "networks/critic/" + $0 })
             // Those of the first release stay what they are.
             #expect(
                 Set(names).isSuperset(of: ["parameters", "ema", "optimizer/first_moment", "optimizer/second_moment"]))
+            #expect(Set(names).isSuperset(of: ["averages/0.05", "averages/0.1"]))
             #expect(saved["ema"][1].values == (16..<57).map { Float(1000 + $0) })
             #expect(saved["networks/critic/optimizer/second_moment"][1].values == [3064, 3065])
             #expect(
@@ -121,9 +122,10 @@ import Training
 
     /// The names for a person, which are made of those of the groups.
     @Test func titles() {
-        let wanted = ["the parameters", "the averages", "the first moments", "the second moments"]
-        #expect([ArenaRole.parameters, .ema, .firstMoment, .secondMoment].map(\.title) == wanted)
-        #expect(Set(ArenaRole.allCases.map(\.title)).count == ArenaRole.allCases.count)
+        let wanted = [
+            "the parameters", "the averages", "the first moments", "the second moments", "the averages of width 0.05",
+        ]
+        #expect(ArenaRole.all(widths: [0.05]).map(\.title) == wanted)
     }
 
     /// A bit that differs is told with the network that it is in.

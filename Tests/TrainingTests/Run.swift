@@ -80,6 +80,15 @@ struct Run {
             "diffusion.timesteps=4", "diffusion.schedule=cosine", "diffusion.timestep_sampling=loss_second_moment",
         ]
 
+    /// Further averages, a snapshot of them after each step.
+    static let averages = ["ema.widths=0.05,0.1", "ema.snapshot_every=1"]
+
+    /// Windows of its images, and mirrored ones.
+    static let crops = ["crop=random", "model.size=4", "diffusion.flip=true"]
+
+    /// Augmented images.
+    static let augmented = ["model.augment=0.5", "model.self_condition=false"]
+
     /// Settings for latents in the place of its images.
     static let ofLatents = [
         "model.size=4", "model.channels=2", "diffusion.flip=false", "diffusion.clip_denoised=false",
@@ -237,17 +246,21 @@ func distances(_ a: [NamedTensor], _ b: [NamedTensor], from c: [NamedTensor]) ->
     return (norm(a, b), norm(a, c))
 }
 
-/// Expects checkpoints of two runs at a step to hold the same bits, and a state that has moved.
+/// Expects checkpoints of two runs at a step to hold the same bits, as well as snapshots of averages, and a state that has
+/// moved.
 func expectSameState(_ run: Run, _ a: String, _ b: String, step: Int) throws {
     let (x, y) = (
         try Checkpoint.read(run.checkpoint(a, step: step)), try Checkpoint.read(run.checkpoint(b, step: step))
     )
     #expect(
-        Set(x.groups.map(\.name)).subtracting(CheckpointGroup.ofTheRun)
-            == Set(ArenaRole.allCases.map(\.rawValue)))
+        Set(x.groups.map(\.name).filter { !$0.hasPrefix("averages/") }).subtracting(CheckpointGroup.ofTheRun)
+            == Set(ArenaRole.always.map(\.group)))
     #expect(y.groups.map(\.name) == x.groups.map(\.name))
     for group in x.groups { #expect(firstDifference(group.tensors, y[group.name]) == nil, "\(group.name)") }
     #expect(firstDifference(x["parameters"], x["ema"]) != nil)
+    let (kept, others) = (try snapshots(run, a), try snapshots(run, b))
+    #expect(kept.keys.sorted() == others.keys.sorted())
+    for (name, state) in kept { #expect(state.groups == others[name]?.groups, "\(name)") }
 }
 
 /// Name of the first tensor that is not the same bit for bit; nil when all are.

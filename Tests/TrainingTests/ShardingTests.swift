@@ -13,7 +13,8 @@ import Testing
             let run = try Run(in: folder)
             let batch = "batch_size=\(ranks == 3 ? 12 : 8)"
             for (name, setting) in [("whole", "optimizer.sharded=false"), ("sharded", sharded)] {
-                let result = try run.trainHere(name, ranks: ranks, settings: [batch, "preview_every=6", setting])
+                let result = try run.trainHere(
+                    name, ranks: ranks, settings: Run.averages + [batch, "preview_every=6", setting])
                 #expect(result.status == 0, "\(result.errors)")
             }
             try expectSameState(run, "whole", "sharded", step: 6)
