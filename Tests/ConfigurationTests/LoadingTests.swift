@@ -112,7 +112,7 @@ import Testing
         ("data:", "data is left empty in run.yaml (line 1), wanted text"),
         (
             "diffusion:\n  schedule: sigmoidal",
-            "diffusion.schedule is the text \"sigmoidal\" in run.yaml (line 2), wanted one of linear, sqrt_linear, cosine, sigmoid"
+            "diffusion.schedule is the text \"sigmoidal\" in run.yaml (line 2), wanted one of linear, sqrt_linear, cosine, sigmoid, logsnr"
         ),
     ])
     func wrongTypes(text: String, message: String) {
