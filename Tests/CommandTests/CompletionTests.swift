@@ -61,7 +61,8 @@ import Testing
         try withScript("bash") { folder, script in
             #expect(try run(["bash", "-n", script], timeout: 20).status == 0)
             for (line, offers) in [
-                ("smd tr", ["train"]), ("smd checkpoint ve", ["verify"]), ("smd train cifar --dry", ["--dry-run"]),
+                ("smd trai", ["train"]), ("smd tr", ["train", "translate"]), ("smd checkpoint ve", ["verify"]),
+                ("smd train cifar --dry", ["--dry-run"]),
                 ("smd train cifar --set batch_s", ["batch_size="]),
                 ("smd train cifar --set model.smd=", ["true", "false"]),
                 ("smd train cifar --set model.smd=t", ["true"]),
