@@ -1,3 +1,4 @@
+import Foundation
 import LinearAlgebra
 import Testing
 
@@ -16,6 +17,18 @@ import Testing
         #expect(gram.elements == [17, 22, 27, 22, 29, 36, 27, 36, 45])
         #expect((b.transposed * b).elements == gram.elements)
         #expect(gram.trace == 91)
+    }
+
+    /// Several threads at once get what one gets: the library itself does not see to that.
+    @Test func threadsDoNotDisturbEachOther() async {
+        let left = Matrix((0..<800).map { sin(Double($0)) }, rows: 400, columns: 2)
+        let right = Matrix((0..<98).map { cos(Double($0)) }, rows: 2, columns: 49)
+        let wanted = left * right
+        let wrong = await withTaskGroup(of: Int.self) { group in
+            for _ in 0..<4 { group.addTask { (0..<4000).count { _ in left * right != wanted } } }
+            return await group.reduce(0, +)
+        }
+        #expect(wrong == 0)
     }
 
     @Test func eigenvectorsAreRowsThatAreOnlyStretched() throws {
