@@ -48,8 +48,8 @@ package final class SingleProcess: Communicator {
         var memory: UnsafeMutableRawPointer?
         guard posix_memalign(&memory, 64, max(bytes, 1)) == 0, let memory else {
             throw CommunicationError(
-                call: "posix_memalign", message: "there is no memory for \(bytes >> 20) MiB of samples: set cache=stream",
-                rank: 0, host: host)
+                call: "posix_memalign",
+                message: "there is no memory for \(bytes >> 20) MiB of samples: set cache=stream", rank: 0, host: host)
         }
         return HostMemory(bytes: UnsafeMutableRawBufferPointer(start: memory, count: bytes), isFirst: true)
     }

@@ -319,7 +319,8 @@ extension ConfigurationKey {
             "Strength of noise shared by all pixels of a channel, added in training."),
         ConfigurationKey(
             "diffusion.shift", .choice(\.diffusion.shift), .refused,
-            "Whether x_t moves towards the mean of its class, and how; see [Shift](equations.md#shift). Needs labels."),
+            "How x_t moves towards the mean of its class: `none`, `prior`, `data`, `quadratic`; [Shift](equations.md#shift)."
+        ),
         ConfigurationKey(
             "diffusion.flip", .boolean(\.diffusion.flip), .warned,
             "Mirror each training image left to right with probability ½. Off for points, digits and letters."),

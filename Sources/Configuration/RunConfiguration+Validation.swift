@@ -26,7 +26,8 @@ extension RunConfiguration {
         if method == .diffusion, let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
         if method == .diffusion, let fault = diffusion.shift.fault(model) { throw ConfigurationError(fault) }
         try require(
-            !isShifted || crop == .none, "crop", "is random, but diffusion.shift moves towards means of whole images: crop=none")
+            !isShifted || crop == .none, "crop",
+            "is random, but diffusion.shift moves towards means of whole images: crop=none")
         if method != .diffusion { try requirePlain() }
         if method != .autoencoder {
             try require(

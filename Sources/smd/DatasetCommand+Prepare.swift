@@ -9,7 +9,7 @@ import DataSets
 struct DatasetPrepareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "prepare",
-        abstract: "Make a data set from images, points or a known distribution.",
+        abstract: "Make a data set from images, points, latents or a known distribution.",
         discussion: """
             The same input gives the same file, byte for byte. An existing file is never touched without --overwrite, \
             and a file appears under its name only when it is whole. Images are made samples on all cores, and on all ranks \
@@ -17,8 +17,8 @@ struct DatasetPrepareCommand: ParsableCommand {
             """,
         subcommands: [
             PrepareImages.self, PrepareIDX.self, PrepareCIFAR.self, PrepareNumPy.self, PrepareHDF5.self,
-            PrepareLMDB.self, PreparePoints.self, PrepareLatents.self, PrepareFashionMNIST.self, PrepareGaussianGrid.self,
-            PrepareGaussianRing.self, PrepareCheckerboard.self,
+            PrepareLMDB.self, PreparePoints.self, PrepareLatents.self, PrepareFashionMNIST.self,
+            PrepareGaussianGrid.self, PrepareGaussianRing.self, PrepareCheckerboard.self,
         ])
 }
 

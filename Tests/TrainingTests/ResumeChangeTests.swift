@@ -24,7 +24,7 @@ private final class Lines: TrainingObserver {
         "autoencoder.channels": "[16, 32]", "diffusion.beta_start": "0.001",
         "model.attention_sizes": "[4]",
         "model.identifier.attention_sizes": "[4]", "diffusion.respacing": "ddim25",
-        "ema.widths": "[0.05]",
+        "ema.widths": "[0.05]", "diffusion.horizon": "50",
     ]
 
     private static func other(_ key: String, than value: String) -> String {
@@ -48,7 +48,8 @@ private final class Lines: TrainingObserver {
             let base = try RunConfiguration.load(path: run.config, overrides: own)
             // Alone, these fail in validation first; what another share of no class means is tested beside the rules.
             let others = [
-                "data", "method", "first_stage", "diffusion.variance", "model.backbone", "model.learned_variance",
+                "data", "method", "first_stage", "diffusion.prior", "diffusion.variance", "model.backbone",
+                "model.learned_variance",
                 "model.label_dropout", "ema.snapshot_every",
             ]
             for (key, value) in base.settings() where !others.contains(key) {
