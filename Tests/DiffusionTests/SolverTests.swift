@@ -62,6 +62,42 @@ import Testing
         #expect(abs(slope - order) < 0.2, "\(slope)")
     }
 
+    /// Where the estimate of x_0 is a parabola in λ, the corrected x moves as the flow does, from the second step on: x' = (σ'/σ) x +
+    /// σ' ∫ e^λ x_0(λ) dλ. What was corrected is read off the next prediction.
+    @Test func theCorrectorIsExactForParabolas() throws {
+        let configuration = Self.configuration(.uniPC, steps: 7, .logSNR, .x0, timesteps: 1000)
+        let schedule = NoiseSchedule(kind: configuration.schedule, timesteps: configuration.timesteps)
+        let levels = Chain(configuration).times.reversed().map { t in
+            let a = schedule.alphaBars[t]
+            return (alpha: a.squareRoot(), sigma: (1 - a).squareRoot(), lambda: log(a / (1 - a)) / 2)
+        }
+        func estimate(_ lambda: Double) -> Double { 0.3 + 0.2 * lambda + 0.05 * lambda * lambda }
+        func integral(_ lambda: Double) -> Double {
+            exp(lambda) * (0.3 + 0.2 * (lambda - 1) + 0.05 * (lambda * lambda - 2 * lambda + 2))
+        }
+        var predicted: [Double] = []
+        _ = try Sampler(configuration).sample(
+            from: [0.7], usesEta: false, selfCondition: false,
+            predict: { _, t, _, _ in
+                let a = schedule.alphaBars[t]
+                return [Float(estimate(log(a / (1 - a)) / 2))]
+            }, draw: { _, _ in [0] }, reached: { predicted.append(Double($1[0])) })
+        let corrected = levels.indices.dropLast(2).map { s -> Double in
+            let (here, there) = (levels[s], levels[s + 1])
+            let h = there.lambda - here.lambda
+            let m = estimate(here.lambda)
+            let d = s == 0 ? 0 : (m - estimate(levels[s - 1].lambda)) * h / (here.lambda - levels[s - 1].lambda)
+            return (predicted[s] + there.alpha * expm1(-h) * (m + d / 2)) * here.sigma / there.sigma
+        }
+        for s in 1..<corrected.count - 1 {
+            let (here, there) = (levels[s], levels[s + 1])
+            let exact =
+                there.sigma / here.sigma * corrected[s]
+                + there.sigma * (integral(there.lambda) - integral(here.lambda))
+            #expect(abs(corrected[s + 1] - exact) < 2e-5, "\(corrected[s + 1]), \(exact)")
+        }
+    }
+
     /// Of mean and variance of what comes out, which are sums over what each draw adds.
     @Test func theStochasticSolverHasItsOrder() throws {
         func variance(_ steps: Int) throws -> Double {
