@@ -74,7 +74,7 @@ extension SampleCommand {
             }
             let samples = try communicator.together("sampling") {
                 let oracle = try OracleSampler(mixture, sampler, self.oracle.estimate, progress: advance)
-                return try oracle.samples(mine, seed: seed, prior: start, progress: advance)
+                return try oracle.samples(mine, seed: sampling.compute.seed, prior: start, progress: advance)
             }
             let all = try collectSamples(samples, count: count, sampleSize: mixture.dimension, on: communicator)
             try communicator.together("writing the samples") {
@@ -92,8 +92,8 @@ extension SampleCommand {
 
     /// The diffusion of the oracle, with the options of this command.
     private func oracleSettings(dimension: Int) throws -> RunConfiguration {
-        var settings = try oracle.settings(dimension: dimension, overrides)
-        try apply(to: &settings)
+        var settings = try oracle.settings(dimension: dimension, sampling.overrides)
+        try sampling.apply(to: &settings, guidance, prior)
         return settings
     }
 }

@@ -62,39 +62,13 @@ struct SampleCommand: RankCommand {
     @Option(help: ArgumentHelp("Also draw the samples as a picture.", valueName: "grid.png"), completion: .file())
     var grid: String?
 
-    @Option(help: "Sampler; default: that of the checkpoint's configuration.")
-    var sampler: SamplerKind?
-
-    @Option(help: "Network evaluations a sample; default: that of the checkpoint's configuration.")
-    var steps: Int?
-
-    @Option(help: "Share of step noise of ddim, 0 to 1; default: that of the checkpoint's configuration.")
-    var ddimEta: Double?
+    @OptionGroup var sampling: SamplerOptions
 
     @OptionGroup var prior: PriorOptions
 
     @OptionGroup var guidance: GuidanceOptions
 
     @OptionGroup var latents: LatentOptions
-
-    @Option(
-        name: .customLong("set"), parsing: .singleValue,
-        help: ArgumentHelp(
-            "Set a key of the sampler, such as diffusion.clip_denoised=false; repeatable.", valueName: "key=value"),
-        completion: .samplerKeys)
-    var overrides: [String] = []
-
-    @Option(help: "Seed; sample k of a seed is always the same.")
-    var seed: UInt64 = 0
-
-    @Option(help: "Weights: ema (the moving average), raw, or a further average that the run kept.")
-    var weights = SampleWeights.ema
-
-    @Option(help: "Most samples computed at a time on each rank.")
-    var batch = 32
-
-    @Option(help: "Precision: fp32, bf16 or bf16-emulated; default: that of the checkpoint's configuration.")
-    var precision: Precision?
 
     @OptionGroup var watchdog: DeadlineOption
 
@@ -107,10 +81,15 @@ struct SampleCommand: RankCommand {
         guard (1...100_000_000).contains(count) else {
             throw ValidationError("--count is \(count); it must be positive")
         }
+        if let other = [".npy", ".png", ".jpg", ".csv", ".txt", ".json"].first(
+            where: output.lowercased().hasBytes(suffix:))
+        {
+            throw ValidationError(
+                "--output \(output): samples are not written as \(other), but FILE.h5, FILE.npz, FILE.zip or FOLDER/")
+        }
         if latents.latents, isExported || grid != nil {
             throw ValidationError("--latents writes a data set of latents, FILE.h5, of which there is no --grid")
         }
-        guard (1...4096).contains(batch) else { throw ValidationError("--batch is \(batch); it must be in 1 ... 4096") }
         try oracle.check(checkpoint: checkpoint)
         if oracle.data != nil, guidance.isGiven {
             throw ValidationError("--oracle knows no classes: leave out --label, --guidance and --classifier")
@@ -123,11 +102,15 @@ struct SampleCommand: RankCommand {
         try onAllRanks(deadline: watchdog.deadline) { communicator in
             let checkpoint = try triedCheckpoint(self.checkpoint ?? "", communicator)
             let guide = try guidance.classifier.map { try triedCheckpoint($0, communicator) }
-            let job = try communicator.together("reading the checkpoint") { try SamplingJob(checkpoint, weights) }
+            let job = try communicator.together("reading the checkpoint") {
+                try SamplingJob(checkpoint, compute.weights)
+            }
             let images = try latents.images(of: job, communicator)
             let (settings, classes) = try communicator.together("checking the sampler's settings") {
                 () throws -> (RunConfiguration, ChosenClasses) in
-                let found = (try self.settings(of: job), try guidance.classes(job, classifier: guide))
+                let found = (
+                    try sampling.settings(of: job, guidance, prior), try guidance.classes(job, classifier: guide)
+                )
                 if communicator.rank == 0 {
                     try tryOutputs(shown(job, images), [checkpoint, guide].compactMap { $0 }, rows: found.1.rows)
                 }
@@ -137,7 +120,7 @@ struct SampleCommand: RankCommand {
                 try job.sampler(settings.diffusion)
             }
             let start = try prior.mixture(of: job, settings.diffusion, communicator)
-            let runs = try JobPrecision.agree(precision ?? job.configuration.precision, communicator)
+            let runs = try JobPrecision.agree(compute.precision ?? job.configuration.precision, communicator)
             if communicator.rank == 0 {
                 if let notice = runs.notice { warn(notice) }
                 let many = grouped(count) + (count == 1 ? " sample" : " samples")
@@ -148,14 +131,14 @@ struct SampleCommand: RankCommand {
             let mine = share(of: count, rank: communicator.rank, size: communicator.size)
             Watchdog.enter(.sampling)
             let (samples, sampleSize) = try communicator.together("sampling") {
-                let batch = SampleGenerator.batch(for: mine.count, atMost: batch)
+                let batch = SampleGenerator.batch(for: mine.count, atMost: compute.batch)
                 let generator = try job.generator(batch: batch, precision: runs)
                 let guide = try classes.classifier.map {
                     try ClassifierGuide($0, scale: guidance.classifierScale ?? 1, batch: batch, precision: runs)
                 }
                 let samples = try generator.samples(
-                    mine, seed: seed, sampler: sampler, classes: classes.chosen, guide: guide,
-                    hooks: SamplingHooks(prior: start, sampler, seed: seed)
+                    mine, seed: compute.seed, sampler: sampler, classes: classes.chosen, guide: guide,
+                    hooks: SamplingHooks(prior: start, sampler, seed: compute.seed)
                 ) { done, all in
                     Watchdog.beat()
                     try endingAllRanks(communicator) {
@@ -174,26 +157,7 @@ struct SampleCommand: RankCommand {
         }
     }
 
-    /// The checkpoint's configuration with the options of this command.
-    private func settings(of job: SamplingJob) throws -> RunConfiguration {
-        var settings = try job.configuration.sampling(overrides: overrides)
-        try apply(to: &settings)
-        return settings
-    }
-
-    /// Lays the sampler's options of this command over `settings`.
-    func apply(to settings: inout RunConfiguration) throws {
-        if let sampler { settings.diffusion.sampler = sampler }
-        try prior.apply(to: &settings.diffusion, keepsSteps: steps != nil || setsSteps)
-        if let steps { settings.diffusion.visit(steps: steps) }
-        if let ddimEta { settings.diffusion.ddimEta = ddimEta }
-        try guidance.apply(to: &settings.diffusion.guidance)
-        try settings.diffusion.validate()
-        try settings.requireSampling()
-    }
-
-    /// Whether --set says how many steps there are.
-    private var setsSteps: Bool { overrides.contains { $0.hasBytes(prefix: "diffusion.sampling_steps") } }
+    private var compute: ComputeOptions { sampling.compute }
 
     /// The sizes of what is written.
     private func shown(_ job: SamplingJob, _ images: LatentImages?) -> ModelConfiguration {
@@ -227,7 +191,7 @@ struct SampleCommand: RankCommand {
     ) throws {
         var attributes: [String: AttributeValue] = [
             "checkpoint": .string(checkpoint), "checkpoint_step": .integer(job.step),
-            "weights": .string(weights.rawValue), "precision": .string(runs.precision.rawValue),
+            "weights": .string(compute.weights.rawValue), "precision": .string(runs.precision.rawValue),
             "config": .string(job.json),
         ]
         if let classifier = classes.classifier {
@@ -252,7 +216,7 @@ struct SampleCommand: RankCommand {
         _ settings: RunConfiguration, attributes: [String: AttributeValue]
     ) throws {
         var attributes = attributes
-        attributes["seed"] = .string("\(seed)")
+        attributes["seed"] = .string("\(compute.seed)")
         attributes["version"] = .string(Release.version)
         if settings.diffusion.horizon > 0 { attributes["horizon"] = .integer(settings.diffusion.horizon) }
         for key in ConfigurationKey.sampler {

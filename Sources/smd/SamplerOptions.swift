@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import Diffusion
+import Files
 import Sampling
 import TensorGraph
 
@@ -9,7 +10,7 @@ struct ComputeOptions: ParsableArguments {
     @Option(help: "Seed; what becomes of sample k under a seed is always the same.")
     var seed: UInt64 = 0
 
-    @Option(help: "Weights: ema (the moving average) or raw.")
+    @Option(help: "Weights: ema (the moving average), raw, or a further average that the run kept: average:0.05.")
     var weights = SampleWeights.ema
 
     @Option(help: "Most samples computed at a time on each rank.")
@@ -51,16 +52,25 @@ struct SamplerOptions: ParsableArguments {
 
     @OptionGroup var compute: ComputeOptions
 
-    /// The checkpoint's configuration with these options, and those that guide.
-    func settings(of job: SamplingJob, _ guidance: GuidanceOptions) throws -> RunConfiguration {
+    /// The checkpoint's configuration with these options, those that guide, and where sampling begins.
+    func settings(
+        of job: SamplingJob, _ guidance: GuidanceOptions, _ prior: PriorOptions? = nil
+    ) throws -> RunConfiguration {
         var settings = try job.configuration.sampling(overrides: overrides)
+        try apply(to: &settings, guidance, prior)
+        return settings
+    }
+
+    /// Lays them over `settings`.
+    func apply(to settings: inout RunConfiguration, _ guidance: GuidanceOptions, _ prior: PriorOptions?) throws {
         if let sampler { settings.diffusion.sampler = sampler }
+        let setsSteps = overrides.contains { $0.hasBytes(prefix: "diffusion.sampling_steps") }
+        try prior?.apply(to: &settings.diffusion, keepsSteps: steps != nil || setsSteps)
         if let steps { settings.diffusion.visit(steps: steps) }
         if let ddimEta { settings.diffusion.ddimEta = ddimEta }
         try guidance.apply(to: &settings.diffusion.guidance)
         try settings.diffusion.validate()
         try settings.requireSampling()
-        return settings
     }
 
     /// What was given of them, as arguments.

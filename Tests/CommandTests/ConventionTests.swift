@@ -165,6 +165,14 @@ import Testing
         }
     }
 
+    /// A name that promises another format is no place for samples.
+    @Test func samplesAreNotWrittenAsWhatTheyAreNot() throws {
+        for name in ["a.npy", "a.PNG", "a.csv"] {
+            let result = try smd(["sample", "absent.h5", "--output", name])
+            #expect(result.status == 64 && result.errors.contains("samples are not written as"), "\(result.errors)")
+        }
+    }
+
     // MARK: Colours
 
     @Test func colorsOnDemand() throws {
