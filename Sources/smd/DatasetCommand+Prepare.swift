@@ -17,7 +17,8 @@ struct DatasetPrepareCommand: ParsableCommand {
             """,
         subcommands: [
             PrepareImages.self, PrepareIDX.self, PrepareCIFAR.self, PrepareNumPy.self, PrepareHDF5.self,
-            PrepareLMDB.self, PreparePoints.self, PrepareLatents.self, PrepareFashionMNIST.self, PrepareGaussianGrid.self,
+            PrepareLMDB.self, PreparePoints.self, PrepareLatents.self, PrepareFashionMNIST.self,
+            PrepareGaussianGrid.self,
             PrepareGaussianRing.self, PrepareCheckerboard.self,
         ])
 }
