@@ -1,8 +1,12 @@
+import CPUBackend
 import Configuration
 import DataSets
 import Diffusion
 import Foundation
 import HDF5
+import NeuralNetwork
+import Philox
+import Sampling
 import TestSupport
 import Testing
 import Training
@@ -39,7 +43,10 @@ import Training
             let samples = try stream.read(3..<5)
             let y = try #require(samples.conditions)
             // The condition of this set is its image at half the contrast: so it is after a flip.
-            for (x, y) in zip(samples.x0, y) { #expect(abs((x + 1) / 2 * 127.5 + 64 - (y + 1) * 127.5) < 1) }
+            for (x, y) in zip(samples.x0, y) {
+                let (image, condition) = ((Double(x) + 1) * 127.5, (Double(y) + 1) * 127.5)
+                #expect(abs(64 + image / 2 - condition) < 1)
+            }
             let batch = MicroBatch(samples, configuration.trainingLoss, seed: 5)
             let noise = Draw("any", .conditionNoise, .normal, elements: 64).values(seed: 5, at: samples.places)
             let process = ForwardProcess(configuration.diffusion)
@@ -85,12 +92,65 @@ import Training
         }
     }
 
+    /// Every sampler shows the network another y_t at each evaluation, keyed by sample and evaluation; of an output for both
+    /// the share of x counts. Identifier and U-Net see y_t.
+    @Test(arguments: SamplerKind.allCases, [true, false]) func anotherNoiseAtEachEvaluation(
+        kind: SamplerKind, score: Bool
+    ) throws {
+        var model = ModelConfiguration()
+        (model.size, model.channels, model.latentDim, model.selfCondition) = (4, 1, 4, true)
+        (model.conditionChannels, model.conditionScore) = (2, score)
+        (model.unet.dim, model.unet.dimMults, model.unet.groups) = (8, [1, 2], 2)
+        (model.unet.heads, model.unet.headDim) = (2, 4)
+        (model.identifier.dim, model.identifier.dimMults, model.identifier.headDim) = (4, [1], 4)
+        let generator = try SampleGenerator(model, batch: 3, on: CPUBackend())
+        try generator.load { layout, arena in
+            for (name, inputs) in [("identifier.init_conv.weight", 4), ("model.init_conv.weight", 4)] {
+                // x_t and y_t, and η or the estimate that is fed back.
+                #expect(layout.parameters.first { $0.name == name }?.shape[1] == inputs, "\(name)")
+            }
+            let values = RandomStream(seed: 4, purpose: .data).normals(count: layout.count, epoch: 1, position: 0)
+            arena.write(values.map { 0.1 * $0 }, at: 0)
+        }
+        var diffusion = DiffusionConfiguration()
+        (diffusion.timesteps, diffusion.samplingSteps, diffusion.sampler) = (100, 5, kind)
+        (diffusion.clipDenoised, diffusion.conditionSpeed) = (false, 0.6)
+        func numbers(_ purpose: Purpose, _ count: Int, _ round: Int) -> [Float] {
+            let stream = RandomStream(seed: 9, purpose: purpose)
+            return (0..<3).flatMap { stream.normals(count: count, epoch: round, position: $0) }
+        }
+        let y = numbers(.data, 32, 7)
+        var hooks = SamplingHooks()
+        hooks.conditions = { _ in y }
+        let found = try generator.samples(0..<3, seed: 9, sampler: Sampler(diffusion), hooks: hooks)
+        var evaluation = 0
+        let wanted = try Sampler(diffusion).sample(
+            from: numbers(.sampling, 16, 0), usesEta: true, selfCondition: true,
+            predict: { x, t, eta, estimate in
+                let yt = ForwardProcess(diffusion).noisedConditions(
+                    y, noise: numbers(.samplingCondition, 32, evaluation), timesteps: [t, t, t]
+                ).yt
+                evaluation += 1
+                let output = try generator.predict(
+                    xt: x, timesteps: [t, t, t], eta: eta, selfCondition: estimate, conditions: yt)
+                #expect(output.count == 48)
+                return output
+            },
+            draw: { number, which in
+                switch which {
+                case .eta: numbers(.samplingEta, 16, number)
+                case .noise: numbers(.sampling, 16, number + 1)
+                }
+            })
+        #expect(found == wanted && evaluation == Sampler(diffusion).evaluations)
+    }
+
     /// A sample belongs to its number and its condition: not to the number of ranks, nor to other conditions.
     @Test(arguments: ["0", "0.5"]) func samplesFromConditions(speed: String) throws {
         try withTemporaryDirectory { folder in
             let run = try trained(folder, ["condition.speed=\(speed)", "condition.score=\(speed != "0")"])
             for kind in ["raw", "ema"] {
-                let picture = try Data(contentsOf: URL(filePath: run.path("out/samples/step-00000002-\(kind).png")))
+                let picture = try Data(contentsOf: URL(filePath: run.path("out/previews/step-00000002-\(kind).png")))
                 #expect(picture.count > 100)
             }
             func sampled(_ ranks: Int, _ name: String, _ conditions: String, _ more: [String] = []) throws -> [UInt8] {
@@ -130,12 +190,13 @@ import Training
             #expect(result.status == 0, "\(result.errors)")
             let clean = try images(run.data)
             func ratio(_ found: [UInt8]) -> Double {
-                (0..<9).reduce(0) { sum, k in
-                    let squares = (k * 64..<(k + 1) * 64).reduce(0.0) {
-                        $0 + pow(Double(found[$1]) - Double(clean[$1]), 2)
-                    }
-                    return sum + 10 * log10(255 * 255 / (squares / 64)) / 9
+                var sum = 0.0
+                for k in 0..<9 {
+                    let squares = (0..<64).map { pow(Double(found[k * 64 + $0]) - Double(clean[k * 64 + $0]), 2) }
+                    let mean = squares.reduce(0, +) / 64
+                    sum += 10 * log10(255 * 255 / mean)
                 }
+                return sum / 9
             }
             let conditions = try HDF5File.open(run.data).root.dataset("conditions").read(as: UInt8.self)
             for (name, found) in [("samples", try images(run.path("a.h5"))), ("conditions", conditions)] {
@@ -186,7 +247,8 @@ import Training
             #expect(try sampling([]).contains("draws from images: smd sample"))
             #expect(try sampling(["--clean", run.data]).contains("--conditions, which is missing"))
             #expect(try sampling(["--conditions", run.data, "-n", "41"]).contains("fewer than the 41 of --count"))
-            let restored = try smd(1, ["restore", run.path("out"), "--data", run.data, "-o", run.path("no.h5")])
+            let restored = try smd(
+                1, ["restore", run.path("out"), "--data", run.data, "--task", "none", "-o", run.path("no.h5")])
             #expect(restored.status != 0 && restored.errors.contains("draws from images"), "\(restored.errors)")
         }
     }
