@@ -85,7 +85,10 @@ public final class SampleBenchmark {
         let before = times
         let measurement = try Measurement.of(probe) {
             try team.run { [generators, batch, sampler] thread in
-                _ = try generators[thread].samples(thread * batch..<(thread + 1) * batch, seed: 0, sampler: sampler)
+                let generator = generators[thread]
+                _ = try generator.samples(
+                    thread * batch..<(thread + 1) * batch, seed: 0, sampler: sampler,
+                    hooks: SamplingHooks(greyFor: generator.model))
             }
         }
         let all = times.all - before.all
@@ -119,7 +122,8 @@ public final class SampleBenchmark {
         defer { generator.ended = nil }
         for _ in 0..<repetitions {
             times.begin(probe.measure())
-            _ = try generator.samples(0..<batch, seed: 0, sampler: sampler)
+            _ = try generator.samples(
+                0..<batch, seed: 0, sampler: sampler, hooks: SamplingHooks(greyFor: generator.model))
         }
         return times.profile()
     }

@@ -2,7 +2,7 @@
 /// `docs/configuration.md` follow.
 extension ConfigurationKey {
     /// All keys, in the order of the page.
-    public static let all = run + model + diffusion + classifier + autoencoder + optimizer + ema
+    public static let all = run + model + diffusion + condition + classifier + autoencoder + optimizer + ema
 
     /// What concerns only how a trained network is sampled.
     public static let sampler = diffusion.filter { $0.rule == .harmless }
@@ -205,6 +205,10 @@ extension ConfigurationKey {
             "Probability of each of several changes of a training image, which the network is told of and draws without; EDM: "
                 + "0.12. See [Augmentation](#augmentation)."),
         ConfigurationKey(
+            "model.condition_channels", .integer(\.model.conditionChannels, 0...4), unit: "channels", .refused,
+            "Channels of the data's `/conditions`, the images that samples are drawn from; 0: they are not shown. See "
+                + "[Conditions](#conditions)."),
+        ConfigurationKey(
             "model.identifier.dim", .integer(\.model.identifier.dim, 4...8192), unit: "channels", .refused,
             needsMixture: true, "Channels of the identifier's first stage. Even, at least 4, divisible by its groups."),
         ConfigurationKey(
@@ -361,6 +365,15 @@ extension ConfigurationKey {
             .number(\.diffusion.guidance.high, ", wanted above 0, at most 1") { $0 > 0 && $0 <= 1 }, unit: "of T",
             .harmless,
             "The network is guided only up to this t, as a share of `diffusion.timesteps`; above `guidance_low`."),
+    ]
+
+    static let condition = [
+        ConfigurationKey(
+            "condition.speed", .number(\.diffusion.conditionSpeed, "; it must be in 0 ... 1") { 0...1 ~= $0 }, .refused,
+            "κ: how fast a condition is noised beside its image: 0 not at all, 1 as fast."),
+        ConfigurationKey(
+            "condition.score", .boolean(\.model.conditionScore), .refused,
+            "Estimate the noise of the condition, too. Needs a speed above 0."),
     ]
 
     static let classifier = [

@@ -10,7 +10,8 @@ extension RunConfiguration {
         try require(!data.isEmpty, "data", "is not set, wanted the path of a data set: data: fashion-mnist.h5")
         try require(data.unicodeScalars.allSatisfy(\.isPrintable), "data", "holds a control character")
         try requireRanges(
-            of: ConfigurationKey.run + ConfigurationKey.classifier + ConfigurationKey.autoencoder
+            of: ConfigurationKey.run + ConfigurationKey.condition + ConfigurationKey.classifier
+                + ConfigurationKey.autoencoder
                 + ConfigurationKey.optimizer + ConfigurationKey.ema)
         try require(
             learningRateDecay == .constant || learningRateEnd <= learningRate, "learning_rate_end",
@@ -25,6 +26,7 @@ extension RunConfiguration {
         try requireAverages()
         if method == .diffusion, let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
         if method == .diffusion, let fault = diffusion.shift.fault(model) { throw ConfigurationError(fault) }
+        if method == .diffusion, let fault = diffusion.conditionFault(model) { throw ConfigurationError(fault) }
         try require(
             !isShifted || crop == .none, "crop",
             "is random, but diffusion.shift moves towards means of whole images: crop=none")
@@ -87,6 +89,12 @@ extension RunConfiguration {
         try require(
             model.augment == 0, "model.augment",
             "is \(model.augment), but \(what) is told of no augmentation: model.augment=0")
+        try require(
+            model.conditionChannels == 0, "model.condition_channels",
+            "is \(model.conditionChannels), but \(what) is shown no conditions: model.condition_channels=0")
+        try require(
+            diffusion.conditionSpeed == 0, "condition.speed",
+            "is \(diffusion.conditionSpeed), but \(what) is shown no conditions: condition.speed=0")
         try require(
             !model.selfCondition, "model.self_condition",
             "is true, but \(what) estimates no x0: model.self_condition=false")

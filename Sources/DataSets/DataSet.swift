@@ -118,11 +118,44 @@ public final class DataSet {
         try withStored(index) { stored in
             switch sample {
             case .point: _ = out.update(fromContentsOf: stored.bindMemory(to: Float.self))
-            case .image(let height, let width, let channels):
+            case .image(let height, let width, let channels, _):
                 let window = window ?? ImageWindow(top: 0, left: 0, height: height, width: width)
                 Self.scale(stored.bindMemory(to: UInt8.self), width, channels, window, flip, into: out)
             case .latent: draw(stored.bindMemory(to: Float.self), noise, into: out)
             }
+        }
+    }
+
+    /// Reads the condition of image `index` into `out`, as ``read(_:flip:noise:window:into:)`` does the image.
+    ///
+    /// - Throws: `HDF5Error` when the set is not in memory and the file fails.
+    public func readCondition(
+        _ index: Int, flip: Bool, window: ImageWindow? = nil, into out: UnsafeMutableBufferPointer<Float>
+    ) throws {
+        guard case .image(let height, let width, _, let channels) = sample, channels > 0 else {
+            preconditionFailure("\(path) holds \(sample.words), no conditions")
+        }
+        let window = window ?? ImageWindow(top: 0, left: 0, height: height, width: width)
+        let wanted = window.height * window.width * channels
+        precondition(out.count == wanted, "\(out.count) numbers for a condition of \(wanted)")
+        try withStored(index) { stored in
+            let condition = UnsafeRawBufferPointer(rebasing: stored[elementsPerSample...])
+            Self.scale(condition.bindMemory(to: UInt8.self), width, channels, window, flip, into: out)
+        }
+    }
+
+    /// The conditions of some images, in −1 … 1: `[indices, H, W, C]`.
+    ///
+    /// - Throws: as ``readCondition(_:flip:window:into:)``.
+    public func conditions(_ indices: some Collection<Int>) throws -> [Float] {
+        let size = bytesPerSample - elementsPerSample
+        return try [Float](unsafeUninitializedCapacity: indices.count * size) { buffer, filled in
+            for (slot, index) in indices.enumerated() {
+                try readCondition(
+                    index, flip: false,
+                    into: UnsafeMutableBufferPointer(rebasing: buffer[slot * size..<(slot + 1) * size]))
+            }
+            filled = indices.count * size
         }
     }
 
@@ -158,11 +191,11 @@ public final class DataSet {
     /// - Throws: `HDF5Error` when the set is not in memory and the file fails.
     public func pixels(_ index: Int) throws -> [UInt8] {
         guard case .image = sample else { preconditionFailure("\(path) holds \(sample.words), not images") }
-        return try withStored(index) { Array($0) }
+        return try withStored(index) { Array($0.prefix(elementsPerSample)) }
     }
 
-    /// Sample `index` as it is stored in a file of this product: bytes of an image, float32 of a point, and of a latent its
-    /// means and then its deviations.
+    /// Sample `index` as it is stored in a file of this product: bytes of an image and then of its condition, float32 of a
+    /// point, and of a latent its means and then its deviations.
     ///
     /// - Throws: `HDF5Error` when the set is not in memory and the file fails.
     func stored(_ index: Int) throws -> [UInt8] { try withStored(index) { Array($0) } }
@@ -222,7 +255,7 @@ public struct ImageWindow: Equatable, Sendable {
 
     /// Numbers in this part of a sample, which is an image that has it.
     func elements(of sample: SampleShape) -> Int {
-        guard case .image(let rows, let columns, let channels) = sample, top >= 0, left >= 0, height > 0, width > 0,
+        guard case .image(let rows, let columns, let channels, _) = sample, top >= 0, left >= 0, height > 0, width > 0,
             top + height <= rows, left + width <= columns
         else { preconditionFailure("\(sample.words) without the window \(self)") }
         return height * width * channels

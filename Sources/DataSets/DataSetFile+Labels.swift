@@ -23,6 +23,7 @@ extension DataSetFile {
     ///   names is theirs to know: what cannot be used of it becomes a remark.
     func readLabelling() throws -> Labelling {
         var found = Labelling()
+        if let unusedConditions { found.remarks.append(unusedConditions) }
         found.labels = try usable(&found.remarks) { try readLabels() }
         found.names = try usable(&found.remarks) { try readNames(of: found.labels) }
         if !isOurs, try samples.hasAttribute(DataSetFormat.digestAttribute) {

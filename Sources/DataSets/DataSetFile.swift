@@ -7,9 +7,11 @@ import HDF5
 struct DataSetFile {
     let path: String
     let file: HDF5File
-    /// Those that hold samples: one, or of latents their means and their deviations.
+    /// Those that hold samples: one, or of latents their means and their deviations, and of images with conditions these, too.
     let sets: [HDF5Dataset]
     let sample: SampleShape
+    /// Why `/conditions` of another program's file are not used, where they are not.
+    let unusedConditions: String?
     /// What latents are latents of.
     let latents: LatentFacts?
     let count: Int
@@ -31,14 +33,23 @@ struct DataSetFile {
         let root = file.root
         isOurs = Self.isText(try? root.attribute("format"), DataSetFormat.name)
         let kind = try isOurs ? Self.statedKind(of: root, path: path) : Self.foundKind(of: root, path: path)
-        sets = try SampleShape.datasets(kind).map(root.dataset)
-        let shape = sets[0].shape
-        (sample, count) =
-            switch kind {
-            case "images": try Self.images(sets[0], path)
-            case "points": try Self.points(sets[0], path)
-            default: try Self.latents(sets, path)
-            }
+        let first = try root.dataset(kind == "latents" ? "mean" : kind)
+        let shape = first.shape
+        var unused: String?
+        switch kind {
+        case "images":
+            let (images, count) = try Self.images(first, path)
+            let conditions = try Self.conditions(of: images, count, root, isOurs ? nil : { unused = $0 }, path)
+            sample = images.with(conditions: conditions?.channels ?? 0)
+            (self.count, sets) = (count, [first] + [conditions?.set].compactMap { $0 })
+        case "points":
+            sets = [first]
+            (sample, count) = try Self.points(first, path)
+        default:
+            sets = [first, try root.dataset("deviation")]
+            (sample, count) = try Self.latents(sets, path)
+        }
+        unusedConditions = unused
         latents = try kind == "latents" ? LatentFacts(root, path) : nil
         guard count > 0 else { throw DataSetError("\(path): /\(kind) of \(shapeText(shape)) holds no samples") }
         guard count <= Int(Int32.max) else {
@@ -72,26 +83,31 @@ struct DataSetFile {
     /// Bytes of a sample as it is kept in memory.
     var bytesPerSample: Int { sample.storedBytes }
 
-    /// Reads the samples `range` into `out`; of a latent its means, then its deviations.
+    /// Reads the samples `range` into `out`; of a latent its means, then its deviations; of an image its condition after it.
     func read<T: HDF5Scalar>(_ range: Range<Int>, into out: UnsafeMutableBufferPointer<T>) throws {
         // Behind the end of a file libhdf5 reads zeros.
         if let now = try? FileFacts(BytePath(path)).bytes, now < size {
             throw DataSetError(
                 "\(path): was cut short while in use, from \(size) to \(now) bytes; make or copy it again")
         }
-        let axes = Array(samples.shape.dropFirst())
-        let (offset, count) = ([range.lowerBound] + axes.map { _ in 0 }, [range.count] + axes)
-        if sets.count == 1 { return try samples.read(into: out, offset: offset, count: count) }
-        let size = sample.elements
-        let part = UnsafeMutableBufferPointer<T>.allocate(capacity: range.count * size)
-        defer { part.deallocate() }
-        for (number, set) in sets.enumerated() {
-            try set.read(into: part, offset: offset, count: count)
+        func read(_ set: HDF5Dataset, into out: UnsafeMutableBufferPointer<T>) throws {
+            let axes = Array(set.shape.dropFirst())
+            try set.read(into: out, offset: [range.lowerBound] + axes.map { _ in 0 }, count: [range.count] + axes)
+        }
+        if sets.count == 1 { return try read(samples, into: out) }
+        let all = sample.storedElements
+        var before = 0
+        for (set, (_, axes)) in zip(sets, sample.datasets) {
+            let size = axes.reduce(1, *)
+            let part = UnsafeMutableBufferPointer<T>.allocate(capacity: range.count * size)
+            defer { part.deallocate() }
+            try read(set, into: part)
             for slot in 0..<range.count {
-                let place = (slot * sets.count + number) * size
+                let place = slot * all + before
                 _ = UnsafeMutableBufferPointer(rebasing: out[place..<place + size])
                     .update(fromContentsOf: part[slot * size..<(slot + 1) * size])
             }
+            before += size
         }
     }
 
@@ -131,6 +147,28 @@ struct DataSetFile {
             throw DataSetError("\(found), with \(channels) channels; wanted is N×H×W×C with 1…4, channels last")
         }
         return (.image(height: set.shape[1], width: set.shape[2], channels: channels), set.shape[0])
+    }
+
+    /// The conditions of `images` and their channels; nil where there are none.
+    ///
+    /// - Parameter unused: of a file of others, told why what has this name is not used; nil: that is an error.
+    private static func conditions(
+        of images: SampleShape, _ count: Int, _ root: HDF5Group, _ unused: ((String) -> Void)?, _ path: String
+    ) throws -> (set: HDF5Dataset, channels: Int)? {
+        guard root.isDataset("conditions") else { return nil }
+        let set = try root.dataset("conditions")
+        let channels = set.shape.count == 4 ? set.shape[3] : 1
+        let wanted = [count] + images.axes.prefix(2)
+        if set.elementType == .uint8, 3...4 ~= set.shape.count, Array(set.shape.prefix(3)) == wanted, 1...4 ~= channels
+        {
+            return (set, channels)
+        }
+        let problem =
+            "/conditions is \(set.elementType) \(shapeText(set.shape)); wanted is uint8 \(shapeText(wanted))×C, C in 1…4, "
+            + "as many and as large as /images"
+        guard let unused else { throw DataSetError("\(path): \(problem)") }
+        unused(problem)
+        return nil
     }
 
     private static func points(_ set: HDF5Dataset, _ path: String) throws -> (SampleShape, Int) {

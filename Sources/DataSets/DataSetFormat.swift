@@ -2,8 +2,9 @@ import HDF5
 
 /// What one sample of a data set is.
 public enum SampleShape: Equatable, Sendable {
-    /// An image of height × width × channels bytes.
-    case image(height: Int, width: Int, channels: Int)
+    /// An image of height × width × channels bytes, and where there are any, height × width × conditions bytes of what it
+    /// is to be drawn from: an image of the same size.
+    case image(height: Int, width: Int, channels: Int, conditions: Int = 0)
     /// A vector of `dimension` numbers.
     case point(dimension: Int)
     /// Of an image what a first stage makes of it: a Gaussian of height × width × channels numbers, each with its mean and
@@ -13,18 +14,30 @@ public enum SampleShape: Equatable, Sendable {
     /// Numbers in a sample as a network is shown it.
     public var elements: Int { axes.reduce(1, *) }
 
-    /// Numbers that are stored of a sample: of a latent all means, then all deviations.
-    package var storedElements: Int { elements * datasets.count }
+    /// Numbers that are stored of a sample: of a latent all means, then all deviations; of an image its own, then those of
+    /// its condition.
+    package var storedElements: Int { datasets.reduce(0) { $0 + $1.axes.reduce(1, *) } }
     /// Their bytes.
     package var storedBytes: Int { storedElements * elementBytes }
 
     /// Lengths of the axes that follow the samples' own: [height, width, channels] or [dimension].
     package var axes: [Int] {
         switch self {
-        case .image(let height, let width, let channels), .latent(let height, let width, let channels):
+        case .image(let height, let width, let channels, _), .latent(let height, let width, let channels):
             [height, width, channels]
         case .point(let dimension): [dimension]
         }
+    }
+
+    /// Channels of the condition of an image; 0 where it has none.
+    public var conditions: Int {
+        if case .image(_, _, _, let conditions) = self { conditions } else { 0 }
+    }
+
+    /// The same with a condition of so many channels; 0: without.
+    public func with(conditions: Int) -> SampleShape {
+        guard case .image(let height, let width, let channels, _) = self else { return self }
+        return .image(height: height, width: width, channels: channels, conditions: conditions)
     }
 
     /// "images", "points" or "latents": the value of the attribute `kind`.
@@ -36,9 +49,15 @@ public enum SampleShape: Equatable, Sendable {
         }
     }
 
-    /// Names of the HDF5 data sets that hold samples of a kind.
-    static func datasets(_ kind: String) -> [String] { kind == "latents" ? ["mean", "deviation"] : [kind] }
-    var datasets: [String] { Self.datasets(kind) }
+    /// The HDF5 data sets that hold samples, with their axes but that of the samples.
+    var datasets: [(name: String, axes: [Int])] {
+        switch self {
+        case .image(let height, let width, _, let conditions):
+            [(kind, axes)] + (conditions > 0 ? [("conditions", [height, width, conditions])] : [])
+        case .point: [(kind, axes)]
+        case .latent: [("mean", axes), ("deviation", axes)]
+        }
+    }
 
     /// Bytes of a number in a file that this product writes.
     var elementBytes: Int {
@@ -59,7 +78,9 @@ public enum SampleShape: Equatable, Sendable {
     /// The shape in words: "32×32×1 images" or "2-dimensional points".
     package var words: String {
         switch self {
-        case .image, .latent: "\(shapeText(axes)) \(kind)"
+        case .image, .latent:
+            "\(shapeText(axes)) \(kind)"
+                + (conditions == 0 ? "" : " with conditions of \(conditions) channel\(conditions == 1 ? "" : "s")")
         case .point(let dimension): "\(dimension)-dimensional points"
         }
     }

@@ -20,6 +20,8 @@ struct DataSetManifest: Codable, Equatable {
     var kind: String
     /// [height, width, channels] of images and latents, or [dimension].
     var sampleShape: [Int]
+    /// Channels of the conditions of images; nil where they have none.
+    var conditionChannels: Int?
     var count: Int
     var source: String?
     var sourceSHA256: String?
@@ -34,6 +36,7 @@ struct DataSetManifest: Codable, Equatable {
         case formatVersion = "format_version"
         case kind
         case sampleShape = "sample_shape"
+        case conditionChannels = "condition_channels"
         case count, source
         case sourceSHA256 = "source_sha256"
         case command, tool

@@ -52,7 +52,8 @@ public final class DataSetWriter {
         if shardSize != nil { try removeOldSet() }
     }
 
-    /// Appends images: whole samples of height × width × channels bytes, with a label each in a labelled set.
+    /// Appends images: whole samples of height × width × channels bytes, each followed by its condition where they have some,
+    /// with a label each in a labelled set.
     ///
     /// - Parameter sources: what each was made of; for all samples of a set, or for none.
     public func append(images: [UInt8], labels: [Int32]? = nil, sources: [SampleOrigin]? = nil) throws {
@@ -100,7 +101,9 @@ public final class DataSetWriter {
         try closeShard(sourceDigest: shardSize == nil ? digest : provenance.sourceDigest)
         guard shardSize != nil else { return }
         let manifest = DataSetManifest(
-            kind: sample.kind, sampleShape: sample.axes, count: count, source: provenance.source,
+            kind: sample.kind, sampleShape: sample.axes,
+            conditionChannels: sample.conditions == 0 ? nil : sample.conditions, count: count,
+            source: provenance.source,
             sourceSHA256: digest, command: provenance.command, tool: provenance.tool,
             samplesSHA256: samplesHash.finalize().hexadecimal, shards: shards)
         try FileReplacement(path: path).write(manifest.encoded(), replacing: overwrite)

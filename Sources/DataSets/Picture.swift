@@ -54,7 +54,7 @@ public struct Picture {
     ///
     /// - Parameter images: whole images of height × width × channels bytes.
     public init(images: [UInt8], of sample: SampleShape, columns: Int) {
-        guard case .image(let height, let width, let channels) = sample else {
+        guard case .image(let height, let width, let channels, _) = sample else {
             preconditionFailure("\(sample.words) are not images")
         }
         self.channels = channels < 3 ? 1 : 3

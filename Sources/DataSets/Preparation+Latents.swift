@@ -89,7 +89,7 @@ extension Preparation {
     ///   - maker: what makes them, as a text that tells it apart.
     ///   - block: samples that a rank makes at a time and keeps; nil: as many as make a file of a good size.
     ///   - attributes: what the file says of them.
-    ///   - make: numbers of samples → their values, images in −1 … 1.
+    ///   - make: numbers of samples → their values, images in −1 … 1, each followed by its condition where `shape` has one.
     /// - Returns: on rank 0 the number of samples.
     /// - Throws: ``DataSetError`` where the output cannot be written; what `make` throws.
     public func samples(

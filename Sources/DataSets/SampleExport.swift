@@ -81,7 +81,7 @@ public struct SampleExport {
     private func name(_ index: Int) -> String { String(format: "%05d/img%08d.png", index / 1000, index) }
 
     private func png(_ index: Int) throws -> [UInt8] {
-        guard case .image(let height, let width, let channels) = sample else { return [] }
+        guard case .image(let height, let width, let channels, _) = sample else { return [] }
         return try PNG.encode(
             RasterImage.visible(bytes(index), channels: channels), height: height, width: width,
             channels: channels < 3 ? 1 : 3)

@@ -114,6 +114,10 @@ public struct SampleSelection {
         job.provenance.attributes = try attributes(treatment)
         var shape = sets[0].sample
         if let treatment {
+            if shape.conditions > 0 {
+                throw DataSetError(
+                    "\(sets[0].path): holds \(shape.words), which are not resized; prepare images and conditions anew")
+            }
             shape = .image(height: treatment.size, width: treatment.size, channels: treatment.channels)
         }
         try job.write(shape, labelled: labels != nil, count: places.count, digest: digest) { writer in
@@ -141,8 +145,8 @@ public struct SampleSelection {
     }
 
     private func pixels(_ place: (set: Int, sample: Int), _ treatment: ImageTreatment?) throws -> [UInt8] {
-        let pixels = try sets[place.set].pixels(place.sample)
-        guard let treatment, case .image(let height, let width, let channels) = sets[0].sample else { return pixels }
+        let pixels = try sets[place.set].stored(place.sample)
+        guard let treatment, case .image(let height, let width, let channels, _) = sets[0].sample else { return pixels }
         let image = RasterImage(
             height: height, width: width, channels: channels < 3 ? 1 : 3,
             pixels: RasterImage.visible(pixels, channels: channels))

@@ -5,7 +5,8 @@ import HDF5
 extension SampleSource {
     /// Kind, type and shape: what the bytes of the samples do not say.
     private var header: String {
-        "smd samples 1\n\(sample.kind) \(sample.elementType) \(count)×\(shapeText(sample.axes))\n"
+        let conditions = sample.conditions == 0 ? "" : " conditions \(sample.conditions)"
+        return "smd samples 1\n\(sample.kind) \(sample.elementType) \(count)×\(shapeText(sample.axes))\(conditions)\n"
     }
 
     private var isSmall: Bool { totalBytes <= DataSetFormat.fullFingerprintBytes }
@@ -103,7 +104,7 @@ extension SampleSource {
         try values.withMemoryRebound(to: Float.self) { numbers in
             guard let bad = numbers.firstIndex(where: { !$0.isFinite }) else { return }
             let row = first - part.range.lowerBound + bad / sample.storedElements
-            let name = sample.datasets.count == 1 ? sample.kind : "mean or /deviation"
+            let name = sample.datasets.map(\.name).joined(separator: " or /")
             throw DataSetError("\(part.path): /\(name) row \(row) holds \(numbers[bad]), not a finite float32")
         }
     }

@@ -83,7 +83,9 @@ package final class SampleSource {
                 throw DataSetError("\(path): its shard \(shard.file) has \(size) bytes, not \(shard.bytes)")
             }
             let file = try DataSetFile(path: shardPath)
-            guard file.sample.kind == manifest.kind, file.sample.axes == manifest.sampleShape else {
+            guard file.sample.kind == manifest.kind, file.sample.axes == manifest.sampleShape,
+                file.sample.conditions == manifest.conditionChannels ?? 0
+            else {
                 throw DataSetError(
                     "\(path): its shard \(shard.file) holds \(file.sample.words), not "
                         + "\(shapeText(manifest.sampleShape)) \(manifest.kind)")

@@ -35,10 +35,10 @@ final class ShardWriter {
             ? HDF5File.createInMemory(expectedBytes: max(1 << 20, expectedBytes + expectedBytes / 16))
             : HDF5File.create(file.temporary, overwrite: true)
         do {
-            sets = try sample.datasets.map { [root = hdf5.root] name in
+            sets = try sample.datasets.map { [root = hdf5.root] name, axes in
                 try root.createDataset(
-                    name, type: sample.elementType, shape: [0] + sample.axes,
-                    maximumShape: [nil] + sample.axes, chunk: [chunk] + sample.axes)
+                    name, type: sample.elementType, shape: [0] + axes, maximumShape: [nil] + axes, chunk: [chunk] + axes
+                )
             }
             labels =
                 labelled
@@ -63,10 +63,13 @@ final class ShardWriter {
         guard added > 0 else { return }
         origins += sources ?? []
         if !inMemory { try checkSpace(values.count * sample.elementBytes) }
-        let zeros = sample.axes.map { _ in 0 }
-        for (number, set) in sets.enumerated() {
-            try set.extend(to: [count + added] + sample.axes)
-            try set.write(part(number, of: values), offset: [count] + zeros, count: [added] + sample.axes)
+        var before = 0
+        for (set, (_, axes)) in zip(sets, sample.datasets) {
+            let place = before..<before + axes.reduce(1, *)
+            try set.extend(to: [count + added] + axes)
+            try set.write(
+                part(place, of: values), offset: [count] + axes.map { _ in 0 }, count: [added] + axes)
+            before = place.upperBound
         }
         samplesHash.update(values: values)
         if let labels, let newLabels {
@@ -77,12 +80,11 @@ final class ShardWriter {
         count += added
     }
 
-    /// Of samples what goes into the `number`-th data set.
-    private func part<T>(_ number: Int, of values: [T]) -> [T] {
+    /// The numbers at `place` of every sample.
+    private func part<T>(_ place: Range<Int>, of values: [T]) -> [T] {
         if sets.count == 1 { return values }
-        let size = sample.elements
-        return stride(from: number * size, to: values.count, by: sample.storedElements)
-            .flatMap { values[$0..<$0 + size] }
+        return stride(from: 0, to: values.count, by: sample.storedElements)
+            .flatMap { values[$0 + place.lowerBound..<$0 + place.upperBound] }
     }
 
     /// Adds the attributes, and whatever `extra` wants, and publishes the file.
@@ -152,7 +154,7 @@ final class ShardWriter {
         try root.setAttribute("tool", .string(provenance.tool))
         for (name, value) in provenance.attributes { try root.setAttribute(name, value) }
         try sets[0].setAttribute(DataSetFormat.digestAttribute, .string(samplesHash.finalize().hexadecimal))
-        guard case .image(_, _, let channels) = sample else { return }
+        guard case .image(_, _, let channels, _) = sample else { return }
         // The HDF5 Image Specification 1.2 knows single images; viewers take a stack of them with these as well.
         try sets[0].setAttribute("CLASS", .string("IMAGE"))
         try sets[0].setAttribute("IMAGE_VERSION", .string("1.2"))

@@ -48,6 +48,8 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var offsetNoise = 0.0
     /// Whether the forward process moves towards the mean of the class.
     public var shift = ShiftKind.none
+    /// How fast the image that a sample is drawn from is noised beside it, 0 (never) … 1 (as fast).
+    public var conditionSpeed = 0.0
     /// Mirror every other training image.
     public var flip = true
     /// Clamp estimates of x_0 to [−1, 1] in sampling; for images.

@@ -20,6 +20,9 @@ public struct ForwardProcess: Sendable {
     /// Standard deviation of the noise that a channel's pixels share.
     public private(set) var offsetNoise: Double
 
+    /// How fast conditions are noised: κ.
+    public let conditionSpeed: Double
+
     /// The same without offset noise: what a sampler runs backwards, and networks are measured on.
     public var withoutOffsetNoise: ForwardProcess {
         var process = self
@@ -33,6 +36,7 @@ public struct ForwardProcess: Sendable {
         reach = configuration.reach
         let drawn = schedule.truncated(to: reach)
         objective = configuration.objective
+        conditionSpeed = configuration.conditionSpeed
         signalToNoiseLimit = configuration.minSNR ? 5 : nil
         dataDeviation = configuration.dataDeviation
         switch configuration.timestepSampling {

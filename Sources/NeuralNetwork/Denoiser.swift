@@ -113,14 +113,19 @@ public struct Denoiser {
     ///   - label: the class of each sample, `[N]`; needed where the network takes it.
     ///   - dropoutKey: what decides which numbers are dropped, `[N, 4]`; nil drops none.
     ///   - augmentation: what was done to each image, `[N, 9]`; needed where the network is told.
+    ///   - imageCondition: y_t, the image that each sample is drawn from, `[N, H, W, C']`, which identifier and U-Net see
+    ///     beside x_t; needed where the network takes it.
     ///   - draws: m, draws of the latent for each sample, which follow each other.
     /// - Returns: the output (an estimate of the objective's target), `[N·m, H, W, C]`, with a learned variance followed by
-    ///   v, `[N·m, H, W, 2C]`, or what a ``MixtureHead`` says of it; and with SMD the latent map z.
+    ///   v, `[N·m, H, W, 2C]`, with an estimate for y_t followed by that, `[N·m, H, W, C + C']`, or what a ``MixtureHead`` says of it; and with SMD the latent map z.
     public func callAsFunction(
         _ x: Tensor, timestep: Tensor, eta: Eta?, selfCondition: Tensor?, label: Tensor? = nil,
-        dropoutKey: Tensor? = nil, augmentation: Tensor? = nil, draws: Int = 1
+        dropoutKey: Tensor? = nil, augmentation: Tensor? = nil, imageCondition: Tensor? = nil, draws: Int = 1
     ) -> (output: Tensor, z: Tensor?) {
         let c = configuration
+        precondition(
+            (imageCondition?.channels ?? 0) == c.conditionChannels, "a network of \(c.conditionChannels) channels")
+        let x = imageCondition.map { x.concatenated(with: $0) } ?? x
         let parts = c.backbone.parts(c)
         let (xs, timesteps) = (x.repeatedSamples(draws), timestep.repeatedSamples(draws))
         var z: Tensor?

@@ -48,6 +48,10 @@ public struct ModelConfiguration: Equatable, Sendable {
     public var augment = 0.0
     /// Numbers that say what was done to an image.
     public static let augmentationNumbers = 9
+    /// Channels of an image that each sample is drawn from, beside x_t at the input; 0: none.
+    public var conditionChannels = 0
+    /// Whether the noise of that image is estimated, too, after that of the sample.
+    public var conditionScore = false
     /// Whether the output is followed by v, which places the variance of a step between its two bounds.
     public var learnedVariance = false
     /// The network is told t times this.
@@ -77,8 +81,13 @@ public struct ModelConfiguration: Equatable, Sendable {
     public var mixtureHead: MixtureHead? {
         head == .mixture ? MixtureHead(components: components, channels: channels) : nil
     }
-    /// Channels of the output, where it is no mixture: the estimate, and with a learned variance v.
-    public var outputChannels: Int { learnedVariance ? 2 * channels : channels }
+    /// Elements of the condition of a sample.
+    public var conditionElements: Int { size * size * conditionChannels }
+    /// Channels of the output, where it is no mixture: the estimate, with a learned variance v, and the estimate for the
+    /// condition where that is made.
+    public var outputChannels: Int {
+        (learnedVariance ? 2 * channels : channels) + (conditionScore ? conditionChannels : 0)
+    }
     /// Whether a denoiser takes the class of each sample.
     public var takesLabels: Bool { classes > 0 }
     /// What stands for no class, in a network that learns to do without: the number behind the last.
@@ -121,6 +130,18 @@ public struct ModelConfiguration: Equatable, Sendable {
             return
                 "model.augment is \(augment), which is for images, and for networks without an estimate of their own: "
                 + (isPoints ? "model.augment=0" : "set one of model.augment=0, model.self_condition=false")
+        }
+        if conditionChannels > 0 && (isPoints || augment > 0) {
+            return
+                "model.condition_channels is \(conditionChannels), "
+                + (isPoints
+                    ? "but points have no conditions, which are images: model.condition_channels=0"
+                    : "and model.augment \(augment), which would change the images alone: model.augment=0")
+        }
+        if conditionScore && conditionChannels == 0 {
+            return
+                "condition.score is true, but the network has no condition: set model.condition_channels to the channels of "
+                + "the data's /conditions, or condition.score=false"
         }
         if learnedVariance && head == .mixture {
             return

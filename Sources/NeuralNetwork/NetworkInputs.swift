@@ -18,6 +18,8 @@ public enum NetworkInput: String {
     case dropoutKey = "dropout_key"
     /// What was done to each training image, `[N, 9]`, where the network is told; else it is shown zeros.
     case augmentation
+    /// The image that the sample is drawn from, y_t, `[N, H, W, C']`, where there is one.
+    case condition
 }
 
 extension ModelConfiguration {
@@ -29,8 +31,10 @@ extension ModelConfiguration {
     ///     in training with several draws these follow each other.
     ///   - selfCondition: nil where the network takes none, or it is added later.
     ///   - labels: the class of each sample; nil where the network takes none, or they are added later.
+    ///   - conditions: y_t, `[N, H, W, C']`; nil where the network takes none, or they are added later.
     public func inputs(
-        xt: [Float], timestep: [Float], eta: [Float]?, selfCondition: [Float]? = nil, labels: [Float]? = nil
+        xt: [Float], timestep: [Float], eta: [Float]?, selfCondition: [Float]? = nil, labels: [Float]? = nil,
+        conditions: [Float]? = nil
     ) -> [String: [Float]] {
         precondition(usesEta == (eta != nil), "η is given to a network that takes none, or missing")
         precondition(
@@ -51,7 +55,7 @@ extension ModelConfiguration {
         let values: [NetworkInput: [Float]?] = [
             .xt: xt, .timestep: timeScale == 1 ? timestep : timestep.map { Float(Double($0) * timeScale) },
             .eta: ofPixels, .etaChannels: etaChannels == 0 ? nil : shared,
-            .selfCondition: selfCondition, .label: labels,
+            .selfCondition: selfCondition, .label: labels, .condition: conditions,
         ]
         return Dictionary(
             uniqueKeysWithValues: values.compactMap { name, values in values.map { (name.rawValue, $0) } })
@@ -59,14 +63,14 @@ extension ModelConfiguration {
 }
 
 extension ModelConfiguration {
-    /// The estimates and v of an output `[N, H, W, 2C]`, each `[N, H, W, C]`; without a learned variance the output itself and
-    /// nothing.
+    /// The estimates and v of an output `[N, H, W, 2C]`, each `[N, H, W, C]`; without a learned variance the estimates and
+    /// nothing. What is said of conditions is left out.
     public func parts(ofOutput output: [Float]) -> (estimate: [Float], v: [Float]) {
-        guard learnedVariance else { return (output, []) }
+        guard learnedVariance || conditionScore else { return (output, []) }
         func channels(_ first: Int) -> [Float] {
-            stride(from: first, to: output.count, by: 2 * self.channels).flatMap { output[$0..<$0 + self.channels] }
+            stride(from: first, to: output.count, by: outputChannels).flatMap { output[$0..<$0 + self.channels] }
         }
-        return (channels(0), channels(self.channels))
+        return (channels(0), learnedVariance ? channels(self.channels) : [])
     }
 }
 
@@ -95,7 +99,9 @@ extension Denoiser {
             label: c.takesLabels ? input(.label, [batch]) : nil,
             dropoutKey: training && c.drops ? input(.dropoutKey, [batch, 4]) : nil,
             augmentation: c.augment == 0
-                ? nil : training ? input(.augmentation, told) : graph.constant(0, told), draws: draws)
+                ? nil : training ? input(.augmentation, told) : graph.constant(0, told),
+            imageCondition: c.conditionChannels > 0
+                ? input(.condition, [batch, c.size, c.size, c.conditionChannels]) : nil, draws: draws)
     }
 
     /// A forward pass over `batch` samples, to be run in `precision`; `output` is kept, and with SMD the latent map `z`.

@@ -43,6 +43,10 @@ public enum Purpose: UInt32, CaseIterable, Sendable {
     case augmentation
     /// The noise of a likelihood, and the draws of a prior.
     case likelihood
+    /// The noise of the condition of a training sample.
+    case conditionNoise
+    /// The noise of a sampler's conditions.
+    case samplingCondition
 }
 
 /// The random numbers of one seed and purpose: a function of (epoch, position), not a sequence with a state.

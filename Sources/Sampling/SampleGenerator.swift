@@ -16,35 +16,6 @@ public struct SamplingTimes: Equatable, Sendable {
     public var all = 0.0
 }
 
-/// Which classes are drawn from a network that is told one.
-public enum SampleClasses: Equatable, Sendable {
-    /// One after the other: sample k is of class k mod K.
-    case all
-    case one(Int)
-    /// The class of each sample from 0 on.
-    case each([Int])
-
-    /// The class of sample `k`, of so many.
-    public func label(_ k: Int, of classes: Int) -> Int {
-        switch self {
-        case .all: return k % classes
-        case .one(let label):
-            precondition(0..<classes ~= label, "class \(label) of \(classes)")
-            return label
-        case .each(let labels):
-            // What fills the last batch up is of any class.
-            let label = labels[min(k, labels.count - 1)]
-            precondition(0..<classes ~= label, "class \(label) of \(classes)")
-            return label
-        }
-    }
-
-    /// Those of `samples`; nil where there are no classes.
-    func labels(_ samples: Range<Int>, of classes: Int) -> [Float]? {
-        classes > 0 ? samples.map { Float(label($0, of: classes)) } : nil
-    }
-}
-
 /// What sampling consists of.
 package enum SamplingPart {
     /// The operation of that number in the plan.
@@ -139,41 +110,51 @@ public final class SampleGenerator {
     /// - Parameters:
     ///   - selfCondition: nil stands for zeros.
     ///   - labels: the class of each sample, `[batch]`, where the network takes it.
+    ///   - conditions: y_t, `[batch, H, W, C']`, where the network takes it.
     public func predict(
-        xt: [Float], timesteps: [Int], eta: [Float]?, selfCondition: [Float]?, labels: [Float]? = nil
+        xt: [Float], timesteps: [Int], eta: [Float]?, selfCondition: [Float]?, labels: [Float]? = nil,
+        conditions: [Float]? = nil
     ) throws -> [Float] {
-        try outputs(xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition, labels: labels).estimate
+        try outputs(
+            xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition, labels: labels, conditions: conditions
+        ).estimate
     }
 
     /// The same as samplers see it: guided where they ask for that, with v of the pass that is told the class.
     ///
     /// - Parameter passed: called after each pass through the network.
     private func guidedOutputs(
-        xt: [Float], timestep: Int, eta: [Float]?, selfCondition: [Float]?, labels: [Float]?, weight: Double?,
-        passed: () throws -> Void
+        xt: [Float], timestep: Int, eta: [Float]?, selfCondition: [Float]?, labels: [Float]?, conditions: [Float]?,
+        weight: Double?, passed: () throws -> Void
     ) throws -> (estimate: [Float], v: [Float]) {
         let timesteps = [Int](repeating: timestep, count: batch)
-        let told = try outputs(xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition, labels: labels)
+        let told = try outputs(
+            xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition, labels: labels, conditions: conditions
+        )
         try passed()
         guard let weight else { return told }
         guard let nullClass = model.nullClass else { preconditionFailure("guidance without label dropout") }
         // With the same η: of a mixture both are the same draw.
         let untold = try outputs(
             xt: xt, timesteps: timesteps, eta: eta, selfCondition: selfCondition,
-            labels: [Float](repeating: Float(nullClass), count: batch))
+            labels: [Float](repeating: Float(nullClass), count: batch), conditions: conditions)
         try passed()
         return (Guidance.combined(told.estimate, untold.estimate, weight: weight), told.v)
     }
 
     /// The same, and v of a learned variance.
     private func outputs(
-        xt: [Float], timesteps: [Int], eta: [Float]?, selfCondition: [Float]?, labels: [Float]?
+        xt: [Float], timesteps: [Int], eta: [Float]?, selfCondition: [Float]?, labels: [Float]?, conditions: [Float]?
     ) throws -> (estimate: [Float], v: [Float]) {
         precondition(model.takesLabels == (labels != nil), "labels are missing, or given to a network that takes none")
+        precondition(
+            (model.conditionChannels > 0) == (conditions != nil),
+            "conditions are missing, or given to a network that takes none")
         let estimate = model.selfCondition ? selfCondition ?? [Float](repeating: 0, count: xt.count) : nil
         executor.write(
             model.inputs(
-                xt: xt, timestep: timesteps.map(Float.init), eta: eta, selfCondition: estimate, labels: labels))
+                xt: xt, timestep: timesteps.map(Float.init), eta: eta, selfCondition: estimate, labels: labels,
+                conditions: conditions))
         ended?(.arithmetic)
         times.network += try seconds(of: {
             if let ended { try executor.run { ended(.node($0)) } } else { try executor.run() }
@@ -247,6 +228,8 @@ public final class SampleGenerator {
     ) throws -> [Float] {
         let noise = Draw("noise", .sampling, .normal, elements: sampleSize)
         let latent = model.etaDraw?.with(.samplingEta)
+        let process = ForwardProcess(sampler.configuration)
+        let ofConditions = process.conditionDraw(for: model).with(.samplingCondition)
         let batches = (positions.count + batch - 1) / batch
         let clock = ContinuousClock()
         let begin = clock.now
@@ -273,16 +256,22 @@ public final class SampleGenerator {
             let places = first..<first + batch
             let labels = classes.labels(places, of: shift?.classes ?? guide?.classes ?? model.classes)
             let start = values(noise, round: 0)
+            let y = try hooks.conditions?(places)
             let batchSamples = try sampler.sample(
                 from: hooks.start?(places, start) ?? start, usesEta: latent != nil, selfCondition: model.selfCondition,
                 predict: { [self] xt, timestep, eta, selfCondition in
                     defer { evaluation += 1 }
                     var v: [Float] = []
                     let timesteps = [Int](repeating: timestep, count: batch)
+                    let yt = y.map { y in
+                        let noise = values(ofConditions, round: evaluation)
+                        return process.noisedConditions(y, noise: noise, timesteps: timesteps).yt
+                    }
                     let output = try shifting(xt, timesteps, labels) { xt, _ in
                         let told = try guidedOutputs(
                             xt: xt, timestep: timestep, eta: eta, selfCondition: selfCondition,
-                            labels: model.takesLabels ? labels : nil, weight: sampler.guidanceWeight(at: timestep)
+                            labels: model.takesLabels ? labels : nil, conditions: yt,
+                            weight: sampler.guidanceWeight(at: timestep)
                         ) {
                             done += 1
                             try progress(done, batches * sampler.passes)

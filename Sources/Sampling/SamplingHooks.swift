@@ -1,5 +1,6 @@
 import Diffusion
 import Mixtures
+import NeuralNetwork
 
 /// What samples are made from beside keyed draws, and what is done to them between steps. Each is given the numbers of the
 /// samples of a batch, beyond the last sample where the batch is filled up, and values of the whole batch,
@@ -12,6 +13,9 @@ public struct SamplingHooks {
     /// Called with x after each step, which it may change: only where the sampler takes projections.
     public var reached: ((_ samples: Range<Int>, _ step: Int, _ x: inout [Float]) throws -> Void)?
 
+    /// The image that each sample is drawn from, `[samples, H, W, C']`, for a network that is shown one.
+    public var conditions: ((_ samples: Range<Int>) throws -> [Float])?
+
     /// None: samples from noise alone.
     public init() {}
 
@@ -19,6 +23,14 @@ public struct SamplingHooks {
     public init(prior: GaussianMixture?, _ sampler: Sampler, seed: UInt64) {
         guard let noised = prior?.noised(sampler.alphaBarAtStart) else { return }
         start = { noised.starts($0, noise: $1, seed: seed) }
+    }
+}
+
+extension SamplingHooks {
+    /// Grey images for a network that is shown some: for benchmarks.
+    package init(greyFor model: ModelConfiguration) {
+        guard model.conditionChannels > 0 else { return }
+        conditions = { [Float](repeating: 0, count: $0.count * model.conditionElements) }
     }
 }
 

@@ -30,14 +30,23 @@ public struct SamplingJob {
 
     /// Reads and verifies the checkpoint at `path`.
     ///
-    /// - Throws: also ``RunError`` where it is none of a diffusion.
-    public init(_ path: String, _ weights: SampleWeights) throws {
+    /// - Parameter conditions: whether samples are to be drawn from images.
+    /// - Throws: also ``RunError`` where it is none of a diffusion, or of one with images where there are none, or the reverse.
+    public init(_ path: String, _ weights: SampleWeights, conditions: Bool = false) throws {
         network = try TrainedNetwork(path, weights)
         guard network.configuration.method == .diffusion else {
             let name = network.configuration.networkName
             throw RunError(
                 "\(path) is the checkpoint of \(name == "autoencoder" ? "an" : "a") \(name), which draws no samples; how good "
                     + "it is says smd evaluate \(name) \(shellWord(path)) --data FILE")
+        }
+        let takesConditions = network.configuration.model.conditionChannels > 0
+        guard takesConditions == conditions else {
+            throw RunError(
+                takesConditions
+                    ? "\(path) holds a network that draws from images: smd sample \(shellWord(path)) --conditions FILE"
+                    : "\(path) holds a network without conditions (model.condition_channels is 0): leave out --conditions",
+                status: .badInput)
         }
     }
 

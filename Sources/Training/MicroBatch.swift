@@ -23,6 +23,9 @@ package struct MicroBatch {
     /// The class of each sample as the network is told it, `[N]`, where the loss reads it.
     package var labels: [Float]? { inputs[labelInput] }
 
+    /// y_t of each sample, `[N, H, W, C']`, where the network is shown it.
+    package var conditions: [Float]? { inputs[NetworkInput.condition.rawValue] }
+
     /// The micro-batch of clean samples `x0`, `[N, H, W, C]`.
     ///
     /// - Parameters:
@@ -62,6 +65,24 @@ package struct MicroBatch {
         timesteps = drawn.timesteps
         self.places = places
         indices = samples.indices
+        if let y = samples.conditions { add(conditions: y, loss, seed: seed) }
+    }
+
+    /// Adds y_t of conditions `y`, and its target behind that of x_t where it is estimated.
+    private mutating func add(conditions y: [Float], _ loss: any Loss, seed: UInt64) {
+        let (process, model) = (loss.process, loss.model)
+        let noise = process.conditionDraw(for: model).values(seed: seed, at: places)
+        let (yt, target) = process.noisedConditions(y, noise: noise, timesteps: timesteps)
+        inputs[NetworkInput.condition.rawValue] = yt
+        guard model.conditionScore, let ofX = inputs["target"] else { return }
+        let (c, d) = (model.channels, model.conditionChannels)
+        var both: [Float] = []
+        both.reserveCapacity(ofX.count + target.count)
+        for pixel in 0..<ofX.count / c {
+            both += ofX[pixel * c..<(pixel + 1) * c]
+            both += target[pixel * d..<(pixel + 1) * d]
+        }
+        inputs["target"] = both
     }
 }
 
@@ -75,7 +96,9 @@ extension MicroBatch {
         let told = ModelConfiguration.augmentationNumbers
         let samples = StreamSamples(
             x0: x0, places: (0..<count).map { (0, $0) }, indices: Array(0..<count),
-            augmentation: step.configuration.model.augment > 0 ? [Float](repeating: 0, count: count * told) : nil)
+            augmentation: step.configuration.model.augment > 0 ? [Float](repeating: 0, count: count * told) : nil,
+            conditions: step.configuration.model.conditionChannels > 0
+                ? [Float](repeating: 0, count: count * step.configuration.model.conditionElements) : nil)
         self.init(samples, labels: labels, step.loss, seed: 0)
     }
 }

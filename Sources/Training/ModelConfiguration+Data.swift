@@ -9,8 +9,13 @@ extension ModelConfiguration {
     /// - Parameter crop: what of an image it is shown.
     /// - Throws: ``RunError`` that names the keys to change.
     package func check(_ data: DataSet, crop: Crop = .none) throws {
+        guard conditionChannels == 0 || data.sample.conditions == conditionChannels else {
+            throw RunError(
+                "\(data.path) holds \(data.sample.words), but model.condition_channels is \(conditionChannels): set it to the "
+                    + "channels of its /conditions, or 0 to train without", status: .badInput)
+        }
         switch data.sample {
-        case .image(let height, let width, let channels) where crop == .random:
+        case .image(let height, let width, let channels, _) where crop == .random:
             guard height >= size, width >= size, channels == self.channels else {
                 throw RunError(
                     "\(data.path) holds images of \(height)×\(width)×\(channels), which have no window of "
@@ -21,7 +26,7 @@ extension ModelConfiguration {
             throw RunError(
                 "\(data.path) holds \(data.sample.words), and crop: random is for images: set crop=none",
                 status: .badInput)
-        case .image(let height, let width, let channels):
+        case .image(let height, let width, let channels, _):
             guard height == size, width == size, channels == self.channels else {
                 throw RunError(
                     "\(data.path) holds images of \(height)×\(width)×\(channels), the network takes "

@@ -13,6 +13,9 @@ package struct StreamSamples {
     package var indices: [Int]
     /// What the network is told of augmentation, `[samples, 9]`; nil where there is none.
     package var augmentation: [Float]?
+    /// The images that they are to be drawn from, cropped and mirrored as they are: `[samples, elements]`; nil where the
+    /// network is shown none.
+    package var conditions: [Float]?
 }
 
 /// The endless stream of samples that a run trains on: their order, and how they are cropped, mirrored and
@@ -53,17 +56,35 @@ package struct SampleStream {
         let changes = augmentation.map { places.map($0.change(at:)) }
         let x0 = try [Float](unsafeUninitializedCapacity: positions.count * size) { buffer, filled in
             for (slot, place) in places.enumerated() {
-                let flipped = flip?.integer(below: 2, epoch: place.epoch, position: place.position) == 1
                 let noise = latents?.normals(count: size, epoch: place.epoch, position: place.position)
                 let sample = UnsafeMutableBufferPointer(rebasing: buffer[slot * size..<(slot + 1) * size])
                 try data.read(
-                    samples[slot].index, flip: flipped, noise: noise, window: crop?.window(at: place), into: sample)
+                    samples[slot].index, flip: isFlipped(place), noise: noise, window: crop?.window(at: place),
+                    into: sample)
                 changes?[slot].apply(to: sample, side: model.size, channels: model.channels)
             }
             filled = positions.count * size
         }
         return StreamSamples(
-            x0: x0, places: places, indices: samples.map(\.index), augmentation: changes?.flatMap(\.numbers))
+            x0: x0, places: places, indices: samples.map(\.index), augmentation: changes?.flatMap(\.numbers),
+            conditions: model.conditionChannels > 0 ? try conditions(samples.map(\.index), places) : nil)
+    }
+
+    /// The conditions of samples, with what is done to their images.
+    private func conditions(_ indices: [Int], _ places: [(epoch: Int, position: Int)]) throws -> [Float] {
+        let size = model.conditionElements
+        return try [Float](unsafeUninitializedCapacity: indices.count * size) { buffer, filled in
+            for (slot, place) in places.enumerated() {
+                try data.readCondition(
+                    indices[slot], flip: isFlipped(place), window: crop?.window(at: place),
+                    into: UnsafeMutableBufferPointer(rebasing: buffer[slot * size..<(slot + 1) * size]))
+            }
+            filled = indices.count * size
+        }
+    }
+
+    private func isFlipped(_ place: (epoch: Int, position: Int)) -> Bool {
+        flip?.integer(below: 2, epoch: place.epoch, position: place.position) == 1
     }
 }
 
@@ -78,7 +99,7 @@ private struct RandomCrop {
 
     /// Windows of `size` × `size` pixels of images that are at least as large.
     init(_ sample: SampleShape, size: Int, seed: UInt64) {
-        guard case .image(let height, let width, let channels) = sample, height >= size, width >= size else {
+        guard case .image(let height, let width, let channels, _) = sample, height >= size, width >= size else {
             preconditionFailure("\(sample.words) without windows of \(size) pixels")
         }
         (self.size, rows, columns) = (size, height - size + 1, width - size + 1)

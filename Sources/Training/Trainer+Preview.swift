@@ -68,9 +68,10 @@ extension Trainer {
         let mine = share(of: count, rank: communicator.rank, size: communicator.size)
         let samples = try untilStopped(signals, evaluations: passes(of: count, generator)) { look in
             let sampler = Sampler(configuration.diffusion)
+            var hooks = SamplingHooks(prior: prior?.mixture, sampler, seed: configuration.seed)
+            hooks.conditions = pairs.map { pairs in { pairs.conditions($0) } }
             return try generator.samples(
-                mine, seed: configuration.seed, sampler: sampler,
-                hooks: SamplingHooks(prior: prior?.mixture, sampler, seed: configuration.seed),
+                mine, seed: configuration.seed, sampler: sampler, classes: pairs?.classes ?? .all, hooks: hooks,
                 progress: { _, _ in
                     Watchdog.beat()
                     try look()
@@ -79,6 +80,7 @@ extension Trainer {
         let all = try communicator.gather(samples.withUnsafeBytes { Array($0) }).flatMap { $0 }
         guard communicator.rank == 0 else { return }
         try write(kind) { path in
+            if let pairs { return try pairs.picture(of: floats(all)).write(to: path) }
             let samples = try images.map { try $0(floats(all)) } ?? floats(all)
             let model = images?.shown(configuration.model) ?? configuration.model
             try Picture(

@@ -71,6 +71,8 @@ public final class Trainer {
     let observer: any TrainingObserver
     /// What the forward process moves towards, if anything.
     let shift: Shift?
+    /// What previews are drawn from, where the network is shown conditions.
+    let pairs: PreviewPairs?
     /// What sampling begins with; nil for N(0, I).
     let prior: PriorFile?
     /// Makes images of latents for previews, on rank 0.
@@ -134,6 +136,9 @@ public final class Trainer {
             guard communicator.rank == 0, configuration.previewDistance > 0, let path = configuration.firstStagePath
             else { return nil }
             return try data.latents.map { try LatentImages($0, at: path, precision: precision) }
+        }
+        pairs = try communicator.together("reading the conditions of previews") { [configuration] in
+            try PreviewPairs(data, labels, configuration)
         }
         history = StepHistory(spikeFactor: configuration.spikeFactor)
         let batch = try configuration.batchPlan(ranks: communicator.size, threads: threads)

@@ -150,7 +150,7 @@ package final class Worker {
             try generator().predict(
                 xt: batch.xt, timesteps: batch.timesteps,
                 eta: stream.normals(count: count, epoch: step, position: draw), selfCondition: nil,
-                labels: batch.labels)
+                labels: batch.labels, conditions: batch.conditions)
         }
         let squares = zip(outputs[0], outputs[1]).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
         return squares / 2 / Double(outputs[0].count)
@@ -166,7 +166,8 @@ package final class Worker {
         let places = batch.places.map { (epoch: $0.epoch + 1, position: $0.position) }
         let eta = configuration.model.etaDraw?.with(.selfCondition).values(seed: configuration.seed, at: places)
         let output = try generator().predict(
-            xt: batch.xt, timesteps: batch.timesteps, eta: eta, selfCondition: nil, labels: batch.labels)
+            xt: batch.xt, timesteps: batch.timesteps, eta: eta, selfCondition: nil, labels: batch.labels,
+            conditions: batch.conditions)
         return self.step.loss.process.x0Estimate(output: output, xt: batch.xt, timesteps: batch.timesteps)
     }
 

@@ -111,7 +111,7 @@ struct DatasetPreviewCommand: ParsableCommand {
         // Only a few samples are read: no need to hold the set in memory.
         let set = try DataSet(path: file, memoryLimitBytes: 0)
         switch set.sample {
-        case .image(let height, let width, let channels):
+        case .image(let height, let width, let channels, _):
             let shown = min(count ?? 64, set.count)
             let visible = channels < 3 ? 1 : 3
             let (rows, across) = ((shown + columns - 1) / columns, min(columns, shown))

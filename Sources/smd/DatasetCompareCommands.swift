@@ -165,7 +165,7 @@ struct DatasetStatsCommand: ParsableCommand {
     }
 
     private func draw(_ found: DataSetStatistics, _ set: DataSet, _ path: String) throws {
-        guard case .image(let height, let width, let channels) = set.sample else {
+        guard case .image(let height, let width, let channels, _) = set.sample else {
             throw CommandFailure(.usage, "--plot: \(set.sample.kind) have no mean image")
         }
         let visible = channels < 3 ? 1 : 3

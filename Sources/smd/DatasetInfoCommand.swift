@@ -75,6 +75,8 @@ struct DatasetInfoCommand: ParsableCommand {
         let kind: String
         let count: Int
         let sampleShape: [Int]
+        /// Of the conditions of images; 0 without.
+        let conditionChannels: Int
         let fingerprint: String
         let labels: [DataSetInfo.LabelCount]?
         let filter: String?
@@ -99,6 +101,7 @@ struct DatasetInfoCommand: ParsableCommand {
                 info.summary.first { $0.name == name }?.value
             }
             (self.file, kind, count, sampleShape) = (file, info.sample.kind, info.count, info.sample.axes)
+            conditionChannels = info.sample.conditions
             (fingerprint, labels, skipped) = (info.fingerprint, info.classes, info.skipped)
             (filter, fit, crop) = (text("filter"), text("fit"), text("crop"))
             (source, sourceSha256) = (text("source"), text("source_sha256"))

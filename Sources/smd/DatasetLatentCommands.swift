@@ -48,7 +48,7 @@ struct DatasetEncodeCommand: RankCommand {
                 () throws -> (FirstStage, DataSet) in
                 if communicator.rank == 0 { try FileTrial.run(.dataset, file) }
                 let (stage, images) = (try FirstStage(checkpoint: path), try DataSet(path: file))
-                guard images.sample == stage.imageShape else {
+                guard images.sample.with(conditions: 0) == stage.imageShape else {
                     throw CommandFailure(
                         .badInput,
                         "\(file) holds \(images.sample.words), the first stage takes \(stage.imageShape.words)")

@@ -292,7 +292,7 @@ struct DatasetConvertCommand: ParsableCommand {
         if let channels { arguments += ["--channels", "\(channels)"] }
         var treatment: ImageTreatment?
         if size != nil || channels != nil {
-            guard case .image(let height, let width, let present) = selection.sets[0].sample else {
+            guard case .image(let height, let width, let present, _) = selection.sets[0].sample else {
                 throw CommandFailure(
                     .usage, "\(file): holds \(selection.sets[0].sample.kind), which have no --size or --channels")
             }

@@ -45,7 +45,7 @@ enum ImageTask: ExpressibleByArgument, CustomStringConvertible {
     ///
     /// - Throws: `CommandFailure` where the task does not go with them.
     func observation(of shape: SampleShape, count: Int) throws -> Observation {
-        guard case .image(let height, let width, let channels) = shape else {
+        guard case .image(let height, let width, let channels, _) = shape else {
             if case .nothing = self { return Observation(.nothing, height: 1, width: 1, channels: shape.elements) }
             throw CommandFailure(.badInput, "--task \(self) is for images; these are \(shape.kind)")
         }
@@ -77,7 +77,9 @@ enum ImageTask: ExpressibleByArgument, CustomStringConvertible {
     private static func known(_ path: String, _ height: Int, _ width: Int, _ count: Int) throws -> [Bool] {
         try FileTrial.run(.dataset, path)
         let masks = try DataSet(path: path)
-        guard masks.sample == .image(height: height, width: width, channels: 1), [1, count].contains(masks.count) else {
+        guard masks.sample.with(conditions: 0) == .image(height: height, width: width, channels: 1),
+            [1, count].contains(masks.count)
+        else {
             throw CommandFailure(
                 .badInput,
                 "\(path): \(masks.count) of \(masks.sample.words); a mask is 1 of \(height)×\(width)×1, or \(count), bright "

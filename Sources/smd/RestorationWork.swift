@@ -25,7 +25,8 @@ struct RestorationSets {
         func companion(_ path: String?) throws -> DataSet? {
             guard let path else { return nil }
             let set = try DataSet(path: path)
-            guard set.sample == degraded.sample, set.count == degraded.count else {
+            guard set.sample.with(conditions: 0) == degraded.sample.with(conditions: 0), set.count == degraded.count
+            else {
                 throw CommandFailure(
                     .badInput,
                     "\(path) holds \(grouped(set.count)) \(set.sample.words), \(command.data) \(grouped(degraded.count)) "
@@ -43,7 +44,7 @@ struct RestorationSets {
 
     /// The figures of images number `places` beside the clean ones.
     func judged(_ pixels: [UInt8], _ places: Range<Int>) throws -> [Double] {
-        guard let clean, case .image(let height, let width, let channels) = clean.sample else { return [] }
+        guard let clean, case .image(let height, let width, let channels, _) = clean.sample else { return [] }
         let size = clean.elementsPerSample
         return try places.enumerated().flatMap { slot, place in
             RestorationFigures.judge(

@@ -127,7 +127,8 @@ struct RestoreCommand: RankCommand {
             let trials = try measured(work, sets, communicator, progress)
             let best = trials.indices.max { trials[$0].psnr.value < trials[$1].psnr.value } ?? 0
             let count = try preparation.samples(
-                of: sets.degraded, to: sets.degraded.sample, by: "\(path) \(work.digest) batch \(work.batch)",
+                of: sets.degraded, to: sets.degraded.sample.with(conditions: 0),
+                by: "\(path) \(work.digest) batch \(work.batch)",
                 block: work.batch
             ) { range in
                 try work.restored(range, best) { try progress.beat() }

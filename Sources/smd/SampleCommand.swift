@@ -37,6 +37,7 @@ struct SampleCommand: RankCommand {
               smd sample CHECKPOINT --label boot --guidance 2 --guidance-interval 0.1,0.8 --count 16 --output boots.h5
               smd sample CHECKPOINT --classifier runs/noisy --classifier-scale 2 --label 3 --output threes.h5
               smd sample CHECKPOINT --count 10000 --output samples.npz
+              smd sample runs/sharper --conditions test-pairs.h5 --clean test-pairs.h5 --output sharp.h5
               smd sample runs/ldm --first-stage runs/autoencoder --count 64 --output images.h5
               smd sample runs/ldm --latents --count 64 --output latents.h5
               smd sample runs/fashion --horizon 400 --prior prior.h5 --count 64 --output early.h5
@@ -51,8 +52,13 @@ struct SampleCommand: RankCommand {
 
     @OptionGroup var oracle: OracleOptions
 
-    @Option(name: [.customShort("n"), .long], help: "Number of samples.")
-    var count = 64
+    @Option(
+        name: [.customShort("n"), .customLong("count")],
+        help: ArgumentHelp("Number of samples; default: 64, or as many as --conditions has.", valueName: "count"))
+    var number: Int?
+
+    /// The same with its default.
+    var count: Int { number ?? 64 }
 
     @Option(
         name: .shortAndLong, help: ArgumentHelp("FILE.h5, FILE.npz, FILE.zip, or FOLDER/.", valueName: "samples.h5"),
@@ -67,6 +73,8 @@ struct SampleCommand: RankCommand {
     @OptionGroup var prior: PriorOptions
 
     @OptionGroup var guidance: GuidanceOptions
+
+    @OptionGroup var conditions: ConditionOptions
 
     @OptionGroup var latents: LatentOptions
 
@@ -94,157 +102,93 @@ struct SampleCommand: RankCommand {
         if oracle.data != nil, guidance.isGiven {
             throw ValidationError("--oracle knows no classes: leave out --label, --guidance and --classifier")
         }
+        if oracle.data != nil, conditions.conditions != nil {
+            throw ValidationError("--oracle draws from nothing else: leave out --conditions")
+        }
     }
 
     func run() throws {
         if let data = oracle.data { return try sampleOracle(data) }
         let progress = WorkProgress("sampling", unit: "network evaluations")
         try onAllRanks(deadline: watchdog.deadline) { communicator in
-            let checkpoint = try triedCheckpoint(self.checkpoint ?? "", communicator)
-            let guide = try guidance.classifier.map { try triedCheckpoint($0, communicator) }
-            let job = try communicator.together("reading the checkpoint") {
-                try SamplingJob(checkpoint, compute.weights)
-            }
-            let images = try latents.images(of: job, communicator)
-            let (settings, classes) = try communicator.together("checking the sampler's settings") {
-                () throws -> (RunConfiguration, ChosenClasses) in
-                let found = (
-                    try sampling.settings(of: job, guidance, prior), try guidance.classes(job, classifier: guide)
-                )
-                if communicator.rank == 0 {
-                    try tryOutputs(shown(job, images), [checkpoint, guide].compactMap { $0 }, rows: found.1.rows)
-                }
-                return found
-            }
-            let sampler = try communicator.together("reading what was measured of the checkpoint") {
-                try job.sampler(settings.diffusion)
-            }
-            let start = try prior.mixture(of: job, settings.diffusion, communicator)
-            let runs = try JobPrecision.agree(compute.precision ?? job.configuration.precision, communicator)
+            let pairs = try conditions.opened(communicator)
+            var command = self
+            if let pairs, number == nil { command.number = pairs.data.count }
+            try command.sample(from: pairs, progress, communicator)
+        }
+    }
+
+    /// - Parameter pairs: what samples are drawn from, if from anything. Collective.
+    private func sample(
+        from pairs: SampleConditions?, _ progress: WorkProgress, _ communicator: any Communicator
+    ) throws {
+        let checkpoint = try triedCheckpoint(self.checkpoint ?? "", communicator)
+        let guide = try guidance.classifier.map { try triedCheckpoint($0, communicator) }
+        let job = try communicator.together("reading the checkpoint") {
+            try SamplingJob(checkpoint, compute.weights, conditions: pairs != nil)
+        }
+        let images = try latents.images(of: job, communicator)
+        let (settings, classes) = try communicator.together("checking the sampler's settings") {
+            () throws -> (RunConfiguration, ChosenClasses) in
+            try pairs?.check(job.configuration.model, count: count)
+            var classes = try guidance.classes(job, classifier: guide)
+            if let pairs { classes = try classes.of(pairs.data, guidance.label) }
+            let settings = try sampling.settings(of: job, guidance, prior)
             if communicator.rank == 0 {
-                if let notice = runs.notice { warn(notice) }
-                let many = grouped(count) + (count == 1 ? " sample" : " samples")
-                progress.note(
-                    "sampling \(many), \(sampler.passes) network evaluations each, \(runs.precision.rawValue)"
-                )
+                let inputs = [checkpoint, guide].compactMap { $0 } + conditions.files
+                try tryOutputs(shown(job, images), inputs, rows: classes.rows)
             }
-            let mine = share(of: count, rank: communicator.rank, size: communicator.size)
-            Watchdog.enter(.sampling)
-            let (samples, sampleSize) = try communicator.together("sampling") {
-                let batch = SampleGenerator.batch(for: mine.count, atMost: compute.batch)
-                let generator = try job.generator(batch: batch, precision: runs)
-                let guide = try classes.classifier.map {
-                    try ClassifierGuide($0, scale: guidance.classifierScale ?? 1, batch: batch, precision: runs)
-                }
-                let samples = try generator.samples(
-                    mine, seed: compute.seed, sampler: sampler, classes: classes.chosen, guide: guide,
-                    hooks: SamplingHooks(prior: start, sampler, seed: compute.seed)
-                ) { done, all in
-                    Watchdog.beat()
-                    try endingAllRanks(communicator) {
-                        try communicator.rank == 0 ? progress.update(done, all) : progress.stopIfAsked(done, all)
-                    }
-                }
-                let shown = try images.map { try $0(samples) { _ in Watchdog.beat() } } ?? samples
-                return (shown, self.shown(job, images).sampleElements)
-            }
-            let all = try collectSamples(samples, count: count, sampleSize: sampleSize, on: communicator)
-            try communicator.together("writing the samples") {
-                guard communicator.rank == 0 else { return }
-                try write(all, classes, job, images, checkpoint, settings, runs)
-                try sayWritten(progress)
-            }
+            return (settings, classes)
+        }
+        let sampler = try communicator.together("reading what was measured of the checkpoint") {
+            try job.sampler(settings.diffusion)
+        }
+        let start = try prior.mixture(of: job, settings.diffusion, communicator)
+        let runs = try JobPrecision.agree(compute.precision ?? job.configuration.precision, communicator)
+        if communicator.rank == 0 {
+            if let notice = runs.notice { warn(notice) }
+            let many = grouped(count) + (count == 1 ? " sample" : " samples")
+            progress.note("sampling \(many), \(sampler.passes) network evaluations each, \(runs.precision.rawValue)")
+        }
+        var hooks = SamplingHooks(prior: start, sampler, seed: compute.seed)
+        hooks.conditions = pairs.map { pairs in { try pairs.rows($0) } }
+        Watchdog.enter(.sampling)
+        let samples = try communicator.together("sampling") {
+            let samples = try draw(job, sampler, classes, hooks, runs, progress, communicator)
+            return try images.map { try $0(samples) { _ in Watchdog.beat() } } ?? samples
+        }
+        let sampleSize = shown(job, images).sampleElements
+        let all = try collectSamples(samples, count: count, sampleSize: sampleSize, on: communicator)
+        try communicator.together("writing the samples") {
+            guard communicator.rank == 0 else { return }
+            try write(all, classes, job, images, checkpoint, settings, runs)
+            try sayWritten(progress)
+            if let table = try pairs?.table(all, count: count) { try printOut(table) }
         }
     }
 
-    private var compute: ComputeOptions { sampling.compute }
-
-    /// The sizes of what is written.
-    private func shown(_ job: SamplingJob, _ images: LatentImages?) -> ModelConfiguration {
-        images?.shown(job.configuration.model) ?? job.configuration.model
-    }
-
-    /// Says now, before all sampling, that a file cannot be written.
-    ///
-    /// - Parameter rows: of the picture, where each class has one.
-    func tryOutputs(_ model: ModelConfiguration, _ inputs: [String], rows: Int = 0) throws {
-        if isExported {
-            try SampleFile.export(to: output, [], labels: nil, count: count, model: model).check(overwrite: overwrite)
-        } else {
-            try requireWritable(
-                output, overwrite: overwrite, bytes: SampleFile.bytes(count: count, model: model), inputs: inputs)
+    /// The samples of this rank.
+    private func draw(
+        _ job: SamplingJob, _ sampler: Sampler, _ classes: ChosenClasses, _ hooks: SamplingHooks, _ runs: JobPrecision,
+        _ progress: WorkProgress, _ communicator: any Communicator
+    ) throws -> [Float] {
+        let mine = share(of: count, rank: communicator.rank, size: communicator.size)
+        let batch = SampleGenerator.batch(for: mine.count, atMost: compute.batch)
+        let generator = try job.generator(batch: batch, precision: runs)
+        let guide = try classes.classifier.map {
+            try ClassifierGuide($0, scale: guidance.classifierScale ?? 1, batch: batch, precision: runs)
         }
-        guard let grid else { return }
-        try requirePicture(grid, overwrite: overwrite, inputs: inputs + [output])
-        guard Picture.fits(count: count, size: model.size, classes: rows) else {
-            throw CommandFailure(
-                .cannotCreateOutput, "\(grid): a picture of \(grouped(count)) samples is too large; leave out --grid")
-        }
-    }
-
-    /// Whether samples are written as other programs take them.
-    private var isExported: Bool { [".npz", ".zip", "/"].contains { output.lowercased().hasBytes(suffix: $0) } }
-
-    private func write(
-        _ values: [Float], _ classes: ChosenClasses, _ job: SamplingJob, _ images: LatentImages?, _ checkpoint: String,
-        _ settings: RunConfiguration, _ runs: JobPrecision
-    ) throws {
-        var attributes: [String: AttributeValue] = [
-            "checkpoint": .string(checkpoint), "checkpoint_step": .integer(job.step),
-            "weights": .string(compute.weights.rawValue), "precision": .string(runs.precision.rawValue),
-            "config": .string(job.json),
-        ]
-        if let classifier = classes.classifier {
-            attributes["classifier_sha256"] = .string(classifier.digest)
-            attributes["classifier_scale"] = .double(guidance.classifierScale ?? 1)
-        }
-        try write(
-            values, classes: classes, latents: images == nil ? job.latents : nil, shown(job, images), settings,
-            attributes: attributes)
-    }
-
-    /// The result: names and number.
-    func sayWritten(_ progress: WorkProgress) throws {
-        progress.finish()
-        let picture = grid.map { "; a picture of them: \($0)" } ?? ""
-        try printOut("\(output): \(grouped(count)) \(count == 1 ? "sample" : "samples")\(picture)")
-    }
-
-    /// Writes samples, with their classes where they have some, the sampler's settings and further attributes.
-    func write(
-        _ values: [Float], classes: ChosenClasses? = nil, latents: LatentFacts? = nil, _ model: ModelConfiguration,
-        _ settings: RunConfiguration, attributes: [String: AttributeValue]
-    ) throws {
-        var attributes = attributes
-        attributes["seed"] = .string("\(compute.seed)")
-        attributes["version"] = .string(Release.version)
-        if settings.diffusion.horizon > 0 { attributes["horizon"] = .integer(settings.diffusion.horizon) }
-        for key in ConfigurationKey.sampler {
-            let name = String(key.name.split(separator: ".").last ?? "")
-            switch key.value(in: settings) {
-            case let value as Bool: attributes[name] = .boolean(value)
-            case let value as Int: attributes[name] = .integer(value)
-            case let value as Double: attributes[name] = .double(value)
-            default: attributes[name] = .string(key.text(in: settings))
-            }
-        }
-        try creatingOutput {
-            if isExported {
-                let labels = classes?.labels(of: count)
-                try SampleFile.export(to: output, values, labels: labels, count: count, model: model)
-                    .write(overwrite: overwrite) { _, _ in Watchdog.beat() }
-            } else {
-                try SampleFile.write(
-                    values, count: count, model: model, labels: classes?.labels(of: count), latents: latents,
-                    to: output, replacing: overwrite, attributes: attributes)
-            }
-            if let grid {
-                try Picture(
-                    samples: values, model.size, model.channels, count: count, classes: classes?.rows ?? 0
-                ).write(to: grid)
+        return try generator.samples(
+            mine, seed: compute.seed, sampler: sampler, classes: classes.chosen, guide: guide, hooks: hooks
+        ) { done, all in
+            Watchdog.beat()
+            try endingAllRanks(communicator) {
+                try communicator.rank == 0 ? progress.update(done, all) : progress.stopIfAsked(done, all)
             }
         }
     }
+
+    var compute: ComputeOptions { sampling.compute }
 }
 
 extension SamplerKind: ExpressibleByArgument {}

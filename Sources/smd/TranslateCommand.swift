@@ -83,7 +83,7 @@ struct TranslateCommand: RankCommand {
                         + "evaluations each, twice")
             }
             let count = try preparation.samples(
-                of: set, to: set.sample, by: first.digest + second.digest, block: encoder.batch
+                of: set, to: set.sample.with(conditions: 0), by: first.digest + second.digest, block: encoder.batch
             ) { range in
                 let codes = try encoder.codes(range, x0: set.samples(range)) { try progress.beat() }
                 return try decoder.samples(range, codes: codes, taken) { try progress.beat() }

@@ -74,6 +74,32 @@ import Testing
         }
     }
 
+    /// With --pairs the images stay, and their conditions are what is made of them otherwise; the same on two ranks.
+    @Test func pairsOfImages() throws {
+        try withTemporaryDirectory { folder in
+            let data = try Self.train(in: folder).data
+            for task in ["super-resolution:4", "noise:0.1"] {
+                let alone = try degraded(data, task, to: folder + "/alone.h5")
+                let arguments = ["dataset", "degrade", data, "--task", task, "--pairs", "--output"]
+                let made = try smd(arguments + [folder + "/pairs.h5"])
+                #expect(made.output == "\(folder)/pairs.h5: 20 8×8×1 images with conditions of 1 channel\n", "\(made)")
+                let (pairs, clean) = (try DataSet(path: folder + "/pairs.h5"), try DataSet(path: data))
+                for index in 0..<20 {
+                    #expect(try pairs.pixels(index) == clean.pixels(index))
+                    #expect(try pairs.conditions([index]) == alone.samples([index]))
+                }
+                #expect(try pairs.labels() == clean.labels())
+                let two = try mpirun(2, [product("smd")] + arguments + [folder + "/two.h5"])
+                #expect(two.status == 0, "\(two.errors)")
+                let files = try ["pairs", "two"].map { try Data(contentsOf: URL(filePath: "\(folder)/\($0).h5")) }
+                #expect(files[0] == files[1])
+                for name in ["alone", "pairs", "two"] {
+                    try FileManager.default.removeItem(atPath: "\(folder)/\(name).h5")
+                }
+            }
+        }
+    }
+
     /// What is known stays, the rest changes; the same file on any number of ranks and with any batch; figures and picture.
     @Test(arguments: ["super-resolution:4", "inpaint:centre:4"]) func knownPartsStay(_ task: String) throws {
         try withTemporaryDirectory { folder in

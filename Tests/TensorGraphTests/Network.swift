@@ -51,6 +51,10 @@ struct TrainedCase: CustomTestStringConvertible {
         TrainedCase("squared error, vanilla, classes or none", .squaredError, smd: false) { model, _ in
             (model.classes, model.labelDropout) = (2, 0.1)
         },
+        TrainedCase("squared error, condition", .squaredError) { model, _ in model.conditionChannels = 3 },
+        TrainedCase("squared error, vanilla, score of the condition", .squaredError, smd: false, selfCondition: true) {
+            ($0.conditionChannels, $0.conditionScore, $1.conditionSpeed) = (1, true, 0.5)
+        },
         TrainedCase("energy score", .energyScore) { $1.draws = 2 },
         TrainedCase("energy score, self-conditioned", .energyScore, selfCondition: true) { $1.draws = 2 },
         TrainedCase("energy score, latent at the output", .energyScore) { model, diffusion in

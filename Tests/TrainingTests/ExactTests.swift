@@ -123,11 +123,13 @@ import Training
     @Test(arguments: [
         Run.classes, Run.shifted, Run.energy, Run.energyAtOutput + Run.classes, Run.mixture, Run.adm,
         Run.admVariational, Run.byLosses, Run.ofLatents, Run.averages, Run.crops,
-        Run.augmented + Run.energyAtOutput, Run.augmented + Run.adm,
+        Run.augmented + Run.energyAtOutput, Run.augmented + Run.adm, Run.conditioned,
     ])
     func sameBitsOfEveryLoss(settings: [String]) throws {
         try withTemporaryDirectory { folder in
-            let run = try settings == Run.ofLatents ? Run(latentsIn: folder) : Run(in: folder, classes: 3)
+            let run =
+                try settings == Run.ofLatents
+                ? Run(latentsIn: folder) : Run(in: folder, classes: 3, conditions: settings == Run.conditioned)
             let launches = [
                 Launch(ranks: 1), Launch(ranks: 4), Launch(ranks: 1, threads: 2),
                 Launch(ranks: 2, threads: 2, sharded: true),

@@ -13,6 +13,7 @@ struct KillTests {
     /// What is trained, and how often it is killed at least.
     enum Trained: String, CaseIterable {
         case diffusion, classes, classifier, autoencoder, energy, mixture, adm, latents, averages, crops, augmented
+        case conditioned
         var settings: [String] {
             let own: [String] =
                 switch self {
@@ -26,6 +27,7 @@ struct KillTests {
                 case .latents: Run.ofLatents
                 case .crops: Run.crops
                 case .augmented: Run.augmented
+                case .conditioned: Run.conditioned
                 case .averages: Run.averages + ["ema.snapshot_every=3"]
                 }
             return KillTests.settings + own
@@ -49,7 +51,9 @@ struct KillTests {
 
     @Test(arguments: Trained.allCases) func killedRunIsBitwiseTheSame(trained: Trained) throws {
         try withTemporaryDirectory { folder in
-            let run = try trained == .latents ? Run(latentsIn: folder) : Run(in: folder, classes: 3)
+            let run =
+                try trained == .latents
+                ? Run(latentsIn: folder) : Run(in: folder, classes: 3, conditions: trained == .conditioned)
             let settings = trained.settings
             try run.train(2, run.command("whole", settings: settings))
             var random = SplitMix64(seed: Torture.seed)

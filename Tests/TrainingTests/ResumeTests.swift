@@ -12,13 +12,15 @@ import Testing
         [
             [], Run.classes, Run.shifted, Run.classifier, Run.autoencoder, Run.energyAtOutput, Run.mixture, Run.adm,
             Run.byLosses,
-            Run.ofLatents,
+            Run.ofLatents, Run.conditioned,
         ])
     func resumedRunIsBitwiseTheSame(
         ranks: Int, settings: [String]
     ) throws {
         try withTemporaryDirectory { folder in
-            let run = try settings == Run.ofLatents ? Run(latentsIn: folder) : Run(in: folder, classes: 3)
+            let run =
+                try settings == Run.ofLatents
+                ? Run(latentsIn: folder) : Run(in: folder, classes: 3, conditions: settings == Run.conditioned)
             try run.trainHere("whole", ranks: ranks, settings: settings)
             try run.trainHere("parts", ranks: ranks, settings: settings + ["steps=4"])
             let resumed = try run.trainHere("parts", ranks: ranks, resume: "auto", settings: settings)

@@ -89,17 +89,22 @@ struct Run {
     /// Augmented images.
     static let augmented = ["model.augment=0.5", "model.self_condition=false"]
 
+    /// Settings with which it is shown conditions, noised half as fast, and learns the score of both; its data need some.
+    static let conditioned = ["model.condition_channels=1", "condition.speed=0.5", "condition.score=true"]
+
     /// Settings for latents in the place of its images.
     static let ofLatents = [
         "model.size=4", "model.channels=2", "diffusion.flip=false", "diffusion.clip_denoised=false",
     ]
 
-    /// - Parameter classes: of labels; 0: the images have none.
-    init(in folder: String, classes: Int = 0) throws {
+    /// - Parameters:
+    ///   - classes: of labels; 0: the images have none.
+    ///   - conditions: whether images have conditions.
+    init(in folder: String, classes: Int = 0, conditions: Bool = false) throws {
         self.folder = folder
         config = folder + "/run.yaml"
         data = folder + "/images.h5"
-        try Self.writeImages(to: data, count: 40, labels: Self.labels(classes, 40))
+        try Self.writeImages(to: data, count: 40, labels: Self.labels(classes, 40), conditions: conditions)
         try Self.text.write(toFile: config, atomically: true, encoding: .utf8)
     }
 
@@ -148,11 +153,14 @@ struct Run {
     }
 
     /// Writes images of noise, in the place of a file that is there.
-    static func writeImages(to path: String, count: Int, labels: [Int32]? = nil) throws {
+    static func writeImages(to path: String, count: Int, labels: [Int32]? = nil, conditions: Bool = false) throws {
         let stream = RandomStream(seed: 3, purpose: .data)
         let pixels = (0..<count * 64).map { UInt8(stream.integer(below: 256, epoch: 0, position: $0)) }
         let file = try HDF5File.create(path, overwrite: true)
         try file.root.write(pixels, shape: [count, 8, 8, 1], to: "images")
+        if conditions {
+            try file.root.write(pixels.map { 64 + $0 / 2 }, shape: [count, 8, 8, 1], to: "conditions")
+        }
         if let labels { try file.root.write(labels, shape: [count], to: "labels") }
         try file.close()
     }

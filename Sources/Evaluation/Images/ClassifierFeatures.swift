@@ -39,7 +39,7 @@ struct ClassifierFeatures: ImageFeatures {
     func check(_ set: DataSet) throws {
         let model = network.model
         let own = SampleShape.image(height: model.size, width: model.size, channels: model.channels)
-        guard set.sample == own else {
+        guard set.sample.with(conditions: 0) == own else {
             throw EvaluationError(
                 "\(set.path) holds \(set.sample.words), the classifier \(path) takes \(own.words): prepare them in that "
                     + "size, or train a classifier of theirs")

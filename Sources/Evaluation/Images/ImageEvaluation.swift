@@ -60,7 +60,7 @@ public struct ImageEvaluation {
             guard case .image = set.sample else { throw Self.points(set) }
             guard case .images(let data) = reference else { continue }
             guard case .image = data.sample else { throw Self.points(data) }
-            guard data.sample == set.sample else {
+            guard data.sample.with(conditions: 0) == set.sample.with(conditions: 0) else {
                 throw EvaluationError(
                     "\(set.path) holds \(set.sample.words), \(data.path) \(data.sample.words): only images of one size can "
                         + "be compared")

@@ -42,14 +42,14 @@ struct InceptionFeatures: ImageFeatures {
     var imagesAtATime: Int { 4 * InceptionNetwork.batch }
 
     func check(_ set: DataSet) throws {
-        guard case .image(_, _, let channels) = set.sample, channels == 1 || channels == 3 else {
+        guard case .image(_, _, let channels, _) = set.sample, channels == 1 || channels == 3 else {
             throw EvaluationError(
                 "\(set.path) holds \(set.sample.words); \(name) takes images of 3 channels, or of 1, which is repeated")
         }
     }
 
     func features(of images: [Float], count: Int, _ shape: SampleShape) throws -> [Float] {
-        guard case .image(let height, let width, let channels) = shape else {
+        guard case .image(let height, let width, let channels, _) = shape else {
             preconditionFailure("features of \(shape.words)")
         }
         let (from, to) = (shape.elements, InceptionV3.size * InceptionV3.size)
