@@ -48,7 +48,7 @@ struct OutputTests {
                 (folder + "/s.h5", folder + "/none/g.png", "there is no folder \(folder)/none"),
                 (folder + "/s.h5", folder + "/s.h5", "pictures are written as PNG"),
                 (folder + "/s.h5", folder + "/g.jpg", "pictures are written as PNG"),
-                (folder + "/s.png", folder + "/s.png", "which this command needs itself"),
+                (folder + "/s.png", folder + "/s.png", "samples are not written as .png"),
                 (checkpoint, nil, "which this command needs itself"),
             ] as [(String, String?, String)] {
                 let overwrite = output == checkpoint || output == "/dev/null" ? ["--overwrite"] : []

@@ -33,7 +33,8 @@ import Testing
             json.hasPrefix(
                 "{\"autoencoder\":{\"attention\":true,\"blocks\":1,\"channels\":[32,64,64],\"groups\":32,\"kind\":\"kl\",\"kl_weight\":1e-06,"
                     + "\"latent_channels\":4,\"reconstruction\":\"l1\"},\"batch_size\":128,\"cache\":\"auto\",\"check_ranks_every\":100,\"checkpoint_every\":1000,"
-                    + "\"classifier\":{\"noised\":false},\"crop\":\"none\",\"data\":\"\",\"diffusion\":{")
+                    + "\"classifier\":{\"noised\":false},\"condition\":{\"score\":false,\"speed\":0},\"crop\":\"none\",\"data\":\"\",\"diffusion\":{"
+            )
         )
         #expect(json.contains("\"learning_rate\":0.0001"))
         #expect(json.contains("\"dim_mults\":[1,2,2,2]"))

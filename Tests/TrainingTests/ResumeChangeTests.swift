@@ -48,7 +48,8 @@ private final class Lines: TrainingObserver {
             let base = try RunConfiguration.load(path: run.config, overrides: own)
             // Alone, these fail in validation first; what another share of no class means is tested beside the rules.
             let others = [
-                "data", "method", "first_stage", "diffusion.prior", "diffusion.variance", "model.backbone",
+                "data", "method", "first_stage", "diffusion.prior", "condition.score", "condition.speed",
+                "model.condition_channels", "diffusion.variance", "model.backbone",
                 "model.learned_variance",
                 "model.label_dropout", "ema.snapshot_every",
             ]
