@@ -64,7 +64,7 @@ struct ADMTablesCase {
     /// The schedule called `KIND-T…` or `KIND-T…-RESPACING`.
     private func schedule(_ group: String, in section: String) throws -> NoiseSchedule {
         let parts = group.split(separator: "-").map(String.init)
-        guard parts.count > 1, let kind = ScheduleKind(rawValue: parts[0]) else {
+        guard parts.count > 1, let kind = ScheduleKind(rawValue: parts[0]), kind != .logSNR else {
             throw file.error("/\(section)/\(group) is not called by a schedule and T with its number of steps")
         }
         let timesteps = try number(parts[1], after: "T", section)
@@ -115,7 +115,7 @@ struct ADMTablesCase {
             var diffusion = DiffusionConfiguration()
             diffusion.objective = .noise
             let parts = group.split(separator: "-").map(String.init)
-            guard parts.count == 2, let kind = ScheduleKind(rawValue: parts[0]) else {
+            guard parts.count == 2, let kind = ScheduleKind(rawValue: parts[0]), kind != .logSNR else {
                 throw file.error("/\(name) is not called by a schedule and T with its number of steps")
             }
             (diffusion.schedule, diffusion.timesteps) = (kind, try number(parts[1], after: "T", "bound"))

@@ -77,6 +77,13 @@ public struct SamplingJob {
         return prior.mixture
     }
 
+    /// The class of each sample of `data`, where it knows any.
+    ///
+    /// - Throws: `DataSetError` where labels are missing, or are of classes that it does not know.
+    public func labels(of data: DataSet) throws -> [Int32]? {
+        classes > 0 ? try data.classLabels(count: classes).values : nil
+    }
+
     /// Refuses a network that is told classes, for what tells it none.
     public func requireNoClasses(_ what: String) throws {
         guard classes > 0 else { return }

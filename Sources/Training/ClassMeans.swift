@@ -1,3 +1,4 @@
+import Communication
 import Configuration
 import DataSets
 import Diffusion
@@ -17,6 +18,7 @@ extension Shift {
         for first in stride(from: 0, to: data.count, by: 1024) {
             let places = first..<min(first + 1024, data.count)
             let samples = try data.samples(places)
+            Watchdog.beat()
             for (slot, place) in places.enumerated() {
                 let label = Int(labels.values[place])
                 counts[label] += 1

@@ -129,7 +129,9 @@ package struct BatchSource {
         _ data: DataSet, _ step: StepPlan, labels: ClassLabels? = nil, ahead: ReadAhead? = nil,
         history: TimestepHistory? = nil, shift: Shift? = nil
     ) {
-        (self.labels, self.history, self.shift) = (labels, history, shift)
+        // A benchmark of a run with a shift has none.
+        self.labels = step.loss.readsLabels || shift != nil ? labels : nil
+        (self.history, self.shift) = (history, shift)
         loss = step.loss
         seed = step.configuration.seed
         samples = SampleStream(data, step.configuration)

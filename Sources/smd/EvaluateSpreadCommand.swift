@@ -130,7 +130,7 @@ struct EvaluateSpreadCommand: RankCommand {
         let places = order.prefix(count).map(Int.init).sorted()
         let samples = SpreadSkill.Samples(
             try set.samples(places), places: places, elements: set.elementsPerSample, channels: model.channels)
-        return (samples, try job.configuration.labels(of: set)?.values)
+        return (samples, try job.labels(of: set))
     }
 
     private func chosenTimesteps(_ count: Int) throws -> [Int] {

@@ -64,7 +64,7 @@ struct EvaluateVarianceCommand: RankCommand {
                 let job = try SamplingJob(checkpoint, weights)
                 if communicator.rank == 0 { try FileTrial.run(.dataset, data) }
                 let samples = try DataSet(path: data)
-                return (job, samples, try job.configuration.labels(of: samples)?.values)
+                return (job, samples, try job.labels(of: samples))
             }
             let configuration = job.configuration
             let count = min(self.count, samples.count)

@@ -80,6 +80,15 @@ import Testing
             #expect(try refusal(other("none.h5", nil), []).contains("has no labels"))
             #expect(try refusal(run.data, ["diffusion.shift=data"]).contains("set model.classes"))
 
+            // Labels of classes that the means are not of.
+            let more = try other("more.h5", labels.map { $0 + 7 })
+            for figure in ["spread", "variance", "nll"] {
+                let judged = try run.train(1, [product("smd"), "evaluate", figure, checkpoint, "--data", more])
+                #expect(
+                    judged.status == 65 && judged.errors.contains("with 3 classes labels are wanted"),
+                    "\(judged.errors)")
+            }
+
             let average = try run.train(
                 1, [product("smd"), "checkpoint", "average", checkpoint, checkpoint, "-o", run.path("a.h5")])
             #expect(average.status == 0, "\(average.errors)")
