@@ -46,7 +46,7 @@ public final class StepBenchmark {
         activationBytes = threads * step.plan.activationBytes
         let images = MicroBatch(madeUpFor: step)
         replica = try Replica(step, threads: threads, communicator: SingleProcess()) { { _ in images } }
-        replica.state.initialize(seed: 0)
+        for (number, state) in replica.states.enumerated() { state.initialize(seed: 0, number: number) }
         try replica.parametersChanged()
     }
 
@@ -61,7 +61,7 @@ public final class StepBenchmark {
 
     private func update() throws {
         steps += 1
-        try replica.update(steps, gradientNorm: replica.gradientNorm())
+        try replica.update(steps, gradientNorms: replica.gradientNorms())
         try replica.parametersChanged()
     }
 
@@ -73,8 +73,9 @@ public final class StepBenchmark {
 
     /// Times every operation of `repetitions` whole steps on one thread; each row is the median over them.
     public func profile(repetitions: Int) throws -> OperationProfile {
-        let (worker, state) = (replica.workers[0], replica.state)
-        let arena = state.layout.count * MemoryLayout<Float>.stride
+        let worker = replica.workers[0]
+        let all = 0..<replica.step.plan.layout.count
+        let arena = all.count * MemoryLayout<Float>.stride
         // Adam reads gradients, parameters and two moments and writes all but the gradients.
         let others = [
             ("sum gradients", worker.sums.arenasMoved * arena), ("optimizer", 7 * arena), ("reload weights", 0),
@@ -88,10 +89,10 @@ public final class StepBenchmark {
                 replica.starts(microBatches, from: 0), step: steps, probing: false,
                 ended: { times.lap(other: $0 == .sums ? 0 : 3) },
                 run: { _ in try worker.executor.run { times.lap(node: $0) } })
-            worker.sums.fold(state.all)
+            worker.sums.fold(all)
             times.lap(other: 0)
             steps += 1
-            try replica.update(steps, gradientNorm: replica.gradientNorm())
+            try replica.update(steps, gradientNorms: replica.gradientNorms())
             times.lap(other: 1)
             try replica.parametersChanged()
             times.lap(other: 2)

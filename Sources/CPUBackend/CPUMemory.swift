@@ -23,6 +23,8 @@ public final class CPUMemory: Memory {
     private static let hugePageBytes = 2 << 20
     private let reservation: MemoryReservation?
     private let bytes: Int
+    /// What the elements belong to, where that is other memory.
+    private let whole: CPUMemory?
 
     /// Room for `count` elements.
     ///
@@ -42,13 +44,23 @@ public final class CPUMemory: Memory {
         guard posix_memalign(&memory, alignment, bytes) == 0, let memory else { throw CPUMemoryError(bytes: bytes) }
         if large { madvise(memory, bytes, Int32(MADV_HUGEPAGE)) }
         reservation = MemoryReservation.current
-        self.bytes = bytes
+        (self.bytes, whole) = (bytes, nil)
         if let reservation { reservation.add(bytes) } else { memset(memory, 0, bytes) }
         elements = UnsafeMutableBufferPointer(
             start: memory.bindMemory(to: Float.self, capacity: bytes / MemoryLayout<Float>.stride), count: count)
     }
 
+    /// The elements of `range` of other memory, where they are; `range` begins at a multiple of 16.
+    public init(_ range: Range<Int>, of whole: CPUMemory) {
+        precondition(
+            range.lowerBound >= 0 && range.upperBound <= whole.count && range.lowerBound % 16 == 0,
+            "\(range) of \(whole.count) elements")
+        (reservation, bytes, self.whole) = (nil, 0, whole)
+        elements = UnsafeMutableBufferPointer(rebasing: whole.elements[range])
+    }
+
     deinit {
+        if whole != nil { return }
         reservation?.add(-bytes)
         free(elements.baseAddress)
     }

@@ -2,7 +2,7 @@
 /// `docs/configuration.md` follow.
 extension ConfigurationKey {
     /// All keys, in the order of the page.
-    public static let all = run + model + diffusion + condition + classifier + autoencoder + optimizer + ema
+    public static let all = run + model + diffusion + condition + adversary + classifier + autoencoder + optimizer + ema
 
     /// What concerns only how a trained network is sampled.
     public static let sampler = diffusion.filter { $0.rule == .harmless }
@@ -299,6 +299,10 @@ extension ConfigurationKey {
             "diffusion.bound_weight", .number(\.diffusion.boundWeight, above: 0, upTo: 1e6), .warned,
             "Factor of the bound in the hybrid loss; improved-diffusion has `diffusion.timesteps` / 1000."),
         ConfigurationKey(
+            "diffusion.jump", .integer(\.diffusion.jump, 1...100_000), unit: "timesteps", .warned,
+            "With `loss: adversarial`, timesteps that a step of the sampler spans; divides `diffusion.timesteps`, or the horizon."
+        ),
+        ConfigurationKey(
             "diffusion.schedule", .choice(\.diffusion.schedule), .refused, "Noise schedule:"),
         ConfigurationKey(
             "diffusion.beta_start", .number(\.diffusion.betaStart, above: 0, upTo: 0.5), .refused,
@@ -374,6 +378,29 @@ extension ConfigurationKey {
         ConfigurationKey(
             "condition.score", .boolean(\.model.conditionScore), .refused,
             "Estimate the noise of the condition, too. Needs a speed above 0."),
+    ]
+
+    static let adversary = [
+        ConfigurationKey(
+            "adversary.weight",
+            .number(\.diffusion.adversary.weight, ", wanted 0 or more, at most 1000") { 0...1000 ~= $0 },
+            .warned,
+            "With `diffusion.loss: adversarial`, factor of the discriminator's judgement in the generator's loss; see "
+                + "[Adversarial steps](family.md#adversarial-steps)."),
+        ConfigurationKey(
+            "adversary.afd_weight",
+            .number(\.diffusion.adversary.conditionalWeight, ", wanted 0 or more, at most 1000") { 0...1000 ~= $0 },
+            .warned,
+            "Factor of the term that keeps a step near the x_t that it began at."),
+        ConfigurationKey(
+            "adversary.every", .integer(\.diffusion.adversary.every, 1...1000), unit: "steps", .warned,
+            "Distance of the discriminator's updates."),
+        ConfigurationKey(
+            "adversary.learning_rate", .number(\.diffusion.adversary.learningRate, above: 0, upTo: 10), .warned,
+            "The discriminator's step size; it warms up and decays as `learning_rate` does."),
+        ConfigurationKey(
+            "adversary.dim", .integer(\.diffusion.adversary.dim, 0...8192), unit: "channels", .refused,
+            "Channels of the discriminator's first stage; the rest is as in the network. 0: `model.dim`."),
     ]
 
     static let classifier = [

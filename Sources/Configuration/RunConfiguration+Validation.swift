@@ -10,7 +10,8 @@ extension RunConfiguration {
         try require(!data.isEmpty, "data", "is not set, wanted the path of a data set: data: fashion-mnist.h5")
         try require(data.unicodeScalars.allSatisfy(\.isPrintable), "data", "holds a control character")
         try requireRanges(
-            of: ConfigurationKey.run + ConfigurationKey.condition + ConfigurationKey.classifier
+            of: ConfigurationKey.run + ConfigurationKey.condition + ConfigurationKey.adversary
+                + ConfigurationKey.classifier
                 + ConfigurationKey.autoencoder
                 + ConfigurationKey.optimizer + ConfigurationKey.ema)
         try require(
@@ -60,6 +61,9 @@ extension RunConfiguration {
             "is learned, but the network says nothing of it: set diffusion.variance=small, or train with "
                 + "model.learned_variance=true")
         if let fault = diffusion.guidance.fault(model) { throw ConfigurationError(fault) }
+        if method == .diffusion, diffusion.loss == .adversarial, let fault = Adversarial.samplerFault(diffusion) {
+            throw ConfigurationError(fault)
+        }
     }
 
     /// Refuses a width twice, more of them than a checkpoint should hold, and snapshots of nothing.

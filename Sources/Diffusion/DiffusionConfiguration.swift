@@ -32,6 +32,10 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var logisticScale = 3.1
     /// Factor of the variational bound in the hybrid loss.
     public var boundWeight = 1.0
+    /// Timesteps from one to the next that the adversarial loss trains.
+    public var jump = 250
+    /// What the adversarial loss is made of.
+    public var adversary = AdversaryConfiguration()
     /// How β grows.
     public var schedule = ScheduleKind.sigmoid
     /// First and last β of the root-linear schedule.

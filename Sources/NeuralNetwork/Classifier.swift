@@ -6,11 +6,13 @@ import TensorGraph
 public struct Classifier {
     /// Sizes, and the number of classes.
     public let configuration: ModelConfiguration
+    /// What the names of its parameters begin with.
+    public let name: String
 
     /// The network that `configuration` describes; it has at least one class.
-    public init(_ configuration: ModelConfiguration) {
+    public init(_ configuration: ModelConfiguration, name: String = "classifier") {
         precondition(configuration.classes > 0, "a classifier of \(configuration.classes) classes")
-        self.configuration = configuration
+        (self.configuration, self.name) = (configuration, name)
     }
 
     /// Adds the network to the graph of its arguments.
@@ -21,7 +23,7 @@ public struct Classifier {
     /// - Returns: the logits `[N, classes]`, and what they are a linear function of, `[N, F]`.
     public func callAsFunction(_ x: Tensor, timestep: Tensor) -> (logits: Tensor, features: Tensor) {
         let c = configuration
-        let scope = Scope(x.graph, "classifier")
+        let scope = Scope(x.graph, name)
         let unet = UNet(scope: scope, sizes: c.unet)
         let time = unet.timeEmbedding(timestep).silu()
         let bottom = unet.down(unet.first(x), time: time).x

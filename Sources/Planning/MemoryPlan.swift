@@ -55,18 +55,18 @@ public struct MemoryPlan: Encodable, Sendable {
         sharedBytes = isShared ? data.map { $0.count * $0.bytesPerSample } ?? 0 : 0
         let step = StepPlan(configuration, batch, JobPrecision(configuration.precision).precision)
         let plan = step.plan
-        let own =
-            configuration.optimizer.sharded
-            ? OptimizerShards.parts(count: plan.layout.count, ranks: ranks).max { $0.count < $1.count } : nil
-        let ((state, workers, generators), bytes) = try CPUBackend.reserving {
-            let state = try ModelState(plan.layout, widths: configuration.ema.widths, own: own)
+        let sharded = configuration.optimizer.sharded
+        let ((arenas, workers, generators), bytes) = try CPUBackend.reserving {
+            let arenas = try NetworkArenas(
+                step, shards: { _ in nil },
+                own: { sharded ? OptimizerShards.parts(count: $0, ranks: ranks).max { $0.count < $1.count } : nil })
             let images = MicroBatch(madeUpFor: step)
             let workers = try (0..<threads).map { thread in
-                let gradients = thread == 0 ? state.gradients : nil
-                return try Worker(step, parameters: state.parameters, gradients: gradients) { _ in images }
+                let gradients = thread == 0 ? arenas.gradients : nil
+                return try Worker(step, parameters: arenas.parameters, gradients: gradients) { _ in images }
             }
             let generators = try configuration.generators(of: workers)
-            return (state, workers, generators)
+            return (arenas, workers, generators)
         }
         programBytes = try withExtendedLifetime((data, workers, generators)) { try residentBytes() } + Self.runningBytes
         // What is streamed lies in no memory yet.
@@ -74,16 +74,18 @@ public struct MemoryPlan: Encodable, Sendable {
         activationBytes = threads * plan.activationBytes
         let exchanges = RankReduction.needsExchange(exact: batch.isExact, ranks: ranks)
         let sums = workers.reduce(exchanges ? 1 : 0) { $0 + 1 + $1.sums.extraArenas }
-        stateBytes = (state.count + sums * state.gradients.count) * MemoryLayout<Float>.stride
+        let states = arenas.states
+        stateBytes = (states.reduce(0) { $0 + $1.count } + sums * plan.layout.count) * MemoryLayout<Float>.stride
         // While the average is previewed, the parameters lie elsewhere.
-        let aside = configuration.previewDistance > 0 ? plan.layout.count * MemoryLayout<Float>.stride : 0
+        let aside = configuration.previewDistance > 0 ? states[0].layout.count * MemoryLayout<Float>.stride : 0
         workingBytes = bytes - activationBytes - stateBytes + aside
-        messageBytes = ranks > 1 ? 7 << 20 + state.gradients.count * MemoryLayout<Float>.stride / 2 : 0
-        let whole = own != nil && ranks > 1 ? plan.layout.count * MemoryLayout<Float>.stride : 0
+        messageBytes = ranks > 1 ? 7 << 20 + plan.layout.count * MemoryLayout<Float>.stride / 2 : 0
+        let largest = states.map(\.layout.count).max() ?? 0
+        let whole = sharded && ranks > 1 ? largest * MemoryLayout<Float>.stride : 0
         // A checkpoint and a snapshot of averages may be under way together.
         let averages = configuration.ema.snapshotEvery > 0 ? configuration.ema.widths.count : 0
-        let saved = (state.roles.count + averages) * state.layout.parameters.reduce(0) { $0 + $1.count }
-        let further = (configuration.ema.widths.count + averages) * state.layout.parameters.count
+        let saved = (states[0].roles.count + averages) * plan.layout.parameters.reduce(0) { $0 + $1.count }
+        let further = (configuration.ema.widths.count + averages) * plan.layout.parameters.count
         checkpointBytes =
             whole + CheckpointImage.savingBytes(elements: saved) + further * Self.bytesPerFurtherTensor
     }

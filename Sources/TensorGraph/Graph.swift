@@ -102,6 +102,14 @@ public final class Graph {
         results[name] = tensor.id
     }
 
+    /// The tensor that is kept under `name`; one that is not there traps.
+    public func kept(_ name: String) -> Tensor {
+        guard let id = results[name] else {
+            preconditionFailure("\(name) is not kept; there are \(results.keys.sorted())")
+        }
+        return tensor(id)
+    }
+
     func tensor(_ id: Int) -> Tensor { Tensor(graph: self, id: id) }
 
     func addValue(_ shape: [Int], _ role: Role = .intermediate) -> Int {

@@ -5,6 +5,8 @@ import Storage
 struct StepRecord {
     let report: StepReport
     let ranks: RankSeconds
+    /// Parts of the losses, where there are some.
+    let parts: [String: Double]
     /// Not-a-number where it was not measured.
     let etaVariance: Double
     let learningRate: Double
@@ -46,7 +48,14 @@ public struct MetricsColumn: Sendable {
             MetricsColumn(
                 "eta_variance", \.etaVariance,
                 "variance of the output over eta, mean over elements; NaN where not measured"),
+            part("loss_adversarial", "what the discriminator leaves to the generator's loss; NaN with another loss"),
+            part("loss_conditional", "what the forward step leaves to the generator's loss; NaN with another loss"),
+            part("loss_discriminator", "nats, of a real and a generated sample together; NaN with another loss"),
         ]
+
+    private static func part(_ name: String, _ unit: String) -> MetricsColumn {
+        MetricsColumn(name, { $0.parts[name] ?? .nan }, unit)
+    }
 
     private static func seconds(of phase: StepClock.Phase) -> [MetricsColumn] {
         let (name, hidden) = ("seconds_\(phase)", phase == .communication ? ", not hidden behind the computation" : "")

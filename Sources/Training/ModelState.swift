@@ -21,17 +21,19 @@ package final class ModelState {
     /// - Parameters:
     ///   - widths: of the power-function averages, relative to the length of training.
     ///   - own: the shard that is here; nil takes that of this rank, or everything.
+    ///   - memory: the arenas of parameters and gradients; nil makes them.
     package init(
         _ layout: ParameterLayout, network: String? = nil, widths: [Double] = [], shards: OptimizerShards? = nil,
-        own: Range<Int>? = nil
+        own: Range<Int>? = nil, in memory: (parameters: CPUMemory, gradients: CPUMemory)? = nil
     ) throws {
         let own = own ?? shards?.own ?? 0..<layout.count
         (self.layout, self.network, self.shards, self.own) = (layout, network, shards, own)
-        gradients = try CPUMemory(count: layout.count)
+        gradients = try memory?.gradients ?? CPUMemory(count: layout.count)
         roles = ArenaRole.all(widths: widths)
         arenas = try Dictionary(
             uniqueKeysWithValues: roles.map { role in
-                (role, try CPUMemory(count: role.isSharded ? own.count : layout.count))
+                if role == .parameters, let memory { return (role, memory.parameters) }
+                return (role, try CPUMemory(count: role.isSharded ? own.count : layout.count))
             })
     }
 

@@ -6,9 +6,10 @@ import Configuration
 package final class Replica {
     package let step: StepPlan
     package let team: ThreadTeam
-    /// One a thread; the first adds gradients to the arena of the state.
+    /// One a thread; the first adds gradients to the arena of the states.
     package let workers: [Worker]
-    package let state: ModelState
+    /// Those of the step's networks.
+    package let states: [ModelState]
     private let reduction: GradientReduction
     private let communicator: any Communicator
 
@@ -22,20 +23,22 @@ package final class Replica {
         self.step = step
         self.communicator = communicator
         let team = ThreadTeam(size: threads)
-        let shards = OptimizerShards(
-            count: step.plan.layout.count, sharded: step.configuration.optimizer.sharded, among: communicator)
-        let state = try ModelState(
-            step.plan.layout, widths: step.configuration.ema.widths, shards: shards)
+        let sharded = step.configuration.optimizer.sharded
+        let arenas = try NetworkArenas(
+            step, shards: { OptimizerShards(count: $0, sharded: sharded, among: communicator) })
         workers = try team.map { thread in
             try Worker(
-                step, parameters: state.parameters, gradients: thread == 0 ? state.gradients : nil, microBatches())
+                step, parameters: arenas.parameters, gradients: thread == 0 ? arenas.gradients : nil, microBatches())
         }
-        (self.team, self.state) = (team, state)
+        (self.team, states) = (team, arenas.states)
         reduction = try GradientReduction(
             step.plan, workers.map(\.sums), exact: step.batch.isExact, communicator: communicator)
     }
 
-    /// Leaves the sum of the gradients of this rank's micro-batches in the arena of the state, or on the way to the sum
+    /// That of the first network.
+    package var state: ModelState { states[0] }
+
+    /// Leaves the sum of the gradients of this rank's micro-batches in the arena of the states, or on the way to the sum
     /// over ranks. Ranks, and threads in them, have consecutive micro-batches. The first of all is where a probe measures:
     /// what it finds does not depend on the number of ranks.
     ///
@@ -70,17 +73,33 @@ package final class Replica {
     /// Waits for the sums over ranks. Collective.
     package func finishGradients() throws { try reduction.finish() }
 
-    /// L2 norm of the gradient, before clipping.
-    package func gradientNorm() throws -> Double { try state.gradientNorm(on: workers[0].backend, over: team) }
+    /// L2 norm of each network's gradient, before clipping.
+    package func gradientNorms() throws -> [Double] {
+        try states.map { try $0.gradientNorm(on: workers[0].backend, over: team) }
+    }
 
-    /// Moves the state by one update, number `number` from 1; of a sharded one what is this rank's own.
-    package func update(_ number: Int, gradientNorm: Double) throws {
+    /// Moves the states by one update, number `number` from 1; of a sharded one what is this rank's own. Opponents of the
+    /// first network have a learning rate of their own, and may be updated in some of the steps only.
+    package func update(_ number: Int, gradientNorms: [Double]) throws {
         let configuration = step.configuration
-        try state.update(
-            step: number, gradientNorm: gradientNorm,
-            UpdateSettings(
-                learningRate: learningRate(step: number, configuration), optimizer: configuration.optimizer,
-                average: configuration.ema, batch: configuration.batchSize), on: workers[0].backend, over: team)
+        let rate = learningRate(step: number, configuration)
+        let adversary = configuration.diffusion.adversary
+        for (state, norm) in zip(states, gradientNorms) {
+            let isFirst = state.network == nil
+            let every = isFirst ? 1 : adversary.every
+            guard (number - 1).isMultiple(of: every) else { continue }
+            try state.update(
+                step: (number - 1) / every + 1, gradientNorm: norm,
+                UpdateSettings(
+                    learningRate: isFirst ? rate : rate * adversary.learningRate / configuration.learningRate,
+                    optimizer: configuration.optimizer, average: configuration.ema, batch: configuration.batchSize),
+                on: workers[0].backend, over: team)
+        }
+    }
+
+    /// Brings the parameters of sharded states, of which each rank updated its own, to all ranks. Collective.
+    package func gatherParameters() throws {
+        for state in states { try state.shards?.gather(parameters: state.parameters) }
     }
 
     /// Rebuilds on every thread what is derived from the parameters.
@@ -93,6 +112,10 @@ package final class Replica {
 
     /// The t and the loss of each of this rank's samples among zeros for those of others; empty where t is uniform.
     package var ownTimestepLosses: [Double] { amongAll(workers.flatMap(\.timestepLosses)) }
+
+    /// The sums over each of this rank's micro-batches of the parts of the losses, one after the other, among zeros for those
+    /// of others.
+    package var ownParts: [Double] { amongAll(workers.flatMap(\.parts)) }
 
     private func amongAll(_ own: [Double]) -> [Double] {
         var all = [Double](repeating: 0, count: own.count * communicator.size)

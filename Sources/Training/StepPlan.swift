@@ -12,13 +12,40 @@ package struct StepPlan {
     package let loss: any Loss
     /// Forward and backward pass of one micro-batch; the gradients of a step's micro-batches add up to that of the mean.
     package let plan: ExecutionPlan
+    /// The networks that are trained: the first, then those against it.
+    package let networks: [NetworkPlace]
 
     package init(_ configuration: RunConfiguration, _ batch: BatchPlan, _ precision: Precision) {
         self.configuration = configuration
         self.batch = batch
         self.precision = precision
-        loss = configuration.trainingLoss
-        plan = ExecutionPlan(
+        let loss = configuration.trainingLoss
+        self.loss = loss
+        let plan = ExecutionPlan(
             loss.graph(batch: batch.microBatchSize, scale: 1 / Float(configuration.batchSize), precision: precision))
+        self.plan = plan
+        networks =
+            [NetworkPlace(nil, of: plan.layout) { parameter in !loss.opponents.contains(where: parameter.belongs) }]
+            + loss.opponents.map { network in NetworkPlace(network, of: plan.layout) { $0.belongs(to: network) } }
+    }
+}
+
+/// Where one of the networks of a step lies in the arenas of all.
+package struct NetworkPlace {
+    /// nil for the first network of a run.
+    package let name: String?
+    /// Its part of the arenas: all that is its own, for the gradients of one network get ready before those of another.
+    package let range: Range<Int>
+    /// Its parameters, from the beginning of the range.
+    package let layout: ParameterLayout
+
+    init(_ name: String?, of whole: ParameterLayout, where isOwn: (Parameter) -> Bool) {
+        let own = zip(whole.parameters, whole.offsets).filter { isOwn($0.0) }
+        layout = ParameterLayout(own.map(\.0))
+        let start = own.first?.1 ?? 0
+        precondition(
+            zip(own, layout.offsets).allSatisfy { $0.1 == start + $1 },
+            "the parameters of \(name ?? "the first network") do not lie together")
+        (self.name, range) = (name, start..<start + layout.count)
     }
 }

@@ -33,7 +33,7 @@ extension Trainer {
     }
 
     /// Whose state is saved, restored and compared among ranks, in the order of the file.
-    var networks: [ModelState] { [state] }
+    var networks: [ModelState] { replica.states }
 
     private func samplesSeen(_ header: CheckpointHeader) -> Int {
         if case .integer(let seen)? = header.attributes["samples_seen"] { return seen }

@@ -220,19 +220,21 @@ public final class Trainer {
         Watchdog.enter(.allReduce, step: step + 1)
         try replica.finishGradients()
         let own = replica.ownLosses
-        let sums = try communicator.sum([workers[0].etaVariance ?? 0] + own + replica.ownTimestepLosses)
+        let ownParts = replica.ownParts
+        let sums = try communicator.sum([workers[0].etaVariance ?? 0] + own + ownParts + replica.ownTimestepLosses)
         let losses = Array(sums.dropFirst().prefix(own.count))
         let loss = losses.reduce(0, +) / Double(configuration.batchSize)
         clock.begin(.optimizer)
         Watchdog.enter(.update, step: step + 1)
-        let gradientNorm = try replica.gradientNorm()
+        let gradientNorms = try replica.gradientNorms()
+        let gradientNorm = gradientNorms.allSatisfy(\.isFinite) ? gradientNorms[0] : .nan
         let verdict = history.judge(loss: loss, gradientNorm: gradientNorm)
         if verdict == .good {
-            timesteps?.add(sums.dropFirst(1 + own.count))
-            try replica.update(step + 1, gradientNorm: gradientNorm)
-            if let shards = state.shards {
+            timesteps?.add(sums.dropFirst(1 + own.count + ownParts.count))
+            try replica.update(step + 1, gradientNorms: gradientNorms)
+            if state.shards != nil {
                 clock.begin(.communication)
-                try shards.gather(parameters: state.parameters)
+                try replica.gatherParameters()
                 clock.begin(.optimizer)
             }
             try replica.parametersChanged()
@@ -262,11 +264,23 @@ public final class Trainer {
         if communicator.rank == 0 {
             metrics?.append(
                 StepRecord(
-                    report: report, ranks: RankSeconds(reports.dropFirst()), etaVariance: probes ? sums[0] : .nan,
+                    report: report, ranks: RankSeconds(reports.dropFirst()),
+                    parts: meanParts(sums.dropFirst(1 + own.count).prefix(ownParts.count)),
+                    etaVariance: probes ? sums[0] : .nan,
                     learningRate: learningRate(step: step, configuration), skipped: verdict == .good ? 0 : 1))
             observer.stepped(report)
         }
         return reports[0] > 0
+    }
+
+    /// The mean over the global batch of each part of the losses, from its sums over micro-batches.
+    private func meanParts(_ sums: ArraySlice<Double>) -> [String: Double] {
+        let names = replica.step.loss.parts
+        var parts: [String: Double] = [:]
+        for (place, sum) in sums.enumerated() {
+            parts[names[place % names.count], default: 0] += sum / Double(configuration.batchSize)
+        }
+        return parts
     }
 
     private var isProbeDue: Bool {

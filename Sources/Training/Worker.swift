@@ -20,6 +20,8 @@ package final class Worker {
     private(set) var losses: [Double] = []
     /// Of each sample of the last step its t and its loss, one after the other, where t is drawn by losses.
     private(set) var timestepLosses: [Double] = []
+    /// The sums of the losses' parts over each of these micro-batches, one after the other.
+    private(set) var parts: [Double] = []
     /// The variance over η that the last step was asked to measure.
     private(set) var etaVariance: Double?
     /// Seconds of the last step that went into making batches.
@@ -68,6 +70,7 @@ package final class Worker {
     ) throws {
         losses.removeAll(keepingCapacity: true)
         timestepLosses.removeAll(keepingCapacity: true)
+        parts.removeAll(keepingCapacity: true)
         etaVariance = nil
         secondsData = 0
         sums.begin()
@@ -89,7 +92,8 @@ package final class Worker {
             ended(.inputs)
             try run(number == starts.count - 1)
             let each = executor.read("loss")
-            losses.append(each.reduce(0) { $0 + Double($1) })
+            losses.append(Self.sum(each))
+            for name in self.step.loss.parts { parts.append(Self.sum(executor.read(name))) }
             if let importance = batch.importance {
                 for (n, t) in batch.timesteps.enumerated() {
                     timestepLosses += [Double(t), Double(Float(Double(each[n]) / importance[n]))]
@@ -97,6 +101,8 @@ package final class Worker {
             }
         }
     }
+
+    private static func sum(_ values: [Float]) -> Double { values.reduce(0) { $0 + Double($1) } }
 
     private func microBatch(at start: Int) throws -> MicroBatch {
         try microBatches(start..<start + step.batch.microBatchSize)

@@ -79,7 +79,7 @@ import Testing
             """
         let now = try RunConfiguration().resolvedJSON()
         #expect(try RunConfiguration(json: stored).resolvedJSON() == now)
-        #expect(!now.contains("\n") && now.hasPrefix(#"{"autoencoder":{"attention":true,"#))
+        #expect(!now.contains("\n") && now.hasPrefix(#"{"adversary":{"afd_weight":1,"#))
         var found = 0
         func expect(_ old: Any, in new: Any?, at path: String) {
             if let members = old as? [String: Any] {

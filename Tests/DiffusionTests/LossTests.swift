@@ -60,7 +60,7 @@ import Testing
                     let fault = kind.fault(model, DiffusionConfiguration())
                     let trains =
                         switch kind {
-                        case .squaredError: head == .single && !learned
+                        case .squaredError, .adversarial: head == .single && !learned
                         case .energyScore: smd && head == .single && !learned
                         case .likelihood: head == .mixture && !learned
                         case .hybrid, .variational: head == .single && learned

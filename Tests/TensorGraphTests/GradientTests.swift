@@ -24,6 +24,18 @@ import Testing
         #expect(shared.contains("classifier.init_conv.weight") && shared.contains { $0.contains("mid_block2") })
     }
 
+    /// The same of a generator and its discriminator: each by its own loss, with the other held.
+    @Test(arguments: [true, false]) func generatorAndDiscriminator(smd: Bool) throws {
+        var (diffusion, model) = (DiffusionConfiguration(), smallModel(smd: smd))
+        (diffusion.adversary.weight, diffusion.adversary.dim, model.etaChannels) = (0.7, 12, smd ? 2 : 0)
+        let loss = Adversarial(model, diffusion)
+        let parameters = loss.graph(batch: 2, scale: 0.5).parameters
+        #expect(
+            parameters.contains { $0.belongs(to: "discriminator") } && parameters.contains { $0.belongs(to: "model") })
+        try expectSlopes(of: loss)
+    }
+
+    /// One element of every parameter's gradient against central differences of the loss that its network is trained by.
     private func expectSlopes(of trained: any Loss) throws {
         let network = try Network(trained.graph(batch: 2, scale: 0.5))
         _ = try network.loss()
@@ -34,10 +46,11 @@ import Testing
         for (index, parameter) in network.plan.layout.parameters.enumerated() {
             let element = network.plan.layout.offsets[index] + (index * 7) % parameter.count
             let value = network.parameters.readDouble(element..<element + 1)[0]
+            let own = trained.opponents.first(where: parameter.belongs).map { "loss_\($0)" } ?? "loss"
             func loss(at x: Double) throws -> Double {
                 network.parameters.writeDouble([x], at: element)
                 try network.executor.parametersChanged()
-                return try network.loss()
+                return try network.loss(own)
             }
             let difference = 0.5 * (try loss(at: value + h) - loss(at: value - h)) / (2 * h)
             network.parameters.writeDouble([value], at: element)

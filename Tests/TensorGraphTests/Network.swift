@@ -105,10 +105,10 @@ struct Network {
         RandomStream(seed: 7, purpose: .data).normals(count: count, epoch: 0, position: position).map(Double.init)
     }
 
-    /// Sum over samples of the loss, in double precision.
-    func loss() throws -> Double {
+    /// Sum over samples of the loss, or of another that is kept, in double precision.
+    func loss(_ name: String = "loss") throws -> Double {
         try executor.run()
-        guard let range = executor.resultRange("loss"), let memory = executor.activations as? ReferenceMemory else {
+        guard let range = executor.resultRange(name), let memory = executor.activations as? ReferenceMemory else {
             preconditionFailure("a training graph on the reference backend keeps its loss")
         }
         return memory.readDouble(range).reduce(0, +)

@@ -13,6 +13,8 @@ public enum LossKind: String, Codable, CaseIterable, Sendable {
     case hybrid
     /// The variational bound.
     case variational
+    /// A discriminator's judgement, for a few long steps.
+    case adversarial
 
     /// The loss that trains `model`.
     public func of(_ model: ModelConfiguration, _ diffusion: DiffusionConfiguration) -> any Loss {
@@ -22,6 +24,7 @@ public enum LossKind: String, Codable, CaseIterable, Sendable {
         case .likelihood: Likelihood(model, diffusion)
         case .hybrid: Hybrid(model, diffusion)
         case .variational: Variational(model, diffusion)
+        case .adversarial: Adversarial(model, diffusion)
         }
     }
 
@@ -37,6 +40,7 @@ public enum LossKind: String, Codable, CaseIterable, Sendable {
         case .likelihood: Likelihood.fault(model, diffusion)
         case .hybrid: Hybrid.fault(model, diffusion)
         case .variational: Variational.fault(model, diffusion)
+        case .adversarial: Adversarial.fault(model, diffusion)
         }
     }
 
@@ -59,6 +63,11 @@ public protocol Loss: Sendable {
     func inputs(x0: [Float], _ drawn: Drawn) -> [String: [Float]]
     /// The inputs that are factors of each sample's loss, `[N]`: all of it is a sum of terms with one of them each.
     var weightInputs: [String] { get }
+    /// Networks that are trained against the first, each by a loss of its own: the names of their parameters begin with the
+    /// network's and a dot, and the graph keeps the loss of each sample as `loss_NETWORK`.
+    var opponents: [String] { get }
+    /// Parts of the losses that metrics have a column for: names of what the graph keeps of each sample, `[N]`.
+    var parts: [String] { get }
     /// Adds network and loss for `batch` samples to a graph, and keeps the network's output as `output`.
     ///
     /// - Returns: the loss of each sample, `[batch]`.
@@ -73,7 +82,12 @@ extension Loss {
 
     public var readsLabels: Bool { model.takesLabels }
 
-    /// A forward and backward pass over `batch` samples, to be run in `precision`; `loss [batch]` and `output` are kept.
+    public var opponents: [String] { [] }
+
+    public var parts: [String] { [] }
+
+    /// A forward and backward pass over `batch` samples, to be run in `precision`; `loss [batch]` and `output` are kept. The
+    /// gradients of each network are those of its own loss, with the parameters of the others held.
     ///
     /// - Parameter scale: the loss that is differentiated is `scale · Σ_n loss[n]`; 1 / (global batch) makes the gradients
     ///   of all micro-batches and ranks add up to that of the mean. `recomputed` and `fused` are turned off only to
@@ -85,8 +99,17 @@ extension Loss {
         let loss = self(graph, batch: batch)
         graph.keep(loss, as: "loss")
         if fused { graph.fuse(for: precision) }
-        graph.differentiate([(loss, seed: graph.constant(scale, loss.shape))])
+        let seed = graph.constant(scale, loss.shape)
+        for network in opponents {
+            graph.differentiate([(graph.kept("loss_\(network)"), seed)], freezing: { !$0.belongs(to: network) })
+        }
+        graph.differentiate([(loss, seed)], freezing: { opponents.contains(where: $0.belongs) })
         if recomputed { graph.recomputeNorms() }
         return graph
     }
+}
+
+extension Parameter {
+    /// Whether its name begins with that of a network and a dot.
+    public func belongs(to network: String) -> Bool { name.hasPrefix(network + ".") }
 }
