@@ -25,7 +25,7 @@ public struct NamedMetrics: Sendable {
 
 extension Figure {
     /// The figure of the metrics of one run or several: of each of these that some run has, a panel: loss, gradient norm,
-    /// learning rate, images a second, where the time goes (of each run its own), and the variance over η.
+    /// learning rate, images a second, where the time goes (of each run its own), a discriminator's loss and the variance over η.
     ///
     /// - Parameter columns: other columns, a panel each; nil for those above.
     /// - Throws: `StorageError` where a column is in none of the runs.
@@ -41,7 +41,8 @@ extension Figure {
             shown =
                 single.filter { name in runs.contains { $0.table.column(name) != nil } }.map { panel($0, runs) }
                 + runs.compactMap { timePanel($0, isOnly: runs.count == 1) }
-                + ["eta_variance"].filter { name in runs.contains { isMeasured(name, $0.table) } }.map {
+                + ["loss_discriminator", "eta_variance"].filter { name in runs.contains { isMeasured(name, $0.table) } }
+                .map {
                     panel($0, runs)
                 }
         }
