@@ -25,7 +25,8 @@ public struct NamedMetrics: Sendable {
 
 extension Figure {
     /// The figure of the metrics of one run or several: of each of these that some run has, a panel: loss, gradient norm,
-    /// learning rate, images a second, where the time goes (of each run its own), a discriminator's loss and the variance over η.
+    /// learning rate, images a second, where the time goes (of each run its own), a discriminator's loss, and the variance
+    /// over η.
     ///
     /// - Parameter columns: other columns, a panel each; nil for those above.
     /// - Throws: `StorageError` where a column is in none of the runs.
