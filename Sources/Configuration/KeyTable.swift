@@ -401,6 +401,18 @@ extension ConfigurationKey {
         ConfigurationKey(
             "adversary.dim", .integer(\.diffusion.adversary.dim, 0...8192), unit: "channels", .refused,
             "Channels of the discriminator's first stage; the rest is as in the network. 0: `model.dim`."),
+        ConfigurationKey(
+            "adversary.joint", .boolean(\.diffusion.adversary.joint), .refused,
+            "Show the discriminator x_t, too (DDGAN), so that it judges pairs."),
+        ConfigurationKey(
+            "adversary.entropy", .boolean(\.diffusion.adversary.entropy), .refused,
+            "Take the entropy off the term of x_t, by a regressor; without it x' is drawn too near to x_t."),
+        ConfigurationKey(
+            "adversary.regularize",
+            .number(\.diffusion.adversary.regularize, ", wanted 0 or more, at most 1000") { 0...1000 ~= $0 },
+            .warned,
+            "Factor of half the squared slope of the discriminator, at samples of the data and of the network (R1 and R2)."
+        ),
     ]
 
     static let classifier = [

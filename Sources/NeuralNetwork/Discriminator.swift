@@ -21,9 +21,12 @@ public struct Discriminator {
     ///
     /// - Parameters:
     ///   - x: samples, `[N, H, W, C]`.
+    ///   - other: what it is shown beside them, of the same shape; nil for nothing.
     ///   - timestep: t, `[N]`.
     /// - Returns: the logits of the two classes, `[N, 2]`.
-    public func callAsFunction(_ x: Tensor, timestep: Tensor) -> Tensor { classifier(x, timestep: timestep).logits }
+    public func callAsFunction(_ x: Tensor, beside other: Tensor? = nil, timestep: Tensor) -> Tensor {
+        classifier(other.map { x.concatenated(with: $0) } ?? x, timestep: timestep).logits
+    }
 
     /// Why there can be none with `dim` channels for samples of `model`; nil where there can.
     public static func fault(_ model: ModelConfiguration, dim: Int) -> String? {
@@ -41,5 +44,27 @@ public struct Discriminator {
         sizes.classes = 2
         if dim > 0 { sizes.unet.dim = dim }
         return sizes
+    }
+}
+
+/// Tells x_t from x' and t, but for a multiple of x': a ``UNet`` whose last layer starts at 0.
+public struct Regressor {
+    /// The network's name in a run, and what the names of its parameters begin with.
+    public static let name = "regressor"
+
+    private let sizes: UNetSizes
+
+    /// One for samples of `model`, with `dim` channels in its first stage; 0: as many as `model` has.
+    public init(of model: ModelConfiguration, dim: Int) {
+        var sizes = model.unet
+        if dim > 0 { sizes.dim = dim }
+        self.sizes = sizes
+    }
+
+    /// Adds the network to the graph of its arguments: `[N, H, W, C] → [N, H, W, C]`.
+    public func callAsFunction(_ x: Tensor, timestep: Tensor) -> Tensor {
+        UNet(scope: Scope(x.graph, Self.name), sizes: sizes) { scope, features in
+            Convolution(scope / "final_conv", features.channels, x.channels, kernel: 1, startsAtZero: true)(features)
+        }(x, Condition(timestep: timestep))
     }
 }

@@ -84,10 +84,20 @@ extension Denoiser {
         _ graph: Graph, batch: Int, draws: Int = 1, training: Bool = true
     ) -> (output: Tensor, z: Tensor?) {
         let c = configuration
+        return self(
+            graph, x: graph.input(NetworkInput.xt.rawValue, [batch, c.size, c.size, c.channels]), draws: draws,
+            training: training)
+    }
+
+    /// The same, given the input x_t, `[batch, H, W, C]`.
+    private func callAsFunction(
+        _ graph: Graph, x: Tensor, draws: Int = 1, training: Bool
+    ) -> (output: Tensor, z: Tensor?) {
+        let c = configuration
+        let batch = x.shape[0]
         func input(_ name: NetworkInput, _ shape: [Int]) -> Tensor { graph.input(name.rawValue, shape) }
         let image = [c.size, c.size, c.channels]
         let told = [batch, ModelConfiguration.augmentationNumbers]
-        let x = input(.xt, [batch] + image)
         let timestep = input(.timestep, [batch])
         let eta =
             c.usesEta
@@ -113,6 +123,22 @@ extension Denoiser {
         graph.keep(output, as: "output")
         if let z { graph.keep(z, as: "z") }
         if fused { graph.fuse(for: precision) }
+        return graph
+    }
+
+    /// Forward and backward pass over `batch` samples from the input `seed`, of the shape of the output, to x_t, with the weights
+    /// held; the gradient `[batch, H, W, C]` is kept as `gradient`.
+    public func slopeGraph(batch: Int, precision: Precision = .fp32) -> Graph {
+        let c = configuration
+        let graph = Graph()
+        let x = graph.input(NetworkInput.xt.rawValue, [batch, c.size, c.size, c.channels])
+        let output = self(graph, x: x, training: false).output
+        let seed = graph.input("seed", output.shape)
+        graph.keep(output, as: "output")
+        graph.fuse(for: precision)
+        let gradients = graph.differentiate([(output, seed)], withRespectTo: [x], freezing: { _ in true })
+        guard let gradient = gradients[0] else { preconditionFailure("a network that does not look at x_t") }
+        graph.keep(gradient, as: "gradient")
         return graph
     }
 }

@@ -6,9 +6,10 @@ import TensorGraph
 
 /// A classifier of noised images that leads a sampler to a class by `s ∇_x ln p(y | x_t, t)` (Dhariwal and Nichol 2021,
 /// section 4). The network that is guided need not know classes.
-public final class ClassifierGuide {
+public final class ClassifierGuide: SampleGuide {
     /// Classes that it tells apart.
     public let classes: Int
+    public let shiftsMeans = true
     /// s.
     public let scale: Double
     private let batch: Int
@@ -29,6 +30,10 @@ public final class ClassifierGuide {
         executor = try Executor(plan, on: backend, parameters: weights)
         try checkpoint.load(plan.layout, into: weights)
         try executor.parametersChanged()
+    }
+
+    public func gradient(_ evaluation: Evaluation, samples: Range<Int>, labels: [Float]?) throws -> [Float] {
+        try gradient(xt: evaluation.xt, timestep: evaluation.timestep, labels: labels ?? [])
     }
 
     /// `s ∇_x ln p(y | x_t, t)` of a batch.

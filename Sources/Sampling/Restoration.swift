@@ -18,12 +18,11 @@ public struct Restoration {
     public var classes = SampleClasses.all
     /// A classifier that guides.
     public var guide: ClassifierGuide?
+    /// Where set, samples are led to what is known of them by the gradient of a distance, and nothing is put in its place.
+    public var distance: PosteriorGuide.Distance?
 
-    /// - Parameter sampler: of a kind that takes projections, where something is known.
+    /// - Parameter sampler: of a kind that takes projections, where something is known and no distance leads to it.
     public init(_ generator: SampleGenerator, _ sampler: Sampler, _ observation: Observation) {
-        precondition(
-            observation.part == .nothing || sampler.configuration.sampler.takesProjections,
-            "\(sampler.configuration.sampler) takes no projections")
         (self.generator, self.sampler, self.observation) = (generator, sampler, observation)
     }
 
@@ -45,22 +44,29 @@ public struct Restoration {
         precondition(
             guess.count == samples.count * size && observed.count == guess.count,
             "\(guess.count) and \(observed.count) numbers of \(samples.count) samples")
+        precondition(
+            observation.part == .nothing || distance != nil || sampler.configuration.sampler.takesProjections,
+            "\(sampler.configuration.sampler) takes no projections")
         func rows(_ values: [Float], _ places: Range<Int>) -> [Float] {
             Sampling.rows(values, places, of: samples, size)
         }
+        let toKnown = distance.map { distance in
+            PosteriorGuide(generator.model, sampler.configuration, observation, distance) { rows(observed, $0) }
+        }
+        let guides: (any SampleGuide)? = toKnown ?? guide
         var sum = [Float](repeating: 0, count: guess.count)
         for run in 0..<runs {
             let seed = seed &+ UInt64(run)
             var hooks = SamplingHooks()
             hooks.start = { places, noise in sampler.noised(rows(guess, places), noise: noise) }
-            if observation.part != .nothing {
+            if observation.part != .nothing, distance == nil {
                 hooks.reached = { places, step, x in
                     let known = noised(rows(observed, places), after: step, places, seed: seed)
                     observation.replace(in: &x, by: known, images: places)
                 }
             }
             let restored = try generator.samples(
-                samples, seed: seed, sampler: sampler, classes: classes, guide: guide, hooks: hooks
+                samples, seed: seed, sampler: sampler, classes: classes, guide: guides, hooks: hooks
             ) { _, _ in try passed() }
             for i in sum.indices { sum[i] += restored[i] }
         }

@@ -43,6 +43,7 @@ public final class SampleGenerator {
     public var shift: Shift?
     private let weights: CPUMemory
     private let executor: Executor
+    private let backend: CPUBackend
 
     /// Prepares the forward pass, with weights of its own.
     ///
@@ -70,7 +71,7 @@ public final class SampleGenerator {
         on backend: CPUBackend
     ) throws {
         self.model = model
-        self.weights = weights
+        (self.weights, self.backend) = (weights, backend)
         self.batch = batch
         let shared = activations.flatMap { $0.count >= plan.activationCount ? $0 : nil }
         executor = try Executor(plan, on: backend, parameters: weights, activations: shared)
@@ -92,6 +93,13 @@ public final class SampleGenerator {
 
     /// The list of operations and where their values lie.
     package var plan: ExecutionPlan { executor.plan }
+
+    /// Prepares the slope of this network, on the weights as they are.
+    ///
+    /// - Throws: when memory cannot be had or an operation cannot be prepared.
+    public func slope() throws -> InputSlope {
+        try InputSlope(model, batch: batch, layout: plan.layout, weights: weights, on: backend)
+    }
 
     /// To be called after the weights that are shared changed.
     package func parametersChanged() throws { try executor.parametersChanged() }
@@ -218,12 +226,12 @@ public final class SampleGenerator {
     ///
     /// - Parameters:
     ///   - classes: which class sample k is of, where the network takes it or a classifier guides.
-    ///   - guide: a classifier that guides.
+    ///   - guide: what leads samples, to a class or to what is known of them.
     ///   - hooks: where the samples begin, and what is done to them between steps.
     ///   - progress: called with (passes through the network done, all) after each.
     public func samples(
         _ positions: Range<Int>, seed: UInt64, sampler: Sampler, classes: SampleClasses = .all,
-        guide: ClassifierGuide? = nil, hooks: SamplingHooks = SamplingHooks(),
+        guide: (any SampleGuide)? = nil, hooks: SamplingHooks = SamplingHooks(),
         progress: @escaping (Int, Int) throws -> Void = { _, _ in }
     ) throws -> [Float] {
         let noise = Draw("noise", .sampling, .normal, elements: sampleSize)
@@ -254,7 +262,8 @@ public final class SampleGenerator {
                 return draw.values(seed: seed, at: (first..<first + batch).map { (round, $0) })
             }
             let places = first..<first + batch
-            let labels = classes.labels(places, of: shift?.classes ?? guide?.classes ?? model.classes)
+            let known = [shift?.classes, guide?.classes, model.classes].compactMap { $0 }.first { $0 > 0 } ?? 0
+            let labels = classes.labels(places, of: known)
             let start = values(noise, round: 0)
             let y = try hooks.conditions?(places)
             let batchSamples = try sampler.sample(
@@ -281,7 +290,11 @@ public final class SampleGenerator {
                     }
                     return output + v
                 },
-                gradient: guide.map { guide in { try guide.gradient(xt: $0, timestep: $1, labels: labels ?? []) } },
+                guide: guide.map { guide in
+                    SamplerGuide(shiftsMeans: guide.shiftsMeans) {
+                        try guide.gradient($0, samples: places, labels: labels)
+                    }
+                },
                 draw: { number, which in
                     if let given = try hooks.draw?(places, number, which) { return given }
                     return switch which {

@@ -80,29 +80,50 @@ struct RestorationWork {
         let settings = try command.sampling.settings(of: job, command.guidance)
         let observation = try command.task.observation(of: sets.degraded.sample, count: sets.degraded.count)
         let kind = settings.diffusion.sampler
-        guard observation.part == .nothing || kind.takesProjections else {
+        guard observation.part == .nothing || command.guided || kind.takesProjections else {
             throw CommandFailure(
                 .badInput,
                 "diffusion.sampler is \(kind.rawValue), whose steps begin before the last, so that nothing can be put in its "
-                    + "place: give --sampler ddim")
+                    + "place: give --guided, or --sampler ddim")
         }
+        if command.guided { try Self.requireSlope(job, settings.diffusion) }
         batch = min(command.sampling.compute.batch, sets.degraded.count)
         let generator = try job.generator(batch: batch, precision: runs)
         let (size, scale) = (batch, command.guidance.classifierScale ?? 1)
         let guide = try classes.classifier.map { try ClassifierGuide($0, scale: scale, batch: size, precision: runs) }
+        let distance =
+            try command.guided
+            ? PosteriorGuide.Distance(generator, deviation: command.noise ?? 0, weight: command.weight ?? 1) : nil
         let samplers = try command.starts.map { share in
             try job.sampler(settings.diffusion, startingAt: startingTime(share, settings.diffusion))
         }
         restorations = samplers.map { sampler in
             var restoration = Restoration(generator, sampler, observation)
             (restoration.seed, restoration.runs) = (command.sampling.compute.seed, command.average)
-            (restoration.classes, restoration.guide) = (classes.chosen, guide)
+            (restoration.classes, restoration.guide, restoration.distance) = (classes.chosen, guide, distance)
             return restoration
         }
         starts = try command.starts
         (self.sets, digest) = (sets, job.digest + sets.guess.fingerprint)
         let passes = samplers.map { command.average * $0.passes }
         words = "\(passes.map { "\($0)" }.joined(separator: ", ")) network evaluations each, \(runs.precision.rawValue)"
+    }
+
+    /// Refuses networks whose estimate has no slope at x_t, or that are led already.
+    private static func requireSlope(_ job: SamplingJob, _ diffusion: DiffusionConfiguration) throws {
+        let model = job.configuration.model
+        let why: String? =
+            if model.head == .mixture {
+                "it draws from a mixture head, and a draw has no slope"
+            } else if diffusion.shift != .none {
+                "it was trained with diffusion.shift"
+            } else if diffusion.guidance.weight != 1 {
+                "its configuration has classifier-free guidance: give --set diffusion.guidance=1"
+            } else {
+                nil
+            }
+        guard let why else { return }
+        throw CommandFailure(.badInput, "--guided does not go with this network: \(why)")
     }
 
     /// Samples number `range` from the start of that number.

@@ -18,7 +18,9 @@ struct RestoreCommand: RankCommand {
             from there; after each step what is known of it takes its place (Come-Closer-Diffuse-Faster). Tasks: inpaint: \
             pixels that are bright in a mask are known, or all but a square in the middle; super-resolution: the mean of \
             every block of SIDE×SIDE pixels is known; none: nothing is, image to image (SDEdit). A low start keeps the \
-            guess, a high one draws anew. Run r of image k under a seed is always the same; --average takes the mean of \
+            guess, a high one draws anew. With --guided nothing is put in its place: the network is led to what is known by \
+            the gradient of a distance (pseudoinverse guidance), which draws the rest to match it, with any sampler; --noise \
+            says how noisy what is known is, so that --task none takes noise away. Run r of image k under a seed is always the same; --average takes the mean of \
             several runs, which errs less and is smoother.
 
             With clean images PSNR (values in 0 ... 1) and SSIM say how near the result is; of several starts, separated by \
@@ -32,6 +34,8 @@ struct RestoreCommand: RankCommand {
               smd restore runs/fashion --data coarse.h5 --task super-resolution:4 --start 0.05,0.1,0.2,0.4 \
             --clean test.h5 --plot sharp.png --output sharp.h5
               smd restore runs/fashion --data hidden.h5 --task inpaint:centre:14 --start 0.6 --average 4 --output filled.h5
+              smd restore runs/fashion --data hidden.h5 --task inpaint:centre:14 --guided --output matching.h5
+              smd restore runs/fashion --data noisy.h5 --task none --guided --noise 0.2 --output clear.h5
               smd restore runs/photos --data sketches.h5 --task none --start 0.5 --sampler ancestral --output photos.h5
               mpirun -n 8 smd restore runs/fashion --data hidden.h5 --task inpaint:mask.h5 --output filled.h5
             """)
@@ -48,9 +52,22 @@ struct RestoreCommand: RankCommand {
     var task: ImageTask
 
     @Option(
-        help: ArgumentHelp("Share of the way to noise that is gone back, above 0, at most 1.", valueName: "share,share")
-    )
-    var start = "0.2"
+        help: ArgumentHelp(
+            "Share of the way to noise that is gone back, above 0, at most 1; default: 0.2, with --guided 1.",
+            valueName: "share,share"))
+    var start: String?
+
+    @Flag(help: "Lead the network to what is known by the gradient of a distance; two more passes an evaluation.")
+    var guided = false
+
+    @Option(
+        help: ArgumentHelp(
+            "With --guided, the deviation of noise in what is known, in units of half the range of values; default: 0.",
+            valueName: "deviation"))
+    var noise: Double?
+
+    @Option(help: ArgumentHelp("With --guided, factor of the gradient; default: 1.", valueName: "w"))
+    var weight: Double?
 
     @Option(
         help: ArgumentHelp("Data set of guesses of the whole samples; default: --data.", valueName: "data"),
@@ -86,13 +103,27 @@ struct RestoreCommand: RankCommand {
             throw ValidationError("--average is \(average); it must be in 1 ... 10000")
         }
         guard try starts.count == 1 || clean != nil else {
-            throw ValidationError("--start \(start): several are compared by clean images, --clean")
+            throw ValidationError("--start \(start ?? ""): several are compared by clean images, --clean")
+        }
+        guard guided || (noise == nil && weight == nil) else {
+            throw ValidationError("--noise and --weight are for --guided, which is missing")
+        }
+        guard 0...100 ~= noise ?? 0, 0...1000 ~= weight ?? 1 else {
+            throw ValidationError("--noise must be in 0 ... 100 and --weight in 0 ... 1000")
+        }
+        if guided, case .nothing = task, noise ?? 0 == 0 {
+            throw ValidationError(
+                "--task none --guided: all is known, and without --noise exactly; say how noisy it is")
+        }
+        if guided, guidance.isGuiding {
+            throw ValidationError("--guided does not go with --guidance or --classifier: give one of them")
         }
     }
 
     /// Shares of the way to noise.
     var starts: [Double] {
         get throws {
+            let start = self.start ?? (guided ? "1" : "0.2")
             let shares = start.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
             let known = shares.compactMap { $0 }.filter { $0 > 0 && $0 <= 1 }
             guard known.count == shares.count else {
@@ -142,7 +173,11 @@ struct RestoreCommand: RankCommand {
 
     /// What makes the same data set again.
     private var arguments: [String] {
-        var words = ["restore", checkpoint, "--data", data, "--task", task.description, "--start", start]
+        var words = ["restore", checkpoint, "--data", data, "--task", task.description]
+        if let start { words += ["--start", start] }
+        if guided { words.append("--guided") }
+        if let noise { words += ["--noise", "\(noise)"] }
+        if let weight { words += ["--weight", "\(weight)"] }
         words += ["--average", "\(average)"]
         if let initial { words += ["--initial", initial] }
         if let clean { words += ["--clean", clean] }

@@ -49,6 +49,9 @@ struct GuidanceOptions: ParsableArguments {
     /// Whether any of these is given.
     var isGiven: Bool { label != nil || guidance != nil || guidanceInterval != nil || classifier != nil }
 
+    /// Whether the network is led by these.
+    var isGuiding: Bool { guidance.map { $0 != 1 } ?? false || classifier != nil }
+
     private var interval: (low: Double, high: Double)? {
         get throws {
             guard let guidanceInterval else { return nil }

@@ -58,17 +58,26 @@ private func law(_ sampler: Sampler, _ oracle: Oracle, after step: Int) throws -
     @Test(arguments: SamplerKind.allCases, Objective.allCases) func classifierMovesTheMean(
         kind: SamplerKind, objective: Objective
     ) throws {
+        try expectMoved(kind, objective, shiftsMeans: true)
+    }
+
+    /// The same where a guide moves the estimates of all samplers.
+    @Test(arguments: SamplerKind.allCases) func guideMovesTheMean(kind: SamplerKind) throws {
+        try expectMoved(kind, .v, shiftsMeans: false)
+    }
+
+    private func expectMoved(_ kind: SamplerKind, _ objective: Objective, shiftsMeans: Bool) throws {
         let sampler = Self.sampler(kind, objective, timesteps: 1000, steps: 1000, eta: 0.5)
         let oracle = Oracle(schedule: sampler.schedule, objective: objective, mean: 0.4, variance: 0.25)
         let c = 2.0
-        func mean(_ gradient: ((_ xt: [Float], _ timestep: Int) throws -> [Float])?) throws -> Double {
+        func mean(_ gradient: ((Evaluation) throws -> [Float])?) throws -> Double {
             let x = try sampler.sample(
                 from: [0], usesEta: false, selfCondition: false, predict: { x, t, _, _ in oracle(x, t) },
-                gradient: gradient, draw: { _, _ in [0] })
+                guide: gradient.map { SamplerGuide(shiftsMeans: shiftsMeans, gradient: $0) }, draw: { _, _ in [0] })
             return Double(x[0])
         }
-        let moved = try mean { _, t in
-            let a = oracle.schedule.alphaBars[t]
+        let moved = try mean { evaluation in
+            let a = oracle.schedule.alphaBars[evaluation.timestep]
             return [Float(c * a.squareRoot() * 0.25 / (a * 0.25 + 1 - a))]
         }
         let found = (moved - (try mean(nil))) / (0.25 * c)

@@ -21,12 +21,11 @@ struct Ancestral: SamplingMethod {
         let q = chain.schedule
         var x = x
         for (step, i) in chain.steps {
-            let x0 = try network.evaluate(x, chain, i, isShifted: false).x0
+            var gradient: [Float]?
+            let x0 = try network.evaluate(x, chain, i, meanShift: { gradient = $0 }).x0
             var next = combine((Float(q.posteriorMeanX0[i]), x0), (Float(q.posteriorMeanXt[i]), x))
             if let scaled = scaling(i, network.v) {
-                if let gradient = network.gradient {
-                    next = combine((1, next), (1, scaled(scaled(try gradient(x, chain.times[i])))))
-                }
+                if let gradient { next = combine((1, next), (1, scaled(scaled(gradient)))) }
                 next = combine((1, next), (1, scaled(try network.noise(step))))
             }
             x = next

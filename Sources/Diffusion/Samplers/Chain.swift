@@ -57,8 +57,8 @@ package struct Chain: Sendable {
         return clip ? estimate.map { $0 < -1 ? -1 : $0 > 1 ? 1 : $0 } : estimate
     }
 
-    /// Output and x̂_0 after `ε̂ ← ε̂ − √(1 − ᾱ) g`, g the gradient of a classifier, which may leave [−1, 1] again (Dhariwal and
-    /// Nichol 2021, algorithm 2).
+    /// Output and x̂_0 after `ε̂ ← ε̂ − √(1 − ᾱ) g`, g the gradient of a guide, which may leave [−1, 1] again (Dhariwal and Nichol
+    /// 2021, algorithm 2).
     func shifted(output: [Float], x0: [Float], by gradient: [Float], _ i: Int) -> (output: [Float], x0: [Float]) {
         let alphaBar = schedule.alphaBars[i]
         let ofX0 = (1 - alphaBar) / alphaBar.squareRoot()

@@ -59,6 +59,11 @@ public struct Observation: Equatable, Sendable {
         }
     }
 
+    /// The same, where all of an image counts as known if nothing is.
+    public func replaceKnown(in x: inout [Float], by y: [Float], images: Range<Int>) {
+        if part == .nothing { x = y } else { replace(in: &x, by: y, images: images) }
+    }
+
     /// What is seen of images `y`: unknown pixels have the mean of the image's known ones (0 where none is known), pixels of
     /// a block its mean.
     public func seen(_ y: [Float], images: Range<Int>) -> [Float] {

@@ -73,6 +73,34 @@ public enum SamplerDraw: Sendable {
     case noise
 }
 
+/// An evaluation of the network by a sampler.
+public struct Evaluation: Sendable {
+    public let xt: [Float]
+    public let timestep: Int
+    public let eta: [Float]?
+    /// The estimate of x_0 that was fed back.
+    public let estimate: [Float]?
+    /// What the network said; without v of a learned variance.
+    public let output: [Float]
+
+    public init(xt: [Float], timestep: Int, eta: [Float]?, estimate: [Float]?, output: [Float]) {
+        (self.xt, self.timestep, self.eta, self.estimate, self.output) = (xt, timestep, eta, estimate, output)
+    }
+}
+
+/// What leads a sampler to something y: ∇_x ln p(y | x_t), with which x̂_0 becomes `x̂_0 + (1 − ᾱ)/√ᾱ ∇ ln p`, its mean given y,
+/// too, by Tweedie's formula.
+public struct SamplerGuide {
+    /// Whether steps with noise of their own have σ² times the gradient added to their mean instead, as classifiers are used.
+    public let shiftsMeans: Bool
+    /// The gradient, of the size of x_t.
+    public let gradient: (Evaluation) throws -> [Float]
+
+    public init(shiftsMeans: Bool, gradient: @escaping (Evaluation) throws -> [Float]) {
+        (self.shiftsMeans, self.gradient) = (shiftsMeans, gradient)
+    }
+}
+
 /// From x_T, or from a less noisy start, to x_0 with a trained network (SMD, section 4: a fresh η at every evaluation).
 ///
 /// Works on a whole batch as a flat array, elements in any order: `[N, H, W, C]` elsewhere.
@@ -134,7 +162,7 @@ public struct Sampler: Sendable {
     ///   - selfCondition: whether the network takes the last estimate of x_0; zeros at the first evaluation.
     ///   - predict: the network: (x_t, t, η, estimate of x_0) → output, all of the size of `xT`; where the network has a
     ///     learned variance v of the same size follows the output.
-    ///   - gradient: (x_t, t) → s ∇ ln p(y | x_t, t) of a classifier that guides, of the size of `xT`; nil without.
+    ///   - guide: what leads x to something; nil without.
     ///   - draw: (number, which) → draws of N(0, 1) of the size of `xT`; evaluations (for η) and steps (for noise) count
     ///     from 0.
     ///   - reached: called with (step, x) after each step, which may change x: only of a kind that takes projections.
@@ -143,13 +171,13 @@ public struct Sampler: Sendable {
     public func sample(
         from xT: [Float], usesEta: Bool, selfCondition: Bool,
         predict: @escaping (_ xt: [Float], _ timestep: Int, _ eta: [Float]?, _ estimate: [Float]?) throws -> [Float],
-        gradient: ((_ xt: [Float], _ timestep: Int) throws -> [Float])? = nil,
+        guide: SamplerGuide? = nil,
         draw: @escaping (_ number: Int, _ which: SamplerDraw) throws -> [Float],
         reached: (_ step: Int, _ x: inout [Float]) throws -> Void = { _, _ in }
     ) throws -> [Float] {
         var network = SampledNetwork(
             usesEta: usesEta, lastEstimate: selfCondition ? [Float](repeating: 0, count: xT.count) : nil,
-            predict: predict, gradient: gradient, draw: draw)
+            predict: predict, guide: guide, draw: draw)
         return try method.sample(from: xT, &network, reached: reached)
     }
 }
@@ -160,18 +188,18 @@ struct SampledNetwork {
     /// What self-conditioning feeds back; nil without.
     var lastEstimate: [Float]?
     let predict: ([Float], Int, [Float]?, [Float]?) throws -> [Float]
-    /// s ∇ ln p(y | x_t, t) of a classifier; nil without.
-    let gradient: (([Float], Int) throws -> [Float])?
+    let guide: SamplerGuide?
     let draw: (Int, SamplerDraw) throws -> [Float]
     /// What the last evaluation said of the variance; empty where it says nothing.
     private(set) var v: [Float] = []
     fileprivate var evaluations = 0
 
-    /// Output and estimate of x_0 at the `i`-th time of `chain`, both as a classifier would have them, if there is one.
+    /// Output and estimate of x_0 at the `i`-th time of `chain`, both as a guide would have them, if there is one.
     ///
-    /// - Parameter isShifted: false leaves them to a method that adds the classifier's gradient to its mean.
+    /// - Parameter meanShift: given by a method that can add a gradient to its mean itself: is handed that of a guide that is
+    ///   meant so.
     mutating func evaluate(
-        _ x: [Float], _ chain: Chain, _ i: Int, isShifted: Bool = true
+        _ x: [Float], _ chain: Chain, _ i: Int, meanShift: (([Float]) -> Void)? = nil
     ) throws -> (output: [Float], x0: [Float]) {
         let eta = usesEta ? try draw(evaluations, .eta) : nil
         var output = try predict(x, chain.times[i], eta, lastEstimate)
@@ -179,8 +207,14 @@ struct SampledNetwork {
         v = Array(output.dropFirst(x.count))
         output.removeLast(v.count)
         var x0 = chain.x0Estimate(output: output, xt: x, i)
-        if isShifted, let gradient {
-            (output, x0) = chain.shifted(output: output, x0: x0, by: try gradient(x, chain.times[i]), i)
+        if let guide {
+            let gradient = try guide.gradient(
+                Evaluation(xt: x, timestep: chain.times[i], eta: eta, estimate: lastEstimate, output: output))
+            if guide.shiftsMeans, let meanShift {
+                meanShift(gradient)
+            } else {
+                (output, x0) = chain.shifted(output: output, x0: x0, by: gradient, i)
+            }
         }
         if lastEstimate != nil { lastEstimate = x0 }
         return (output, x0)
