@@ -93,7 +93,9 @@ struct RestorationWork {
         let guide = try classes.classifier.map { try ClassifierGuide($0, scale: scale, batch: size, precision: runs) }
         let distance =
             try command.guided
-            ? PosteriorGuide.Distance(generator, deviation: command.noise ?? 0, weight: command.weight ?? 1) : nil
+            ? PosteriorGuide.Distance(
+                generator, deviation: command.noise ?? 0, weight: command.weight ?? 1,
+                iterations: command.iterations ?? 1) : nil
         let samplers = try command.starts.map { share in
             try job.sampler(settings.diffusion, startingAt: startingTime(share, settings.diffusion))
         }

@@ -19,7 +19,7 @@ struct RestoreCommand: RankCommand {
             pixels that are bright in a mask are known, or all but a square in the middle; super-resolution: the mean of \
             every block of SIDE×SIDE pixels is known; none: nothing is, image to image (SDEdit). A low start keeps the \
             guess, a high one draws anew. With --guided nothing is put in its place: the network is led to what is known by \
-            the gradient of a distance (pseudoinverse guidance), which draws the rest to match it, with any sampler; --noise \
+            the gradient of a distance (moment matching), which draws the rest to match it, with any sampler; --noise \
             says how noisy what is known is, so that --task none takes noise away. Run r of image k under a seed is always the same; --average takes the mean of \
             several runs, which errs less and is smoother.
 
@@ -57,7 +57,7 @@ struct RestoreCommand: RankCommand {
             valueName: "share,share"))
     var start: String?
 
-    @Flag(help: "Lead the network to what is known by the gradient of a distance; two more passes an evaluation.")
+    @Flag(help: "Lead the network to what is known by the gradient of a distance; about three times the work.")
     var guided = false
 
     @Option(
@@ -68,6 +68,12 @@ struct RestoreCommand: RankCommand {
 
     @Option(help: ArgumentHelp("With --guided, factor of the gradient; default: 1.", valueName: "w"))
     var weight: Double?
+
+    @Option(
+        help: ArgumentHelp(
+            "With --guided, conjugate gradients for an evaluation: what is drawn matches what is known the better, with two "
+                + "more passes each; default: 1.", valueName: "count"))
+    var iterations: Int?
 
     @Option(
         help: ArgumentHelp("Data set of guesses of the whole samples; default: --data.", valueName: "data"),
@@ -105,11 +111,11 @@ struct RestoreCommand: RankCommand {
         guard try starts.count == 1 || clean != nil else {
             throw ValidationError("--start \(start ?? ""): several are compared by clean images, --clean")
         }
-        guard guided || (noise == nil && weight == nil) else {
-            throw ValidationError("--noise and --weight are for --guided, which is missing")
+        guard guided || (noise == nil && weight == nil && iterations == nil) else {
+            throw ValidationError("--noise, --weight and --iterations are for --guided, which is missing")
         }
-        guard 0...100 ~= noise ?? 0, 0...1000 ~= weight ?? 1 else {
-            throw ValidationError("--noise must be in 0 ... 100 and --weight in 0 ... 1000")
+        guard 0...100 ~= noise ?? 0, 0...1000 ~= weight ?? 1, 1...1000 ~= iterations ?? 1 else {
+            throw ValidationError("--noise must be in 0 ... 100, --weight in 0 ... 1000 and --iterations in 1 ... 1000")
         }
         if guided, case .nothing = task, noise ?? 0 == 0 {
             throw ValidationError(
@@ -177,6 +183,7 @@ struct RestoreCommand: RankCommand {
         if let start { words += ["--start", start] }
         if guided { words.append("--guided") }
         if let noise { words += ["--noise", "\(noise)"] }
+        if let iterations { words += ["--iterations", "\(iterations)"] }
         if let weight { words += ["--weight", "\(weight)"] }
         words += ["--average", "\(average)"]
         if let initial { words += ["--initial", initial] }
