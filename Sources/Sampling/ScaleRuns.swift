@@ -1,3 +1,4 @@
+import Configuration
 import Diffusion
 
 /// The networks that draw samples together: one of each scale of a multi-scale diffusion, or one alone. The coarsest begins with
@@ -58,18 +59,17 @@ public struct ScaleRuns {
         }
     }
 
-    /// What each is run with, the coarsest first: its own configuration with the sampler of `settings`, which are those of the
-    /// finest.
+    /// What each is run with, the coarsest first: its own configuration with what `settings`, those of the finest, say of
+    /// sampling.
     ///
     /// - Throws: ``RunError`` where one of the networks cannot be guided, or the optimal variance was not measured.
-    public func samplers(_ settings: DiffusionConfiguration) throws -> [Sampler] {
-        try coarser.reversed().map { job in
-            var own = job.configuration.diffusion
-            (own.sampler, own.ddimEta, own.samplingSteps) = (settings.sampler, settings.ddimEta, settings.samplingSteps)
-            (own.clipDenoised, own.guidance) = (settings.clipDenoised, settings.guidance)
+    public func samplers(_ settings: RunConfiguration) throws -> [Sampler] {
+        let chosen = ConfigurationKey.sampler.map { "\($0.name)=\($0.text(in: settings))" }
+        return try coarser.reversed().map { job in
+            let own = try job.configuration.sampling(overrides: chosen).diffusion
             if let fault = own.guidance.fault(job.configuration.model) { throw RunError("\(job.path): \(fault)") }
             return try job.sampler(own)
-        } + [try finest.sampler(settings)]
+        } + [try finest.sampler(settings.diffusion)]
     }
 
     /// What is drawn, and how.

@@ -151,7 +151,7 @@ struct SampleCommand: RankCommand {
             return (settings, classes)
         }
         let samplers = try communicator.together("reading what was measured of the checkpoint") {
-            try scales.samplers(settings.diffusion)
+            try scales.samplers(settings)
         }
         let start = try prior.mixture(of: job, settings.diffusion, communicator)
         let runs = try JobPrecision.agree(compute.precision ?? job.configuration.precision, communicator)
