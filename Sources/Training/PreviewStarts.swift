@@ -6,7 +6,7 @@ import Sampling
 
 /// What previews of one scale begin with, where a coarser one would have to sample it: the first images of the data set, noised
 /// as far as this scale goes. They are read before training begins.
-struct PreviewStarts {
+package struct PreviewStarts {
     /// Class of each, where samples have one.
     let classes: SampleClasses
     /// x_0 of the scale, `[count, H, W, C]`.
@@ -19,7 +19,7 @@ struct PreviewStarts {
     /// Those of a run; nil where no previews are drawn, or from noise alone.
     ///
     /// - Throws: when the data set cannot be read.
-    init?(_ data: DataSet, _ labels: ClassLabels?, _ configuration: RunConfiguration) throws {
+    package init?(_ data: DataSet, _ labels: ClassLabels?, _ configuration: RunConfiguration) throws {
         let (diffusion, model) = (configuration.diffusion, configuration.model)
         guard diffusion.scale < diffusion.scales, configuration.previewDistance > 0,
             let scales = HaarScales(diffusion, model)
@@ -44,7 +44,7 @@ struct PreviewStarts {
     /// x of the samples number `places` at the scale's last timestep, of which those that fill a batch up are any.
     ///
     /// - Parameter noise: `[places, H, W, C]`.
-    func noised(_ places: Range<Int>, noise: [Float]) -> [Float] {
+    package func noised(_ places: Range<Int>, noise: [Float]) -> [Float] {
         let last = images.count / elements - 1
         let x0 = places.flatMap { images[min($0, last) * elements..<(min($0, last) + 1) * elements] }
         return process.noised(x0: x0, noise: noise, timesteps: places.map { _ in timestep }).xt

@@ -135,6 +135,35 @@ import Training
         return images
     }
 
+    /// All scales but the coarsest begin previews with the first images of the data, noised to their last timestep; there the
+    /// finest of two knows details no more (λ = −10), and the rest well (λ about 1.6).
+    @Test func previewsBeginWithNoisedImages() throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder)
+            func starts(_ settings: [String]) throws -> PreviewStarts? {
+                let configuration = try RunConfiguration.load(
+                    path: run.config, overrides: ["data=\(run.data)", "preview_every=1", "preview_count=2"] + settings)
+                return try PreviewStarts(DataSet(path: run.data), nil, configuration)
+            }
+            #expect(try starts(Run.coarsest) == nil && starts([]) == nil)
+            #expect(try starts(Run.finest + ["preview_every=0"]) == nil)
+            let data = try DataSet(path: run.data)
+            let x0 = try (0..<2).flatMap { try data.samples([$0]) }
+            let noise = RandomStream(seed: 4, purpose: .noise).normals(count: 3 * 64, epoch: 0, position: 0)
+            let found = try #require(try starts(Run.finest)).noised(0..<3, noise: noise)
+            let transform = HaarTransform(side: 8, channels: 1, levels: 1)
+            let groups = transform.groups
+            // What fills a batch up is the last image again.
+            let (clean, noises, noised) = (transform(x0 + x0.suffix(64)), transform(noise), transform(found))
+            for i in noised.indices {
+                let lambda = groups[i % 64] == 0 ? -10 : 13 - 23 * 49.0 / 99
+                let a = 1 / (1 + exp(-lambda))
+                let wanted = a.squareRoot() * Double(clean[i]) + (1 - a).squareRoot() * Double(noises[i])
+                #expect(abs(Double(noised[i]) - wanted) < 1e-5)
+            }
+        }
+    }
+
     /// Previews of every scale: the coarsest from noise, the others from noised images of the data.
     @Test(arguments: [Run.finest, Run.coarsest]) func previews(settings: [String]) throws {
         try withTemporaryDirectory { folder in
