@@ -62,7 +62,7 @@ public final class SampleBenchmark {
         }
         self.batch = batch
         self.probe = probe
-        sampler = Sampler(configuration.diffusion)
+        sampler = Sampler(configuration.diffusion, of: configuration.model)
         team = ThreadTeam(size: threads)
         let precision = JobPrecision(configuration.precision)
         self.precision = precision

@@ -330,6 +330,13 @@ extension ConfigurationKey {
             "How x_t moves towards the mean of its class: `none`, `prior`, `data`, `quadratic`; [Shift](equations.md#shift)."
         ),
         ConfigurationKey(
+            "diffusion.scales", .integer(\.diffusion.scales, 1...8), unit: "scales", .refused,
+            "Scales n of a multi-scale diffusion in Haar space, each a run of its own; 1: none. See [Scales](family.md#scales)."
+        ),
+        ConfigurationKey(
+            "diffusion.scale", .integer(\.diffusion.scale, 1...8), .refused,
+            "Which of them is trained, from the finest, 1, to n. `model.size` is then the data's over 2^(scale − 1)."),
+        ConfigurationKey(
             "diffusion.flip", .boolean(\.diffusion.flip), .warned,
             "Mirror each training image left to right with probability ½. Off for points, digits and letters."),
         ConfigurationKey(

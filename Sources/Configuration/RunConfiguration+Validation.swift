@@ -28,6 +28,10 @@ extension RunConfiguration {
         if method == .diffusion, let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
         if method == .diffusion, let fault = diffusion.shift.fault(model) { throw ConfigurationError(fault) }
         if method == .diffusion, let fault = diffusion.conditionFault(model) { throw ConfigurationError(fault) }
+        if method == .diffusion, let fault = diffusion.scalesFault(model) { throw ConfigurationError(fault) }
+        try require(
+            diffusion.scales == 1 || crop == .none, "crop",
+            "is random, but diffusion.scales is \(diffusion.scales), whose images are whole ones: crop=none")
         try require(
             !isShifted || crop == .none, "crop",
             "is random, but diffusion.shift moves towards means of whole images: crop=none")
@@ -100,6 +104,9 @@ extension RunConfiguration {
             diffusion.conditionSpeed == 0, "condition.speed",
             "is \(diffusion.conditionSpeed), but \(what) is shown no conditions: condition.speed=0")
         try require(
+            diffusion.scales == 1, "diffusion.scales",
+            "is \(diffusion.scales), but \(what) has one scale: diffusion.scales=1")
+        try require(
             !model.selfCondition, "model.self_condition",
             "is true, but \(what) estimates no x0: model.self_condition=false")
     }
@@ -170,6 +177,7 @@ extension DiffusionConfiguration {
         try require(
             horizon == 0 || timestepSampling != .lossSecondMoment, "diffusion.timestep_sampling",
             "is loss_second_moment, which draws from all timesteps: set diffusion.horizon=0, or another")
+        if let scalesFault { throw ConfigurationError(scalesFault) }
         if let samplerFault { throw ConfigurationError(samplerFault) }
         if let respacingFault { throw ConfigurationError("diffusion.respacing \(respacingFault)") }
         try require(

@@ -52,6 +52,10 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var offsetNoise = 0.0
     /// Whether the forward process moves towards the mean of the class.
     public var shift = ShiftKind.none
+    /// Scales of a multi-scale diffusion in Haar space, each the network of a run of its own: n. 1: none.
+    public var scales = 1
+    /// Which of them this one is, from the finest, 1, to n.
+    public var scale = 1
     /// How fast the image that a sample is drawn from is noised beside it, 0 (never) … 1 (as fast).
     public var conditionSpeed = 0.0
     /// Mirror every other training image.

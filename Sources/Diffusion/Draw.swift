@@ -7,8 +7,8 @@ public struct Draw: Hashable, Sendable {
     public enum Distribution: Hashable, Sendable {
         /// N(0, 1).
         case normal
-        /// Each of 0 ..< the bound equally likely.
-        case integer(below: Int)
+        /// Each of a range equally likely.
+        case integer(in: Range<Int>)
         /// Each of 0 ..< the count with a probability of its own: the sums of those up to it.
         case weighted(cumulative: [Double])
         /// Uniform in [0, 1).
@@ -51,8 +51,9 @@ public struct Draw: Hashable, Sendable {
                 let sample = UnsafeMutableBufferPointer(rebasing: buffer[slot * elements..<(slot + 1) * elements])
                 switch distribution {
                 case .normal: stream.fillNormals(sample, epoch: place.epoch, position: place.position)
-                case .integer(let bound):
-                    sample[0] = Float(stream.integer(below: bound, epoch: place.epoch, position: place.position))
+                case .integer(let range):
+                    let number = stream.integer(below: range.count, epoch: place.epoch, position: place.position)
+                    sample[0] = Float(range.lowerBound + number)
                 case .weighted(let cumulative):
                     let u = stream.uniform(epoch: place.epoch, position: place.position)
                     sample[0] = Float(cumulative.place(of: u))

@@ -15,8 +15,10 @@ public struct ForwardProcess: Sendable {
     private let cumulative: [Double]?
     /// What the loss at each timestep is multiplied by, where that is to make up for how often it is drawn.
     public let timestepWeights: [Double]?
-    /// Timesteps that are drawn: 0 ..< this.
-    private let reach: Int
+    /// Timesteps that are drawn.
+    private let drawnTimesteps: Range<Int>
+    /// The scale of a multi-scale diffusion that it is of; nil where there is one alone. ``schedule`` is then that of d_n.
+    public let scales: HaarScales?
     /// Standard deviation of the noise that a channel's pixels share.
     public private(set) var offsetNoise: Double
 
@@ -31,10 +33,14 @@ public struct ForwardProcess: Sendable {
     }
 
     /// The process that `configuration` describes.
-    public init(_ configuration: DiffusionConfiguration) {
+    ///
+    /// - Parameter model: the network, whose size and channels a scale needs.
+    public init(_ configuration: DiffusionConfiguration, _ model: ModelConfiguration? = nil) {
+        precondition(configuration.scales == 1 || model != nil, "a scale without a network's size")
         schedule = NoiseSchedule(configuration)
-        reach = configuration.reach
-        let drawn = schedule.truncated(to: reach)
+        scales = model.flatMap { HaarScales(configuration, $0) }
+        drawnTimesteps = scales?.timesteps ?? 0..<configuration.reach
+        let drawn = schedule.truncated(to: configuration.reach)
         objective = configuration.objective
         conditionSpeed = configuration.conditionSpeed
         signalToNoiseLimit = configuration.minSNR ? 5 : nil
@@ -57,15 +63,18 @@ public struct ForwardProcess: Sendable {
         [
             Draw(
                 "timestep", .timestep,
-                cumulative.map { .weighted(cumulative: $0) } ?? .integer(below: reach), elements: 1),
+                cumulative.map { .weighted(cumulative: $0) } ?? .integer(in: drawnTimesteps), elements: 1),
             Draw("noise", .noise, .normal, elements: model.sampleElements),
         ] + (offsetNoise == 0 ? [] : [Draw("offset", .offsetNoise, .normal, elements: model.channels)])
     }
 
     /// Weight of the squared error at timestep `t`.
     public func weight(_ t: Int) -> Double {
-        objective.weight(
-            signalToNoise: schedule.signalToNoise(t), clippedAt: signalToNoiseLimit, dataDeviation: dataDeviation)
+        func weight(_ signalToNoise: Double) -> Double {
+            objective.weight(
+                signalToNoise: signalToNoise, clippedAt: signalToNoiseLimit, dataDeviation: dataDeviation)
+        }
+        return scales?.weight(t, weight) ?? weight(schedule.signalToNoise(t))
     }
 
     /// x_t = √ᾱ x_0 + √(1−ᾱ) ε, and the ``Objective``'s target, both `[N, H, W, C]`.
@@ -82,6 +91,7 @@ public struct ForwardProcess: Sendable {
         precondition(n > 0 && x0.count % n == 0, "\(x0.count) elements are not \(n) samples")
         precondition(noise.count == x0.count, "\(noise.count) elements of noise for \(x0.count) of x0")
         precondition(offsetNoise == 0 || offsets != nil, "offset noise \(offsetNoise) needs a draw for each channel")
+        if let scales { return scales.noised(x0: x0, noise: noise, timesteps: timesteps, objective) }
         let channels = (offsets?.count ?? 0) / n
         var (xt, targets) = (x0, x0)
         let size = x0.count / n
@@ -115,6 +125,7 @@ public struct ForwardProcess: Sendable {
     ///   - timesteps: t of each sample, `[N]`.
     public func x0Estimate(output: [Float], xt: [Float], timesteps: [Int]) -> [Float] {
         precondition(output.count == xt.count, "\(output.count) outputs for \(xt.count) elements of x_t")
+        if let scales { return scales.x0Estimate(output: output, xt: xt, timesteps: timesteps, objective) }
         let size = xt.count / timesteps.count
         var estimate = output
         for (sample, t) in timesteps.enumerated() {

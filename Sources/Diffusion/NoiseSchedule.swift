@@ -52,10 +52,7 @@ public struct NoiseSchedule: Equatable, Sendable {
     /// The schedule of `configuration`.
     public init(_ configuration: DiffusionConfiguration) {
         if configuration.schedule == .logSNR {
-            let (first, last) = (configuration.logSNRMax, configuration.logSNRMin)
-            let intervals = Double(max(configuration.timesteps - 1, 1))
-            self.init(
-                logSNRs: (0..<configuration.timesteps).map { first + (last - first) * Double($0) / intervals })
+            self = configuration.logSNRSchedule(timesteps: configuration.timesteps)
         } else {
             self.init(
                 kind: configuration.schedule, timesteps: configuration.timesteps,
@@ -172,5 +169,14 @@ public struct NoiseSchedule: Equatable, Sendable {
     private static func betas(_ timesteps: Int, alphaBar: (Double) -> Double) -> [Double] {
         let values = (0...timesteps).map { alphaBar(Double($0) / Double(timesteps)) / alphaBar(0) }
         return (1...timesteps).map { min(max(1 - values[$0] / values[$0 - 1], 0), 0.999) }
+    }
+}
+
+extension DiffusionConfiguration {
+    /// λ in equal steps from `logsnr_max` to `logsnr_min`.
+    func logSNRSchedule(timesteps: Int) -> NoiseSchedule {
+        let intervals = Double(max(timesteps - 1, 1))
+        return NoiseSchedule(
+            logSNRs: (0..<timesteps).map { logSNRMax + (logSNRMin - logSNRMax) * Double($0) / intervals })
     }
 }

@@ -62,6 +62,9 @@ extension SamplingJob {
             throw RunError(
                 "\(path) knows clean images only: a classifier that guides is trained with classifier.noised=true")
         }
+        guard own.diffusion.scales == 1 else {
+            throw RunError("a classifier guides no multi-scale diffusion (diffusion.scales is \(own.diffusion.scales))")
+        }
         let pairs = [
             ("model.size", own.model.size, its.model.size), ("model.channels", own.model.channels, its.model.channels),
             ("diffusion.timesteps", own.diffusion.timesteps, its.diffusion.timesteps),

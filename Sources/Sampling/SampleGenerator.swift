@@ -228,15 +228,16 @@ public final class SampleGenerator {
     ///   - classes: which class sample k is of, where the network takes it or a classifier guides.
     ///   - guide: what leads samples, to a class or to what is known of them.
     ///   - hooks: where the samples begin, and what is done to them between steps.
+    ///   - firstRound: where the random numbers of a sample begin, of which each step takes a round, and the start one.
     ///   - progress: called with (passes through the network done, all) after each.
     public func samples(
         _ positions: Range<Int>, seed: UInt64, sampler: Sampler, classes: SampleClasses = .all,
-        guide: (any SampleGuide)? = nil, hooks: SamplingHooks = SamplingHooks(),
+        guide: (any SampleGuide)? = nil, hooks: SamplingHooks = SamplingHooks(), firstRound: Int = 0,
         progress: @escaping (Int, Int) throws -> Void = { _, _ in }
     ) throws -> [Float] {
         let noise = Draw("noise", .sampling, .normal, elements: sampleSize)
         let latent = model.etaDraw?.with(.samplingEta)
-        let process = ForwardProcess(sampler.configuration)
+        let process = ForwardProcess(sampler.configuration, model)
         let ofConditions = process.conditionDraw(for: model).with(.samplingCondition)
         let batches = (positions.count + batch - 1) / batch
         let clock = ContinuousClock()
@@ -259,7 +260,7 @@ public final class SampleGenerator {
                     times.random += (clock.now - start).seconds
                     ended?(.randomNumbers)
                 }
-                return draw.values(seed: seed, at: (first..<first + batch).map { (round, $0) })
+                return draw.values(seed: seed, at: (first..<first + batch).map { (firstRound + round, $0) })
             }
             let places = first..<first + batch
             let known = [shift?.classes, guide?.classes, model.classes].compactMap { $0 }.first { $0 > 0 } ?? 0

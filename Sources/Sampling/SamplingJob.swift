@@ -24,21 +24,32 @@ public struct SamplingJob {
     public var weights: SampleWeights { network.weights }
     /// SHA-256 of the checkpoint, as its prefix has it.
     public var digest: String { network.digest }
-    var path: String { network.path }
+    /// Where the checkpoint lies.
+    public var path: String { network.path }
+    /// Of the samples that it was trained on.
+    public var dataFingerprint: String { network.dataFingerprint }
     /// What the samples are latents of; nil where they are none.
     public var latents: LatentFacts? { network.latents }
 
     /// Reads and verifies the checkpoint at `path`.
     ///
-    /// - Parameter conditions: whether samples are to be drawn from images.
+    /// - Parameters:
+    ///   - conditions: whether samples are to be drawn from images.
+    ///   - scales: whether it may be one scale of several.
     /// - Throws: also ``RunError`` where it is none of a diffusion, or of one with images where there are none, or the reverse.
-    public init(_ path: String, _ weights: SampleWeights, conditions: Bool = false) throws {
+    public init(_ path: String, _ weights: SampleWeights, conditions: Bool = false, scales: Bool = false) throws {
         network = try TrainedNetwork(path, weights)
         guard network.configuration.method == .diffusion else {
             let name = network.configuration.networkName
             throw RunError(
                 "\(path) is the checkpoint of \(name == "autoencoder" ? "an" : "a") \(name), which draws no samples; how good "
                     + "it is says smd evaluate \(name) \(shellWord(path)) --data FILE")
+        }
+        let (scale, n) = (configuration.diffusion.scale, configuration.diffusion.scales)
+        guard n == 1 || scales else {
+            throw RunError(
+                "\(path) is scale \(scale) of \(n) of a multi-scale diffusion, of which only smd sample makes use, with the runs of "
+                    + "all scales: smd sample FINEST --coarser RUN", status: .badInput)
         }
         let takesConditions = network.configuration.model.conditionChannels > 0
         guard takesConditions == conditions else {
@@ -95,6 +106,7 @@ public struct SamplingJob {
     /// - Parameter start: the noisiest timestep that it visits; nil for all of the way from x_T.
     /// - Throws: ``RunError`` where that was not measured.
     public func sampler(_ diffusion: DiffusionConfiguration, startingAt start: Int? = nil) throws -> Sampler {
+        if diffusion.scales > 1 { return Sampler(diffusion, of: configuration.model) }
         guard diffusion.variance == .optimal else { return Sampler(diffusion, startingAt: start) }
         if ![.squaredError, .hybrid].contains(configuration.diffusion.loss) {
             throw RunError(

@@ -19,6 +19,8 @@ struct TrainedNetwork {
     /// SHA-256 of the checkpoint, as its prefix has it.
     let digest: String
     let path: String
+    /// Of the samples that it was trained on.
+    let dataFingerprint: String
     /// What the samples are latents of; nil where they are none.
     let latents: LatentFacts?
     /// What its forward process moves towards; nil where it does not.
@@ -35,6 +37,7 @@ struct TrainedNetwork {
         json = checkpoint.header.config
         step = checkpoint.header.step
         digest = checkpoint.digest
+        dataFingerprint = checkpoint.header.dataFingerprint
         latents = LatentFacts { checkpoint.header.attributes[$0] }
         shift = try TrainedShift.read(checkpoint, configuration)
         priorAttributes = checkpoint.header.attributes.filter { $0.key.hasPrefix("prior_") }

@@ -6,9 +6,11 @@ import Sampling
 extension ModelConfiguration {
     /// Compares the network's sizes with those of the samples.
     ///
-    /// - Parameter crop: what of an image it is shown.
+    /// - Parameters:
+    ///   - crop: what of an image it is shown.
+    ///   - blockSide: pixels of an image along a side of one that it is shown, for one scale of several.
     /// - Throws: ``RunError`` that names the keys to change.
-    package func check(_ data: DataSet, crop: Crop = .none) throws {
+    package func check(_ data: DataSet, crop: Crop = .none, blockSide: Int = 1) throws {
         guard conditionChannels == 0 || data.sample.conditions == conditionChannels else {
             throw RunError(
                 "\(data.path) holds \(data.sample.words), but model.condition_channels is \(conditionChannels): set it to the "
@@ -26,6 +28,14 @@ extension ModelConfiguration {
             throw RunError(
                 "\(data.path) holds \(data.sample.words), and crop: random is for images: set crop=none",
                 status: .badInput)
+        case .image(let height, let width, let channels, _) where blockSide > 1:
+            let side = size * blockSide
+            guard height == side, width == side, channels == self.channels else {
+                throw RunError(
+                    "\(data.path) holds images of \(height)×\(width)×\(channels), this scale takes those of "
+                        + "\(side)×\(side)×\(self.channels), \(blockSide) times its own size: set model.size and model.channels",
+                    status: .badInput)
+            }
         case .image(let height, let width, let channels, _):
             guard height == size, width == size, channels == self.channels else {
                 throw RunError(

@@ -1,5 +1,6 @@
 import Configuration
 import DataSets
+import Diffusion
 import NeuralNetwork
 import Philox
 
@@ -31,6 +32,8 @@ package struct SampleStream {
     private let model: ModelConfiguration
     /// Chooses a window of each image; nil where they are taken whole.
     private let crop: RandomCrop?
+    /// What one scale of several sees of images; nil where they are taken as they are.
+    private let haar: HaarTransform?
     private var order: EpochOrder
 
     package init(_ data: DataSet, _ configuration: RunConfiguration) {
@@ -43,6 +46,7 @@ package struct SampleStream {
         crop =
             configuration.crop == .random
             ? RandomCrop(data.sample, size: configuration.model.size, seed: configuration.seed) : nil
+        haar = configuration.dataTransform
         order = EpochOrder(seed: configuration.seed, count: data.count, pools: configuration.pools(of: data))
     }
 
@@ -54,19 +58,20 @@ package struct SampleStream {
         let samples = positions.map { order.sample(at: $0) }
         let places = samples.map { (epoch: $0.epoch, position: $0.place) }
         let changes = augmentation.map { places.map($0.change(at:)) }
-        let x0 = try [Float](unsafeUninitializedCapacity: positions.count * size) { buffer, filled in
+        let images = try [Float](unsafeUninitializedCapacity: positions.count * size) { buffer, filled in
             for (slot, place) in places.enumerated() {
                 let noise = latents?.normals(count: size, epoch: place.epoch, position: place.position)
                 let sample = UnsafeMutableBufferPointer(rebasing: buffer[slot * size..<(slot + 1) * size])
                 try data.read(
                     samples[slot].index, flip: isFlipped(place), noise: noise, window: crop?.window(at: place),
                     into: sample)
-                changes?[slot].apply(to: sample, side: model.size, channels: model.channels)
+                changes?[slot].apply(to: sample, side: haar?.side ?? model.size, channels: model.channels)
             }
             filled = positions.count * size
         }
         return StreamSamples(
-            x0: x0, places: places, indices: samples.map(\.index), augmentation: changes?.flatMap(\.numbers),
+            x0: haar?.approximation(images) ?? images, places: places, indices: samples.map(\.index),
+            augmentation: changes?.flatMap(\.numbers),
             conditions: model.conditionChannels > 0 ? try conditions(samples.map(\.index), places) : nil)
     }
 
@@ -114,6 +119,14 @@ private struct RandomCrop {
 }
 
 extension RunConfiguration {
+    /// Makes of the data's images what a scale but the finest sees of them; nil for the finest, or the only one.
+    var dataTransform: HaarTransform? {
+        let side = diffusion.blockSide
+        return side == 1
+            ? nil
+            : HaarTransform(side: model.size * side, channels: model.channels, levels: side.trailingZeroBitCount)
+    }
+
     private var windowBytes: Int { shuffleWindow << 20 }
 
     /// The pools that samples are mixed in; nil where all are mixed with all.

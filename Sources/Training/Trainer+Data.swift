@@ -16,7 +16,7 @@ extension RunConfiguration {
         }
         let opened = try found.1 ?? shared(found.0, communicator)
         try communicator.together("opening the data set") {
-            try model.check(opened, crop: crop)
+            try model.check(opened, crop: crop, blockSide: diffusion.blockSide)
             if opened.latents != nil {
                 try checkForLatents(opened.path)
             } else if firstStagePath != nil {
@@ -54,6 +54,9 @@ extension RunConfiguration {
             throw refuse(
                 "diffusion.flip is true, and they cannot be mirrored: set diffusion.flip=false, and encode the images with "
                     + "--mirror where they may be")
+        }
+        if diffusion.scales > 1 {
+            throw refuse("diffusion.scales is \(diffusion.scales), which is for images: set diffusion.scales=1")
         }
         if model.augment > 0 {
             throw refuse("model.augment is \(model.augment), and they cannot be turned or scaled: set model.augment=0")

@@ -67,11 +67,13 @@ extension Trainer {
         generator.shift = shift
         let mine = share(of: count, rank: communicator.rank, size: communicator.size)
         let samples = try untilStopped(signals, evaluations: passes(of: count, generator)) { look in
-            let sampler = Sampler(configuration.diffusion)
+            let sampler = previewSampler
             var hooks = SamplingHooks(prior: prior?.mixture, sampler, seed: configuration.seed)
             hooks.conditions = pairs.map { pairs in { pairs.conditions($0) } }
+            if let starts { hooks.start = { starts.noised($0, noise: $1) } }
             return try generator.samples(
-                mine, seed: configuration.seed, sampler: sampler, classes: pairs?.classes ?? .all, hooks: hooks,
+                mine, seed: configuration.seed, sampler: sampler, classes: pairs?.classes ?? starts?.classes ?? .all,
+                hooks: hooks,
                 progress: { _, _ in
                     Watchdog.beat()
                     try look()
@@ -81,7 +83,9 @@ extension Trainer {
         guard communicator.rank == 0 else { return }
         try write(kind) { path in
             if let pairs { return try pairs.picture(of: floats(all)).write(to: path) }
-            let samples = try images.map { try $0(floats(all)) } ?? floats(all)
+            var samples = try images.map { try $0(floats(all)) } ?? floats(all)
+            let blockSide = Float(configuration.diffusion.blockSide)
+            if blockSide > 1 { samples = samples.map { $0 / blockSide } }
             let model = images?.shown(configuration.model) ?? configuration.model
             try Picture(
                 samples: samples, model.size, model.channels, count: count, classes: shift?.classes ?? model.classes
@@ -110,7 +114,12 @@ extension Trainer {
     /// Passes through the network that the rank with the largest share of `count` samples needs.
     private func passes(of count: Int, _ generator: SampleGenerator) -> Int {
         let largest = (count + communicator.size - 1) / communicator.size
-        return (largest + generator.batch - 1) / generator.batch * Sampler(configuration.diffusion).passes
+        return (largest + generator.batch - 1) / generator.batch * previewSampler.passes
+    }
+
+    /// Of one scale of several it draws what that one makes of an image.
+    private var previewSampler: Sampler {
+        Sampler(configuration.diffusion, of: configuration.model, alone: true)
     }
 
     private struct Stopped: Error {}

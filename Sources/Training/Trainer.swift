@@ -73,6 +73,8 @@ public final class Trainer {
     let shift: Shift?
     /// What previews are drawn from, where the network is shown conditions.
     let pairs: PreviewPairs?
+    /// What previews of a scale begin with, but of the coarsest.
+    let starts: PreviewStarts?
     /// What sampling begins with; nil for N(0, I).
     let prior: PriorFile?
     /// Makes images of latents for previews, on rank 0.
@@ -137,8 +139,8 @@ public final class Trainer {
             else { return nil }
             return try data.latents.map { try LatentImages($0, at: path, precision: precision) }
         }
-        pairs = try communicator.together("reading the conditions of previews") { [configuration] in
-            try PreviewPairs(data, labels, configuration)
+        (pairs, starts) = try communicator.together("reading the images of previews") { [configuration] in
+            (try PreviewPairs(data, labels, configuration), try PreviewStarts(data, labels, configuration))
         }
         history = StepHistory(spikeFactor: configuration.spikeFactor)
         let batch = try configuration.batchPlan(ranks: communicator.size, threads: threads)

@@ -114,6 +114,7 @@ extension OracleOptions {
         let chosen = overrides.contains { $0.hasBytes(prefix: "diffusion.sampling_steps") }
         let diffusion = settings.diffusion
         if !chosen { settings.diffusion.samplingSteps = min(diffusion.samplingSteps, diffusion.timesteps) }
+        if let fault = diffusion.scalesFault(settings.model) { throw CommandFailure(.usage, fault) }
         return settings
     }
 }

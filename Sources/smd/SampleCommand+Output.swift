@@ -34,14 +34,18 @@ extension SampleCommand {
     var isExported: Bool { [".npz", ".zip", "/"].contains { output.lowercased().hasBytes(suffix: $0) } }
 
     func write(
-        _ values: [Float], _ classes: ChosenClasses, _ job: SamplingJob, _ images: LatentImages?, _ checkpoint: String,
+        _ values: [Float], _ classes: ChosenClasses, _ scales: ScaleRuns, _ images: LatentImages?,
         _ settings: RunConfiguration, _ runs: JobPrecision
     ) throws {
+        let job = scales.finest
         var attributes: [String: AttributeValue] = [
-            "checkpoint": .string(checkpoint), "checkpoint_step": .integer(job.step),
+            "checkpoint": .string(job.path), "checkpoint_step": .integer(job.step),
             "weights": .string(compute.weights.rawValue), "precision": .string(runs.precision.rawValue),
             "config": .string(job.json),
         ]
+        for coarser in scales.coarser {
+            attributes["checkpoint_scale_\(coarser.configuration.diffusion.scale)"] = .string(coarser.path)
+        }
         if let path = conditions.conditions { attributes["conditions"] = .string(path) }
         if let classifier = classes.classifier {
             attributes["classifier_sha256"] = .string(classifier.digest)

@@ -41,6 +41,7 @@ struct SampleCommand: RankCommand {
               smd sample runs/ldm --first-stage runs/autoencoder --count 64 --output images.h5
               smd sample runs/ldm --latents --count 64 --output latents.h5
               smd sample runs/fashion --horizon 400 --prior prior.h5 --count 64 --output early.h5
+              smd sample runs/fine --coarser runs/coarse --count 64 --output images.h5
               smd sample --oracle grid.h5 --set diffusion.timesteps=5 --count 10000 --output exact.h5
               smd sample --oracle grid.h5 --config grid --oracle-estimate mean --count 10000 --output blurred.h5
             """)
@@ -78,6 +79,8 @@ struct SampleCommand: RankCommand {
 
     @OptionGroup var latents: LatentOptions
 
+    @OptionGroup var scales: ScaleOptions
+
     @OptionGroup var watchdog: DeadlineOption
 
     @Flag(name: [.customShort("f"), .long], help: "Write over existing files.")
@@ -102,6 +105,9 @@ struct SampleCommand: RankCommand {
         if oracle.data != nil, guidance.isGiven {
             throw ValidationError("--oracle knows no classes: leave out --label, --guidance and --classifier")
         }
+        if oracle.data != nil, !scales.coarser.isEmpty {
+            throw ValidationError("--oracle has one scale: leave out --coarser")
+        }
         if oracle.data != nil, conditions.conditions != nil {
             throw ValidationError("--oracle draws from nothing else: leave out --conditions")
         }
@@ -124,9 +130,13 @@ struct SampleCommand: RankCommand {
     ) throws {
         let checkpoint = try triedCheckpoint(self.checkpoint ?? "", communicator)
         let guide = try guidance.classifier.map { try triedCheckpoint($0, communicator) }
-        let job = try communicator.together("reading the checkpoint") {
-            try SamplingJob(checkpoint, compute.weights, conditions: pairs != nil)
+        let coarser = try scales.tried(communicator)
+        let scales = try communicator.together("reading the checkpoint") {
+            try ScaleRuns(
+                SamplingJob(checkpoint, compute.weights, conditions: pairs != nil, scales: true),
+                coarser: coarser.map { try SamplingJob($0, compute.weights, scales: true) })
         }
+        let job = scales.finest
         let images = try latents.images(of: job, communicator)
         let (settings, classes) = try communicator.together("checking the sampler's settings") {
             () throws -> (RunConfiguration, ChosenClasses) in
@@ -135,33 +145,34 @@ struct SampleCommand: RankCommand {
             if let pairs { classes = try classes.of(pairs.data, guidance.label) }
             let settings = try sampling.settings(of: job, guidance, prior)
             if communicator.rank == 0 {
-                let inputs = [checkpoint, guide].compactMap { $0 } + conditions.files
+                let inputs = [checkpoint, guide].compactMap { $0 } + coarser + conditions.files
                 try tryOutputs(shown(job, images), inputs, rows: classes.rows)
             }
             return (settings, classes)
         }
-        let sampler = try communicator.together("reading what was measured of the checkpoint") {
-            try job.sampler(settings.diffusion)
+        let samplers = try communicator.together("reading what was measured of the checkpoint") {
+            try scales.samplers(settings)
         }
         let start = try prior.mixture(of: job, settings.diffusion, communicator)
         let runs = try JobPrecision.agree(compute.precision ?? job.configuration.precision, communicator)
         if communicator.rank == 0 {
             if let notice = runs.notice { warn(notice) }
             let many = grouped(count) + (count == 1 ? " sample" : " samples")
-            progress.note("sampling \(many), \(sampler.passes) network evaluations each, \(runs.precision.rawValue)")
+            let passes = samplers.reduce(0) { $0 + $1.passes }
+            progress.note("sampling \(many), \(passes) network evaluations each, \(runs.precision.rawValue)")
         }
-        var hooks = SamplingHooks(prior: start, sampler, seed: compute.seed)
+        var hooks = SamplingHooks(prior: start, samplers[0], seed: compute.seed)
         hooks.conditions = pairs.map { pairs in { try pairs.rows($0) } }
         Watchdog.enter(.sampling)
         let samples = try communicator.together("sampling") {
-            let samples = try draw(job, sampler, classes, hooks, runs, progress, communicator)
+            let samples = try draw(scales, samplers, classes, hooks, runs, progress, communicator)
             return try images.map { try $0(samples) { _ in Watchdog.beat() } } ?? samples
         }
         let sampleSize = shown(job, images).sampleElements
         let all = try collectSamples(samples, count: count, sampleSize: sampleSize, on: communicator)
         try communicator.together("writing the samples") {
             guard communicator.rank == 0 else { return }
-            try write(all, classes, job, images, checkpoint, settings, runs)
+            try write(all, classes, scales, images, settings, runs)
             try sayWritten(progress)
             if let table = try pairs?.table(all, count: count) { try printOut(table) }
         }
@@ -169,18 +180,17 @@ struct SampleCommand: RankCommand {
 
     /// The samples of this rank.
     private func draw(
-        _ job: SamplingJob, _ sampler: Sampler, _ classes: ChosenClasses, _ hooks: SamplingHooks, _ runs: JobPrecision,
-        _ progress: WorkProgress, _ communicator: any Communicator
+        _ scales: ScaleRuns, _ samplers: [Sampler], _ classes: ChosenClasses, _ hooks: SamplingHooks,
+        _ runs: JobPrecision, _ progress: WorkProgress, _ communicator: any Communicator
     ) throws -> [Float] {
         let mine = share(of: count, rank: communicator.rank, size: communicator.size)
         let batch = SampleGenerator.batch(for: mine.count, atMost: compute.batch)
-        let generator = try job.generator(batch: batch, precision: runs)
         let guide = try classes.classifier.map {
             try ClassifierGuide($0, scale: guidance.classifierScale ?? 1, batch: batch, precision: runs)
         }
-        return try generator.samples(
-            mine, seed: compute.seed, sampler: sampler, classes: classes.chosen, guide: guide, hooks: hooks
-        ) { done, all in
+        let drawn = ScaleRuns.Settings(
+            seed: compute.seed, classes: classes.chosen, guide: guide, hooks: hooks, batch: batch, precision: runs)
+        return try scales.samples(mine, samplers, drawn) { done, all in
             Watchdog.beat()
             try endingAllRanks(communicator) {
                 try communicator.rank == 0 ? progress.update(done, all) : progress.stopIfAsked(done, all)

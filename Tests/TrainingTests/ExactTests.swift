@@ -124,6 +124,7 @@ import Training
         Run.classes, Run.shifted, Run.energy, Run.energyAtOutput + Run.classes, Run.mixture, Run.adm,
         Run.admVariational, Run.byLosses, Run.ofLatents, Run.averages, Run.crops,
         Run.augmented + Run.energyAtOutput, Run.augmented + Run.adm, Run.conditioned, Run.adversarial,
+        Run.finest, Run.coarsest + Run.energyAtOutput + ["diffusion.energy_handover=0"],
     ])
     func sameBitsOfEveryLoss(settings: [String]) throws {
         try withTemporaryDirectory { folder in

@@ -51,7 +51,7 @@ private final class Lines: TrainingObserver {
                 "data", "method", "first_stage", "diffusion.prior", "condition.score", "condition.speed",
                 "model.condition_channels", "diffusion.variance", "model.backbone",
                 "model.learned_variance",
-                "model.label_dropout", "ema.snapshot_every",
+                "model.label_dropout", "ema.snapshot_every", "diffusion.scales", "diffusion.scale",
             ]
             for (key, value) in base.settings() where !others.contains(key) {
                 let other = Self.other(key, than: value)

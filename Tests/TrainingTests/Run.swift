@@ -97,6 +97,10 @@ struct Run {
     /// Settings with which it is shown conditions, noised half as fast, and learns the score of both; its data need some.
     static let conditioned = ["model.condition_channels=1", "condition.speed=0.5", "condition.score=true"]
 
+    /// Settings with which it is one of two scales: the finest, or the one that sees its images at half their size.
+    static let finest = ["diffusion.scales=2", "diffusion.schedule=logsnr", "diffusion.offset_noise=0"]
+    static let coarsest = finest + ["diffusion.scale=2", "model.size=4"]
+
     /// Settings for latents in the place of its images.
     static let ofLatents = [
         "model.size=4", "model.channels=2", "diffusion.flip=false", "diffusion.clip_denoised=false",

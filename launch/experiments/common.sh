@@ -103,7 +103,7 @@ fashion_distances() {
     shift 2
     for features in pca classifier; do
         [[ ! -e $file.$features.json ]] || continue
-        [[ -e $file.h5 ]] || "$smd" sample "$@" --count "$count" --output "$file.h5" --overwrite 2>>"$file.log"
+        [[ -e $file.h5 ]] || "$smd" sample "$@" --count "$count" --output "$file.h5" --overwrite >>"$file.log" 2>&1
         "$smd" evaluate images "$file.h5" --against "$work/fashion-few/$features.npz" --features "${feature[$features]}" \
             --only frechet --json >"$file.tmp" 2>>"$file.log"
         mv "$file.tmp" "$file.$features.json"

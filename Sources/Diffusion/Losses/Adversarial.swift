@@ -195,6 +195,7 @@ public struct Adversarial: Loss {
         if model.head != .single { return no("model.head", model.head.rawValue, "single") }
         if model.classes > 0 { return no("model.classes", "\(model.classes)", "0") }
         if model.augment > 0 { return no("model.augment", "\(model.augment)", "0") }
+        if diffusion.scales > 1 { return no("diffusion.scales", "\(diffusion.scales)", "1") }
         if diffusion.shift != .none { return no("diffusion.shift", diffusion.shift.rawValue, "none") }
         if diffusion.offsetNoise > 0 { return no("diffusion.offset_noise", "\(diffusion.offsetNoise)", "0") }
         if diffusion.minSNR { return no("diffusion.min_snr", "true", "false") }

@@ -20,7 +20,7 @@ public struct EnergyScoreLoss: Loss {
     /// The loss of a network, in the diffusion that `diffusion` describes.
     public init(_ model: ModelConfiguration, _ diffusion: DiffusionConfiguration) {
         self.model = model
-        process = ForwardProcess(diffusion)
+        process = ForwardProcess(diffusion, model)
         score = EnergyScore(
             draws: diffusion.draws, windows: diffusion.energyWindows, exponent: Float(diffusion.energyExponent),
             repulsion: Float(diffusion.energyRepulsion), softening: Float(diffusion.energySoftening))

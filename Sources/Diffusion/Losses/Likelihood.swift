@@ -12,7 +12,7 @@ public struct Likelihood: Loss {
     /// The loss of a network, in the diffusion that `diffusion` describes.
     public init(_ model: ModelConfiguration, _ diffusion: DiffusionConfiguration) {
         self.model = model
-        process = ForwardProcess(diffusion)
+        process = ForwardProcess(diffusion, model)
     }
 
     public var draws: [Draw] { process.draws(for: model) + model.networkDraws() }

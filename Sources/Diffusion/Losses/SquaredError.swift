@@ -10,7 +10,7 @@ public struct SquaredError: Loss {
     /// The loss of a network, in the diffusion that `diffusion` describes.
     public init(_ model: ModelConfiguration, _ diffusion: DiffusionConfiguration = DiffusionConfiguration()) {
         self.model = model
-        process = ForwardProcess(diffusion)
+        process = ForwardProcess(diffusion, model)
     }
 
     public var draws: [Draw] { process.draws(for: model) + model.networkDraws() }

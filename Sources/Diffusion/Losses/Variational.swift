@@ -11,7 +11,7 @@ public struct Variational: Loss {
     /// The loss of a network, in the diffusion that `diffusion` describes.
     public init(_ model: ModelConfiguration, _ diffusion: DiffusionConfiguration) {
         self.model = model
-        process = ForwardProcess(diffusion)
+        process = ForwardProcess(diffusion, model)
         bound = BoundInputs(model, process, weight: Double(diffusion.timesteps))
     }
 

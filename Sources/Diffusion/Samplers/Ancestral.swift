@@ -5,6 +5,7 @@ import Foundation
 /// A classifier that guides adds σ² times its gradient to the mean (Dhariwal and Nichol 2021, algorithm 1).
 struct Ancestral: SamplingMethod {
     static let variances = VarianceKind.allCases
+    static func noiseShare(_: DiffusionConfiguration) -> Double? { 1 }
     let chain: Chain
 
     init(_ chain: Chain, _: DiffusionConfiguration) { self.chain = chain }

@@ -7,8 +7,12 @@ package struct Chain: Sendable {
     /// The forward process from one of the times to the next.
     let schedule: NoiseSchedule
     let objective: Objective
-    /// Whether estimates of x_0 are clamped to [−1, 1].
+    /// Whether estimates of x_0 are clamped to [−1, 1], or of a scale to what its approximations can be.
     let clip: Bool
+    /// The scale of a multi-scale diffusion whose times these are; nil where there is one alone.
+    let scales: HaarScales?
+    /// The time that the last step leads to; nil for the clean end.
+    let end: Int?
     let variance: VarianceKind
     /// σ² of the estimate of x_0 at each of the times; 0 where the estimate is taken for x_0 itself.
     let x0Variances: [Double]
@@ -24,6 +28,8 @@ package struct Chain: Sendable {
     {
         variance = configuration.variance
         precondition(variance != .optimal || x0Variance != nil, "the optimal variance has to be measured")
+        precondition(configuration.scales == 1, "\(configuration.scales) scales without a network's size")
+        (scales, end) = (nil, nil)
         let whole = NoiseSchedule(configuration)
         precondition(
             1...configuration.reach ~= configuration.samplingSteps,
@@ -39,6 +45,18 @@ package struct Chain: Sendable {
         x0Variances = times.map { isOptimal ? x0Variance?[$0] ?? 0 : 0 }
     }
 
+    /// The times of one scale, its share of `sampling_steps`, the last always among them.
+    init(_ configuration: DiffusionConfiguration, _ scales: HaarScales, alone: Bool) {
+        self.scales = scales
+        let (first, steps) = (scales.timesteps.lowerBound, configuration.stepsOfScale)
+        times = Spacing.linear(steps, of: scales.timesteps.count).map { first + $0 }
+        end = first == 0 || alone ? nil : first - 1
+        schedule = NoiseSchedule(configuration).respaced(to: times)
+        logVariances = []
+        (objective, clip, variance) = (configuration.objective, configuration.clipDenoised, configuration.variance)
+        x0Variances = times.map { _ in 0 }
+    }
+
     /// The steps from the noisiest time to the clean end: (step, index of the time).
     var steps: [(step: Int, i: Int)] { times.indices.reversed().enumerated().map { (step: $0, i: $1) } }
 
@@ -51,10 +69,19 @@ package struct Chain: Sendable {
 
     /// x̂_0 from the output at the i-th visited time, clamped to [−1, 1] where asked for.
     func x0Estimate(output: [Float], xt: [Float], _ i: Int) -> [Float] {
+        if let scales {
+            let timesteps = [Int](repeating: times[i], count: scales.samples(of: xt))
+            let estimate = scales.x0Estimate(output: output, xt: xt, timesteps: timesteps, objective)
+            return clip ? Self.clamped(estimate, to: Float(scales.blockSide)) : estimate
+        }
         let x0 = objective.x0(alphaBar: schedule.alphaBars[i])
         let estimate = combine((Float(x0.xt), xt), (Float(x0.output), output))
+        return clip ? Self.clamped(estimate, to: 1) : estimate
+    }
+
+    private static func clamped(_ estimate: [Float], to bound: Float) -> [Float] {
         // Not min and max, whose result for a NaN depends on the order of their arguments: it must stay a NaN.
-        return clip ? estimate.map { $0 < -1 ? -1 : $0 > 1 ? 1 : $0 } : estimate
+        estimate.map { $0 < -bound ? -bound : $0 > bound ? bound : $0 }
     }
 
     /// Output and x̂_0 after `ε̂ ← ε̂ − √(1 − ᾱ) g`, g the gradient of a guide, which may leave [−1, 1] again (Dhariwal and Nichol

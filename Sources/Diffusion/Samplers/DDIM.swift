@@ -3,6 +3,7 @@
 /// `c = √ᾱ' − √(1 − ᾱ' − σ²) √(ᾱ/(1 − ᾱ))` is the coefficient of x̂_0 (Bao et al. 2022).
 struct DDIM: SamplingMethod {
     static let variances = [VarianceKind.small, .optimal, .learned]
+    static func noiseShare(_ configuration: DiffusionConfiguration) -> Double? { configuration.ddimEta }
     let chain: Chain
     /// The share of step noise: 0 none, 1 as much as ancestral sampling.
     let eta: Double

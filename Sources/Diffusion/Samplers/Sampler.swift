@@ -1,3 +1,5 @@
+import NeuralNetwork
+
 /// How a trained network is turned into samples: a file each, listed here.
 public enum SamplerKind: String, Codable, CaseIterable, Sendable {
     /// The Markov chain of Ho et al. 2020, algorithm 2.
@@ -34,6 +36,9 @@ public enum SamplerKind: String, Codable, CaseIterable, Sendable {
     var takesDraws: Bool { method.takesDraws }
     /// Whether x may be changed between steps.
     public var takesProjections: Bool { method.takesProjections }
+    /// Noise of its steps as a share of that of an ancestral one, of a kind that can run one scale of a multi-scale diffusion;
+    /// nil of the others.
+    func noiseShare(_ configuration: DiffusionConfiguration) -> Double? { method.noiseShare(configuration) }
 }
 
 /// A way from x_T to x_0. It owns its loop: when it evaluates the network, at which t, and what it draws.
@@ -45,6 +50,8 @@ protocol SamplingMethod: Sendable {
     static var takesDraws: Bool { get }
     /// Whether x may be changed between steps: a step begins at the x that the one before it left, and nowhere else.
     static var takesProjections: Bool { get }
+    /// Noise of a step as a share η of that of an ancestral one, where its steps are those of DDIM with η; nil of others.
+    static func noiseShare(_ configuration: DiffusionConfiguration) -> Double?
     /// t of each evaluation of the network, in their order.
     var evaluatedTimes: [Int] { get }
     /// What multiplies the noise of the step from the `i`-th time, the same for every element; nil where it is none such, or
@@ -62,6 +69,7 @@ extension SamplingMethod {
     static var variances: [VarianceKind] { [.small, .learned] }
     static var takesDraws: Bool { true }
     static var takesProjections: Bool { true }
+    static func noiseShare(_: DiffusionConfiguration) -> Double? { nil }
     func noiseDeviation(_ i: Int) -> Double? { nil }
 }
 
@@ -121,6 +129,21 @@ public struct Sampler: Sendable {
         self.configuration = configuration
         chain = Chain(configuration, x0Variance, startingAt: start)
         method = configuration.sampler.method(chain, configuration)
+    }
+
+    /// The part of the sampler that is run by the network `model` of one scale of a multi-scale diffusion, from its last timestep
+    /// to the last one of the next finer scale; or where there is one scale, all of it.
+    ///
+    /// - Parameter alone: whether it ends with the scale's last estimate of x_0 instead.
+    public init(_ configuration: DiffusionConfiguration, of model: ModelConfiguration, alone: Bool = false) {
+        self.configuration = configuration
+        if let scales = HaarScales(configuration, model) {
+            chain = Chain(configuration, scales, alone: alone)
+            method = ScaleSteps(chain, configuration)
+        } else {
+            chain = Chain(configuration)
+            method = configuration.sampler.method(chain, configuration)
+        }
     }
 
     /// The timesteps that are visited, ascending.

@@ -25,7 +25,7 @@ public enum Spacing: String, Codable, CaseIterable, Sendable {
     ///
     /// From both ends inwards in double precision, as the reference does it: where S divides a product exactly, the
     /// rounding decides which of two neighbours is taken.
-    private static func linear(_ steps: Int, of timesteps: Int) -> [Int] {
+    static func linear(_ steps: Int, of timesteps: Int) -> [Int] {
         let (last, step) = (Double(timesteps - 1), Double(timesteps) / Double(steps))
         return (1...steps).map { Int($0 < (steps + 1) / 2 ? -1 + step * Double($0) : last - step * Double(steps - $0)) }
     }
