@@ -51,6 +51,9 @@ extension RunConfiguration {
     ///
     /// - Throws: `ConfigurationError` with the path that was looked for, and what a relative one is relative to.
     public func requireData() throws {
+        guard method != .dds else {
+            throw ConfigurationError("method is dds, which draws from a density and has no data")
+        }
         guard access(data, F_OK) != 0, errno == ENOENT || errno == ENOTDIR else { return }
         let why =
             Path.isAbsolute(data)

@@ -7,6 +7,8 @@ struct StepRecord {
     let ranks: RankSeconds
     /// Not-a-number where it was not measured.
     let etaVariance: Double
+    /// ln of the mean weight of the step's paths; not-a-number where there are none.
+    let logPartition: Double
     let learningRate: Double
     /// 1 or 0.
     let skipped: Double
@@ -46,6 +48,8 @@ public struct MetricsColumn: Sendable {
             MetricsColumn(
                 "eta_variance", \.etaVariance,
                 "variance of the output over eta, mean over elements; NaN where not measured"),
+            MetricsColumn(
+                "log_partition", \.logPartition, "ln Z by the paths of the step; NaN where there are none"),
         ]
 
     private static func seconds(of phase: StepClock.Phase) -> [MetricsColumn] {

@@ -94,6 +94,9 @@ package final class Replica {
     /// The t and the loss of each of this rank's samples among zeros for those of others; empty where t is uniform.
     package var ownTimestepLosses: [Double] { amongAll(workers.flatMap(\.timestepLosses)) }
 
+    /// ln Σ w of the paths of this rank's micro-batches, likewise; empty where there are none.
+    package var ownPathSums: [Double] { amongAll(workers.flatMap(\.pathSums)) }
+
     private func amongAll(_ own: [Double]) -> [Double] {
         var all = [Double](repeating: 0, count: own.count * communicator.size)
         all.replaceSubrange(communicator.rank * own.count..<(communicator.rank + 1) * own.count, with: own)

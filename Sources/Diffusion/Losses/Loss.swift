@@ -63,6 +63,8 @@ public protocol Loss: Sendable {
     ///
     /// - Returns: the loss of each sample, `[batch]`.
     func callAsFunction(_ graph: Graph, batch: Int) -> Tensor
+    /// What reverse mode starts from, of the shape of `loss`.
+    func seed(of loss: Tensor, scale: Float) -> Tensor
 }
 
 /// The input of a loss's graph that is the class of each sample, `[N]`.
@@ -72,6 +74,8 @@ extension Loss {
     public var weightInputs: [String] { ["weight"] }
 
     public var readsLabels: Bool { model.takesLabels }
+
+    public func seed(of loss: Tensor, scale: Float) -> Tensor { loss.graph.constant(scale, loss.shape) }
 
     /// A forward and backward pass over `batch` samples, to be run in `precision`; `loss [batch]` and `output` are kept.
     ///
@@ -85,7 +89,7 @@ extension Loss {
         let loss = self(graph, batch: batch)
         graph.keep(loss, as: "loss")
         if fused { graph.fuse(for: precision) }
-        graph.differentiate([(loss, seed: graph.constant(scale, loss.shape))])
+        graph.differentiate([(loss, seed: seed(of: loss, scale: scale))])
         if recomputed { graph.recomputeNorms() }
         return graph
     }
