@@ -78,7 +78,8 @@ struct EvaluatePartitionCommand: RankCommand {
     }
 
     /// What gives ln w of some of the paths.
-    private func weighing(_ job: PathJob, _ path: String, _ runs: JobPrecision) throws -> (Range<Int>) throws -> [Double]
+    private func weighing(_ job: PathJob, _ path: String, _ runs: JobPrecision) throws -> (Range<Int>) throws ->
+        [Double]
     {
         guard exact else {
             let generator = try job.generator(precision: runs)
@@ -137,8 +138,11 @@ private struct PartitionReport: Encodable {
         }
         let known = knownLogPartition.map { "\nknown ln Z             \(fourDigits($0))" } ?? ""
         let share = effectiveShare.map { String(format: " (%.1f %%)", 100 * $0) } ?? ""
+        let subject =
+            exact
+            ? "the best drift, for the paths of \(checkpoint)" : "\(checkpoint), step \(step), \(precision.rawValue)"
         return """
-            \(exact ? "the best drift, for the paths of \(checkpoint)" : "\(checkpoint), step \(step), \(precision.rawValue)")
+            \(subject)
             density                \(density)
             paths                  \(grouped(paths)) of \(grouped(stepsOfPath)) steps
             ELBO                   \(figure(elbo, elboError))

@@ -13,7 +13,7 @@ struct KillTests {
     /// What is trained, and how often it is killed at least.
     enum Trained: String, CaseIterable {
         case diffusion, classes, classifier, autoencoder, energy, mixture, adm, latents, averages, crops, augmented
-        case conditioned
+        case conditioned, density
         var settings: [String] {
             let own: [String] =
                 switch self {
@@ -28,6 +28,7 @@ struct KillTests {
                 case .crops: Run.crops
                 case .augmented: Run.augmented
                 case .conditioned: Run.conditioned
+                case .density: Run.density
                 case .averages: Run.averages + ["ema.snapshot_every=3"]
                 }
             return KillTests.settings + own

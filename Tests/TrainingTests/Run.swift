@@ -92,6 +92,12 @@ struct Run {
     /// Settings with which it is shown conditions, noised half as fast, and learns the score of both; its data need some.
     static let conditioned = ["model.condition_channels=1", "condition.speed=0.5", "condition.score=true"]
 
+    /// Settings with which it draws from a density, and needs no data.
+    static let density = [
+        "method=dds", "data=", "model.smd=false", "model.self_condition=false", "model.size=1", "model.channels=2",
+        "micro_batch_size=2", "dds.steps=6", "dds.width=8",
+    ]
+
     /// Settings for latents in the place of its images.
     static let ofLatents = [
         "model.size=4", "model.channels=2", "diffusion.flip=false", "diffusion.clip_denoised=false",

@@ -117,8 +117,8 @@ public struct Paths: Sendable {
 
     /// What the gradient at each path's drift is multiplied by so that the sum over paths is an estimate, without bias, of that
     /// of their mean cost, the divergence of the paths from those back from the target: ℓ less the mean ℓ of the other paths,
-    /// over M. Twice the gradient of the log-variance divergence (Richter et al. 2020; Nüsken and Richter 2021), which needs no
-    /// derivative of a path and vanishes at the optimum path by path.
+    /// over M. Of paths that are held it is the gradient of half the variance of ℓ, the log-variance divergence (Richter et al.
+    /// 2020; Nüsken and Richter 2021): it needs no derivative of a path and vanishes at the optimum path by path.
     public var advantages: [Double] {
         precondition(count > 1, "a path has no others to be compared with")
         let mean = costs.reduce(0, +) / Double(count)
