@@ -137,7 +137,8 @@ package final class Worker {
             let batch = try microBatch(at: start)
             if self.step.paths != nil {
                 guard let found = try firstNonFinite(ofPaths: batch) else { continue }
-                return "paths \(Self.list(batch.indices)): not finite from \(found) on"
+                let last = batch.indices[0] + batch.indices.count - 1
+                return "paths \(batch.indices[0]) to \(last): not finite from \(found) on"
             }
             try write(batch, step: step)
             if let found = try executor.firstNonFinite() {

@@ -144,7 +144,7 @@ import Testing
         let sources = ["images", "idx", "cifar", "npz", "hdf5", "lmdb", "fashion-mnist", "latents"]
         let wanted = Set(
             ["train", "sample", "doctor", "bench step", "bench sample", "bench allreduce"]
-                + ["oracle", "images", "spread", "classifier", "autoencoder", "variance", "nll", "gap"].map {
+                + ["oracle", "images", "spread", "classifier", "autoencoder", "variance", "nll", "gap", "partition"].map {
                     "evaluate " + $0
                 }
                 + sources.map { "dataset prepare " + $0 } + [

@@ -55,6 +55,10 @@ import Testing
             "micro_batch_size is 0, but each path is compared with the others of its micro-batch: micro_batch_size=128"
         ),
         (
+            ["micro_batch_size=1"],
+            "micro_batch_size is 1, but each path is compared with the others of its micro-batch: micro_batch_size=128"
+        ),
+        (
             ["spike_factor=5"],
             "spike_factor is 5.0, but the loss of method dds may be below 0, and has no usual size: spike_factor=0"
         ),

@@ -129,8 +129,12 @@ import Training
             // Richardson's extrapolation.
             let difference = try (4 * slope(1e-3) - slope(2e-3)) / 3
             let found = range.reduce(0.0) { $0 + Double(gradient[$1]) * Double(cos(Float($1))) }
+            // Beside the gradient's length: its elements may cancel.
+            let squares = range.reduce(0.0) { $0 + Double(gradient[$1] * gradient[$1]) }
+            let lengths = (squares * Double(range.count) / 2).squareRoot()
             #expect(
-                abs(found - difference) < 2e-3 * abs(difference) + 1e-2, "\(parameter.name): \(found), \(difference)")
+                abs(found - difference) < 5e-3 * lengths && lengths > 0.1,
+                "\(parameter.name): \(found), \(difference), \(lengths)")
         }
     }
 
@@ -255,7 +259,8 @@ import Training
             let result = try run.trainHere(
                 "out",
                 settings: Run.density + ["learning_rate=10", "optimizer.clip_norm=0", "steps=400", "dds.time=50"])
-            #expect(result.status != 0 && result.errors.contains("paths "), "\(result.errors)")
+            let names = result.errors.contains(/paths \d+ to \d+: not finite from/)
+            #expect(result.status != 0 && names, "\(result.errors)")
             #expect(!result.errors.contains("data set"))
         }
     }
