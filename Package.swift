@@ -68,6 +68,10 @@ let package = Package(
                 "Files", "HDF5", "LinearAlgebra", "Philox", .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
         .target(
+            name: "Densities",
+            dependencies: ["Diffusion", "Mixtures", .product(name: "Crypto", package: "swift-crypto")],
+            swiftSettings: strict),
+        .target(
             name: "DataSets",
             dependencies: [
                 "Arrays", "HDF5", "CCodecs", "CLMDB", "Files", "Philox",
@@ -87,13 +91,16 @@ let package = Package(
         .target(
             name: "Sampling",
             dependencies: [
-                "Configuration", "Diffusion", "Mixtures", "NeuralNetwork", "TensorGraph", "CPUBackend", "DataSets",
+                "Configuration", "Densities", "Diffusion", "Mixtures", "NeuralNetwork", "Philox", "TensorGraph",
+                "CPUBackend",
+                "DataSets",
                 "Storage", "Communication", "HDF5", "Files",
             ], swiftSettings: strict),
         .target(
             name: "Training",
             dependencies: [
-                "Sampling", "Configuration", "Diffusion", "Mixtures", "NeuralNetwork", "TensorGraph", "CPUBackend",
+                "Sampling", "Configuration", "Densities", "Diffusion", "Mixtures", "NeuralNetwork", "TensorGraph",
+                "CPUBackend",
                 "Philox", "DataSets", "Storage", "Communication", "Files",
             ], swiftSettings: strict),
         .target(
@@ -141,7 +148,9 @@ let package = Package(
                 "Training", "Sampling", "Benchmarks", "Planning", "Evaluation", "Exchange", "Reports", "Conformance",
                 "CPUBackend", "Arrays", "Plots",
                 "Configuration",
-                "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5", "Communication", "Files",
+                "Densities", "Diffusion", "NeuralNetwork", "TensorGraph", "DataSets", "Storage", "HDF5",
+                "Communication",
+                "Files",
                 "LinearAlgebra", "Mixtures", "Philox",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ], swiftSettings: strict),
@@ -177,7 +186,8 @@ let package = Package(
         .testTarget(
             name: "EvaluationTests",
             dependencies: [
-                "Arrays", "Communication", "DataSets", "Diffusion", "Evaluation", "HDF5", "LinearAlgebra", "Mixtures",
+                "Arrays", "Communication", "DataSets", "Densities", "Diffusion", "Evaluation", "HDF5", "LinearAlgebra",
+                "Mixtures",
                 "NeuralNetwork", "Philox", "TestSupport",
             ],
             swiftSettings: strict),

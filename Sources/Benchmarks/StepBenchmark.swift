@@ -39,10 +39,11 @@ public final class StepBenchmark {
         self.probe = probe
         precision = JobPrecision(configuration.precision)
         let step = StepPlan(
-            configuration, try configuration.batchPlan(ranks: 1, threads: threads), precision.precision)
+            configuration, try configuration.batchPlan(ranks: 1, threads: threads), precision.precision,
+            target: configuration.method == .dds ? try configuration.openTarget() : nil)
         self.batch = configuration.batchSize
         self.microBatch = step.batch.microBatchSize
-        operationsPerImage = step.plan.floatingPointOperations / self.microBatch
+        operationsPerImage = step.floatingPointOperations / self.microBatch
         activationBytes = threads * step.plan.activationBytes
         let images = MicroBatch(madeUpFor: step)
         replica = try Replica(step, threads: threads, communicator: SingleProcess()) { { _ in images } }
@@ -82,7 +83,8 @@ public final class StepBenchmark {
             ("micro-batches", 0),
         ]
         let microBatches = replica.ownMicroBatches(0)
-        var times = LapTimes(replica.step.plan, runs: microBatches.count, others: others)
+        var times = LapTimes(
+            replica.step.plan, runs: microBatches.count * replica.step.runs, others: others)
         for _ in 0..<repetitions {
             times.begin(probe.measure())
             try worker.computeGradients(

@@ -2,7 +2,8 @@
 /// `docs/configuration.md` follow.
 extension ConfigurationKey {
     /// All keys, in the order of the page.
-    public static let all = run + model + diffusion + condition + adversary + classifier + autoencoder + optimizer + ema
+    public static let all =
+        run + model + diffusion + condition + adversary + classifier + autoencoder + density + optimizer + ema
 
     /// What concerns only how a trained network is sampled.
     public static let sampler = diffusion.filter { $0.rule == .harmless }
@@ -454,6 +455,34 @@ extension ConfigurationKey {
             "autoencoder.kl_weight",
             .number(\.autoencoder.klWeight, ", wanted 0 or more") { $0 >= 0 && $0.isFinite }, .warned,
             "Weight of the divergence of the latents to N(0, 1), a sum over their numbers."),
+    ]
+
+    static let density = [
+        ConfigurationKey(
+            "target.kind", .choice(\.target.kind), .warned,
+            "The density of `method: dds`: ten `gaussians` of the plane, a `funnel`, the `mixture` of a data set of points, or of "
+                + "a file of a `prior`."),
+        ConfigurationKey(
+            "target.file", .path(\.target.file), unit: "path", .warned,
+            "The file of a mixture or prior, or `none`. Compared by what it holds. Small mixtures are kept in checkpoints."
+        ),
+        ConfigurationKey(
+            "dds.deviation", .number(\.paths.deviation, above: 0, upTo: 1e6), .warned,
+            "s: standard deviation of where paths begin; about that of the density or more."),
+        ConfigurationKey(
+            "dds.alpha", .number(\.paths.alpha, above: 0, upTo: 1000), .warned,
+            "α: how fast a path forgets where it began."),
+        ConfigurationKey(
+            "dds.steps", .integer(\.paths.steps, 2...100_000), unit: "steps", .warned,
+            "N: steps of a path, an evaluation of the network each."),
+        ConfigurationKey(
+            "dds.time", .number(\.paths.time, above: 0, upTo: 1e6), .warned,
+            "T: time of a path; exp(−α T) of where it began is left at its end, to be 0.1 or less."),
+        ConfigurationKey(
+            "dds.width", .integer(\.paths.width, 4...8192), unit: "units", .refused,
+            "Units of each hidden layer of the network; even."),
+        ConfigurationKey(
+            "dds.layers", .integer(\.paths.layers, 1...64), unit: "layers", .refused, "Hidden layers of the network."),
     ]
 
     static let optimizer = [

@@ -13,12 +13,12 @@ public enum ResumeRule: String, CaseIterable, Sendable {
 extension RunConfiguration {
     /// The keys that make this another run than `stored`, sorted; those of rule `harmless` are among them.
     ///
-    /// - Parameter sameData: whether both have the same samples. Paths are not compared.
+    /// - Parameter sameData: whether both have the same samples, or the same density. Paths are not compared.
     public func changes(since stored: RunConfiguration, sameData: Bool) -> [ChangedKey] {
         let (normalBefore, normalNow) = (stored.normal, normal)
         return ConfigurationKey.all.sorted { $0.name < $1.name }.compactMap { key in
             let (before, now) = (key.text(in: stored), key.text(in: self))
-            if key.name == "data" {
+            if key.name == contentKey {
                 if sameData { return nil }
             } else if before == now || key.text(in: normalBefore) == key.text(in: normalNow) {
                 return nil
@@ -27,6 +27,9 @@ extension RunConfiguration {
             return ChangedKey(key: key.name, rule: rule(of: key, since: stored), before: before, now: now)
         }
     }
+
+    /// The key of a file that is compared by what it holds.
+    private var contentKey: String? { method != .dds ? "data" : target.kind.isOfFile ? "target.file" : nil }
 
     /// A learning rate that decays does so over `steps`: with more of them it is another at each step.
     private func rule(of key: ConfigurationKey, since stored: RunConfiguration) -> ResumeRule {

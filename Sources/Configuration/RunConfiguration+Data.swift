@@ -34,9 +34,11 @@ public enum Crop: String, Codable, CaseIterable, Sendable {
 
 extension RunConfiguration {
     /// `data` from the root: a relative path is one from the current directory.
-    public var absoluteData: String {
-        if data.isEmpty || Path.isAbsolute(data) { return data }
-        let short = data.hasBytes(prefix: "./") ? String(decoding: data.utf8.dropFirst(2), as: UTF8.self) : data
+    public var absoluteData: String { data.isEmpty ? "" : Self.absolute(data) }
+
+    private static func absolute(_ path: String) -> String {
+        if Path.isAbsolute(path) { return path }
+        let short = path.hasBytes(prefix: "./") ? String(decoding: path.utf8.dropFirst(2), as: UTF8.self) : path
         return Path.join(FileManager.default.currentDirectoryPath, short)
     }
 
@@ -44,6 +46,7 @@ extension RunConfiguration {
     public var stored: RunConfiguration {
         var stored = self
         stored.data = absoluteData
+        if method == .dds, let path = target.path { stored.target.file = Self.absolute(path) }
         return stored
     }
 
@@ -51,6 +54,9 @@ extension RunConfiguration {
     ///
     /// - Throws: `ConfigurationError` with the path that was looked for, and what a relative one is relative to.
     public func requireData() throws {
+        guard method != .dds else {
+            throw ConfigurationError("method is dds, which draws from a density and has no data")
+        }
         guard access(data, F_OK) != 0, errno == ENOENT || errno == ENOTDIR else { return }
         let why =
             Path.isAbsolute(data)

@@ -7,18 +7,19 @@ extension RunConfiguration {
     ///
     /// - Throws: `ConfigurationError`: the key, its value and what is wanted.
     public func validate() throws {
-        try require(!data.isEmpty, "data", "is not set, wanted the path of a data set: data: fashion-mnist.h5")
+        try require(
+            !data.isEmpty || method == .dds, "data",
+            "is not set, wanted the path of a data set: data: fashion-mnist.h5")
         try require(data.unicodeScalars.allSatisfy(\.isPrintable), "data", "holds a control character")
         try requireRanges(
             of: ConfigurationKey.run + ConfigurationKey.condition + ConfigurationKey.adversary
-                + ConfigurationKey.classifier
-                + ConfigurationKey.autoencoder
+                + ConfigurationKey.classifier + ConfigurationKey.autoencoder + ConfigurationKey.density
                 + ConfigurationKey.optimizer + ConfigurationKey.ema)
         try require(
             learningRateDecay == .constant || learningRateEnd <= learningRate, "learning_rate_end",
             "is \(learningRateEnd), above the \(learningRate) of learning_rate that it is a decay from")
         try diffusion.validate()
-        try model.validate()
+        try validateModel()
         try require(
             diffusion.variance != .optimal, "diffusion.variance",
             "is optimal, which is measured of a checkpoint: train with small, then smd evaluate variance, and give "
@@ -36,6 +37,7 @@ extension RunConfiguration {
             !isShifted || crop == .none, "crop",
             "is random, but diffusion.shift moves towards means of whole images: crop=none")
         if method != .diffusion { try requirePlain() }
+        if method == .dds { try requireDensity() }
         if method != .autoencoder {
             try require(
                 model.classes != 1, "model.classes",
@@ -48,6 +50,45 @@ extension RunConfiguration {
             throw ConfigurationError(fault)
         }
         try requireMemoryInReach()
+    }
+
+    /// Refuses sizes that the network of ``method`` cannot have.
+    ///
+    /// - Throws: `ConfigurationError`, as ``ModelConfiguration/validate()``.
+    public func validateModel() throws {
+        guard method == .dds else { return try model.validate() }
+        // The drift of paths is no denoiser: of its sizes only those of a point count.
+        try requireRanges(of: ConfigurationKey.model.filter { $0.counts(in: model) } + ConfigurationKey.density)
+        try require(paths.width.isMultiple(of: 2), "dds.width", "is \(paths.width), wanted an even number")
+        try require(model.isPoints, "model.size", "is \(model.size), but a density is one of points: model.size=1")
+    }
+
+    /// Refuses what paths towards a density know nothing of, and a density that is none.
+    private func requireDensity() throws {
+        try require(
+            data.isEmpty, "data", "is \(data), but method dds draws from a density and has no data: leave it out")
+        try require(
+            target.kind.isOfFile == (target.path != nil), "target.file",
+            target.kind.isOfFile
+                ? "is none, wanted the file of the \(target.kind.rawValue): target.file=FILE"
+                : "is \(target.file), but target.kind is \(target.kind.rawValue), of no file: target.file=none")
+        let (dimension, kind) = (model.channels, target.kind)
+        try require(
+            kind != .gaussians || dimension == 2, "model.channels",
+            "is \(dimension), but target.kind gaussians is of the plane: model.channels=2")
+        try require(
+            kind != .funnel || dimension > 1, "model.channels",
+            "is 1, but a funnel has 2 dimensions or more: model.channels=10")
+        try require(
+            microBatchSize > 1, "micro_batch_size",
+            "is \(microBatchSize), but each path is compared with the others of its micro-batch: micro_batch_size=128")
+        try require(
+            spikeFactor == 0, "spike_factor",
+            "is \(spikeFactor), but the loss of method dds may be below 0, and has no usual size: spike_factor=0")
+        try require(model.classes == 0, "model.classes", "is \(model.classes), but a density has none: model.classes=0")
+        try require(crop == .none, "crop", "is random, but a density has no images: crop=none")
+        try require(
+            firstStagePath == nil, "first_stage", "is \(firstStage), but a density has no latents: leave it out")
     }
 
     /// Refuses what no run on this many ranks and threads can use: `validate()`, and a batch that does not divide.
@@ -83,7 +124,7 @@ extension RunConfiguration {
 
     /// Refuses what only a diffusion has.
     private func requirePlain() throws {
-        let what = networkName == "autoencoder" ? "an autoencoder" : "a classifier"
+        let what = (networkName == "autoencoder" ? "an " : "a ") + networkName
         try require(!model.smd, "model.smd", "is true, but \(what) has no mixture: model.smd=false")
         try require(
             model.backbone == .ddpm, "model.backbone",
@@ -115,9 +156,15 @@ extension RunConfiguration {
     /// Far above any real run; it keeps later products of sizes within 64 bits.
     private func requireMemoryInReach() throws {
         let images = microBatchSize == 0 ? min(batchSize, automaticMicroBatchLimit) : microBatchSize
-        let widest = (method == .autoencoder ? autoencoder.sizes.channels.max() : model.unet.channels.max()) ?? 1
+        let widths =
+            switch method {
+            case .autoencoder: autoencoder.sizes.channels
+            case .dds: [2 * paths.width]
+            case .diffusion, .classifier: model.unet.channels
+            }
+        let widest = widths.max() ?? 1
         var product = 1
-        for factor in [images, diffusion.loss.draws(diffusion), model.size, model.size, widest] {
+        for factor in [images, method == .dds ? 1 : diffusion.loss.draws(diffusion), model.size, model.size, widest] {
             let (next, overflow) = product.multipliedReportingOverflow(by: factor)
             product = overflow ? Int.max : next
         }

@@ -10,6 +10,8 @@ public enum TrainingMethod: String, Codable, CaseIterable, Sendable {
     case classifier
     /// The first stage of latent diffusion.
     case autoencoder
+    /// A Denoising Diffusion Sampler, of a density without data.
+    case dds
 }
 
 /// How the learning rate falls once it has warmed up.
@@ -137,6 +139,10 @@ public struct RunConfiguration: Equatable, Sendable {
     public var classifier = ClassifierConfiguration()
     /// What concerns an autoencoder.
     public var autoencoder = AutoencoderConfiguration()
+    /// The density that ``TrainingMethod/dds`` draws from.
+    public var target = TargetConfiguration()
+    /// The paths that it draws by.
+    public var paths = PathConfiguration()
     /// The optimiser.
     public var optimizer = OptimizerConfiguration()
     /// The moving average of the parameters.

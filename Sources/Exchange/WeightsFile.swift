@@ -110,7 +110,7 @@ public enum WeightsFile {
     /// The parameters of the network that a configuration describes.
     private static func parameters(of configuration: RunConfiguration) throws -> [Parameter] {
         let model = configuration.model
-        try model.validate()
+        try configuration.validateModel()
         try configuration.diffusion.validate()
         switch configuration.method {
         case .diffusion: return ExecutionPlan(Denoiser(model).inferenceGraph(batch: 1)).layout.parameters
@@ -125,6 +125,8 @@ public enum WeightsFile {
             }
             let network = configuration.autoencoder.sizes.network(channels: model.channels)
             return ExecutionPlan(network.inferenceGraph(.both, size: model.size, batch: 1)).layout.parameters
+        case .dds:
+            return ExecutionPlan(configuration.driftNetwork.inferenceGraph(batch: 1)).layout.parameters
         }
     }
 

@@ -47,6 +47,8 @@ public enum Purpose: UInt32, CaseIterable, Sendable {
     case conditionNoise
     /// The noise of a sampler's conditions.
     case samplingCondition
+    /// The paths that a sampler of a density is trained on.
+    case path
 }
 
 /// The random numbers of one seed and purpose: a function of (epoch, position), not a sequence with a state.

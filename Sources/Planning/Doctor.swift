@@ -257,6 +257,7 @@ public final class Doctor {
 
     private func examineData() throws {
         guard let configuration else { return }
+        if configuration.method == .dds { return try examineDensity(configuration) }
         let isSafe: Bool? = try attempt("data set", fix: "see smd dataset prepare --help, or use another copy") {
             if communicator.rank == 0 { try tryReading(configuration.data) }
             return true
@@ -273,6 +274,21 @@ public final class Doctor {
             tell(.ok("data set", "\(data.count) samples in \(configuration.data), the same on all ranks"))
         } catch let error as AgreedError {
             tell(.failure("data set", String(describing: error), fix: "copy the same file to all hosts"))
+        }
+    }
+
+    private func examineDensity(_ configuration: RunConfiguration) throws {
+        let fix = "see target.kind and target.file; a path must hold on every host"
+        let target = try attempt("density", fix: fix) {
+            if communicator.rank == 0 { try tryReading(configuration.target.path ?? "") }
+            return try configuration.openTarget()
+        }
+        guard let target else { return }
+        do {
+            try communicator.requireEqual([("density", target.fingerprint)])
+            tell(.ok("density", "\(target.words), the same on all ranks"))
+        } catch let error as AgreedError {
+            tell(.failure("density", String(describing: error), fix: "copy the same file to all hosts"))
         }
     }
 

@@ -48,15 +48,21 @@ public struct MemoryPlan: Encodable, Sendable {
         let configuration = try configuration.withClasses()
         let batch = try configuration.batchPlan(ranks: ranks, threads: threads)
         let isShared = configuration.cache == .node
-        let data = try? DataSet(SampleSource(path: configuration.data)) {
-            isShared ? .nothing : configuration.holding(bytes: $0)
-        }
-        dataBytes = data.map(\.residentBytes)
+        let isOfDensity = configuration.method == .dds
+        let data =
+            isOfDensity
+            ? nil
+            : try? DataSet(SampleSource(path: configuration.data)) {
+                isShared ? .nothing : configuration.holding(bytes: $0)
+            }
+        dataBytes = isOfDensity ? 0 : data.map(\.residentBytes)
         sharedBytes = isShared ? data.map { $0.count * $0.bytesPerSample } ?? 0 : 0
-        let step = StepPlan(configuration, batch, JobPrecision(configuration.precision).precision)
+        let step = StepPlan(
+            configuration, batch, JobPrecision(configuration.precision).precision,
+            target: isOfDensity ? try? configuration.openTarget() : nil)
         let plan = step.plan
         let sharded = configuration.optimizer.sharded
-        let ((arenas, workers, generators), bytes) = try CPUBackend.reserving {
+        let ((arenas, workers, generators, paths), bytes) = try CPUBackend.reserving {
             let arenas = try NetworkArenas(
                 step, shards: { _ in nil },
                 own: { sharded ? OptimizerShards.parts(count: $0, ranks: ranks).max { $0.count < $1.count } : nil })
@@ -66,9 +72,11 @@ public struct MemoryPlan: Encodable, Sendable {
                 return try Worker(step, parameters: arenas.parameters, gradients: gradients) { _ in images }
             }
             let generators = try configuration.generators(of: workers)
-            return (arenas, workers, generators)
+            let paths = try step.paths.map { _ in try workers.map { try $0.makePathGenerator() } }
+            return (arenas, workers, generators, paths)
         }
-        programBytes = try withExtendedLifetime((data, workers, generators)) { try residentBytes() } + Self.runningBytes
+        programBytes =
+            try withExtendedLifetime((data, workers, generators, paths)) { try residentBytes() } + Self.runningBytes
         // What is streamed lies in no memory yet.
         if let data, !data.isInMemory { programBytes += data.residentBytes }
         activationBytes = threads * plan.activationBytes

@@ -64,11 +64,12 @@ public struct RunPlan: Encodable, Sendable {
         whyNotExact = batch.whyNotExact
         let job = JobPrecision(configuration.precision)
         (precision, precisionNotice) = (job.precision, job.notice)
-        let plan = StepPlan(configuration, batch, precision).plan
+        let step = StepPlan(configuration, batch, precision)
+        let (plan, operationsOfMicroBatch) = (step.plan, step.floatingPointOperations)
         let arena = plan.layout.count * MemoryLayout<Float>.stride
         parameters = plan.layout.parameters.reduce(0) { $0 + $1.count }
-        gflopPerImage = Double(plan.floatingPointOperations) / Double(microBatchSize) / 1e9
-        gflopPerStepAndRank = Double(plan.floatingPointOperations) * Double(microBatchesPerRank) / 1e9
+        gflopPerImage = Double(operationsOfMicroBatch) / Double(microBatchSize) / 1e9
+        gflopPerStepAndRank = Double(operationsOfMicroBatch) * Double(microBatchesPerRank) / 1e9
         let roles = ArenaRole.all(widths: configuration.ema.widths)
         let shard = OptimizerShards.parts(count: plan.layout.count, ranks: ranks).map(\.count).max() ?? 0
         shardingSavesBytes = roles.count(where: \.isSharded) * (arena - shard * MemoryLayout<Float>.stride)
@@ -79,13 +80,14 @@ public struct RunPlan: Encodable, Sendable {
         averages = configuration.ema.widths.count
         snapshotBytes = averages * parameters * MemoryLayout<Float>.stride
         snapshots = configuration.ema.snapshotEvery > 0 ? configuration.steps / configuration.ema.snapshotEvery : 0
-        operations = plan.nodes.count
+        operations = plan.nodes.count * step.runs
         let work = plan.nodes.map { Double(plan.floatingPointOperations(of: $0)) }
         let done = work.reduce(into: [0.0]) { $0.append($0[$0.count - 1] + $1) }
         buckets = plan.gradientBuckets(minimumCount: GradientReduction.bucketCount).map { bucket in
             BucketTiming(
                 bytes: Double(bucket.range.count * MemoryLayout<Float>.stride),
-                readyAt: done[bucket.readyAfter + 1] / max(done[work.count], 1))
+                readyAt: (Double(step.runs - 1) + done[bucket.readyAfter + 1] / max(done[work.count], 1))
+                    / Double(step.runs))
         }
     }
 

@@ -32,6 +32,11 @@ public struct WidthMatch: Encodable, Sendable {
     /// What makes the configuration that of the plain network, `key=value` each.
     public var settings: [String]
 
+    /// What trains a network that has no mixture.
+    private static let teacher: [TrainingMethod: String] = [
+        .classifier: "its labels", .autoencoder: "its images", .dds: "a density",
+    ]
+
     /// Finds the width whose quantity is nearest.
     ///
     /// - Throws: `ConfigurationError` when the configuration cannot be used; ``RunError`` when it is that of a plain network
@@ -42,7 +47,7 @@ public struct WidthMatch: Encodable, Sendable {
         guard configuration.method == .diffusion, plain != configuration else {
             throw RunError(
                 "nothing is to be matched: this is the configuration of \(configuration.networkName), trained by "
-                    + "\(configuration.method == .diffusion ? "the squared error" : "its labels"); give one with "
+                    + "\(Self.teacher[configuration.method] ?? "the squared error"); give one with "
                     + "model.smd=true, or another diffusion.loss")
         }
         let wanted = Self.cost(configuration)

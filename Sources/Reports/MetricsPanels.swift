@@ -26,7 +26,7 @@ public struct NamedMetrics: Sendable {
 extension Figure {
     /// The figure of the metrics of one run or several: of each of these that some run has, a panel: loss, gradient norm,
     /// learning rate, images a second, where the time goes (of each run its own), a discriminator's loss, and the variance
-    /// over η.
+    /// over η or ln Z.
     ///
     /// - Parameter columns: other columns, a panel each; nil for those above.
     /// - Throws: `StorageError` where a column is in none of the runs.
@@ -42,10 +42,9 @@ extension Figure {
             shown =
                 single.filter { name in runs.contains { $0.table.column(name) != nil } }.map { panel($0, runs) }
                 + runs.compactMap { timePanel($0, isOnly: runs.count == 1) }
-                + ["loss_discriminator", "eta_variance"].filter { name in runs.contains { isMeasured(name, $0.table) } }
-                .map {
-                    panel($0, runs)
-                }
+                + ["loss_discriminator", "eta_variance", "log_partition"].filter { name in
+                    runs.contains { isMeasured(name, $0.table) }
+                }.map { panel($0, runs) }
         }
         let names = runs.map { printable($0.name) }
         return Figure(
@@ -70,7 +69,11 @@ extension Figure {
     }
 
     private static func title(of column: String) -> String {
-        column == "eta_variance" ? "variance over η" : printable(column).replacing("_", with: " ")
+        switch column {
+        case "eta_variance": "variance over η"
+        case "log_partition": "ln Z"
+        default: printable(column).replacing("_", with: " ")
+        }
     }
 
     private static func timePanel(_ run: NamedMetrics, isOnly: Bool) -> Panel? {

@@ -41,6 +41,11 @@ public struct SamplingJob {
         network = try TrainedNetwork(path, weights)
         guard network.configuration.method == .diffusion else {
             let name = network.configuration.networkName
+            guard network.configuration.method != .dds else {
+                throw RunError(
+                    "\(path) is the checkpoint of a \(name), which draws from a density without data: smd sample draws from "
+                        + "it, and smd evaluate partition \(shellWord(path)) says how well", status: .badInput)
+            }
             throw RunError(
                 "\(path) is the checkpoint of \(name == "autoencoder" ? "an" : "a") \(name), which draws no samples; how good "
                     + "it is says smd evaluate \(name) \(shellWord(path)) --data FILE")
@@ -152,7 +157,7 @@ public func collectSamples(
 public enum SampleFile {
     /// Bytes of a file of `count` samples, about.
     public static func bytes(count: Int, model: ModelConfiguration) -> Int {
-        count * (model.sampleElements * (model.isPoints ? 4 : 1) + 4) + 1 << 16
+        count * (model.sampleElements * (model.isPoints ? 4 : 1) + 8) + 1 << 16
     }
 
     /// Samples `[count, H, W, C]` as other programs take them: see `SampleExport`.
@@ -174,11 +179,13 @@ public enum SampleFile {
     /// Writes samples `[count, H, W, C]` to `path`: `/images` (uint8, from [−1, 1]) or `/points` (float32), `/labels` where
     /// they have classes, and `attributes` at the root. The file appears under its name only when it is whole and on disk.
     ///
-    /// - Parameter latents: what the samples are latents of, where they are to be a data set of such: `/mean`, and
-    ///   `/deviation`, which is 0.
+    /// - Parameters:
+    ///   - latents: what the samples are latents of, where they are to be a data set of such: `/mean`, and `/deviation`,
+    ///     which is 0.
+    ///   - logWeights: ln of what each sample counts, `/log_weights`.
     public static func write(
         _ samples: [Float], count: Int, model: ModelConfiguration, labels: [Int32]? = nil, latents: LatentFacts? = nil,
-        to path: String, replacing: Bool, attributes: [String: AttributeValue]
+        logWeights: [Double]? = nil, to path: String, replacing: Bool, attributes: [String: AttributeValue]
     ) throws {
         var attributes = attributes
         // In memory first: libhdf5 can crash where a disk is full.
@@ -195,6 +202,7 @@ public enum SampleFile {
             try file.root.write(
                 pixels(samples), shape: [count, model.size, model.size, model.channels], to: "images")
         }
+        if let logWeights { try file.root.write(logWeights, shape: [count], to: "log_weights") }
         if let labels { try file.root.write(labels, shape: [count], to: "labels") }
         for (name, value) in attributes.sorted(by: { $0.key < $1.key }) { try file.root.setAttribute(name, value) }
         let image = try file.finishedImage()

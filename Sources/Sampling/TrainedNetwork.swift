@@ -27,13 +27,15 @@ struct TrainedNetwork {
     let shift: Shift?
     /// What the checkpoint says of the prior that it was trained with.
     let priorAttributes: [String: AttributeValue]
+    /// The same of the density that it draws from.
+    let targetAttributes: [String: AttributeValue]
     private let tensors: [NamedTensor]
 
     /// Reads and verifies the checkpoint at `path`.
     init(_ path: String, _ weights: SampleWeights) throws {
         let checkpoint = try CheckpointFile(path)
         configuration = try RunConfiguration(json: checkpoint.header.config, name: path)
-        try configuration.model.validate()
+        try configuration.validateModel()
         json = checkpoint.header.config
         step = checkpoint.header.step
         digest = checkpoint.digest
@@ -41,6 +43,7 @@ struct TrainedNetwork {
         latents = LatentFacts { checkpoint.header.attributes[$0] }
         shift = try TrainedShift.read(checkpoint, configuration)
         priorAttributes = checkpoint.header.attributes.filter { $0.key.hasPrefix("prior_") }
+        targetAttributes = checkpoint.header.attributes.filter { $0.key.hasPrefix("target_") }
         (self.path, self.weights) = (path, weights)
         tensors = try checkpoint.values(checkpoint.group(of: weights))
     }

@@ -9,6 +9,8 @@ struct StepRecord {
     let parts: [String: Double]
     /// Not-a-number where it was not measured.
     let etaVariance: Double
+    /// ln of the mean weight of the step's paths; not-a-number where there are none.
+    let logPartition: Double
     let learningRate: Double
     /// 1 or 0.
     let skipped: Double
@@ -51,6 +53,8 @@ public struct MetricsColumn: Sendable {
             part("loss_adversarial", "what the discriminator leaves to the generator's loss; NaN with another loss"),
             part("loss_conditional", "what the forward step leaves to the generator's loss; NaN with another loss"),
             part("loss_discriminator", "nats, of a real and a generated sample together; NaN with another loss"),
+            MetricsColumn(
+                "log_partition", \.logPartition, "ln Z by the paths of the step; NaN where there are none"),
         ]
 
     private static func part(_ name: String, _ unit: String) -> MetricsColumn {

@@ -87,9 +87,13 @@ package struct MicroBatch {
 }
 
 extension MicroBatch {
-    /// Samples of normal numbers in the place of a data set's, for benchmarks and plans.
+    /// Samples of normal numbers in the place of a data set's, or paths, for benchmarks and plans.
     package init(madeUpFor step: StepPlan) {
         let count = step.batch.microBatchSize
+        if step.configuration.method == .dds {
+            self.init(paths: 0..<count)
+            return
+        }
         let x0 = RandomStream(seed: 0, purpose: .data)
             .normals(count: count * step.configuration.model.sampleElements, epoch: 0, position: 0)
         let labels = step.loss.readsLabels ? (0..<count).map { Float($0 % step.loss.model.classes) } : nil

@@ -117,6 +117,9 @@ package final class Replica {
     /// of others.
     package var ownParts: [Double] { amongAll(workers.flatMap(\.parts)) }
 
+    /// ln Σ w of the paths of this rank's micro-batches, likewise; empty where there are none.
+    package var ownPathSums: [Double] { amongAll(workers.flatMap(\.pathSums)) }
+
     private func amongAll(_ own: [Double]) -> [Double] {
         var all = [Double](repeating: 0, count: own.count * communicator.size)
         all.replaceSubrange(communicator.rank * own.count..<(communicator.rank + 1) * own.count, with: own)

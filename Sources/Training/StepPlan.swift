@@ -10,17 +10,25 @@ package struct StepPlan {
     /// What is computed in.
     package let precision: Precision
     package let loss: any Loss
-    /// Forward and backward pass of one micro-batch; the gradients of a step's micro-batches add up to that of the mean.
+    /// How the paths run that take the place of samples, of `method: dds`.
+    package let paths: PathSampler?
+    /// Forward and backward pass of one micro-batch, or of one step of its paths; the gradients of a step's micro-batches add
+    /// up to that of the mean.
     package let plan: ExecutionPlan
     /// The networks that are trained: the first, then those against it.
     package let networks: [NetworkPlace]
 
-    package init(_ configuration: RunConfiguration, _ batch: BatchPlan, _ precision: Precision) {
+    /// - Parameter target: the density of `method: dds`.
+    package init(
+        _ configuration: RunConfiguration, _ batch: BatchPlan, _ precision: Precision,
+        target: (any TargetDensity)? = nil
+    ) {
         self.configuration = configuration
         self.batch = batch
         self.precision = precision
         let loss = configuration.trainingLoss
         self.loss = loss
+        paths = target.map { PathSampler(PathSteps(configuration.paths), $0) }
         let plan = ExecutionPlan(
             loss.graph(batch: batch.microBatchSize, scale: 1 / Float(configuration.batchSize), precision: precision))
         self.plan = plan
@@ -47,5 +55,19 @@ package struct NetworkPlace {
             zip(own, layout.offsets).allSatisfy { $0.1 == start + $1 },
             "the parameters of \(name ?? "the first network") do not lie together")
         (self.name, range) = (name, start..<start + layout.count)
+    }
+
+    /// How often ``plan`` is run for a micro-batch.
+    package var runs: Int { configuration.method == .dds ? configuration.paths.steps : 1 }
+
+    /// Floating-point operations of convolutions and products for a micro-batch, forward and backward; of paths a network
+    /// runs once more, forward.
+    package var floatingPointOperations: Int {
+        let ahead =
+            configuration.method == .dds
+            ? ExecutionPlan(
+                configuration.driftNetwork.inferenceGraph(batch: batch.microBatchSize, precision: precision)
+            ).floatingPointOperations : 0
+        return runs * (plan.floatingPointOperations + ahead)
     }
 }

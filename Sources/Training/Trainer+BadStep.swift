@@ -34,8 +34,9 @@ extension Trainer {
     }
 
     private func ended(by what: String, _ often: String = "") -> AgreedRunError {
-        AgreedRunError(
-            "\(what)\(often): lower learning_rate, look at the data set (smd dataset verify \(shellWord(data.path))), "
+        let look = data.map { "look at the data set (smd dataset verify \(shellWord($0.path))), " } ?? ""
+        return AgreedRunError(
+            "\(what)\(often): lower learning_rate, \(look)"
                 + "go on from an earlier checkpoint (--resume CHECKPOINT), or let such steps be passed over "
                 + "(on_bad_step: skip, or rollback)")
     }

@@ -106,7 +106,7 @@ extension Trainer {
             do {
                 if let problem { throw problem }
                 try timesteps?.add(to: image)
-                try shift?.add(to: image, data.sample.axes)
+                try data.map { try shift?.add(to: image, $0.sample.axes) }
                 // Rows and snapshots that the checkpoint builds on are on disk before it is.
                 let (synchronize, wait) = (try synchronizingMetrics(), snapshot?.wait)
                 save = try CheckpointSaver(
@@ -156,13 +156,14 @@ extension Trainer {
     private func emptyImage(averagesOnly: Bool = false) throws -> CheckpointImage {
         var header = CheckpointHeader(
             step: step, seed: configuration.seed, config: try configuration.stored.resolvedJSON(),
-            dataFingerprint: data.fingerprint, version: Release.version,
+            dataFingerprint: fingerprint, version: Release.version,
             attributes: [
                 "samples_seen": .integer(samplesSeen), "precision": .string(precision.precision.rawValue),
             ])
         if let labels { header.attributes[Self.labelsAttribute] = .string(labels.fingerprint) }
-        for (name, value) in data.latents?.attributes ?? [] { header.attributes[name] = value }
+        for (name, value) in data?.latents?.attributes ?? [] { header.attributes[name] = value }
         header.attributes.merge(prior?.attributes ?? [:]) { $1 }
+        header.attributes.merge(target.map(configuration.attributes) ?? [:]) { $1 }
         return try networks.emptyImage(header, averagesOnly: averagesOnly)
     }
 

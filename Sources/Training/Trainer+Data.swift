@@ -1,6 +1,7 @@
 import Communication
 import Configuration
 import DataSets
+import Diffusion
 import Mixtures
 import Sampling
 
@@ -26,6 +27,16 @@ extension RunConfiguration {
             }
         }
         return opened
+    }
+
+    /// The data set, or the density in its place. Collective.
+    ///
+    /// - Throws: as ``openData(_:)``; what ``openTarget(kept:)`` throws.
+    package func openSource(
+        _ communicator: any Communicator
+    ) throws -> (data: DataSet?, target: (any TargetDensity)?) {
+        guard method == .dds else { return (try openData(communicator), nil) }
+        return (nil, try communicator.together("opening the density") { try openTarget() })
     }
 
     /// The prior that sampling begins with; nil where that is N(0, I).

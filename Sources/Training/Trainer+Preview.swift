@@ -16,7 +16,7 @@ extension Trainer {
     func drawPreviews(_ signals: StopSignals) throws -> Bool {
         let isPoints = configuration.model.isPoints
         let count = isPoints ? max(configuration.previewCount, 2000) : configuration.previewCount
-        guard count > 0, data.latents == nil || configuration.firstStagePath != nil else { return true }
+        guard count > 0, data?.latents == nil || configuration.firstStagePath != nil else { return true }
         Watchdog.enter(.preview, step: step)
         do {
             try drawPreview("raw", count, signals)
@@ -31,7 +31,7 @@ extension Trainer {
 
     /// The first images of the stream above what an autoencoder makes of them, by rank 0.
     private func drawReconstructions(_ kind: String, _ count: Int) throws {
-        guard communicator.rank == 0 else { return }
+        guard communicator.rank == 0, let data else { return }
         let model = configuration.model
         var stream = SampleStream(data, configuration)
         let images = try ahead.map { try $0.take(0..<count).x0 } ?? stream.read(0..<count).x0

@@ -33,7 +33,7 @@ extension Trainer {
         }
         let sameLabels = labels.map { header.attributes[Self.labelsAttribute] == .string($0.fingerprint) } ?? true
         let changes = now.changes(
-            since: before, sameData: header.dataFingerprint == data.fingerprint && sameLabels)
+            since: before, sameData: header.dataFingerprint == fingerprint && sameLabels)
         let refused = changes.filter { $0.rule == .refused }
         guard refused.isEmpty else {
             throw ConfigurationError(

@@ -30,7 +30,7 @@ public struct StepReport: Sendable {
     public var gradientNorm: Double
     /// Images of all ranks a second.
     public var imagesPerSecond: Double
-    /// Passes over the data set so far.
+    /// Passes over the data set so far; not-a-number without one.
     public var epoch: Double
 }
 
@@ -61,7 +61,9 @@ public final class Trainer {
     let configuration: RunConfiguration
     let communicator: any Communicator
     let folder: RunFolder
-    let data: DataSet
+    /// Nil of `method: dds`, which has a density in its place.
+    let data: DataSet?
+    let target: (any TargetDensity)?
     /// The classes of the samples, where the network or the forward process reads them.
     let labels: ClassLabels?
     /// Reads samples that are not in memory.
@@ -119,44 +121,51 @@ public final class Trainer {
         try communicator.together("checking the configuration") {
             try configuration.validate(ranks: communicator.size, threads: threads)
         }
-        let data = try configuration.openData(communicator)
-        let labels = try communicator.together("opening the data set") { try configuration.labels(of: data) }
+        let (data, target) = try configuration.openSource(communicator)
+        let labels = try communicator.together("opening the data set") { try data.flatMap(configuration.labels) }
         let prior = try communicator.together("reading the prior") { try configuration.openPrior() }
         self.prior = prior
         var configuration = configuration
         if let labels, configuration.trainingLoss.readsLabels { configuration.model.classes = labels.count }
         self.configuration = configuration
         try communicator.requireEqual([
-            ("version", Release.version), ("configuration", try configuration.digest()), ("data set", data.fingerprint),
+            ("version", Release.version), ("configuration", try configuration.digest()),
+            ("data set", data?.fingerprint ?? ""),
+            ("density", target?.fingerprint ?? ""),
             ("labels", labels?.fingerprint ?? "none"), ("prior", prior?.digest ?? "none"),
             ("number of threads", "\(threads)"),
         ])
-        (self.data, self.labels) = (data, labels)
+        (self.data, self.target, self.labels) = (data, target, labels)
         let precision = try JobPrecision.agree(configuration.precision, communicator)
         self.precision = precision
         images = try communicator.together("opening the first stage") {
             guard communicator.rank == 0, configuration.previewDistance > 0, let path = configuration.firstStagePath
             else { return nil }
-            return try data.latents.map { try LatentImages($0, at: path, precision: precision) }
+            return try data?.latents.map { try LatentImages($0, at: path, precision: precision) }
         }
         (pairs, starts) = try communicator.together("reading the images of previews") { [configuration] in
-            (try PreviewPairs(data, labels, configuration), try PreviewStarts(data, labels, configuration))
+            (
+                try data.flatMap { try PreviewPairs($0, labels, configuration) },
+                try data.flatMap { try PreviewStarts($0, labels, configuration) }
+            )
         }
         history = StepHistory(spikeFactor: configuration.spikeFactor)
         let batch = try configuration.batchPlan(ranks: communicator.size, threads: threads)
-        let step = StepPlan(configuration, batch, precision.precision)
-        let ahead = ReadAhead(data, step, threads: threads, rank: communicator.rank)
+        let step = StepPlan(configuration, batch, precision.precision, target: target)
+        let ahead = data.flatMap { ReadAhead($0, step, threads: threads, rank: communicator.rank) }
         self.ahead = ahead
         let timesteps = TimestepHistory(configuration)
         self.timesteps = timesteps
         let shift = try communicator.together("reading the means of the classes") { [configuration] in
-            try Shift(configuration, data, labels)
+            try data.flatMap { try Shift(configuration, $0, labels) }
         }
         self.shift = shift
-        let source = BatchSource(data, step, labels: labels, ahead: ahead, history: timesteps, shift: shift)
+        let source = data.map {
+            BatchSource($0, step, labels: labels, ahead: ahead, history: timesteps, shift: shift)
+        }
         replica = try communicator.together("building the network") {
             try Replica(step, threads: threads, communicator: communicator) {
-                var source = source
+                guard var source else { return { MicroBatch(paths: $0) } }
                 return { try source.microBatch($0) }
             }
         }
@@ -165,10 +174,10 @@ public final class Trainer {
         metrics = try openMetrics(continued: self.step)
         if self.step > 0 { try restoreHistory() }
         try replica.parametersChanged()
-        if configuration.method == .classifier, configuration.previewEvery > 0, communicator.rank == 0 {
+        if configuration.previewDistance == 0, configuration.previewEvery > 0, communicator.rank == 0 {
             observer.say("method \(configuration.method.rawValue) draws no samples: preview_every does nothing")
         }
-        if data.latents != nil, configuration.firstStagePath == nil, configuration.previewDistance > 0,
+        if data?.latents != nil, configuration.firstStagePath == nil, configuration.previewDistance > 0,
             communicator.rank == 0
         {
             observer.warn("no previews are drawn: first_stage does not say what makes images of the latents")
@@ -180,8 +189,12 @@ public final class Trainer {
 
     /// Parameters of the network.
     public var parameterCount: Int { state.layout.parameters.reduce(0) { $0 + $1.count } }
-    /// Samples of the data set.
-    public var dataCount: Int { data.count }
+    /// What is trained on: "60,000 samples of fashion.h5", or a density in words.
+    public func source(_ grouped: (Int) -> String) -> String {
+        target?.words ?? "\(grouped(data?.count ?? 0)) samples of \(configuration.data)"
+    }
+    /// Of the data set, or of the density.
+    var fingerprint: String { data?.fingerprint ?? target?.fingerprint ?? "" }
     /// How a step is dealt out to the ranks.
     public var batchPlan: BatchPlan { replica.step.batch }
     var state: ModelState { replica.state }
@@ -223,7 +236,8 @@ public final class Trainer {
         try replica.finishGradients()
         let own = replica.ownLosses
         let ownParts = replica.ownParts
-        let sums = try communicator.sum([workers[0].etaVariance ?? 0] + own + ownParts + replica.ownTimestepLosses)
+        let sums = try communicator.sum(
+            [workers[0].etaVariance ?? 0] + own + ownParts + replica.ownTimestepLosses + replica.ownPathSums)
         let losses = Array(sums.dropFirst().prefix(own.count))
         let loss = losses.reduce(0, +) / Double(configuration.batchSize)
         clock.begin(.optimizer)
@@ -262,13 +276,15 @@ public final class Trainer {
         let report = StepReport(
             step: step, loss: loss, gradientNorm: gradientNorm,
             imagesPerSecond: Double(configuration.batchSize) / seconds,
-            epoch: Double(samplesSeen) / Double(data.count))
+            epoch: data.map { Double(samplesSeen) / Double($0.count) } ?? .nan)
         if communicator.rank == 0 {
             metrics?.append(
                 StepRecord(
                     report: report, ranks: RankSeconds(reports.dropFirst()),
                     parts: meanParts(sums.dropFirst(1 + own.count).prefix(ownParts.count)),
                     etaVariance: probes ? sums[0] : .nan,
+                    logPartition: target == nil
+                        ? .nan : logSumExp(Array(sums.dropFirst(1 + own.count + ownParts.count))) - log(Double(configuration.batchSize)),
                     learningRate: learningRate(step: step, configuration), skipped: verdict == .good ? 0 : 1))
             observer.stepped(report)
         }

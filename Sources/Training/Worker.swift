@@ -17,7 +17,9 @@ package final class Worker {
     /// The gradients of this worker's micro-batches, leaf by leaf.
     package let sums: PartialSums
     /// Loss of each of this worker's micro-batches of the last step.
-    private(set) var losses: [Double] = []
+    var losses: [Double] = []
+    /// ln Σ w of the paths of each of them, of `method: dds`.
+    var pathSums: [Double] = []
     /// Of each sample of the last step its t and its loss, one after the other, where t is drawn by losses.
     private(set) var timestepLosses: [Double] = []
     /// The sums of the losses' parts over each of these micro-batches, one after the other.
@@ -26,14 +28,15 @@ package final class Worker {
     private(set) var etaVariance: Double?
     /// Seconds of the last step that went into making batches.
     private(set) var secondsData = 0.0
-    private let step: StepPlan
+    let step: StepPlan
     private let microBatches: MicroBatches
     private let parameters: CPUMemory
     private var madeGenerator: SampleGenerator?
+    private var madePathGenerator: PathGenerator?
     /// Whether the parameters changed since the generator was used.
     private var isGeneratorStale = true
 
-    private var configuration: RunConfiguration { step.configuration }
+    var configuration: RunConfiguration { step.configuration }
 
     /// Prepares the step, to be called on the thread that the worker is for.
     ///
@@ -71,6 +74,7 @@ package final class Worker {
         losses.removeAll(keepingCapacity: true)
         timestepLosses.removeAll(keepingCapacity: true)
         parts.removeAll(keepingCapacity: true)
+        pathSums.removeAll(keepingCapacity: true)
         etaVariance = nil
         secondsData = 0
         sums.begin()
@@ -87,10 +91,15 @@ package final class Worker {
             let batch = try microBatch(at: start)
             secondsData += (clock.now - began).seconds
             Watchdog.enter(.forward, step: step + 1)
+            let isLast = number == starts.count - 1
+            if self.step.paths != nil {
+                try addGradients(ofPaths: batch, isLast: isLast, ended: ended, run: run)
+                continue
+            }
             if number == 0, probing { etaVariance = try variance(batch, step: step) }
             try write(batch, step: step)
             ended(.inputs)
-            try run(number == starts.count - 1)
+            try run(isLast)
             let each = executor.read("loss")
             losses.append(Self.sum(each))
             for name in self.step.loss.parts { parts.append(Self.sum(executor.read(name))) }
@@ -132,6 +141,11 @@ package final class Worker {
             Watchdog.enter(.forward, step: step + 1)
             sums.begin()
             let batch = try microBatch(at: start)
+            if self.step.paths != nil {
+                guard let found = try firstNonFinite(ofPaths: batch) else { continue }
+                let last = batch.indices[0] + batch.indices.count - 1
+                return "paths \(batch.indices[0]) to \(last): not finite from \(found) on"
+            }
             try write(batch, step: step)
             if let found = try executor.firstNonFinite() {
                 return "samples \(Self.list(batch.indices)): not finite from \(found) on"
@@ -186,7 +200,23 @@ package final class Worker {
         return generator
     }
 
-    /// That forward pass, only prepared.
+    /// The forward pass that paths run by, likewise.
+    package func pathGenerator() throws -> PathGenerator {
+        let generator = try madePathGenerator ?? makePathGenerator()
+        if isGeneratorStale { try generator.parametersChanged() }
+        (madePathGenerator, isGeneratorStale) = (generator, false)
+        return generator
+    }
+
+    /// The same, only prepared.
+    package func makePathGenerator() throws -> PathGenerator {
+        guard let paths = step.paths else { preconditionFailure("paths without a density") }
+        return try PathGenerator(
+            configuration.driftNetwork, paths, batch: step.batch.microBatchSize,
+            sharing: (step.plan.layout, parameters), activations: executor.activations as? CPUMemory, on: backend)
+    }
+
+    /// The forward pass of samples, only prepared.
     package func makeGenerator() throws -> SampleGenerator {
         try SampleGenerator(
             configuration.model, batch: step.batch.microBatchSize, sharing: (step.plan.layout, parameters),

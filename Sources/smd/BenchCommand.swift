@@ -42,6 +42,7 @@ struct BenchNetwork: ParsableArguments {
             try configuration.requireData()
             try FileTrial.run(.dataset, configuration.data)
         }
+        if configuration.method == .dds { try FileTrial.run(source: configuration) }
         return configuration
     }
 }

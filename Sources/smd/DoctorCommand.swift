@@ -68,6 +68,7 @@ struct DoctorCommand: RankCommand {
                 do { try printOut(Self.text(finding, inColor: inColor)) } catch { problem = error }
             }
             doctor.tryReading = { path in
+                if let configuration, configuration.method == .dds { return try FileTrial.run(source: configuration) }
                 try configuration?.requireData()
                 try FileTrial.run(.dataset, path)
             }

@@ -15,6 +15,7 @@ struct EvaluateCommand: ParsableCommand {
               smd evaluate spread CHECKPOINT --data test.h5
               smd evaluate nll CHECKPOINT --data test.h5 --discrete
               smd evaluate gap --data train.h5 --config fashion
+              smd evaluate partition runs/funnel --paths 2000
             """,
         subcommands: [
             EvaluatePointsCommand.self,
@@ -23,7 +24,7 @@ struct EvaluateCommand: ParsableCommand {
             EvaluateSpreadCommand.self,
             EvaluateNLLCommand.self, EvaluateGapCommand.self,
             EvaluateClassifierCommand.self, EvaluateAutoencoderCommand.self,
-            EvaluateVarianceCommand.self,
+            EvaluateVarianceCommand.self, EvaluatePartitionCommand.self,
         ]
     )
 }

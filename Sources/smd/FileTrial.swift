@@ -1,6 +1,8 @@
 import Communication
+import Configuration
 import Foundation
 import HDF5
+import Mixtures
 
 /// A file from elsewhere, read in a helper process before this one touches it.
 ///
@@ -39,6 +41,16 @@ enum FileTrial {
                 ][signal] ?? "signal \(signal)"
             throw unsafe(path, "the helper process that tried it was ended by \(name)")
         }
+    }
+
+    /// Tries what a run trains on: its data set, or the file of its density.
+    ///
+    /// - Throws: as ``run(_:_:_:)``.
+    static func run(source configuration: RunConfiguration) throws {
+        guard configuration.method == .dds else { return try run(.dataset, configuration.data) }
+        guard let path = configuration.target.path else { return }
+        if configuration.target.kind == .mixture { return try run(.dataset, path) }
+        try run(.arrays, path, PriorFile.members)
     }
 
     private static func unsafe(_ path: String, _ what: String) -> HDF5Error {

@@ -83,8 +83,9 @@ struct PlanCommand: ParsableCommand {
         let configuration = try RunConfiguration.load(fileOrPreset: config, overrides)
         if let match { return try show(WidthMatch(configuration, by: match)) }
         // Without the data set a plan leaves its memory out.
-        if FileManager.default.fileExists(atPath: configuration.data) {
-            try FileTrial.run(.dataset, configuration.data)
+        let file = configuration.method == .dds ? configuration.target.path ?? "" : configuration.data
+        if FileManager.default.fileExists(atPath: file) {
+            try FileTrial.run(source: configuration)
         }
         let plan = try RunPlan(configuration, ranks: ranks, threads: threads)
         let memory = try MemoryPlan(configuration, ranks: ranks, threads: threads)
@@ -165,6 +166,7 @@ struct PlanCommand: ParsableCommand {
     private func dataText(_ memory: MemoryPlan, of configuration: RunConfiguration, _ mebibytes: (Int) -> String)
         -> String
     {
+        if configuration.method == .dds { return "none: paths towards a density" }
         guard let bytes = memory.dataBytes else { return "there is no \(configuration.absoluteData): not counted" }
         return memory.sharedBytes > 0
             ? "\(mebibytes(memory.sharedBytes)) a host, shared by its ranks: not counted" : mebibytes(bytes)

@@ -27,6 +27,8 @@ struct SampleCommand: RankCommand {
             With --oracle the mixture stored in a data set takes the place of a network: what the best one could do with \
             the same sampler. Its diffusion is that of --config or the defaults (for points), changed with --set.
 
+            From a checkpoint of method: dds it writes the ends of paths, and /log_weights: a mean over the density is that over             samples weighted by exp(log_weights), up to a factor.
+
             EXAMPLES
               smd sample runs/fashion/checkpoints/step-00030000.h5 --count 64 --output samples.h5 --grid samples.png
               smd sample CHECKPOINT --count 16 --output few.h5 --sampler ddim --steps 10
@@ -40,6 +42,7 @@ struct SampleCommand: RankCommand {
               smd sample runs/sharper --conditions test-pairs.h5 --clean test-pairs.h5 --output sharp.h5
               smd sample runs/ldm --first-stage runs/autoencoder --count 64 --output images.h5
               smd sample runs/ldm --latents --count 64 --output latents.h5
+              smd sample runs/funnel --count 10000 --output paths.h5
               smd sample runs/fashion --horizon 400 --prior prior.h5 --count 64 --output early.h5
               smd sample runs/fine --coarser runs/coarse --count 64 --output images.h5
               smd sample --oracle grid.h5 --set diffusion.timesteps=5 --count 10000 --output exact.h5
@@ -129,6 +132,8 @@ struct SampleCommand: RankCommand {
         from pairs: SampleConditions?, _ progress: WorkProgress, _ communicator: any Communicator
     ) throws {
         let checkpoint = try triedCheckpoint(self.checkpoint ?? "", communicator)
+        let isOfDensity = try communicator.together("reading the checkpoint") { try PathJob.isLeft(at: checkpoint) }
+        if isOfDensity { return try samplePaths(checkpoint, communicator) }
         let guide = try guidance.classifier.map { try triedCheckpoint($0, communicator) }
         let coarser = try scales.tried(communicator)
         let scales = try communicator.together("reading the checkpoint") {

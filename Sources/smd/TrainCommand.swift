@@ -137,8 +137,8 @@ struct TrainCommand: ParsableCommand {
     /// - Returns: where to start.
     private func tryFiles(_ configuration: RunConfiguration, _ communicator: any Communicator) throws -> Resume {
         try communicator.together("opening the data set") {
-            try configuration.requireData()
-            if communicator.rank == 0 { try FileTrial.run(.dataset, configuration.data) }
+            if configuration.method != .dds { try configuration.requireData() }
+            if communicator.rank == 0 { try FileTrial.run(source: configuration) }
         }
         if let path = configuration.diffusion.priorPath {
             try communicator.together("reading the prior \(path)") {
@@ -159,7 +159,7 @@ struct TrainCommand: ParsableCommand {
         let batch = trainer.batchPlan
         observer.say(
             "training \(configuration.networkName), \(grouped(trainer.parameterCount)) parameters, "
-                + "on \(grouped(trainer.dataCount)) samples of \(configuration.data)")
+                + "on \(trainer.source(grouped))")
         observer.say(binding.summary)
         let ranks = binding.ranks.count
         observer.say(

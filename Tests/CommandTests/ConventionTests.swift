@@ -142,11 +142,12 @@ import Testing
     /// launch/run starts the commands that share their work among ranks, and no others.
     @Test func commandsOfSeveralRanks() throws {
         let sources = ["images", "idx", "cifar", "npz", "hdf5", "lmdb", "fashion-mnist", "latents"]
+        let figures = [
+            "oracle", "images", "spread", "classifier", "autoencoder", "variance", "nll", "gap", "partition",
+        ]
         let wanted = Set(
             ["train", "sample", "doctor", "bench step", "bench sample", "bench allreduce"]
-                + ["oracle", "images", "spread", "classifier", "autoencoder", "variance", "nll", "gap"].map {
-                    "evaluate " + $0
-                }
+                + figures.map { "evaluate " + $0 }
                 + sources.map { "dataset prepare " + $0 } + [
                     "dataset encode", "dataset decode", "dataset degrade", "restore", "encode", "decode", "translate",
                 ])

@@ -33,7 +33,9 @@ import Testing
             json.hasPrefix(
                 "{\"autoencoder\":{\"attention\":true,\"blocks\":1,\"channels\":[32,64,64],\"groups\":32,\"kind\":\"kl\",\"kl_weight\":1e-06,"
                     + "\"latent_channels\":4,\"reconstruction\":\"l1\"},\"batch_size\":128,\"cache\":\"auto\",\"check_ranks_every\":100,\"checkpoint_every\":1000,"
-                    + "\"classifier\":{\"noised\":false},\"condition\":{\"score\":false,\"speed\":0},\"crop\":\"none\",\"data\":\"\",\"diffusion\":{"
+                    + "\"classifier\":{\"noised\":false},\"condition\":{\"score\":false,\"speed\":0},\"crop\":\"none\",\"data\":\"\","
+                    + "\"dds\":{\"alpha\":0.6875,\"deviation\":1.075,\"layers\":2,\"steps\":64,\"time\":6.4,\"width\":64},"
+                    + "\"diffusion\":{"
             )
         )
         #expect(json.contains("\"learning_rate\":0.0001"))
@@ -62,7 +64,8 @@ import Testing
 
     /// All presets, sorted.
     static let presets = [
-        "adm-64", "adm-cifar", "autoencoder-fashion", "cifar", "classifier-fashion", "fashion", "fashion-classes",
+        "adm-64", "adm-cifar", "autoencoder-fashion", "cifar", "classifier-fashion", "dds-funnel", "dds-gaussians",
+        "fashion", "fashion-classes",
         "fashion-few", "grid", "grid-few", "ldm-celeba", "ldm-fashion", "quickstart",
     ]
 

@@ -28,6 +28,55 @@ import Testing
                 == "model.classes is 1, wanted 2 or more, or 0: those of the data set's labels")
     }
 
+    /// What a density has not is refused, not passed over, and so is a density that is none.
+    @Test(arguments: [
+        ([], "(accepted)"),
+        (["target.kind=funnel", "model.channels=10"], "(accepted)"),
+        (["target.kind=mixture", "target.file=m.h5", "model.channels=7"], "(accepted)"),
+        (["model.dim_mults=[1, 2, 3]", "model.groups=7"], "(accepted)"),  // of no network here
+        (
+            ["data=a.h5"],
+            "data is a.h5, but method dds draws from a density and has no data: leave it out"
+        ),
+        (["model.smd=true"], "model.smd is true, but a diffusion sampler has no mixture: model.smd=false"),
+        (["model.size=2"], "model.size is 2, but a density is one of points: model.size=1"),
+        (["model.channels=3"], "model.channels is 3, but target.kind gaussians is of the plane: model.channels=2"),
+        (
+            ["target.kind=funnel", "model.channels=1"],
+            "model.channels is 1, but a funnel has 2 dimensions or more: model.channels=10"
+        ),
+        (["target.kind=prior"], "target.file is none, wanted the file of the prior: target.file=FILE"),
+        (
+            ["target.file=m.h5"],
+            "target.file is m.h5, but target.kind is gaussians, of no file: target.file=none"
+        ),
+        (
+            ["micro_batch_size=0"],
+            "micro_batch_size is 0, but each path is compared with the others of its micro-batch: micro_batch_size=128"
+        ),
+        (
+            ["micro_batch_size=1"],
+            "micro_batch_size is 1, but each path is compared with the others of its micro-batch: micro_batch_size=128"
+        ),
+        (
+            ["spike_factor=5"],
+            "spike_factor is 5.0, but the loss of method dds may be below 0, and has no usual size: spike_factor=0"
+        ),
+        (["model.classes=3"], "model.classes is 3, but a density has none: model.classes=0"),
+        (["crop=random"], "crop is random, but a density has no images: crop=none"),
+        (["first_stage=a.h5"], "first_stage is a.h5, but a density has no latents: leave it out"),
+        (["dds.width=7"], "dds.width is 7, wanted an even number"),
+        (["dds.steps=1"], "dds.steps is 1, wanted an integer from 2 to 100000"),
+        (["dds.deviation=0"], "dds.deviation is 0.0, wanted a number above 0.0, at most 1000000.0"),
+    ])
+    func densities(settings: [String], wanted: String) {
+        let base = ["method=dds", "model.smd=false", "model.size=1", "model.channels=2", "micro_batch_size=64"]
+        do {
+            try RunConfiguration.load(text: "{}", name: "test", overrides: base + settings).validate()
+            #expect(wanted == "(accepted)")
+        } catch { #expect("\(error)" == wanted) }
+    }
+
     @Test func aDecayLeadsDown() {
         let wanted = "learning_rate_end is 0.01, above the 0.0001 of learning_rate that it is a decay from"
         #expect(complaint { ($0.learningRateEnd, $0.learningRateDecay) = (0.01, .linear) } == wanted)

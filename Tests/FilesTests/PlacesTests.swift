@@ -64,7 +64,8 @@ import Testing
         let most = [
             "operation with gradient": 11, "configuration key": 3, "checkpoint group": 1, "network": 2, "sampler": 2,
             "sampler with a setting": 4, "loss": 2, "metrics column": 1,
-            "features of images": 2, "figure of points": 2, "distribution of points": 3, "source of images": 3,
+            "features of images": 2, "figure of points": 2, "distribution of points": 3, "density without data": 3,
+            "source of images": 3,
         ]
         #expect(Set(Self.rows.map(\.kind)) == Set(most.keys) && Self.rows.count == most.count)
         for row in Self.rows {

@@ -20,7 +20,7 @@ import Testing
     }
 
     @Test func purposesKeepTheirNumbers() {
-        #expect(Purpose.allCases.map(\.rawValue) == Array(0...22))
+        #expect(Purpose.allCases.map(\.rawValue) == Array(0...23))
         #expect(Purpose.noise.rawValue == 3)
         #expect(Purpose.probe.rawValue == 11)
     }

@@ -123,7 +123,7 @@ import Training
     @Test(arguments: [
         Run.classes, Run.shifted, Run.energy, Run.energyAtOutput + Run.classes, Run.mixture, Run.adm,
         Run.admVariational, Run.byLosses, Run.ofLatents, Run.averages, Run.crops,
-        Run.augmented + Run.energyAtOutput, Run.augmented + Run.adm, Run.conditioned, Run.adversarial,
+        Run.augmented + Run.energyAtOutput, Run.augmented + Run.adm, Run.conditioned, Run.adversarial, Run.density,
         Run.finest, Run.coarsest + Run.energyAtOutput + ["diffusion.energy_handover=0"],
     ])
     func sameBitsOfEveryLoss(settings: [String]) throws {

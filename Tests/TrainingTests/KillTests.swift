@@ -13,7 +13,7 @@ struct KillTests {
     /// What is trained, and how often it is killed at least.
     enum Trained: String, CaseIterable {
         case diffusion, classes, classifier, autoencoder, energy, mixture, adm, latents, averages, crops, augmented
-        case conditioned, adversarial, coarsest
+        case conditioned, adversarial, coarsest, density
         var settings: [String] {
             let own: [String] =
                 switch self {
@@ -30,6 +30,7 @@ struct KillTests {
                 case .conditioned: Run.conditioned
                 case .adversarial: Run.adversarial
                 case .coarsest: Run.coarsest
+                case .density: Run.density
                 case .averages: Run.averages + ["ema.snapshot_every=3"]
                 }
             return KillTests.settings + own

@@ -25,6 +25,7 @@ private final class Lines: TrainingObserver {
         "model.attention_sizes": "[4]",
         "model.identifier.attention_sizes": "[4]", "diffusion.respacing": "ddim25",
         "ema.widths": "[0.05]", "diffusion.horizon": "50",
+        "target.file": "other.h5",
     ]
 
     private static func other(_ key: String, than value: String) -> String {

@@ -12,7 +12,7 @@ import Testing
         [
             [], Run.classes, Run.shifted, Run.classifier, Run.autoencoder, Run.energyAtOutput, Run.mixture, Run.adm,
             Run.byLosses,
-            Run.ofLatents, Run.conditioned, Run.adversarial, Run.finest, Run.coarsest,
+            Run.ofLatents, Run.conditioned, Run.adversarial, Run.finest, Run.coarsest, Run.density,
         ])
     func resumedRunIsBitwiseTheSame(
         ranks: Int, settings: [String]

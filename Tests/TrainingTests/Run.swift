@@ -101,6 +101,12 @@ struct Run {
     static let finest = ["diffusion.scales=2", "diffusion.schedule=logsnr", "diffusion.offset_noise=0"]
     static let coarsest = finest + ["diffusion.scale=2", "model.size=4"]
 
+    /// Settings with which it draws from a density, and needs no data.
+    static let density = [
+        "method=dds", "data=", "model.smd=false", "model.self_condition=false", "model.size=1", "model.channels=2",
+        "micro_batch_size=2", "dds.steps=6", "dds.width=8",
+    ]
+
     /// Settings for latents in the place of its images.
     static let ofLatents = [
         "model.size=4", "model.channels=2", "diffusion.flip=false", "diffusion.clip_denoised=false",

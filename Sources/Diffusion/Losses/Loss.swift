@@ -72,6 +72,8 @@ public protocol Loss: Sendable {
     ///
     /// - Returns: the loss of each sample, `[batch]`.
     func callAsFunction(_ graph: Graph, batch: Int) -> Tensor
+    /// What reverse mode starts from, of the shape of `loss`.
+    func seed(of loss: Tensor, scale: Float) -> Tensor
 }
 
 /// The input of a loss's graph that is the class of each sample, `[N]`.
@@ -86,6 +88,8 @@ extension Loss {
 
     public var parts: [String] { [] }
 
+    public func seed(of loss: Tensor, scale: Float) -> Tensor { loss.graph.constant(scale, loss.shape) }
+
     /// A forward and backward pass over `batch` samples, to be run in `precision`; `loss [batch]` and `output` are kept. The
     /// gradients of each network are those of its own loss, with the parameters of the others held.
     ///
@@ -99,7 +103,7 @@ extension Loss {
         let loss = self(graph, batch: batch)
         graph.keep(loss, as: "loss")
         if fused { graph.fuse(for: precision) }
-        let seed = graph.constant(scale, loss.shape)
+        let seed = seed(of: loss, scale: scale)
         for network in opponents {
             graph.differentiate([(graph.kept("loss_\(network)"), seed)], freezing: { !$0.belongs(to: network) })
         }
