@@ -36,6 +36,20 @@ package struct StepPlan {
             [NetworkPlace(nil, of: plan.layout) { parameter in !loss.opponents.contains(where: parameter.belongs) }]
             + loss.opponents.map { network in NetworkPlace(network, of: plan.layout) { $0.belongs(to: network) } }
     }
+
+    /// How often ``plan`` is run for a micro-batch.
+    package var runs: Int { configuration.method == .dds ? configuration.paths.steps : 1 }
+
+    /// Floating-point operations of convolutions and products for a micro-batch, forward and backward; of paths a network
+    /// runs once more, forward.
+    package var floatingPointOperations: Int {
+        let ahead =
+            configuration.method == .dds
+            ? ExecutionPlan(
+                configuration.driftNetwork.inferenceGraph(batch: batch.microBatchSize, precision: precision)
+            ).floatingPointOperations : 0
+        return runs * (plan.floatingPointOperations + ahead)
+    }
 }
 
 /// Where one of the networks of a step lies in the arenas of all.
@@ -55,19 +69,5 @@ package struct NetworkPlace {
             zip(own, layout.offsets).allSatisfy { $0.1 == start + $1 },
             "the parameters of \(name ?? "the first network") do not lie together")
         (self.name, range) = (name, start..<start + layout.count)
-    }
-
-    /// How often ``plan`` is run for a micro-batch.
-    package var runs: Int { configuration.method == .dds ? configuration.paths.steps : 1 }
-
-    /// Floating-point operations of convolutions and products for a micro-batch, forward and backward; of paths a network
-    /// runs once more, forward.
-    package var floatingPointOperations: Int {
-        let ahead =
-            configuration.method == .dds
-            ? ExecutionPlan(
-                configuration.driftNetwork.inferenceGraph(batch: batch.microBatchSize, precision: precision)
-            ).floatingPointOperations : 0
-        return runs * (plan.floatingPointOperations + ahead)
     }
 }

@@ -284,7 +284,9 @@ public final class Trainer {
                     parts: meanParts(sums.dropFirst(1 + own.count).prefix(ownParts.count)),
                     etaVariance: probes ? sums[0] : .nan,
                     logPartition: target == nil
-                        ? .nan : logSumExp(Array(sums.dropFirst(1 + own.count + ownParts.count))) - log(Double(configuration.batchSize)),
+                        ? .nan
+                        : logSumExp(Array(sums.dropFirst(1 + own.count + ownParts.count)))
+                            - log(Double(configuration.batchSize)),
                     learningRate: learningRate(step: step, configuration), skipped: verdict == .good ? 0 : 1))
             observer.stepped(report)
         }
