@@ -203,7 +203,7 @@ import Testing
                 (["--task", "none", "--start", "0.1,0.2"], 64, "several are compared by clean images"),
                 (["--task", "none", "--start", "1.1"], 64, "--start is 1.1"),
                 (["--task", "none", "--guided"], 64, "all is known"),
-                (["--task", "inpaint:centre:4", "--noise", "1"], 64, "--noise, --weight and --iterations are for --guided"),
+                (["--task", "inpaint:centre:4", "--noise", "1"], 64, "--weight and --iterations are for --guided"),
                 (["--task", "inpaint:centre:4", "--guided", "--weight", "2000"], 64, "must be in 0"),
                 (["--task", "inpaint:centre:4", "--guided", "--guidance", "2"], 64, "does not go with --guidance"),
                 (

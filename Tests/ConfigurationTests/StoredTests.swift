@@ -31,7 +31,9 @@ import Testing
         let json = try RunConfiguration().resolvedJSON()
         #expect(
             json.hasPrefix(
-                "{\"autoencoder\":{\"attention\":true,\"blocks\":1,\"channels\":[32,64,64],\"groups\":32,\"kind\":\"kl\",\"kl_weight\":1e-06,"
+                "{\"adversary\":{\"afd_weight\":1,\"dim\":0,\"entropy\":true,\"every\":1,\"joint\":false,"
+                    + "\"learning_rate\":0.0004,\"regularize\":0,\"weight\":1},"
+                    + "\"autoencoder\":{\"attention\":true,\"blocks\":1,\"channels\":[32,64,64],\"groups\":32,\"kind\":\"kl\",\"kl_weight\":1e-06,"
                     + "\"latent_channels\":4,\"reconstruction\":\"l1\"},\"batch_size\":128,\"cache\":\"auto\",\"check_ranks_every\":100,\"checkpoint_every\":1000,"
                     + "\"classifier\":{\"noised\":false},\"condition\":{\"score\":false,\"speed\":0},\"crop\":\"none\",\"data\":\"\","
                     + "\"dds\":{\"alpha\":0.6875,\"deviation\":1.075,\"layers\":2,\"steps\":64,\"time\":6.4,\"width\":64},"
@@ -66,7 +68,7 @@ import Testing
     static let presets = [
         "adm-64", "adm-cifar", "autoencoder-fashion", "cifar", "classifier-fashion", "dds-funnel", "dds-gaussians",
         "fashion", "fashion-classes",
-        "fashion-few", "grid", "grid-few", "ldm-celeba", "ldm-fashion", "quickstart",
+        "fashion-few", "grid", "grid-adversarial", "grid-few", "ldm-celeba", "ldm-fashion", "quickstart",
     ]
 
     @Test(arguments: presets)

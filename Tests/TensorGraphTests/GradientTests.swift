@@ -24,14 +24,16 @@ import Testing
         #expect(shared.contains("classifier.init_conv.weight") && shared.contains { $0.contains("mid_block2") })
     }
 
-    /// The same of a generator and its discriminator: each by its own loss, with the other held.
+    /// The same of a generator, its discriminator and its regressor: each by its own loss, with the others held.
     @Test(arguments: [true, false]) func generatorAndDiscriminator(smd: Bool) throws {
         var (diffusion, model) = (DiffusionConfiguration(), smallModel(smd: smd))
         (diffusion.adversary.weight, diffusion.adversary.dim, model.etaChannels) = (0.7, 12, smd ? 2 : 0)
+        (diffusion.adversary.joint, diffusion.adversary.regularize) = (smd, smd ? 0.01 : 0)
         let loss = Adversarial(model, diffusion)
         let parameters = loss.graph(batch: 2, scale: 0.5).parameters
-        #expect(
-            parameters.contains { $0.belongs(to: "discriminator") } && parameters.contains { $0.belongs(to: "model") })
+        for network in ["discriminator", "regressor", "model"] {
+            #expect(parameters.contains { $0.belongs(to: network) })
+        }
         try expectSlopes(of: loss)
     }
 

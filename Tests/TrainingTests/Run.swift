@@ -56,7 +56,7 @@ struct Run {
     /// Settings with which it is trained against a discriminator, which is updated every other step.
     static let adversarial = [
         "diffusion.loss=adversarial", "diffusion.jump=25", "diffusion.sampler=ancestral", "diffusion.offset_noise=0",
-        "adversary.dim=4", "adversary.every=2",
+        "adversary.dim=4", "adversary.every=2", "adversary.joint=true", "adversary.regularize=1e-4",
     ]
     /// Settings of a mixture head.
     static let mixture = ["model.head=mixture", "model.components=5", "model.self_condition=false"]
