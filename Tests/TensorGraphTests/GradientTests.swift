@@ -29,6 +29,7 @@ import Testing
         var (diffusion, model) = (DiffusionConfiguration(), smallModel(smd: smd))
         (diffusion.adversary.weight, diffusion.adversary.dim, model.etaChannels) = (0.7, 12, smd ? 2 : 0)
         (diffusion.adversary.joint, diffusion.adversary.regularize) = (smd, smd ? 0.01 : 0)
+        diffusion.adversary.entropy = true
         let loss = Adversarial(model, diffusion)
         let parameters = loss.graph(batch: 2, scale: 0.5).parameters
         for network in ["discriminator", "regressor", "model"] {

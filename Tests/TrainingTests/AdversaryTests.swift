@@ -108,7 +108,7 @@ import Testing
     @Test func anotherKindOfRunIsRefused() throws {
         try withTemporaryDirectory { folder in
             let run = try Run(in: folder)
-            let sameSizes = ["adversary.dim=4"]
+            let sameSizes = ["adversary.dim=4", "adversary.joint=true", "adversary.entropy=true"]
             try run.trainHere("with", settings: Run.adversarial + ["steps=2"])
             try run.trainHere("without", settings: ["steps=2"] + sameSizes)
             let without = try run.trainHere("with", resume: "auto", settings: sameSizes)

@@ -57,6 +57,7 @@ struct Run {
     static let adversarial = [
         "diffusion.loss=adversarial", "diffusion.jump=25", "diffusion.sampler=ancestral", "diffusion.offset_noise=0",
         "adversary.dim=4", "adversary.every=2", "adversary.joint=true", "adversary.regularize=1e-4",
+        "adversary.entropy=true",
     ]
     /// Settings of a mixture head.
     static let mixture = ["model.head=mixture", "model.components=5", "model.self_condition=false"]

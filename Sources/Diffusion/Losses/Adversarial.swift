@@ -16,7 +16,7 @@ public struct AdversaryConfiguration: Equatable, Sendable {
     /// Whether the discriminator is shown x_t, too (DDGAN, Xiao et al. 2022).
     public var joint = false
     /// Whether the term of the forward step has its entropy taken off, by a regressor that is trained beside.
-    public var entropy = true
+    public var entropy = false
     /// Factor of the penalty on the discriminator's slope; 0: none.
     public var regularize = 0.0
 
@@ -32,7 +32,7 @@ public struct AdversaryConfiguration: Equatable, Sendable {
 ///
 /// β is that of the long step, `q(x_t|x_s) = N(√(1 − β) x_s, β I)`. D matches the distributions of x' and x_s; the other term,
 /// 2β KL(p(x_t|x') ‖ q(x_t|x')) of Gaussians, says which x' belongs to which x_t: a cross entropy less an entropy, which the best
-/// C estimates. Without (`entropy: false`, as in the authors' code) it is the cross entropy alone, which is least where x' is as
+/// C estimates. With `entropy: false`, as in the authors' code, it is the cross entropy alone, which is least where x' is as
 /// near x_t/√(1 − β) as it can be, and not where it is right. All networks learn at once, from the same draws: a step is one
 /// pass. t is one of the times at the ends of jumps, each equally likely. The slope of D's logit, |∇D|², is taken of a
 /// difference, `((D(x + σ n) − D(x))/σ)²` (Lin et al. 2025); with `joint` D is shown x_t.
