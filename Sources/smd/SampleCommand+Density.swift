@@ -45,6 +45,7 @@ extension SampleCommand {
             ("--ddim-eta", sampling.ddimEta != nil), ("--set", !sampling.overrides.isEmpty),
             ("--label and --guidance", guidance.isGiven), ("--conditions", conditions.conditions != nil),
             ("--prior and --horizon", prior.prior != nil || prior.horizon != nil),
+            ("--coarser", !scales.coarser.isEmpty),
             ("--latents and --first-stage", latents.latents || latents.firstStage != nil),
         ]
         guard let option = foreign.first(where: \.1)?.0 else { return }

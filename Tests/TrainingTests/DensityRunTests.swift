@@ -243,6 +243,7 @@ import Training
                 (["evaluate", "partition", paths, "--paths", "1"], "--paths is 1; it must be in 2"),
                 (["evaluate", "nll", paths, "--data", run.data], "which draws from a density without data"),
                 (["sample", paths, "-o", run.path("x.h5"), "--sampler", "ddim"], "leave out --sampler"),
+                (["sample", paths, "-o", run.path("x.h5"), "--coarser", paths], "leave out --coarser"),
                 (["sample", paths, "-o", run.path("x.h5"), "--label", "3"], "leave out --label and --guidance"),
             ] {
                 let result = try smd(arguments)
