@@ -34,8 +34,8 @@ public struct AdversaryConfiguration: Equatable, Sendable {
 /// 2β KL(p(x_t|x') ‖ q(x_t|x')) of Gaussians, says which x' belongs to which x_t: a cross entropy less an entropy, which the best
 /// C estimates. With `entropy: false`, as in the authors' code, it is the cross entropy alone, which is least where x' is as
 /// near x_t/√(1 − β) as it can be, and not where it is right. All networks learn at once, from the same draws: a step is one
-/// pass. t is one of the times at the ends of jumps, each equally likely. The slope of D's logit, |∇D|², is taken of a
-/// difference, `((D(x + σ n) − D(x))/σ)²` (Lin et al. 2025); with `joint` D is shown x_t.
+/// pass. t is one of the times at the ends of jumps, each equally likely. |∇D|², the mean over its two logits l, is taken
+/// of a difference, `((l(x + σ n) − l(x))/σ)²` (Lin et al. 2025); with `joint` D is shown x_t.
 public struct Adversarial: Loss {
     public let model: ModelConfiguration
     public let process: ForwardProcess
