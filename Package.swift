@@ -134,8 +134,8 @@ let package = Package(
         .target(
             name: "Exchange",
             dependencies: [
-                "Arrays", "Configuration", "Files", "HDF5", "LinearAlgebra", "NeuralNetwork", "Sampling", "Storage",
-                "TensorGraph", "Training",
+                "Arrays", "Configuration", "Diffusion", "Files", "HDF5", "LinearAlgebra", "NeuralNetwork", "Sampling",
+                "Storage", "TensorGraph", "Training",
             ], swiftSettings: strict),
         .target(
             name: "Conformance",

@@ -56,6 +56,12 @@ extension CPUBackend {
         })
     }
 
+    func reshape(_ o: Operands) -> PreparedOperation {
+        let (count, x, y) = (o.count(input: 0), o.input(0), o.output(0))
+        o.require(o.count(output: 0) == count, "shapes do not fit")
+        return PreparedOperation(run: { ck_repeat_samples(1, 1, Int64(count), x, y) })
+    }
+
     func repeatSamples(_ o: Operands, _ count: Int) -> PreparedOperation {
         let (images, elements) = samples(o.shape(input: 0))
         let (x, y) = (o.input(0), o.output(0))

@@ -146,6 +146,7 @@ public final class CPUBackend: Backend {
         case .sliceChannels(let channels): return sliceChannels(o, channels)
         case .upsampleNearest: return upsampleNearest(o)
         case .upsampleNearestGradient: return upsampleNearestGradient(o)
+        case .reshape: return reshape(o)
         case .repeatSamples(let count): return repeatSamples(o, count)
         case .repeatSamplesGradient(let count): return repeatSamplesGradient(o, count)
         case .meanOverPositions: return meanOverPositions(o)

@@ -328,7 +328,18 @@ extension ConfigurationKey {
             "Strength of noise shared by all pixels of a channel, added in training."),
         ConfigurationKey(
             "diffusion.shift", .choice(\.diffusion.shift), .refused,
-            "How x_t moves towards the mean of its class: `none`, `prior`, `data`, `quadratic`; [Shift](equations.md#shift)."
+            "How x_t moves towards u, which its class has: `none`, `prior`, `data`, `quadratic`; [Shift](equations.md#shift)."
+        ),
+        ConfigurationKey(
+            "diffusion.shift_by", .choice(\.diffusion.shiftBy), .refused,
+            "What u is: `class-mean` of the data, `file`: of another data set, or `class-table`: trained with the network."
+        ),
+        ConfigurationKey(
+            "diffusion.shift_classes", .integer(\.diffusion.shiftClasses, 0...65536), unit: "classes", .refused,
+            "Classes of `class-table`: as many as the data's labels have."),
+        ConfigurationKey(
+            "diffusion.shift_file", .path(\.diffusion.shiftFile), unit: "path", .harmless,
+            "The data set of `file`, with labels: one image or more a class. Compared by its means, which checkpoints hold."
         ),
         ConfigurationKey(
             "diffusion.scales", .integer(\.diffusion.scales, 1...8), unit: "scales", .refused,

@@ -27,7 +27,9 @@ extension RunConfiguration {
         try requireSampling()
         try requireAverages()
         if method == .diffusion, let fault = diffusion.loss.fault(model, diffusion) { throw ConfigurationError(fault) }
-        if method == .diffusion, let fault = diffusion.shift.fault(model) { throw ConfigurationError(fault) }
+        if method == .diffusion, let fault = diffusion.shift.fault(model) ?? diffusion.shiftFault(model) {
+            throw ConfigurationError(fault)
+        }
         if method == .diffusion, let fault = diffusion.conditionFault(model) { throw ConfigurationError(fault) }
         if method == .diffusion, let fault = diffusion.scalesFault(model) { throw ConfigurationError(fault) }
         try require(

@@ -50,8 +50,14 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var dataDeviation = 0.0
     /// Standard deviation of a further noise that is constant over the pixels of a channel.
     public var offsetNoise = 0.0
-    /// Whether the forward process moves towards the mean of the class.
+    /// How far the forward process moves towards what its class has in common.
     public var shift = ShiftKind.none
+    /// What that is.
+    public var shiftBy = ShiftSource.classMean
+    /// Classes of a ``ShiftTable``.
+    public var shiftClasses = 0
+    /// The data set of which classes' means are moved towards, or `none`.
+    public var shiftFile = "none"
     /// Scales of a multi-scale diffusion in Haar space, each the network of a run of its own: n. 1: none.
     public var scales = 1
     /// Which of them this one is, from the finest, 1, to n.

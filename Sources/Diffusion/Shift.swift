@@ -31,7 +31,17 @@ public enum ShiftKind: String, Codable, CaseIterable, Sendable {
     }
 }
 
-/// The forward process with a mean that moves towards u, the mean of a sample's class:
+/// What u is, towards which the forward process of a class moves.
+public enum ShiftSource: String, Codable, CaseIterable, Sendable {
+    /// The mean of the class in the data.
+    case classMean = "class-mean"
+    /// Numbers that are trained with the network: a ``ShiftTable``.
+    case classTable = "class-table"
+    /// The mean of the class in a file.
+    case file
+}
+
+/// The forward process with a mean that moves towards u, which a sample's class has:
 ///
 ///     x_t = √ᾱ x_0 + k_t u + √(1−ᾱ) ε = √ᾱ x_0 + √(1−ᾱ) g,   g = ε + k_t u/√(1−ᾱ)
 ///
@@ -42,37 +52,32 @@ public struct Shift: Sendable {
     /// u of each class, `[classes, H, W, C]`.
     public let means: [Float]
     public let classes: Int
-    private let kind: ShiftKind
-    private let schedule: NoiseSchedule
-    private let objective: Objective
+    private let coefficients: ShiftCoefficients
 
     /// - Parameter means: `[classes, H, W, C]`, as the network is shown samples.
     public init(_ configuration: DiffusionConfiguration, means: [Float], classes: Int) {
         precondition(classes > 0 && means.count % classes == 0, "\(means.count) numbers of \(classes) classes")
-        (self.means, self.classes, kind, objective) = (means, classes, configuration.shift, configuration.objective)
-        schedule = NoiseSchedule(configuration)
+        (self.means, self.classes, coefficients) = (means, classes, ShiftCoefficients(configuration))
     }
 
     /// g for the noise ε `[N, H, W, C]`, in training.
     public func shifted(noise: [Float], timesteps: [Int], labels: [Float]) -> [Float] {
-        adding(to: noise, timesteps, labels) { k, alphaBar in k / (1 - alphaBar).squareRoot() }
+        adding(to: noise, timesteps, labels, factor: coefficients.ofNoise)
     }
 
     /// x_t of y_t `[N, H, W, C]`.
     public func shifted(y: [Float], timesteps: [Int], labels: [Float]) -> [Float] {
-        adding(to: y, timesteps, labels) { k, _ in k }
+        adding(to: y, timesteps, labels, factor: coefficients.ofY)
     }
 
     /// The output `[N, H, W, C]` of a network at x_t as it would be at y_t.
     public func unshifted(output: [Float], timesteps: [Int], labels: [Float]) -> [Float] {
-        adding(to: output, timesteps, labels) { k, alphaBar in
-            -objective.target(alphaBar: alphaBar).noise * k / (1 - alphaBar).squareRoot()
-        }
+        adding(to: output, timesteps, labels, factor: coefficients.ofOutput)
     }
 
-    /// values + factor(k_t, ᾱ_t) u.
+    /// values + factor(t) u.
     private func adding(
-        to values: [Float], _ timesteps: [Int], _ labels: [Float], factor: (Double, Double) -> Double
+        to values: [Float], _ timesteps: [Int], _ labels: [Float], factor: (Int) -> Double
     ) -> [Float] {
         let size = means.count / classes
         precondition(
@@ -80,11 +85,30 @@ public struct Shift: Sendable {
             "\(values.count) numbers and \(labels.count) labels of \(timesteps.count) samples of \(size)")
         var result = values
         for (sample, t) in timesteps.enumerated() {
-            let alphaBar = schedule.alphaBars[t]
-            let ofMean = Float(factor(kind.coefficient(alphaBar: alphaBar), alphaBar))
+            let ofMean = Float(factor(t))
             let first = Int(labels[sample]) * size
             for i in 0..<size { result[sample * size + i] += ofMean * means[first + i] }
         }
         return result
     }
+}
+
+/// The factors of u at a timestep.
+struct ShiftCoefficients: Sendable {
+    private let kind: ShiftKind
+    private let schedule: NoiseSchedule
+    private let objective: Objective
+
+    init(_ configuration: DiffusionConfiguration) {
+        (kind, objective, schedule) = (configuration.shift, configuration.objective, NoiseSchedule(configuration))
+    }
+
+    /// k_t, in x_t.
+    func ofY(_ t: Int) -> Double { kind.coefficient(alphaBar: schedule.alphaBars[t]) }
+
+    /// k_t/√(1−ᾱ), in g.
+    func ofNoise(_ t: Int) -> Double { ofY(t) / (1 - schedule.alphaBars[t]).squareRoot() }
+
+    /// What is added to an output at x_t, which estimates a share of g, to be that at y_t.
+    func ofOutput(_ t: Int) -> Double { -objective.target(alphaBar: schedule.alphaBars[t]).noise * ofNoise(t) }
 }

@@ -1,5 +1,6 @@
 import Arrays
 import Configuration
+import Diffusion
 import Files
 import Foundation
 import NeuralNetwork
@@ -113,7 +114,9 @@ public enum WeightsFile {
         try configuration.validateModel()
         try configuration.diffusion.validate()
         switch configuration.method {
-        case .diffusion: return ExecutionPlan(Denoiser(model).inferenceGraph(batch: 1)).layout.parameters
+        case .diffusion:
+            let table = ShiftTable(model, configuration.diffusion).map { [$0.parameter] } ?? []
+            return ExecutionPlan(Denoiser(model).inferenceGraph(batch: 1)).layout.parameters + table
         case .classifier:
             guard model.classes > 1 else {
                 throw RunError("model.classes is \(model.classes): say how many classes the network tells apart")

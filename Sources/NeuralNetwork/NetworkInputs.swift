@@ -80,12 +80,13 @@ extension Denoiser {
     /// - Parameters:
     ///   - draws: draws of the latent for each sample, one after the other in η and in the output.
     ///   - training: whether numbers are dropped, where the network has dropout, and whether images are augmented.
+    ///   - seen: what the network is shown of its input x_t.
     public func callAsFunction(
-        _ graph: Graph, batch: Int, draws: Int = 1, training: Bool = true
+        _ graph: Graph, batch: Int, draws: Int = 1, training: Bool = true, seen: (Tensor) -> Tensor = { $0 }
     ) -> (output: Tensor, z: Tensor?) {
         let c = configuration
         return self(
-            graph, x: graph.input(NetworkInput.xt.rawValue, [batch, c.size, c.size, c.channels]), draws: draws,
+            graph, x: seen(graph.input(NetworkInput.xt.rawValue, [batch, c.size, c.size, c.channels])), draws: draws,
             training: training)
     }
 

@@ -41,11 +41,13 @@ struct TrainedNetwork {
         digest = checkpoint.digest
         dataFingerprint = checkpoint.header.dataFingerprint
         latents = LatentFacts { checkpoint.header.attributes[$0] }
-        shift = try TrainedShift.read(checkpoint, configuration)
         priorAttributes = checkpoint.header.attributes.filter { $0.key.hasPrefix("prior_") }
         targetAttributes = checkpoint.header.attributes.filter { $0.key.hasPrefix("target_") }
         (self.path, self.weights) = (path, weights)
-        tensors = try checkpoint.values(checkpoint.group(of: weights))
+        var tensors = try checkpoint.values(checkpoint.group(of: weights))
+        shift =
+            try TrainedShift.read(checkpoint, configuration) ?? TrainedShift.take(from: &tensors, configuration, path)
+        self.tensors = tensors
     }
 
     /// Fills an arena of `layout` with the weights.

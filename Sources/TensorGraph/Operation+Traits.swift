@@ -238,6 +238,8 @@ extension Operation {
         case .gaussianDivergence:
             return OperationTraits(
                 gradient: [GradientRule(.gaussianDivergenceGradient, [.dy, .input(0), .input(1)], [0])])
+        case .reshape:
+            return OperationTraits(gradient: [GradientRule(.reshape, [.dy], [0])])
         case .repeatSamples(let count):
             return OperationTraits(gradient: [GradientRule(.repeatSamplesGradient(count), [.dy], [0])])
         case .energyScore(let score):

@@ -156,6 +156,8 @@ public enum Operation: Hashable, Sendable {
     case upsampleNearest
     /// `dy [N,2H,2W,C] → dx [N,H,W,C]`, sums of 2×2 squares.
     case upsampleNearestGradient
+    /// `x → y`, the same numbers in the same order under another shape.
+    case reshape
     /// `x [N,...] → [N·m,...]`, each sample m times in a row.
     case repeatSamples(Int)
     /// `dy [N·m,...] → dx [N,...]`, sums over the m rows of each sample.

@@ -21,6 +21,12 @@ public struct Tensor {
         return graph.tensor(graph.addValue(shape, value.role))
     }
 
+    /// The same numbers under another shape.
+    public func reshaped(to shape: [Int]) -> Tensor {
+        precondition(shape.reduce(1, *) == self.shape.reduce(1, *), "\(self.shape) cannot become \(shape)")
+        return one(.reshape, [self], shape)
+    }
+
     /// Convolution with `weight [O, I, kh, kw]` and an optional bias `[O]`. A 1×1 convolution is a linear map of every
     /// pixel.
     public func convolution(_ weight: Tensor, bias: Tensor?, _ geometry: ConvolutionGeometry) -> Tensor {

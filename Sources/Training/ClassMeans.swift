@@ -5,13 +5,41 @@ import Diffusion
 import Sampling
 import Storage
 
-/// What a shifted forward process moves towards: the mean of each class of the data, a group of its own in a checkpoint.
+/// What a shifted forward process moves towards: the mean of each class of the data or of another data set, a group of its own
+/// in a checkpoint.
 extension Shift {
-    /// That of a run; nil where its process is not shifted. Each rank reads all samples.
+    /// That of a run; nil where its process is not shifted, or what it moves towards is trained. Each rank reads all samples.
     ///
-    /// - Throws: when the data set cannot be read.
+    /// - Throws: when a data set cannot be read, or its classes are not those of the data.
     init?(_ configuration: RunConfiguration, _ data: DataSet, _ labels: ClassLabels?) throws {
         guard configuration.isShifted, let labels else { return nil }
+        switch configuration.diffusion.shiftBy {
+        case .classTable: return nil
+        case .classMean: try self.init(configuration, meansOf: data, labels)
+        case .file:
+            let path = configuration.diffusion.shiftFile
+            let other = try DataSet(path: path)
+            let found = try other.classLabels(count: labels.count)
+            guard other.sample == data.sample else {
+                throw DataSetError(
+                    "\(path): diffusion.shift_file holds samples of \(other.sample), but the data \(data.sample): "
+                        + "prepare it at the same size")
+            }
+            guard found.names == nil || labels.names == nil || found.names == labels.names else {
+                throw DataSetError("\(path): diffusion.shift_file names other classes than \(configuration.data)")
+            }
+            let present = Set(found.values)
+            if let missing = (0..<labels.count).first(where: { !present.contains(Int32($0)) }) {
+                throw DataSetError(
+                    "\(path): diffusion.shift_file holds no image of class \(labels.name(missing)): it needs one of each"
+                )
+            }
+            try self.init(configuration, meansOf: other, found)
+        }
+    }
+
+    /// The means of the classes of `data`.
+    private init(_ configuration: RunConfiguration, meansOf data: DataSet, _ labels: ClassLabels) throws {
         let size = data.elementsPerSample
         var sums = [Double](repeating: 0, count: labels.count * size)
         var counts = [Int](repeating: 0, count: labels.count)

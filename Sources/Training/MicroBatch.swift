@@ -38,7 +38,7 @@ package struct MicroBatch {
         shift: Shift? = nil
     ) {
         precondition(
-            (loss.readsLabels || shift != nil) == (labels != nil),
+            (loss.readsLabels || loss.shiftTable != nil || shift != nil) == (labels != nil),
             "labels are missing, or given to a loss that reads none")
         let places = samples.places
         var drawn = Drawn(loss.draws, seed: seed, at: places)
@@ -59,6 +59,9 @@ package struct MicroBatch {
             for name in loss.weightInputs {
                 inputs[name] = inputs[name].map { zip($0, factors).map { Float(Double($0) * $1) } }
             }
+        }
+        if let table = loss.shiftTable, let labels {
+            inputs.merge(table.inputs(timesteps: drawn.timesteps, labels: labels)) { $1 }
         }
         if loss.readsLabels { inputs[labelInput] = labels.map { loss.model.told($0, drawn) } }
         inputs[NetworkInput.augmentation.rawValue] = samples.augmentation
@@ -96,7 +99,8 @@ extension MicroBatch {
         }
         let x0 = RandomStream(seed: 0, purpose: .data)
             .normals(count: count * step.configuration.model.sampleElements, epoch: 0, position: 0)
-        let labels = step.loss.readsLabels ? (0..<count).map { Float($0 % step.loss.model.classes) } : nil
+        let classes = step.loss.shiftTable?.classes ?? (step.loss.readsLabels ? step.loss.model.classes : 0)
+        let labels = classes > 0 ? (0..<count).map { Float($0 % classes) } : nil
         let told = ModelConfiguration.augmentationNumbers
         let samples = StreamSamples(
             x0: x0, places: (0..<count).map { (0, $0) }, indices: Array(0..<count),
@@ -134,7 +138,7 @@ package struct BatchSource {
         history: TimestepHistory? = nil, shift: Shift? = nil
     ) {
         // A benchmark of a run with a shift has none.
-        self.labels = step.loss.readsLabels || shift != nil ? labels : nil
+        self.labels = step.loss.readsLabels || step.loss.shiftTable != nil || shift != nil ? labels : nil
         (self.history, self.shift) = (history, shift)
         loss = step.loss
         seed = step.configuration.seed

@@ -6,7 +6,8 @@ extension RunConfiguration {
     ///
     /// - Throws: `DataSetError` or `HDF5Error` where its labels are not classes.
     package func labels(of data: DataSet) throws -> ClassLabels? {
-        trainingLoss.readsLabels || isShifted ? try data.classLabels(count: model.classes) : nil
+        trainingLoss.readsLabels || isShifted
+            ? try data.classLabels(count: trainingLoss.shiftTable?.classes ?? model.classes) : nil
     }
 
     /// The same with `model.classes` written out, for what is planned or measured without training.

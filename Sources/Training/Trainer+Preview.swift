@@ -60,10 +60,22 @@ extension Trainer {
         }
     }
 
+    /// What a ``ShiftTable`` among the parameters, as they are, says.
+    private var trainedShift: Shift? {
+        guard let table = replica.step.loss.shiftTable,
+            let (_, offset) = zip(state.layout.parameters, state.layout.offsets).first(where: {
+                $0.0.name == ShiftTable.name
+            })
+        else { return nil }
+        let values = state.parameters.elements[offset..<offset + table.parameter.count]
+        return Shift(configuration.diffusion, means: table.means(Array(values)), classes: table.classes)
+    }
+
     /// - Throws: `Stopped` on all ranks alike.
     private func drawPreview(_ kind: String, _ count: Int, _ signals: StopSignals) throws {
         if configuration.method == .autoencoder { return try drawReconstructions(kind, count) }
         let generator = try replica.workers[0].generator()
+        let shift = shift ?? trainedShift
         generator.shift = shift
         let mine = share(of: count, rank: communicator.rank, size: communicator.size)
         let samples = try untilStopped(signals, evaluations: passes(of: count, generator)) { look in

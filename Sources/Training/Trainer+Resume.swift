@@ -27,9 +27,11 @@ extension Trainer {
             before.precision = precision
         }
         if let shift, let stored = try TrainedShift.read(checkpoint, before), stored.means != shift.means {
+            let (kind, isOfFile) = (configuration.diffusion.shift.rawValue, configuration.diffusion.shiftBy == .file)
+            let source = isOfFile ? configuration.diffusion.shiftFile : configuration.data
             throw ConfigurationError(
-                "\(path) cannot be resumed with other data: diffusion.shift is \(configuration.diffusion.shift.rawValue), and "
-                    + "the means of the classes of \(configuration.data) are others")
+                "\(path) cannot be resumed with other data: diffusion.shift is \(kind), and the means of the classes of "
+                    + "\(source) are others")
         }
         let sameLabels = labels.map { header.attributes[Self.labelsAttribute] == .string($0.fingerprint) } ?? true
         let changes = now.changes(

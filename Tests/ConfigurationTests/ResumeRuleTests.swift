@@ -15,7 +15,7 @@ import Testing
         "model.identifier.dim_mults": "[1, 3]", "micro_batch_size": "2", "diffusion.energy_windows": "[0, 8]",
         "model.attention_sizes": "[16]", "model.identifier.attention_sizes": "[8]", "diffusion.respacing": "ddim25",
         "autoencoder.channels": "[16, 32]", "first_stage": "ae.h5", "ema.widths": "[0.05, 0.1]",
-        "diffusion.prior": "other.h5", "target.file": "other.h5",
+        "diffusion.prior": "other.h5", "diffusion.shift_file": "other.h5", "target.file": "other.h5",
     ]
 
     /// Other keys that such a value of a key decides, where they are not given.

@@ -107,6 +107,66 @@ import Testing
         }
     }
 
+    /// A table is a shift by the same numbers: its graph's inputs are the factors of training and sampling, in the column of
+    /// the class.
+    @Test(arguments: kinds, Objective.allCases) func aTableHasTheFactorsOfAShift(kind: ShiftKind, objective: Objective)
+        throws
+    {
+        var configuration = configuration(kind, objective, timesteps: 50)
+        (configuration.shiftBy, configuration.shiftClasses) = (.classTable, 3)
+        var model = ModelConfiguration()
+        (model.size, model.channels) = (1, 2)
+        let table = try #require(ShiftTable(model, configuration))
+        #expect(table.parameter.shape == [2, 3] && table.classes == 3)
+        let means = table.means([1, 2, 3, 4, 5, 6])
+        #expect(means == [1, 4, 2, 5, 3, 6])
+        let shift = Shift(configuration, means: means, classes: 3)
+        let (t, labels): ([Int], [Float]) = ([7, 49], [2, 0])
+        let inputs = table.inputs(timesteps: t, labels: labels)
+        let zeros = [Float](repeating: 0, count: 4)
+        for (name, wanted) in [
+            ("shift_of_y", shift.shifted(y: zeros, timesteps: t, labels: labels)),
+            ("shift_of_output", shift.unshifted(output: zeros, timesteps: t, labels: labels)),
+        ] {
+            let factors = try #require(inputs[name])
+            var found: [Float] = []
+            for n in 0..<2 {
+                for i in 0..<2 { found.append((0..<3).reduce(0) { $0 + factors[n * 3 + $1] * means[$1 * 2 + i] }) }
+            }
+            #expect(found == wanted, "\(name)")
+        }
+        configuration.shiftBy = .classMean
+        #expect(ShiftTable(model, configuration) == nil)
+    }
+
+    /// What means nothing is refused, with what to set.
+    @Test func faultsOfWhatIsMovedTowards() {
+        var base = DiffusionConfiguration()
+        base.shift = .quadratic
+        func fault(_ change: (inout DiffusionConfiguration, inout ModelConfiguration) -> Void) -> String {
+            var (diffusion, model) = (base, ModelConfiguration())
+            change(&diffusion, &model)
+            return diffusion.shiftFault(model) ?? ""
+        }
+        #expect(fault { _, _ in }.isEmpty)
+        #expect(fault { d, _ in d.shiftBy = .file }.contains("set it to a data set"))
+        #expect(fault { d, _ in d.shiftFile = "a.h5" }.contains("set diffusion.shift_by=file"))
+        #expect(fault { d, _ in d.shiftClasses = 3 }.contains("set diffusion.shift_classes=0"))
+        #expect(fault { d, _ in d.shiftBy = .classTable }.contains("as many as the data's labels have"))
+        func table(_ change: (inout DiffusionConfiguration, inout ModelConfiguration) -> Void) -> String {
+            fault { d, m in
+                (d.shiftBy, d.shiftClasses) = (.classTable, 3)
+                change(&d, &m)
+            }
+        }
+        #expect(table { _, _ in }.isEmpty)
+        #expect(table { d, _ in d.shift = .none }.contains("diffusion.shift=quadratic"))
+        #expect(table { d, _ in d.loss = .energyScore }.contains("set diffusion.loss=squared_error"))
+        #expect(table { _, m in m.selfCondition = true }.contains("set model.self_condition=false"))
+        #expect(table { _, m in m.classes = 4 }.contains("model.classes 4: set both alike"))
+        #expect(table { _, m in m.classes = 3 }.isEmpty)
+    }
+
     @Test func whatANetworkMustBeTold() {
         var model = ModelConfiguration()
         #expect(ShiftKind.data.fault(model)?.contains("set model.classes") == true)

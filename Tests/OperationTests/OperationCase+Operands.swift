@@ -136,6 +136,9 @@ extension OperationCase {
             return CaseOperands(
                 operation.name == "maxPool" ? 0 : 3e-7, [random.normals(x)],
                 [Output(shape: activation(channels, positions: [size.height, size.width]))])
+        case .reshape:
+            return CaseOperands(
+                0, gradient: 0, [random.normals(x)], [Output(shape: [images, x.dropFirst().reduce(1, *)])])
         case .repeatSamples(let count):
             return CaseOperands(
                 0, gradient: 3e-7, [random.normals(x)], [Output(shape: [images * count] + x.dropFirst())])

@@ -348,6 +348,9 @@ private let distributionCases: [OperationCase] =
     + [(1, [1, 1], 3, 4), (3, [5, 7], 6, 2), (2, [], 33, 3)].map { images, positions, channels, count in
         OperationCase(operation: .repeatSamples(count), images: images, positions: positions, channels: channels)
     }
+    + [(1, [1, 1], 1), (3, [5, 7], 6)].map { images, positions, channels in
+        OperationCase(operation: .reshape, images: images, positions: positions, channels: channels)
+    }
 
 // MARK: Small
 
@@ -426,6 +429,7 @@ private let smallOthers: [OperationCase] =
         OperationCase(operation: .gaussianDraw, positions: [3, 2], channels: 2),
         OperationCase(operation: .gaussianDivergence, images: 2, positions: [3, 2], channels: 2),
         OperationCase(operation: .repeatSamples(3), positions: [3, 2], channels: 2),
+        OperationCase(operation: .reshape, images: 2, positions: [3, 2], channels: 2),
         OperationCase(operation: .energyScore(EnergyScore(draws: 4, windows: [0, 2])), channels: 2),
         OperationCase(operation: .energyScore(EnergyScore(draws: 2, windows: [1], exponent: 0.5)), positions: [1, 1]),
         OperationCase(

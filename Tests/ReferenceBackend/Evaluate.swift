@@ -143,6 +143,8 @@ public func evaluate(
         results = [upsampleNearest(x: operand.next())]
     case .upsampleNearestGradient:
         results = [upsampleNearestGradient(dy: operand.next())]
+    case .reshape:
+        results = [ReferenceTensor(outputShapes[0], operand.next().values)]
     case .repeatSamples(let count):
         results = [repeatSamples(x: operand.next(), count)]
     case .repeatSamplesGradient(let count):

@@ -10,6 +10,16 @@ import Testing
         try expectSlopes(of: trained.loss)
     }
 
+    /// The same of a shift that is trained with the network: of each class the gradient of its numbers, through what the network
+    /// is shown and through what is taken off its output.
+    @Test(arguments: [ShiftKind.prior, .data, .quadratic]) func shiftTable(kind: ShiftKind) throws {
+        var diffusion = DiffusionConfiguration()
+        (diffusion.shift, diffusion.shiftBy, diffusion.shiftClasses) = (kind, .classTable, 3)
+        let loss = SquaredError(smallModel(), diffusion)
+        #expect(loss.graph(batch: 2, scale: 0.5).parameters.contains { $0.name == ShiftTable.name })
+        try expectSlopes(of: loss)
+    }
+
     /// The same of a classifier. Its names are those of the U-Net's way down.
     @Test func wholeClassifier() throws {
         var model = smallModel(smd: false)

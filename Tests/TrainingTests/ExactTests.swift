@@ -121,7 +121,8 @@ import Training
 
     /// Every loss and head. An image's draws lie in one micro-batch and belong to the image.
     @Test(arguments: [
-        Run.classes, Run.shifted, Run.energy, Run.energyAtOutput + Run.classes, Run.mixture, Run.adm,
+        Run.classes, Run.shifted, Run.shiftedByTable, Run.energy, Run.energyAtOutput + Run.classes, Run.mixture,
+        Run.adm,
         Run.admVariational, Run.byLosses, Run.ofLatents, Run.averages, Run.crops,
         Run.augmented + Run.energyAtOutput, Run.augmented + Run.adm, Run.conditioned, Run.adversarial, Run.density,
         Run.finest, Run.coarsest + Run.energyAtOutput + ["diffusion.energy_handover=0"],

@@ -53,6 +53,7 @@ private final class Lines: TrainingObserver {
                 "model.condition_channels", "diffusion.variance", "model.backbone",
                 "model.learned_variance",
                 "model.label_dropout", "ema.snapshot_every", "diffusion.scales", "diffusion.scale",
+                "diffusion.shift_by", "diffusion.shift_file", "diffusion.shift_classes",
             ]
             for (key, value) in base.settings() where !others.contains(key) {
                 let other = Self.other(key, than: value)

@@ -10,7 +10,8 @@ import Testing
     @Test(
         arguments: [1, 2],
         [
-            [], Run.classes, Run.shifted, Run.classifier, Run.autoencoder, Run.energyAtOutput, Run.mixture, Run.adm,
+            [], Run.classes, Run.shifted, Run.shiftedByTable, Run.classifier, Run.autoencoder, Run.energyAtOutput,
+            Run.mixture, Run.adm,
             Run.byLosses,
             Run.ofLatents, Run.conditioned, Run.adversarial, Run.finest, Run.coarsest, Run.density,
         ])

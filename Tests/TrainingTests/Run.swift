@@ -67,6 +67,9 @@ struct Run {
 
     /// Settings with which x_t moves towards the mean of its class.
     static let shifted = ["diffusion.shift=quadratic", "model.classes=0"]
+    /// The same, towards what is trained with the network.
+    static let shiftedByTable =
+        shifted + ["diffusion.shift_by=class-table", "diffusion.shift_classes=3", "model.self_condition=false"]
 
     /// Settings of ADM, with all that it has: of a mixture, classes, a learned variance and dropout; its data need labels.
     static let adm = [

@@ -42,6 +42,80 @@ import Testing
         }
     }
 
+    /// What is trained with the network begins at nothing, lies among the weights, where averaging and exchange keep it, and is
+    /// what samples are drawn with, the same on any ranks.
+    @Test func aTrainedShift() throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder, classes: 3)
+            let settings = Run.shiftedByTable + ["steps=2", "learning_rate=0.01", "preview_every=2", "preview_count=6"]
+            let trained = try run.trainHere("out", settings: settings)
+            #expect(trained.status == 0, "\(trained.errors)")
+            let checkpoint = run.checkpoint("out", step: 2)
+            let file = try CheckpointFile(checkpoint)
+            let table = try file.tensor("shift_table.weight", of: "parameters")
+            #expect(table.shape == [64, 3] && table.values.allSatisfy { abs($0) <= 0.021 })
+            #expect(table.values.count { $0 != 0 } > 180 && file.tensors("class_means").isEmpty)
+            func smd(_ ranks: Int, _ arguments: [String]) throws {
+                let result = try run.train(ranks, [product("smd")] + arguments)
+                #expect(result.status == 0, "\(result.errors)")
+            }
+            func samples(_ source: String, _ name: String, ranks: Int = 1) throws -> [UInt8] {
+                try smd(
+                    ranks, ["sample", source, "-n", "6", "-o", run.path(name), "--weights", "raw"])
+                return try HDF5File.open(run.path(name)).root.dataset("images").read(as: UInt8.self)
+            }
+            let all = try samples(checkpoint, "all.h5")
+            #expect(try samples(checkpoint, "two.h5", ranks: 2) == all)
+            try smd(1, ["checkpoint", "export", checkpoint, "--weights", "raw", "-o", run.path("w.safetensors")])
+            try smd(1, ["checkpoint", "import", run.path("w.safetensors"), "-o", run.path("back.h5")])
+            #expect(try samples(run.path("back.h5"), "back-samples.h5") == all)
+            try smd(1, ["checkpoint", "average", checkpoint, checkpoint, "-o", run.path("a.h5")])
+            try smd(1, ["sample", run.path("a.h5"), "-n", "2", "-o", run.path("average.h5")])
+        }
+    }
+
+    /// Towards the classes of a file: its means, whatever the data's are; it must have each class.
+    @Test func theMeansOfAFile() throws {
+        try withTemporaryDirectory { folder in
+            let run = try Run(in: folder, classes: 3)
+            func file(_ name: String, _ labels: [Int32], size: Int = 8) throws -> String {
+                let file = try HDF5File.create(run.path(name))
+                let pixels = labels.flatMap { [UInt8](repeating: UInt8($0) * 51, count: size * size) }
+                try file.root.write(pixels, shape: [labels.count, size, size, 1], to: "images")
+                try file.root.write(labels, shape: [labels.count], to: "labels")
+                try file.close()
+                return run.path(name)
+            }
+            let settings = Run.shifted + ["diffusion.shift_by=file", "steps=2"]
+            let path = try file("means.h5", [2, 0, 1])
+            let trained = try run.trainHere("out", settings: settings + ["diffusion.shift_file=\(path)"])
+            #expect(trained.status == 0, "\(trained.errors)")
+            let stored = try CheckpointFile(run.checkpoint("out", step: 2)).tensor("means", of: "class_means")
+            for label in 0..<3 {
+                #expect(
+                    stored.values[label * 64..<label * 64 + 64].allSatisfy { abs($0 - (0.4 * Float(label) - 1)) < 1e-6 }
+                )
+            }
+            for (other, said) in [
+                (try file("two.h5", [0, 2, 2]), "no image of class 1"),
+                (try file("four.h5", [0, 1, 2, 3]), "3"),
+                (try file("large.h5", [0, 1, 2], size: 16), "prepare it at the same size"),
+                (run.path("none.h5"), "none.h5"),
+            ] {
+                let refused = try run.trainHere("no", settings: settings + ["diffusion.shift_file=\(other)"])
+                #expect(refused.status != 0 && refused.errors.contains(said), "\(refused.errors)")
+                #expect(!FileManager.default.fileExists(atPath: run.path("no/checkpoints")))
+            }
+            let turned = try file("turned.h5", [0, 1, 2, 2])
+            let same = try run.trainHere(
+                "out", resume: "auto", settings: settings + ["diffusion.shift_file=\(turned)", "steps=3"])
+            #expect(same.status == 0, "the same means in another file: \(same.errors)")
+            let changed = try run.trainHere(
+                "out", resume: "auto", settings: settings + ["diffusion.shift_file=\(run.data)", "steps=4"])
+            #expect(changed.status != 0 && changed.errors.contains("of \(run.data) are others"), "\(changed.errors)")
+        }
+    }
+
     /// The network sees the shift: with a mean far from 0 training is another.
     @Test func theShiftIsSeen() throws {
         try withTemporaryDirectory { folder in

@@ -58,6 +58,8 @@ public protocol Loss: Sendable {
     var draws: [Draw] { get }
     /// Whether the graph has an input ``labelInput``.
     var readsLabels: Bool { get }
+    /// What trains the shift of the forward process beside the network; the graph then has its inputs, too.
+    var shiftTable: ShiftTable? { get }
     /// Values of the inputs that ``callAsFunction(_:batch:)`` declares, but for self-conditioning and labels: from clean samples
     /// `x0 [N, H, W, C]` and what was drawn for them.
     func inputs(x0: [Float], _ drawn: Drawn) -> [String: [Float]]
@@ -83,6 +85,8 @@ extension Loss {
     public var weightInputs: [String] { ["weight"] }
 
     public var readsLabels: Bool { model.takesLabels }
+
+    public var shiftTable: ShiftTable? { nil }
 
     public var opponents: [String] { [] }
 

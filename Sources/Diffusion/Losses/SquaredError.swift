@@ -6,11 +6,13 @@ import TensorGraph
 public struct SquaredError: Loss {
     public let model: ModelConfiguration
     public let process: ForwardProcess
+    public let shiftTable: ShiftTable?
 
     /// The loss of a network, in the diffusion that `diffusion` describes.
     public init(_ model: ModelConfiguration, _ diffusion: DiffusionConfiguration = DiffusionConfiguration()) {
         self.model = model
         process = ForwardProcess(diffusion, model)
+        shiftTable = ShiftTable(model, diffusion)
     }
 
     public var draws: [Draw] { process.draws(for: model) + model.networkDraws() }
@@ -24,7 +26,8 @@ public struct SquaredError: Loss {
     }
 
     public func callAsFunction(_ graph: Graph, batch: Int) -> Tensor {
-        let output = Denoiser(model)(graph, batch: batch).output
+        let seen = Denoiser(model)(graph, batch: batch) { shiftTable?.shifted(y: $0) ?? $0 }.output
+        let output = shiftTable?.unshifted(output: seen) ?? seen
         graph.keep(output, as: "output")
         return output.weightedSquaredError(
             target: graph.input("target", output.shape), weight: graph.input("weight", [batch]))
