@@ -29,9 +29,10 @@ extension DataSet {
     ///
     /// - Parameter count: classes that there have to be; 0: as many as labels have names, else one more than the largest
     ///   label.
+    /// - Parameter key: what said so, which is advised to be changed; nil: nothing that can be.
     /// - Throws: ``DataSetError`` where there are no labels, or where one is not in 0 ..< `count`; where a file fails, also
     ///   `HDF5Error`.
-    public func classLabels(count: Int = 0) throws -> ClassLabels {
+    public func classLabels(count: Int = 0, saidBy key: String? = "model.classes") throws -> ClassLabels {
         guard let labels = try labels() else {
             throw DataSetError(
                 "\(path): has no labels, by which classes are learned and tested: /labels, one integer a sample "
@@ -40,11 +41,11 @@ extension DataSet {
         let names = try labelNames()
         let found = names?.count ?? min(max(labels.max() ?? 0, 0), .max - 1) + 1
         let classes = count > 0 ? count : found
+        let advice = key.map { classes < found && found <= Self.mostClasses ? ", or \($0)=\(found)" : "" } ?? ""
         if let bad = labels.firstIndex(where: { !(0..<classes).contains($0) }) {
             throw DataSetError(
                 "\(path): the label of sample \(bad) is \(labels[bad]); with \(classes) classes labels are wanted in "
-                    + "0 ... \(classes - 1)"
-                    + (classes < found && found <= Self.mostClasses ? ", or model.classes=\(found)" : ""))
+                    + "0 ... \(classes - 1)\(advice)")
         }
         guard (2...Self.mostClasses).contains(classes) else {
             throw DataSetError(

@@ -19,12 +19,12 @@ extension Shift {
         case .file:
             let path = configuration.diffusion.shiftFile
             let other = try DataSet(path: path)
-            let found = try other.classLabels(count: labels.count)
             guard other.sample == data.sample else {
                 throw DataSetError(
                     "\(path): diffusion.shift_file holds samples of \(other.sample), but the data \(data.sample): "
                         + "prepare it at the same size")
             }
+            let found = try other.classLabels(count: labels.count, saidBy: nil)
             guard found.names == nil || labels.names == nil || found.names == labels.names else {
                 throw DataSetError("\(path): diffusion.shift_file names other classes than \(configuration.data)")
             }

@@ -6,8 +6,10 @@ extension RunConfiguration {
     ///
     /// - Throws: `DataSetError` or `HDF5Error` where its labels are not classes.
     package func labels(of data: DataSet) throws -> ClassLabels? {
-        trainingLoss.readsLabels || isShifted
-            ? try data.classLabels(count: trainingLoss.shiftTable?.classes ?? model.classes) : nil
+        if let table = trainingLoss.shiftTable {
+            return try data.classLabels(count: table.classes, saidBy: "diffusion.shift_classes")
+        }
+        return trainingLoss.readsLabels || isShifted ? try data.classLabels(count: model.classes) : nil
     }
 
     /// The same with `model.classes` written out, for what is planned or measured without training.
