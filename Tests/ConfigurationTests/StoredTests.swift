@@ -68,7 +68,7 @@ import Testing
     /// All presets, sorted.
     static let presets = [
         "adm-64", "adm-cifar", "autoencoder-fashion", "cifar", "classifier-fashion", "dds-funnel", "dds-gaussians",
-        "fashion", "fashion-classes",
+        "fashion", "fashion-adversarial", "fashion-classes",
         "fashion-few", "grid", "grid-adversarial", "grid-few", "ldm-celeba", "ldm-fashion", "quickstart",
     ]
 

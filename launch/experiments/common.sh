@@ -83,16 +83,23 @@ train() {
 # Fashion-MNIST, a classifier of it, and the statistics of the training images by both kinds of features.
 declare -A feature
 fashion_features() {
-    feature=([pca]=pca:64 [classifier]="classifier:$work/fashion-few/classifier")
-    local features
-    mkdir -p "$work/fashion-few"
     prepare "$work/fashion-mnist.h5" fashion-mnist
     prepare "$work/fashion-mnist-test.h5" fashion-mnist --split test
-    train "$work/fashion-few/classifier" launch/presets/classifier-fashion.yaml data="$work/fashion-mnist.h5"
+    features_of "$work/fashion-few" "$work/fashion-mnist.h5" "$work/fashion-mnist-test.h5"
+}
+
+# features_of FOLDER DATA TEST-DATA SETTINGS...: the same of other data, by a classifier with these settings.
+features_of() {
+    local data=$2 tests=$3 features
+    known=$1
+    shift 3
+    feature=([pca]=pca:64 [classifier]="classifier:$known/classifier")
+    mkdir -p "$known"
+    train "$known/classifier" launch/presets/classifier-fashion.yaml data="$data" "$@"
     for features in pca classifier; do
-        [[ -e $work/fashion-few/$features.npz ]] ||
-            "$smd" evaluate images "$work/fashion-mnist-test.h5" --against "$work/fashion-mnist.h5" --only frechet \
-                --features "${feature[$features]}" --save-statistics "$work/fashion-few/$features.npz" >&2
+        [[ -e $known/$features.npz ]] ||
+            "$smd" evaluate images "$tests" --against "$data" --only frechet --features "${feature[$features]}" \
+                --save-statistics "$known/$features.npz" >&2
     done
 }
 
@@ -104,7 +111,7 @@ fashion_distances() {
     for features in pca classifier; do
         [[ ! -e $file.$features.json ]] || continue
         [[ -e $file.h5 ]] || "$smd" sample "$@" --count "$count" --output "$file.h5" --overwrite >>"$file.log" 2>&1
-        "$smd" evaluate images "$file.h5" --against "$work/fashion-few/$features.npz" --features "${feature[$features]}" \
+        "$smd" evaluate images "$file.h5" --against "$known/$features.npz" --features "${feature[$features]}" \
             --only frechet --json >"$file.tmp" 2>>"$file.log"
         mv "$file.tmp" "$file.$features.json"
     done
