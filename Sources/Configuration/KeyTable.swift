@@ -6,7 +6,7 @@ extension ConfigurationKey {
         run + model + diffusion + condition + adversary + classifier + autoencoder + density + optimizer + ema
 
     /// What concerns only how a trained network is sampled.
-    public static let sampler = diffusion.filter { $0.rule == .harmless }
+    public static let sampler = diffusion.filter { $0.rule == .harmless && $0.name != "diffusion.shift_file" }
 
     /// A number of steps that may be far beyond any run; 0 stands for "not at all".
     private static let everySteps = 0...1_000_000_000

@@ -111,6 +111,12 @@ import Testing
                 #expect(refused.status != 0 && refused.errors.contains(said), "\(refused.errors)")
                 #expect(!FileManager.default.fileExists(atPath: run.path("no/checkpoints")))
             }
+            // The means are those of the checkpoint: another file is no setting of a sampler.
+            let sampled = try run.train(
+                1,
+                [product("smd"), "sample", run.path("out"), "-n", "2", "-o", run.path("no.h5"), "--set"]
+                    + ["diffusion.shift_file=\(path)"])
+            #expect(sampled.status != 0 && sampled.errors.contains("diffusion.shift_file"), "\(sampled.errors)")
             let turned = try file("turned.h5", [0, 1, 2, 2])
             let same = try run.trainHere(
                 "out", resume: "auto", settings: settings + ["diffusion.shift_file=\(turned)", "steps=3"])
