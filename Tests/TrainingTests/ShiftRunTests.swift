@@ -115,7 +115,7 @@ import Testing
             let sampled = try run.train(
                 1,
                 [product("smd"), "sample", run.path("out"), "-n", "2", "-o", run.path("no.h5"), "--set"]
-                    + ["diffusion.shift_file=\(path)"])
+                    + ["diffusion.shift_file=\(run.data)"])
             #expect(sampled.status != 0 && sampled.errors.contains("diffusion.shift_file"), "\(sampled.errors)")
             let turned = try file("turned.h5", [0, 1, 2, 2])
             let same = try run.trainHere(
