@@ -20,6 +20,29 @@ import Testing
         try expectSlopes(of: loss)
     }
 
+    /// The loss of a table is that of a fixed shift by its numbers, of which g is in the place of the noise.
+    @Test(arguments: [ShiftKind.prior, .data, .quadratic]) func aTableIsAShift(kind: ShiftKind) throws {
+        var diffusion = DiffusionConfiguration()
+        (diffusion.shift, diffusion.shiftBy, diffusion.shiftClasses) = (kind, .classTable, 3)
+        let (trained, fixed) = (SquaredError(smallModel(), diffusion), SquaredError(smallModel()))
+        let table = try #require(trained.shiftTable)
+        let network = try Network(trained.graph(batch: 2, scale: 1))
+        let range = try #require(network.plan.layout.range(ShiftTable.name))
+        let means = table.means(network.parameters.readDouble(range).map { Float($0) })
+        let (x0, labels): ([Float], [Float]) = ((0..<64).map { 0.03 * Float($0) - 1 }, [2, 0])
+        let drawn = Drawn(trained.draws, seed: 1, at: [(0, 0), (0, 1)])
+        network.executor.write(
+            trained.inputs(x0: x0, drawn).merging(table.inputs(timesteps: drawn.timesteps, labels: labels)) { $1 })
+        let other = try Network(fixed.graph(batch: 2, scale: 1), layout: network.plan.layout)
+        let g = Shift(diffusion, means: means, classes: 3)
+            .shifted(noise: drawn["noise"], timesteps: drawn.timesteps, labels: labels)
+        other.executor.write(fixed.inputs(x0: x0, drawn.with(noise: g)))
+        let (found, wanted) = (try network.loss(), try other.loss())
+        #expect(abs(found - wanted) <= 1e-5 * wanted, "\(found), \(wanted)")
+        other.executor.write(fixed.inputs(x0: x0, drawn))
+        #expect(try abs(other.loss() - wanted) > 1e-3 * wanted)
+    }
+
     /// The same of a classifier. Its names are those of the U-Net's way down.
     @Test func wholeClassifier() throws {
         var model = smallModel(smd: false)
