@@ -19,7 +19,8 @@ $2
   --jobs N        runs at a time, of one thread each (default: the number of cores)
   --table         only make the table, of what is measured so far
 
-The program is built first, unless the environment names one: SMD=PATH. Stop it whenever you like: started again it goes on where it was. Results are added to launch/experiments/results.
+The program is built first, unless the environment names one: SMD=PATH. Stop it whenever you like: started again it goes on where it was. Results are added to those in
+launch/experiments/results: an arm and seed measured anew replaces its line.
 HELP
 }
 
@@ -154,6 +155,21 @@ in_parallel() {
     done
     while (($(jobs -p | wc -l))); do wait -n || { (($? == 127)) && break; failures=1; }; done
     ((failures == 0)) || { echo "$experiment: a part failed; see the logs in $work/$experiment" >&2; return 1; }
+}
+
+# keep_results ROW...: puts the lines "row,seed,value…" that lie in the work folder into the results, in place of those of the same
+# row and seed. What another folder of work has measured stays. Rows come in the given order, then as they first came.
+keep_results() {
+    local known=$results/$experiment.csv files
+    touch "$known"
+    mapfile -t files < <(find "$work/$experiment" -maxdepth 1 -name '*.csv' | sort)
+    awk -F, -v first="$(printf '%s|' "$@")" '
+        BEGIN { rows = split(first, order, "|") - 1; for (r = 1; r <= rows; r++) seen[order[r]] }
+        !($1 in seen) { seen[$1]; order[++rows] = $1 }
+        { line[$1, $2] = $0; if ($2 + 0 > last) last = $2 + 0 }
+        END { for (r = 1; r <= rows; r++) for (s = 0; s <= last; s++) if ((order[r], s) in line) print line[order[r], s] }
+        ' "$known" "${files[@]}" >"$known.tmp"
+    mv "$known.tmp" "$known"
 }
 
 # table COLUMNS FILE: of lines "row,seed,value,value…" the mean ± standard deviation over seeds by row, as Markdown, rows in
