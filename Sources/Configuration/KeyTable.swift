@@ -363,7 +363,7 @@ extension ConfigurationKey {
                 + "best number, see `smd evaluate variance`."),
         ConfigurationKey(
             "diffusion.sampling_steps", .integer(\.diffusion.samplingSteps), unit: "steps", .harmless,
-            "Steps of the sampler, one evaluation of the network each, with `heun` two; at most `diffusion.timesteps`."),
+            "Steps of the sampler, one evaluation of the network each, `heun` two; at most `diffusion.timesteps`."),
         ConfigurationKey(
             "diffusion.spacing", .choice(\.diffusion.spacing), .harmless,
             "Which times they visit; see there:"),
@@ -374,6 +374,13 @@ extension ConfigurationKey {
         ConfigurationKey(
             "diffusion.ddim_eta", .number(\.diffusion.ddimEta, "; it must be in 0 ... 1") { 0...1 ~= $0 }, .harmless,
             "Noise of the DDIM sampler: 0 is deterministic, 1 as much as DDPM."),
+        ConfigurationKey(
+            "diffusion.langevin_moves", .integer(\.diffusion.langevinMoves, 1...10_000), unit: "moves", .harmless,
+            "Moves of the sampler `langevin` at each visited time but the noisiest, an evaluation of the network each."),
+        ConfigurationKey(
+            "diffusion.langevin_rate",
+            .number(\.diffusion.langevinRate, ", wanted above 0, at most 2") { $0 > 0 && $0 <= 2 }, .harmless,
+            "Size of such a move, in units of the variance of the noise: the smaller, the more exact, and the slower."),
         ConfigurationKey(
             "diffusion.guidance",
             .number(\.diffusion.guidance.weight, ", wanted 0 or more, at most 1000") { 0...1000 ~= $0 }, .harmless,

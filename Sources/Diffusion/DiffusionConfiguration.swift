@@ -80,6 +80,10 @@ public struct DiffusionConfiguration: Equatable, Sendable {
     public var respacing = Respacing.none
     /// Share of DDIM's step noise, 0 (none) … 1 (as much as ancestral sampling).
     public var ddimEta = 0.0
+    /// Moves of the Langevin sampler at each time: K.
+    public var langevinMoves = 1
+    /// Size of a move in units of the noise's variance: r.
+    public var langevinRate = 1.0
     /// How far a network that is told classes is led to them.
     public var guidance = Guidance()
 

@@ -1,3 +1,4 @@
+import Diffusion
 import NeuralNetwork
 
 /// The parameter names of guided-diffusion and improved-diffusion, of a network without the mixture.
@@ -10,6 +11,14 @@ enum GuidedDiffusionNames {
     static func fault(_ model: ModelConfiguration) -> String? {
         if model.backbone != .adm { return "model.backbone is \(model.backbone.rawValue), wanted adm" }
         return model.smd ? "model.smd is true, and the mixture is not known there" : nil
+    }
+
+    /// Why a diffusion is none that is sampled there; nil where it is.
+    static func fault(_ diffusion: DiffusionConfiguration) -> String? {
+        if diffusion.shift != .none {
+            return "diffusion.shift is \(diffusion.shift.rawValue), and no shift of the forward process is known there"
+        }
+        return diffusion.scales > 1 ? "diffusion.scales is \(diffusion.scales), and scales are not known there" : nil
     }
 
     /// The name there of a parameter of ours.

@@ -39,8 +39,10 @@ public enum WeightsFile {
     ) throws -> [UInt8] {
         let header = checkpoint.header
         if names == .guidedDiffusion {
-            let model = try RunConfiguration(json: header.config, name: checkpoint.path).model
-            if let fault = GuidedDiffusionNames.fault(model) {
+            let configuration = try RunConfiguration(json: header.config, name: checkpoint.path)
+            if let fault = GuidedDiffusionNames.fault(configuration.model)
+                ?? GuidedDiffusionNames.fault(configuration.diffusion)
+            {
                 throw RunError("\(checkpoint.path) has no names of guided-diffusion: \(fault)")
             }
         }

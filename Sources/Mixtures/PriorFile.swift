@@ -8,6 +8,9 @@ public struct PriorFile: Sendable {
     public let mixture: GaussianMixture
     /// SHA-256 of weights, means and covariances, in hexadecimal.
     public let digest: String
+    /// Weights, means and covariances as they are stored: those of the mixture, where they are computed anew, may differ in the
+    /// last bit.
+    private let arrays: [[Double]]
 
     /// The arrays, as the helper that tries a file reads them.
     public static let members = ["weights", "means", "covariances"].map { "prior/\($0)" }
@@ -19,9 +22,8 @@ public struct PriorFile: Sendable {
         self.init(mixture, of: [mixture.weights, mixture.means, mixture.covariances])
     }
 
-    /// - Parameter arrays: as they are stored: what is computed of them may differ in the last bit.
     private init(_ mixture: GaussianMixture, of arrays: [[Double]]) {
-        self.mixture = mixture
+        (self.mixture, self.arrays) = (mixture, arrays)
         var hash = SHA256()
         for values in arrays { values.withUnsafeBytes { hash.update(bufferPointer: $0) } }
         digest = hash.finalize().map { String(format: "%02x", $0) }.joined()
@@ -65,9 +67,10 @@ public struct PriorFile: Sendable {
         let (count, size) = (mixture.components, mixture.dimension)
         let file = try HDF5File.createInMemory(
             userBlockBytes: 0, expectedBytes: Self.bytes(components: count, dimension: size))
-        try file.root.write(mixture.weights, shape: [count], to: "prior/weights")
-        try file.root.write(mixture.means, shape: [count, size], to: "prior/means")
-        try file.root.write(mixture.covariances, shape: [count, size, size], to: "prior/covariances")
+        let shapes = [[count], [count, size], [count, size, size]]
+        for (member, (values, shape)) in zip(Self.members, zip(arrays, shapes)) {
+            try file.root.write(values, shape: shape, to: member)
+        }
         for (name, value) in attributes.sorted(by: { $0.key < $1.key }) { try file.root.setAttribute(name, value) }
         let image = try file.finishedImage()
         try image.withUnsafeMutableBytes {
@@ -82,11 +85,10 @@ public struct PriorFile: Sendable {
     /// What a checkpoint says of it: its digest, and the mixture itself where it is small.
     public var attributes: [String: AttributeValue] {
         let known: [String: AttributeValue] = ["prior_sha256": .string(digest)]
-        let (means, covariances) = (mixture.means, mixture.covariances)
-        guard covariances.count <= Self.attributeNumbers, means.count <= Self.attributeNumbers else { return known }
+        guard arrays.allSatisfy({ $0.count <= Self.attributeNumbers }) else { return known }
         return known.merging([
-            "prior_weights": .doubles(mixture.weights), "prior_means": .doubles(means),
-            "prior_covariances": .doubles(covariances),
+            "prior_weights": .doubles(arrays[0]), "prior_means": .doubles(arrays[1]),
+            "prior_covariances": .doubles(arrays[2]),
         ]) { $1 }
     }
 

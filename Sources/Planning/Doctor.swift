@@ -265,7 +265,7 @@ public final class Doctor {
         guard isSafe == true else { return }
         let data = try attempt("data set", fix: "see smd dataset prepare --help; the path must hold on every host") {
             let data = try DataSet(path: configuration.data, memoryLimitBytes: 0)
-            try configuration.model.check(data, blockSide: configuration.diffusion.blockSide)
+            try configuration.model.check(data, crop: configuration.crop, blockSide: configuration.diffusion.blockSide)
             return (fingerprint: data.fingerprint, count: data.count)
         }
         guard let data else { return }

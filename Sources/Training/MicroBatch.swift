@@ -38,7 +38,7 @@ package struct MicroBatch {
         shift: Shift? = nil
     ) {
         precondition(
-            (loss.readsLabels || loss.shiftTable != nil || shift != nil) == (labels != nil),
+            (loss.usesLabels || shift != nil) == (labels != nil),
             "labels are missing, or given to a loss that reads none")
         let places = samples.places
         var drawn = Drawn(loss.draws, seed: seed, at: places)
@@ -138,7 +138,7 @@ package struct BatchSource {
         history: TimestepHistory? = nil, shift: Shift? = nil
     ) {
         // A benchmark of a run with a shift has none.
-        self.labels = step.loss.readsLabels || step.loss.shiftTable != nil || shift != nil ? labels : nil
+        self.labels = step.loss.usesLabels || shift != nil ? labels : nil
         (self.history, self.shift) = (history, shift)
         loss = step.loss
         seed = step.configuration.seed

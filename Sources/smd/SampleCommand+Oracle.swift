@@ -109,6 +109,12 @@ extension OracleOptions {
                 text: "diffusion: {sampler: ancestral, clip_denoised: false, flip: false}", name: "the defaults",
                 overrides: overrides)
         }
+        guard settings.method == .diffusion else {
+            throw CommandFailure(
+                .usage,
+                "\(config ?? "the configuration") has method: \(settings.method.rawValue), which has no schedule of a diffusion"
+            )
+        }
         (settings.model.size, settings.model.channels) = (1, dimension)
         // The default number of steps is for many timesteps.
         let chosen = overrides.contains { $0.hasBytes(prefix: "diffusion.sampling_steps") }

@@ -1,4 +1,5 @@
 import Foundation
+import HDF5
 import TestSupport
 import Testing
 
@@ -55,6 +56,22 @@ struct DoctorCommandTests {
             }
             #expect(text.output.components(separatedBy: " fix: ").count - 1 >= 3)
             #expect(text.output.contains("ok       versions") && text.output.contains("checks: 3 failed"))
+        }
+    }
+
+    /// Images larger than the network are no failure where it trains on windows of them.
+    @Test func windowsOfImages() throws {
+        try withTemporaryDirectory { folder in
+            let file = try HDF5File.create(folder + "/large.h5")
+            try file.root.write([UInt8](repeating: 7, count: 2 * 40 * 36), shape: [2, 40, 36, 1], to: "images")
+            try file.close()
+            func verdict(_ crop: String) throws -> String? {
+                let settings = ["--set", "data=\(folder)/large.h5", "--set", "crop=\(crop)"]
+                let result = try smd(["doctor", "fashion", "--json", "--output", folder + "/new"] + settings)
+                return try findings(result.output)["data set"]?["verdict"] as? String
+            }
+            #expect(try verdict("random") == "ok")
+            #expect(try verdict("none") == "failure")
         }
     }
 

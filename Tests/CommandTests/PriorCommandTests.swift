@@ -72,6 +72,8 @@ import Testing
                 own.status == 0 && own.output.contains("100 samples of") && own.output.contains("from above"), "\(own)")
             let wrong = try smd(["evaluate", "gap", "--data", data, "--prior", data])
             #expect(wrong.status == 65 && wrong.errors.contains("prior"), "\(wrong.errors)")
+            let paths = try smd(["evaluate", "gap", "--data", points, "--config", "dds-funnel"])
+            #expect(paths.status == 64 && paths.errors.contains("method: dds"), "\(paths.errors)")
         }
     }
 

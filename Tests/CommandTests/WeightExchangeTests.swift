@@ -136,6 +136,14 @@ import Testing
             let refused = try smd(
                 ["checkpoint", "export", folder + "/smd.h5", "--output", folder + "/no", "--names", "guided-diffusion"])
             #expect(refused.status == 65 && refused.errors.contains("model.smd is true"), "\(refused.errors)")
+            // Another forward process would be sampled there as if it were the usual one.
+            let shifted = ["checkpoint", "import", folder + "/theirs.safetensors", "--output", folder + "/shifted.h5"]
+            #expect(try smd(shifted + settings + ["--set", "diffusion.shift=prior"]).status == 0)
+            let unknown = try smd(
+                ["checkpoint", "export", folder + "/shifted.h5", "-o", folder + "/no", "--names", "guided-diffusion"])
+            #expect(
+                unknown.status == 65 && unknown.errors.contains("diffusion.shift is prior, and no shift"),
+                "\(unknown.errors)")
         }
     }
 

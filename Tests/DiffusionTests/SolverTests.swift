@@ -130,7 +130,7 @@ import Testing
     }
 
     /// With one step all of them give the estimate of x_0 at the noisiest time.
-    @Test(arguments: [SamplerKind.heun, .dpmSolver, .sdeDPMSolver, .uniPC])
+    @Test(arguments: [SamplerKind.heun, .dpmSolver, .sdeDPMSolver, .uniPC, .langevin])
     func oneStepIsTheEstimate(kind: SamplerKind) throws {
         let a = NoiseSchedule(kind: .linear, timesteps: 1000).alphaBars[999]
         let gain = a.squareRoot() * 0.25 / (a * 0.25 + 1 - a)
@@ -139,7 +139,9 @@ import Testing
     }
 
     @Test func evaluationsAreCounted() {
-        for (kind, count) in [(SamplerKind.heun, 19), (.dpmSolver, 10), (.sdeDPMSolver, 10), (.uniPC, 10)] {
+        for (kind, count) in [
+            (SamplerKind.heun, 19), (.dpmSolver, 10), (.sdeDPMSolver, 10), (.uniPC, 10), (.langevin, 10),
+        ] {
             #expect(Sampler(Self.configuration(kind, steps: 10)).evaluations == count)
         }
     }
@@ -167,14 +169,20 @@ import Testing
     @Test func drawsAreNotAveraged() {
         for kind in SamplerKind.allCases {
             var configuration = Self.configuration(kind, steps: 4)
-            configuration.loss = .energyScore
-            #expect((configuration.samplerFault?.contains("another draw of x0") == true) == (kind == .heun))
+            for loss in LossKind.allCases {
+                configuration.loss = loss
+                let refused = configuration.samplerFault?.contains("another draw of x0") == true
+                #expect(
+                    refused
+                        == ([.heun, .langevin].contains(kind)
+                            && [.energyScore, .likelihood, .adversarial].contains(loss)))
+            }
         }
     }
 
     /// What has no place for a variance refuses it.
-    @Test(arguments: [SamplerKind.heun, .dpmSolver, .sdeDPMSolver, .uniPC]) func variancesAreRefused(kind: SamplerKind)
-    {
+    @Test(arguments: [SamplerKind.heun, .dpmSolver, .sdeDPMSolver, .uniPC, .langevin])
+    func variancesAreRefused(kind: SamplerKind) {
         for variance in [VarianceKind.large, .optimal] {
             var configuration = Self.configuration(kind, steps: 4)
             configuration.variance = variance

@@ -64,7 +64,7 @@ import Testing
     }
 
     /// A change of x after a step is where the next one begins, and the last one the result; none changes no bit.
-    @Test(arguments: SamplerKind.allCases.filter { $0.takesProjections })
+    @Test(arguments: SamplerKind.allCases.filter { $0.takesProjections && $0 != .langevin })
     func aProjectionIsWhereTheNextStepBegins(_ kind: SamplerKind) throws {
         let sampler = Sampler(Self.configuration(kind, steps: 5, eta: 0.5), startingAt: 700)
         let oracle = Oracle(schedule: NoiseSchedule(sampler.configuration), objective: .v, variance: 0.25)

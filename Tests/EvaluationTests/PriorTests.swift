@@ -187,6 +187,29 @@ import Mixtures
         #expect(try PriorFile(attributes: wide.attributes)?.digest == nil)
     }
 
+    /// What a checkpoint keeps of a file is what is stored there, not what is computed of it.
+    @Test func aCheckpointKeepsTheBitsOfTheFile() throws {
+        try withTemporaryDirectory { folder in
+            let path = folder + "/prior.h5"
+            let covariances = (0..<200).flatMap { k -> [Double] in
+                let (angle, wide, narrow) = (0.03 * Double(k) + 0.01, 1 + 0.01 * Double(k), 0.1 + 0.003 * Double(k))
+                let (c, s) = (cos(angle), sin(angle))
+                let across = (wide - narrow) * c * s
+                return [wide * c * c + narrow * s * s, across, across, wide * s * s + narrow * c * c]
+            }
+            let file = try HDF5File.create(path)
+            try file.root.write((0..<200).map { Double($0 + 1) / 3 }, shape: [200], to: "prior/weights")
+            try file.root.write((0..<400).map(Double.init), shape: [200, 2], to: "prior/means")
+            try file.root.write(covariances, shape: [200, 2, 2], to: "prior/covariances")
+            try file.close()
+            let prior = try PriorFile(path: path)
+            #expect(try PriorFile(attributes: prior.attributes)?.digest == prior.digest)
+            #expect(prior.attributes["prior_covariances"] == .doubles(covariances))
+            try prior.write(to: folder + "/again.h5", replacing: false, attributes: [:])
+            #expect(try PriorFile(path: folder + "/again.h5").digest == prior.digest)
+        }
+    }
+
     @Test func fileKeepsEveryBit() throws {
         try withTemporaryDirectory { folder in
             let path = folder + "/prior.h5"

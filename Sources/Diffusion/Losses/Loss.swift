@@ -44,6 +44,14 @@ public enum LossKind: String, Codable, CaseIterable, Sendable {
         }
     }
 
+    /// Whether an estimate of x_0 is its mean given x_t, and no draw of it.
+    public var estimatesMeans: Bool {
+        switch self {
+        case .squaredError, .hybrid, .variational: true
+        case .energyScore, .likelihood, .adversarial: false
+        }
+    }
+
     /// Times that the network is run for a sample, at most.
     public func draws(_ diffusion: DiffusionConfiguration) -> Int { self == .energyScore ? diffusion.draws : 1 }
 }
@@ -85,6 +93,9 @@ extension Loss {
     public var weightInputs: [String] { ["weight"] }
 
     public var readsLabels: Bool { model.takesLabels }
+
+    /// Whether it wants the class of each sample, for the graph or for the shift.
+    public var usesLabels: Bool { readsLabels || shiftTable != nil }
 
     public var shiftTable: ShiftTable? { nil }
 

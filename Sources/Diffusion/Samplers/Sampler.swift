@@ -14,6 +14,8 @@ public enum SamplerKind: String, Codable, CaseIterable, Sendable {
     case sdeDPMSolver = "sde_dpm_solver"
     /// UniPC-2 with its corrector (Zhao et al. 2023).
     case uniPC = "unipc"
+    /// Annealed Langevin dynamics (Song and Ermon 2019).
+    case langevin
 
     private var method: any SamplingMethod.Type {
         switch self {
@@ -23,6 +25,7 @@ public enum SamplerKind: String, Codable, CaseIterable, Sendable {
         case .dpmSolver: DPMSolver.self
         case .sdeDPMSolver: SDEDPMSolver.self
         case .uniPC: UniPC.self
+        case .langevin: Langevin.self
         }
     }
 

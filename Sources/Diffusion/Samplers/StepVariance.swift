@@ -24,9 +24,10 @@ extension DiffusionConfiguration {
     public var samplerFault: String? { variance.fault(self) ?? drawsFault }
 
     private var drawsFault: String? {
-        if sampler.takesDraws || loss == .squaredError { return nil }
-        return "diffusion.sampler is \(sampler.rawValue), which averages two evaluations of a step, but a network that "
-            + "\(loss.rawValue) trains gives another draw of x0 at each: set diffusion.sampler=ancestral, ddim or dpm_solver"
+        if sampler.takesDraws || loss.estimatesMeans { return nil }
+        return "diffusion.sampler is \(sampler.rawValue), which wants the mean of x0, but a network that "
+            + "\(loss.rawValue) trains gives another draw of x0 at each evaluation: set diffusion.sampler=ancestral, ddim or "
+            + "dpm_solver"
     }
 }
 
