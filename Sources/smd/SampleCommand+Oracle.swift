@@ -94,6 +94,13 @@ extension SampleCommand {
     private func oracleSettings(dimension: Int) throws -> RunConfiguration {
         var settings = try oracle.settings(dimension: dimension, sampling.overrides)
         try sampling.apply(to: &settings, guidance, prior)
+        let sampler = settings.diffusion.sampler
+        guard oracle.estimate == .mean || sampler.takesDraws else {
+            throw CommandFailure(
+                .usage,
+                "--oracle-estimate is \(oracle.estimate.rawValue), another draw of x0 at each evaluation, but the sampler is "
+                    + "\(sampler.rawValue), which wants its mean: take --oracle-estimate mean, or --sampler ancestral")
+        }
         return settings
     }
 }

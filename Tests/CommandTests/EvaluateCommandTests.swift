@@ -65,6 +65,18 @@ import Testing
         }
     }
 
+    /// Draws of x_0 are no score, and no slope: the sampler's way out is given, and goes.
+    @Test(arguments: ["heun", "langevin"]) func drawsOfTheOracleAreRefused(sampler: String) throws {
+        try withGrid { folder, grid in
+            let sample = [
+                "sample", "--oracle", grid, "--count", "3", "--sampler", sampler, "--output", folder + "/s.h5",
+            ]
+            let refused = try smd(sample)
+            #expect(refused.status == 64 && refused.errors.contains("take --oracle-estimate mean"), "\(refused.errors)")
+            try succeed(sample + ["--oracle-estimate", "mean"])
+        }
+    }
+
     @Test(.enabled(if: Ability.time.isGiven, "\(Ability.time)")) func sameOnAnyNumberOfRanks() throws {
         try withGrid { folder, grid in
             let sample = ["sample", "--oracle", grid, "--count", "101"] + Self.five

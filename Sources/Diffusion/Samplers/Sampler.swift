@@ -36,7 +36,7 @@ public enum SamplerKind: String, Codable, CaseIterable, Sendable {
     /// The variances that a step can have.
     var variances: [VarianceKind] { method.variances }
     /// Whether estimates may be draws of x_0 instead of its mean.
-    var takesDraws: Bool { method.takesDraws }
+    public var takesDraws: Bool { method.takesDraws }
     /// Whether x may be changed between steps.
     public var takesProjections: Bool { method.takesProjections }
     /// Noise of its steps as a share of that of an ancestral one, of a kind that can run one scale of a multi-scale diffusion;
