@@ -4,8 +4,8 @@
 ///     x̃ ← x̃ − (r/2) σ̃ ε̂(x̃, t) + √r σ̃ · noise
 ///
 /// a Langevin step of size r σ̃²; x̂_0 itself at the last step (Jolicoeur-Martineau et al. 2021). K = `langevin_moves`, r =
-/// `langevin_rate`. Stays at each time until x has its law, so that what steps before have done wrong is forgotten; exact for many
-/// times and small r alone.
+/// `langevin_rate`. Each move brings x nearer to the law of the time, so that what steps before have done wrong fades; exact only
+/// for many small moves.
 struct Langevin: SamplingMethod {
     static let takesDraws = false
     let chain: Chain
